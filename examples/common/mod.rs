@@ -1,0 +1,107 @@
+//! The command line that the pre-training examples share.
+
+use std::path::PathBuf;
+
+use burn_mim::data::{DataSpec, ImageData};
+use burn_mim::nn::Weights;
+use burn_mim::run::{Run, device_named};
+use burn_mim::train::History;
+use burn_mim::{ImageShape, Result};
+use clap::Parser;
+
+/// Pre-trains an encoder; leaves checkpoints, metrics and pictures in a folder.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR
+    #[arg(long, default_value = "shapes")]
+    pub(crate) data: DataSpec,
+    /// Passes over the training images
+    #[arg(long)]
+    pub(crate) epochs: Option<usize>,
+    /// Images per step
+    #[arg(long, default_value_t = 128)]
+    pub(crate) batch_size: usize,
+    /// Side of the images the model reads, in pixels; others are cropped and resized
+    #[arg(long, default_value_t = 32)]
+    pub(crate) image_size: usize,
+    /// Seed of weights, order, crops and masks
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Folder for everything the run leaves [default: runs/METHOD]
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// flex | ndarray | wgpu | cuda, as compiled in
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
+    /// Threads that prepare batches
+    #[arg(long, default_value_t = 1)]
+    pub(crate) workers: usize,
+    /// Go on from the newest checkpoint in the folder
+    #[arg(long)]
+    pub(crate) resume: bool,
+}
+
+impl Args {
+    /// Opens the data, saying how far a download is.
+    pub(crate) fn open(&self) -> Result<ImageData> {
+        let mut reported = 0;
+        let data = self.data.open(&mut |done, total| {
+            if done >= reported + (8 << 20) {
+                reported = done;
+                let total = total.map_or(String::new(), |total| format!(" of {}", total >> 20));
+                eprintln!("downloading: {}{total} MB", done >> 20);
+            }
+        })?;
+        eprintln!(
+            "{}: {} images to train, {} to test",
+            self.data,
+            data.train.len(),
+            data.test.len()
+        );
+        Ok(data)
+    }
+
+    /// The images the model reads.
+    pub(crate) fn image(&self, data: &ImageData) -> ImageShape {
+        ImageShape::square(data.shape.channels, self.image_size)
+    }
+
+    /// The run the arguments ask for, and the source of its model's weights.
+    pub(crate) fn run(&self, method: &str) -> Result<(Run, Weights)> {
+        let device = device_named(&self.device)?;
+        let weights = Weights::new(self.seed, &device.clone().autodiff());
+        let run = Run {
+            data: self.data.clone(),
+            out: self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(method)),
+            batch_size: self.batch_size,
+            seed: self.seed,
+            workers: self.workers,
+            device,
+            resume: self.resume,
+        };
+        Ok((run, weights))
+    }
+}
+
+/// Says what a run came to and where it is.
+pub(crate) fn report(run: &Run, history: &History, interrupted: bool) {
+    if let Some(last) = history.last() {
+        let trivial = history.trivial_loss.unwrap_or(f64::NAN);
+        println!("validation loss {:.4} (trivial predictor {trivial:.4})", last.valid_loss);
+    }
+    if interrupted {
+        println!("stopped before the last epoch: --resume goes on");
+    }
+    println!("checkpoints, metrics and pictures are in {}", run.out.display());
+}
+
+/// Ends an example: a fault is one line on standard error.
+pub(crate) fn exit(result: Result<()>) -> std::process::ExitCode {
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

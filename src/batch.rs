@@ -1,0 +1,58 @@
+//! What the loader fills and targets and tasks read.
+
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::error::Result;
+use crate::mask::Mask;
+
+/// A batch of normalised images with their masks.
+#[derive(Debug, Clone)]
+pub struct MimBatch {
+    /// `[batch, channels, height, width]`, normalised per channel.
+    pub images: Tensor<4>,
+    /// A second view of the same crops, at the size and normalisation the target reads (a
+    /// tokenizer or a teacher); `None` where the target reads `images`.
+    pub target_view: Option<Tensor<4>>,
+    /// What is hidden.
+    pub mask: Mask,
+    /// Classes, `[batch]`; never read in pre-training.
+    pub labels: Option<Tensor<1, Int>>,
+}
+
+impl MimBatch {
+    /// A batch of images and masks alone.
+    pub fn new(images: Tensor<4>, mask: Mask) -> Self {
+        Self { images, target_view: None, mask, labels: None }
+    }
+
+    /// Samples in the batch.
+    pub fn size(&self) -> usize {
+        self.images.dims()[0]
+    }
+
+    /// The first `count` samples, or all where there are fewer.
+    ///
+    /// # Errors
+    ///
+    /// When `count` is 0.
+    pub fn first(self, count: usize) -> Result<Self> {
+        let count = count.min(self.size());
+        let mask = Mask::new(&self.mask.samples()[..count], &self.images.device())?;
+        Ok(Self {
+            images: self.images.slice_dim(0, 0..count),
+            target_view: self.target_view.map(|view| view.slice_dim(0, 0..count)),
+            mask,
+            labels: self.labels.map(|labels| labels.slice_dim(0, 0..count)),
+        })
+    }
+
+    /// The same batch on another device.
+    pub fn to_device(self, device: &Device) -> Self {
+        Self {
+            images: self.images.to_device(device),
+            target_view: self.target_view.map(|view| view.to_device(device)),
+            mask: self.mask.to_device(device),
+            labels: self.labels.map(|labels| labels.to_device(device)),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Augmentation: what is drawn for an image, apart from what is done with it.
+//!
+//! [`Augmentation::sample`] draws a [`Transform`] once an image; [`View::render`] shows the image
+//! through it at one size, in 8 bits; [`Normalization::write`] makes it the network's input. Two
+//! views rendered from one transform show the same part of the image (BEiT's tokenizer).
+
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::grid::ImageShape;
+
+mod crop;
+mod flip;
+mod jitter;
+mod normalize;
+mod view;
+
+pub use crop::{CropBox, CropRange};
+pub use flip::flip_horizontal;
+pub use jitter::{Adjustment, Jitter, JitterRange};
+pub use normalize::Normalization;
+pub use view::{Frame, Interpolation, Scratch, Transform, View};
+
+/// What may happen to an image before a model reads it.
+///
+/// The default is [`Augmentation::none`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Augmentation {
+    /// Random resized crop; `None` shows the middle, as evaluation does.
+    pub crop: Option<CropRange>,
+    /// Mirror every other image left to right, at random.
+    pub flip: bool,
+    /// Change the colours.
+    pub jitter: Option<JitterRange>,
+}
+
+impl Augmentation {
+    /// Masked autoencoders (He et al. 2022, appendix A.1): crops of 20 % of the area and up, flip.
+    pub const fn mae() -> Self {
+        Self { crop: Some(CropRange::new([0.2, 1.0])), flip: true, jitter: None }
+    }
+
+    /// SimMIM (Xie et al. 2022, section 4.1.1): crops of 67 % of the area and up, flip.
+    pub const fn simmim() -> Self {
+        Self { crop: Some(CropRange::new([0.67, 1.0])), flip: true, jitter: None }
+    }
+
+    /// BEiT (Bao et al. 2022, appendix): crops of 8 % of the area and up, flip, colours by 0.4.
+    pub const fn beit() -> Self {
+        Self {
+            crop: Some(CropRange::new([0.08, 1.0])),
+            flip: true,
+            jitter: Some(JitterRange::uniform(0.4)),
+        }
+    }
+
+    /// Nothing random: the middle of the image, for evaluation.
+    pub const fn none() -> Self {
+        Self { crop: None, flip: false, jitter: None }
+    }
+
+    /// Checks the rules of every part.
+    ///
+    /// # Errors
+    ///
+    /// When a range is broken; names it and its values.
+    pub fn validate(&self) -> Result<()> {
+        self.crop.iter().try_for_each(CropRange::validate)?;
+        self.jitter.iter().try_for_each(JitterRange::validate)
+    }
+
+    /// Draws what happens to an image of shape `image`.
+    ///
+    /// # Panics
+    ///
+    /// May panic on what [`Augmentation::validate`] refuses.
+    pub fn sample(&self, image: ImageShape, rng: &mut dyn Rng) -> Transform {
+        let frame = match &self.crop {
+            None => Frame::Center,
+            Some(range) => Frame::Crop(range.sample(image, rng)),
+        };
+        let flipped = self.flip && rng.random();
+        let jitter = self.jitter.as_ref().map(|range| range.sample(rng));
+        Transform { frame, flipped, jitter }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::sample::Image;
+    use crate::rng::{Purpose, stream};
+
+    const PHOTO: ImageShape = ImageShape::new(3, 60, 80);
+
+    fn photo() -> Image {
+        let values = (0..PHOTO.values()).map(|i| (i * i / 97 % 256) as u8).collect();
+        Image::new(PHOTO, values).unwrap()
+    }
+
+    #[test]
+    fn the_presets_are_valid_and_survive_json() {
+        let presets = [
+            Augmentation::mae(),
+            Augmentation::simmim(),
+            Augmentation::beit(),
+            Augmentation::none(),
+        ];
+        for preset in presets {
+            preset.validate().unwrap();
+            let json = serde_json::to_string(&preset).unwrap();
+            assert_eq!(serde_json::from_str::<Augmentation>(&json).unwrap(), preset, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_a_file_leaves_out_is_off_and_what_it_misspells_is_refused() {
+        let json = r#"{ "crop": { "scale": [0.2, 1.0] }, "flip": true }"#;
+        assert_eq!(serde_json::from_str::<Augmentation>(json).unwrap(), Augmentation::mae());
+        assert_eq!(serde_json::from_str::<Augmentation>("{}").unwrap(), Augmentation::none());
+        let message = serde_json::from_str::<Augmentation>(r#"{ "flips": true }"#).unwrap_err();
+        assert!(message.to_string().contains("flips"));
+    }
+
+    #[test]
+    fn a_broken_part_is_refused() {
+        let crop = Augmentation { crop: Some(CropRange::new([0.0, 1.0])), ..Augmentation::mae() };
+        assert!(crop.validate().unwrap_err().to_string().contains("crop.scale"));
+        let jitter = Some(JitterRange::uniform(f32::NAN));
+        let jitter = Augmentation { jitter, ..Augmentation::mae() };
+        assert!(jitter.validate().unwrap_err().to_string().contains("jitter.brightness"));
+    }
+
+    #[test]
+    fn half_of_the_images_are_flipped() {
+        let mut rng = stream(3, Purpose::Augmentation, 0, 0);
+        let mut flipped = |augmentation: Augmentation| {
+            (0..1000).filter(|_| augmentation.sample(PHOTO, &mut rng).flipped).count()
+        };
+        assert!((450..550).contains(&flipped(Augmentation::mae())));
+        assert_eq!(flipped(Augmentation::none()), 0);
+    }
+
+    #[test]
+    fn the_same_key_shows_the_same_pixels() {
+        let view = View::new(ImageShape::square(3, 16)).unwrap();
+        let mut scratch = Scratch::default();
+        let mut show = |index| {
+            let mut rng = stream(3, Purpose::Augmentation, 1, index);
+            let transform = Augmentation::beit().sample(PHOTO, &mut rng);
+            let mut out = vec![0; view.shape().values()];
+            view.render(&photo(), &transform, &mut scratch, &mut out).unwrap();
+            out
+        };
+        let first = show(0);
+        assert_ne!(first, show(1));
+        assert_eq!(first, show(0));
+    }
+
+    #[test]
+    fn two_views_of_one_transform_show_the_same_part() {
+        let transform =
+            Augmentation::mae().sample(PHOTO, &mut stream(3, Purpose::Augmentation, 0, 0));
+        let mean = |side: usize| {
+            let view = View::new(ImageShape::square(3, side)).unwrap();
+            let mut out = vec![0; view.shape().values()];
+            view.render(&photo(), &transform, &mut Scratch::default(), &mut out).unwrap();
+            let plane = &out[..side * side];
+            plane.iter().map(|value| f64::from(*value)).sum::<f64>() / plane.len() as f64
+        };
+        assert!((mean(48) - mean(24)).abs() < 2.0);
+    }
+}

@@ -1,0 +1,107 @@
+//! From 8-bit values to what a network reads.
+
+use crate::data::sample::ChannelStatistics;
+use crate::error::{Error, Result};
+
+/// Turns 8-bit values into `(value / 255 - mean) / std`, by one look-up a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalization {
+    tables: Vec<[f32; 256]>,
+}
+
+impl Normalization {
+    /// The normalisation by each channel's mean and standard deviation.
+    ///
+    /// # Errors
+    ///
+    /// When there are not as many standard deviations as means, none at all, or one is not a
+    /// positive number.
+    pub fn new(statistics: &ChannelStatistics) -> Result<Self> {
+        let ChannelStatistics { mean, std } = statistics;
+        if mean.is_empty() || mean.len() != std.len() {
+            return Err(Error::config(format!(
+                "normalisation needs a mean and a standard deviation for each channel, got {} \
+                 means and {} deviations",
+                mean.len(),
+                std.len()
+            )));
+        }
+        if !mean.iter().all(|m| m.is_finite()) || !std.iter().all(|s| s.is_finite() && *s > 0.0) {
+            return Err(Error::config(format!(
+                "normalisation needs finite means and positive deviations, got {mean:?} and {std:?}"
+            )));
+        }
+        let tables = mean.iter().zip(std).map(|(mean, std)| table(*mean, *std)).collect();
+        Ok(Self { tables })
+    }
+
+    /// How many channels an image must have.
+    pub fn channels(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Writes the normalised values of one planar image to `out`.
+    ///
+    /// # Shapes
+    ///
+    /// - pixels, out: `[channels * height * width]`
+    ///
+    /// # Panics
+    ///
+    /// When the lengths differ or are no multiple of the channels.
+    pub fn write(&self, pixels: &[u8], out: &mut [f32]) {
+        assert_eq!(pixels.len(), out.len(), "as many values are written as are read");
+        assert!(
+            pixels.len().is_multiple_of(self.channels()),
+            "{} values cannot be cut into {} channels",
+            pixels.len(),
+            self.channels()
+        );
+        let area = (pixels.len() / self.channels()).max(1);
+        let planes = pixels.chunks_exact(area).zip(out.chunks_exact_mut(area));
+        for ((pixels, out), table) in planes.zip(&self.tables) {
+            for (value, out) in pixels.iter().zip(out) {
+                *out = table[usize::from(*value)];
+            }
+        }
+    }
+}
+
+fn table(mean: f32, std: f32) -> [f32; 256] {
+    std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statistics(mean: &[f32], std: &[f32]) -> ChannelStatistics {
+        ChannelStatistics { mean: mean.to_vec(), std: std.to_vec() }
+    }
+
+    #[test]
+    fn each_channel_has_its_own_mean_and_deviation() {
+        let normalization = Normalization::new(&statistics(&[0.0, 0.5], &[1.0, 0.25])).unwrap();
+        let mut out = [0.0; 6];
+        normalization.write(&[0, 51, 255, 0, 51, 255], &mut out);
+        assert_eq!(out, [0.0, 0.2, 1.0, -2.0, (0.2 - 0.5) / 0.25, 2.0]);
+    }
+
+    #[test]
+    fn unusable_statistics_are_refused_with_their_values() {
+        let message = |mean: &[f32], std: &[f32]| {
+            Normalization::new(&statistics(mean, std)).unwrap_err().to_string()
+        };
+        assert!(message(&[0.5, 0.5], &[1.0]).contains("2 means and 1 deviations"));
+        assert!(message(&[], &[]).contains("0 means"));
+        assert!(message(&[0.5], &[0.0]).contains("[0.0]"));
+        assert!(message(&[f32::NAN], &[1.0]).contains("NaN"));
+    }
+
+    #[test]
+    #[should_panic(expected = "5 values cannot be cut into 2 channels")]
+    fn a_partial_plane_is_a_bug_of_the_caller() {
+        let normalization = Normalization::new(&statistics(&[0.0; 2], &[1.0; 2])).unwrap();
+        normalization.write(&[0; 5], &mut [0.0; 5]);
+    }
+}

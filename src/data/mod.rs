@@ -1,0 +1,13 @@
+//! From image files to batches.
+
+pub mod augment;
+mod collate;
+mod loader;
+mod sample;
+pub mod source;
+mod spec;
+
+pub use collate::MimCollate;
+pub use loader::{Collate, Epoch, Item, Loader, LoaderConfig};
+pub use sample::{ChannelStatistics, Image, ImageData, Sample};
+pub use spec::DataSpec;

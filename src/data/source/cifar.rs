@@ -1,0 +1,341 @@
+//! CIFAR-10 and CIFAR-100 in their official *binary* form (Krizhevsky, "Learning Multiple Layers
+//! of Features from Tiny Images", 2009; <https://www.cs.toronto.edu/~kriz/cifar.html>).
+//!
+//! A file is a sequence of records: the label bytes, then 3 planes (red, green, blue) of 32×32
+//! bytes, row-major.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::data::sample::ImageData;
+use crate::data::source::MemoryDataset;
+use crate::data::source::archive;
+use crate::data::source::download::{RemoteArchive, cache_folder};
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+
+const SHAPE: ImageShape = ImageShape::square(3, 32);
+
+/// CIFAR-10: 32×32 colour images of 10 classes, officially 50000 to train and 10000 to test on.
+///
+/// `path` is a folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, the
+/// folder around that one (`cifar-10-batches-bin`), or the `.tar.gz` as published. `None` downloads
+/// it to the user's cache folder (`$BURN_MIM_CACHE` overrides which) unless it is there already;
+/// `progress` hears the bytes so far and, where known, of how many.
+///
+/// # Errors
+///
+/// When a file is missing, is not a whole number of records, or holds a label out of range; when
+/// the download fails or its checksum is wrong.
+pub fn cifar10(
+    path: Option<&Path>,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<ImageData> {
+    CIFAR_10.open(path, progress)
+}
+
+/// CIFAR-100: as [`cifar10`], with 100 classes (the *fine* labels) in `train.bin` and `test.bin`
+/// (`cifar-100-binary`).
+///
+/// # Errors
+///
+/// As [`cifar10`].
+pub fn cifar100(
+    path: Option<&Path>,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<ImageData> {
+    CIFAR_100.open(path, progress)
+}
+
+/// What differs between the two data sets.
+#[derive(Debug)]
+struct Layout {
+    name: &'static str,
+    folder: &'static str,
+    train: &'static [&'static str],
+    test: &'static [&'static str],
+    /// Bytes before the pixels; the last one is the label read.
+    label_bytes: usize,
+    class_file: &'static str,
+    classes: &'static [&'static str],
+    remote: RemoteArchive<'static>,
+}
+
+static CIFAR_10: Layout = Layout {
+    name: "CIFAR-10",
+    folder: "cifar-10-batches-bin",
+    train: &[
+        "data_batch_1.bin",
+        "data_batch_2.bin",
+        "data_batch_3.bin",
+        "data_batch_4.bin",
+        "data_batch_5.bin",
+    ],
+    test: &["test_batch.bin"],
+    label_bytes: 1,
+    class_file: "batches.meta.txt",
+    classes: &CIFAR_10_CLASSES,
+    remote: RemoteArchive {
+        base: "https://www.cs.toronto.edu/~kriz",
+        name: "cifar-10-binary",
+        md5: "c32a1d4ab5d03f1284b67883e8d13530",
+        offline: "cifar10",
+    },
+};
+
+static CIFAR_100: Layout = Layout {
+    name: "CIFAR-100",
+    folder: "cifar-100-binary",
+    train: &["train.bin"],
+    test: &["test.bin"],
+    label_bytes: 2,
+    class_file: "fine_label_names.txt",
+    classes: &CIFAR_100_CLASSES,
+    remote: RemoteArchive {
+        base: "https://www.cs.toronto.edu/~kriz",
+        name: "cifar-100-binary",
+        md5: "03b5dce01913d631647c71ecec9e9cb8",
+        offline: "cifar100",
+    },
+};
+
+impl Layout {
+    fn open(
+        &self,
+        path: Option<&Path>,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<ImageData> {
+        match path {
+            None => self.read_folder(&self.remote.unpacked(&cache_folder()?, progress)?),
+            Some(path) if path.is_dir() => self.read_folder(path),
+            Some(path) if path.is_file() => self.read_archive(path),
+            Some(path) => {
+                let reason = format!("is neither a folder nor a .tar.gz with {}", self.name);
+                Err(Error::data(path, reason))
+            }
+        }
+    }
+
+    fn read_archive(&self, archive: &Path) -> Result<ImageData> {
+        let scratch = tempfile::tempdir().map_err(|error| {
+            Error::data(archive, format!("no temporary folder to unpack it in: {error}"))
+        })?;
+        archive::extract(archive, scratch.path())?;
+        self.read_folder(scratch.path()).map_err(|error| match error {
+            Error::Data { path, reason } => {
+                let inner = path.strip_prefix(scratch.path()).unwrap_or(&path);
+                Error::data(archive.join(inner), reason)
+            }
+            other => other,
+        })
+    }
+
+    fn read_folder(&self, folder: &Path) -> Result<ImageData> {
+        let nested = folder.join(self.folder);
+        let folder = if nested.is_dir() { nested } else { folder.to_path_buf() };
+        let train = self.read_split(&folder, self.train)?;
+        let test = self.read_split(&folder, self.test)?;
+        ImageData::new(Arc::new(train), Arc::new(test), self.class_names(&folder)?)
+    }
+
+    fn read_split(&self, folder: &Path, files: &[&str]) -> Result<MemoryDataset> {
+        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+        for file in files {
+            let path = folder.join(file);
+            if !path.is_file() {
+                return Err(Error::data(&path, self.missing(folder)));
+            }
+            let bytes = fs::read(&path).map_err(|error| Error::data(&path, error))?;
+            self.read_records(&path, &bytes, &mut pixels, &mut labels)?;
+        }
+        MemoryDataset::new(SHAPE, pixels, Some(labels))
+    }
+
+    fn read_records(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        pixels: &mut Vec<u8>,
+        labels: &mut Vec<usize>,
+    ) -> Result<()> {
+        let record = self.label_bytes + SHAPE.values();
+        if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
+            let reason = format!(
+                "holds {} bytes, expected one or more whole records of {record} bytes ({})",
+                bytes.len(),
+                self.name
+            );
+            return Err(Error::data(path, reason));
+        }
+        pixels.reserve(bytes.len());
+        for (number, record) in bytes.chunks_exact(record).enumerate() {
+            let (label, image) = record.split_at(self.label_bytes);
+            let label = usize::from(label[self.label_bytes - 1]);
+            if label >= self.classes.len() {
+                let classes = self.classes.len();
+                let reason = format!("record {number} has label {label}, expected 0..{classes}");
+                return Err(Error::data(path, reason));
+            }
+            labels.push(label);
+            pixels.extend_from_slice(image);
+        }
+        Ok(())
+    }
+
+    /// The names in the class file where there is one, else the built-in ones.
+    fn class_names(&self, folder: &Path) -> Result<Vec<String>> {
+        let path = folder.join(self.class_file);
+        if !path.exists() {
+            return Ok(self.classes.iter().map(ToString::to_string).collect());
+        }
+        let text = fs::read_to_string(&path).map_err(|error| Error::data(&path, error))?;
+        let names: Vec<String> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Into::into).collect();
+        if names.len() != self.classes.len() {
+            let expected = self.classes.len();
+            let reason = format!("names {} classes, expected {expected}, one a line", names.len());
+            return Err(Error::data(&path, reason));
+        }
+        Ok(names)
+    }
+
+    fn missing(&self, folder: &Path) -> String {
+        let python =
+            self.train.iter().any(|file| folder.join(file.trim_end_matches(".bin")).exists());
+        let hint = if python { "; this folder holds the Python form" } else { "" };
+        format!(
+            "is missing; the binary form of {} ({}, {}) is expected here or in {}{hint}",
+            self.name,
+            self.train.join(", "),
+            self.test.join(", "),
+            self.folder
+        )
+    }
+}
+
+const CIFAR_10_CLASSES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
+#[rustfmt::skip]
+const CIFAR_100_CLASSES: [&str; 100] = [
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
+    "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
+    "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur",
+    "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard",
+    "lamp", "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain",
+    "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree",
+    "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket",
+    "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider",
+    "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor",
+    "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::source::archive::pack;
+
+    /// A record of one label and planes of constant red, green and blue.
+    fn record(label: &[u8], [red, green, blue]: [u8; 3]) -> Vec<u8> {
+        let planes = [red, green, blue].map(|value| [value; 1024]).concat();
+        [label, &planes].concat()
+    }
+
+    /// Small CIFAR-10 files: batch *n* holds one image of label *n* and red *n*.
+    fn write_cifar10(folder: &Path) {
+        fs::create_dir_all(folder).unwrap();
+        for batch in 1..=5_u8 {
+            let path = folder.join(format!("data_batch_{batch}.bin"));
+            fs::write(path, record(&[batch], [batch, 100, 200])).unwrap();
+        }
+        let test = [record(&[9], [1, 2, 3]), record(&[0], [4, 5, 6])].concat();
+        fs::write(folder.join("test_batch.bin"), test).unwrap();
+    }
+
+    fn open10(path: &Path) -> Result<ImageData> {
+        cifar10(Some(path), &mut |_, _| {})
+    }
+
+    fn message(path: &Path) -> String {
+        open10(path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_folder_or_the_one_around_it_is_read_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("cifar-10-batches-bin");
+        write_cifar10(&inner);
+        for path in [dir.path(), &inner] {
+            let data = open10(path).unwrap();
+            assert_eq!((data.train.len(), data.test.len(), data.shape), (5, 2, SHAPE));
+            let sample = data.train.get(2).unwrap();
+            assert_eq!(sample.label, Some(3));
+            assert!(sample.image.plane(0).iter().all(|&value| value == 3));
+            assert!(sample.image.plane(2).iter().all(|&value| value == 200));
+            assert_eq!(data.test.get(1).unwrap().label, Some(0));
+            assert_eq!(data.class_names[9], "truck");
+            assert_eq!(data.statistics.mean[0], 3.0 / 255.0);
+        }
+    }
+
+    #[test]
+    fn an_archive_is_read_like_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let files: Vec<(String, Vec<u8>)> = ["train.bin", "test.bin"]
+            .iter()
+            .map(|name| (format!("cifar-100-binary/{name}"), record(&[19, 99], [7, 8, 9])))
+            .collect();
+        let named: Vec<_> =
+            files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+        let path = dir.path().join("c100.tar.gz");
+        fs::write(&path, pack(&named)).unwrap();
+        let data = cifar100(Some(&path), &mut |_, _| {}).unwrap();
+        let sample = data.test.get(0).unwrap();
+        assert_eq!(sample.label, Some(99));
+        assert_eq!(sample.image.plane(1)[0], 8);
+        assert_eq!((data.class_names.len(), data.class_names[99].as_str()), (100, "worm"));
+
+        fs::write(&path, pack(&named[..1])).unwrap();
+        let message = cifar100(Some(&path), &mut |_, _| {}).unwrap_err().to_string();
+        assert!(message.contains("c100.tar.gz/cifar-100-binary/test.bin: is missing"), "{message}");
+    }
+
+    #[test]
+    fn names_come_from_the_class_file_where_there_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        write_cifar10(dir.path());
+        let file = dir.path().join("batches.meta.txt");
+        fs::write(&file, "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n").unwrap();
+        assert_eq!(open10(dir.path()).unwrap().class_names[9], "j");
+        fs::write(&file, "a\nb\n").unwrap();
+        assert!(message(dir.path()).contains("batches.meta.txt: names 2 classes, expected 10"));
+    }
+
+    #[test]
+    fn a_bad_file_is_named_with_what_was_expected() {
+        let dir = tempfile::tempdir().unwrap();
+        write_cifar10(dir.path());
+        let batch = dir.path().join("data_batch_2.bin");
+
+        fs::write(&batch, vec![0; 3072]).unwrap();
+        let found = message(dir.path());
+        assert!(found.contains("data_batch_2.bin: holds 3072 bytes, expected"), "{found}");
+        assert!(found.contains("records of 3073 bytes"), "{found}");
+
+        fs::write(&batch, []).unwrap();
+        assert!(message(dir.path()).contains("data_batch_2.bin: holds 0 bytes"));
+
+        fs::write(&batch, [record(&[1], [0; 3]), record(&[10], [0; 3])].concat()).unwrap();
+        assert!(message(dir.path()).contains("record 1 has label 10, expected 0..10"));
+
+        fs::remove_file(&batch).unwrap();
+        let found = message(dir.path());
+        assert!(found.contains("data_batch_2.bin: is missing; the binary form"), "{found}");
+        assert!(found.contains("test_batch.bin"), "{found}");
+
+        fs::write(dir.path().join("data_batch_1"), []).unwrap();
+        assert!(message(dir.path()).ends_with("this folder holds the Python form"));
+        assert!(message(&dir.path().join("nowhere")).contains("neither a folder nor"));
+    }
+}

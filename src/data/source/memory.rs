@@ -1,0 +1,103 @@
+//! Equal-shaped images held in memory, in one piece.
+
+use burn::data::dataset::{Dataset, DatasetError};
+
+use crate::data::sample::{Image, Sample};
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+
+/// A data set of images of one shape, all in one buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryDataset {
+    shape: ImageShape,
+    pixels: Vec<u8>,
+    labels: Option<Vec<usize>>,
+}
+
+impl MemoryDataset {
+    /// A data set of images of `shape`, one after the other in `pixels`
+    /// (`[images][channels][height][width]`, 0..=255), and their `labels`, one an image.
+    ///
+    /// # Errors
+    ///
+    /// When the shape holds no values, when `pixels` is not a whole number of images, or when the
+    /// number of labels is not that of the images.
+    pub fn new(shape: ImageShape, pixels: Vec<u8>, labels: Option<Vec<usize>>) -> Result<Self> {
+        if shape.values() == 0 || !pixels.len().is_multiple_of(shape.values()) {
+            return Err(Error::config(format!(
+                "{} values are not a whole number of images of {shape} ({} values each)",
+                pixels.len(),
+                shape.values()
+            )));
+        }
+        let images = pixels.len() / shape.values();
+        if let Some(labels) = &labels
+            && labels.len() != images
+        {
+            return Err(Error::config(format!("{images} images but {} labels", labels.len())));
+        }
+        Ok(Self { shape, pixels, labels })
+    }
+
+    /// The labels in order; `None` in unlabelled data.
+    pub fn labels(&self) -> Option<&[usize]> {
+        self.labels.as_deref()
+    }
+}
+
+impl Dataset<Sample> for MemoryDataset {
+    fn get(&self, index: usize) -> Result<Sample, DatasetError> {
+        let values = self.shape.values();
+        let pixels = self.pixels[index * values..][..values].to_vec();
+        let image = Image::new(self.shape, pixels).map_err(DatasetError::new)?;
+        Ok(Sample { image, label: self.labels.as_ref().map(|labels| labels[index]) })
+    }
+
+    fn len(&self) -> usize {
+        self.pixels.len() / self.shape.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_yields_its_own_pixels_and_label() {
+        let shape = ImageShape::new(1, 1, 2);
+        let set = MemoryDataset::new(shape, vec![1, 2, 3, 4, 5, 6], Some(vec![7, 8, 9])).unwrap();
+        assert_eq!(set.len(), 3);
+        let sample = set.get(1).unwrap();
+        assert_eq!(sample.image.pixels(), [3, 4]);
+        assert_eq!(sample.label, Some(8));
+    }
+
+    #[test]
+    fn images_without_labels_are_unlabelled() {
+        let set = MemoryDataset::new(ImageShape::square(1, 1), vec![4], None).unwrap();
+        assert_eq!(set.get(0).unwrap().label, None);
+    }
+
+    #[test]
+    fn a_count_that_does_not_fit_names_both_sides() {
+        let shape = ImageShape::new(1, 1, 2);
+        let message =
+            |pixels, labels| MemoryDataset::new(shape, pixels, labels).unwrap_err().to_string();
+        assert_eq!(
+            message(vec![0; 3], None),
+            "invalid configuration: 3 values are not a whole number of images of 1×1×2 (2 values each)"
+        );
+        assert_eq!(
+            message(vec![0; 4], Some(vec![0])),
+            "invalid configuration: 2 images but 1 labels"
+        );
+        assert!(MemoryDataset::new(ImageShape::new(1, 0, 2), vec![], None).is_err());
+    }
+
+    #[test]
+    #[should_panic]
+    fn an_index_out_of_bounds_panics_as_burn_demands() {
+        let set = MemoryDataset::new(ImageShape::square(1, 1), vec![4], None).unwrap();
+        let _ = set.get(1);
+    }
+}

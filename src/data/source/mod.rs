@@ -1,0 +1,18 @@
+//! Where images come from: one kind of source a file, each opened as an
+//! [`ImageData`](crate::data::sample::ImageData).
+
+mod archive;
+pub mod cifar;
+mod decode;
+mod download;
+pub mod folder;
+pub mod idx;
+mod jpeg;
+mod memory;
+mod shapes;
+mod statistics;
+mod walk;
+
+pub use folder::FolderDataset;
+pub use memory::MemoryDataset;
+pub use shapes::Shapes;

@@ -1,0 +1,154 @@
+//! `shapes`: a data set that needs no download, drawn when it is read.
+//!
+//! 32 × 32 RGB pictures of ten forms. Where the form lies, how large it is, how it is turned and
+//! stretched, its colours and pattern, the ground, the strokes behind and before it, the light and
+//! the noise are all drawn independently of the class: only the form tells the classes apart, so
+//! raw pixels say little about them and a good encoder says much.
+
+use std::sync::Arc;
+
+use burn::data::dataset::{Dataset, DatasetError};
+
+use crate::data::sample::{ChannelStatistics, Image, ImageData, Sample};
+use crate::error::Result;
+use crate::grid::ImageShape;
+use crate::rng::{Purpose, stream};
+
+mod canvas;
+mod form;
+mod paint;
+mod scene;
+
+use form::Form;
+
+/// One split of the procedural data set; equal keys give equal images, byte for byte.
+///
+/// The label of image `index` is `index % 10`, so every class is equally frequent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shapes {
+    /// Another seed is another data set of the same kind.
+    pub seed: u64,
+    /// How many images there are.
+    pub len: usize,
+    /// Splits share no image: 0 is for training, 1 for testing, any number is allowed.
+    pub split: u64,
+}
+
+impl Shapes {
+    /// Images in the training split of [`Shapes::open`].
+    pub const TRAIN: usize = 10_000;
+    /// Images in the test split of [`Shapes::open`].
+    pub const TEST: usize = 2_000;
+    /// The seed of [`Shapes::open`].
+    pub const SEED: u64 = 0;
+    /// The shape of every image.
+    pub const SHAPE: ImageShape = ImageShape::square(3, canvas::SIDE);
+
+    /// How many images the normalisation statistics are computed from.
+    const STATISTICS: usize = 1_000;
+
+    /// The standard data set: [`Shapes::TRAIN`] and [`Shapes::TEST`] images of [`Shapes::SEED`].
+    ///
+    /// # Errors
+    ///
+    /// When the statistics cannot be computed, which does not happen.
+    pub fn open() -> Result<ImageData> {
+        let train = Self { seed: Self::SEED, len: Self::TRAIN, split: 0 };
+        let test = Self { seed: Self::SEED, len: Self::TEST, split: 1 };
+        Ok(ImageData {
+            statistics: ChannelStatistics::of(&train, Self::STATISTICS)?,
+            train: Arc::new(train),
+            test: Arc::new(test),
+            shape: Self::SHAPE,
+            class_names: Self::class_names(),
+        })
+    }
+
+    /// The forms' names, by label.
+    pub fn class_names() -> Vec<String> {
+        Form::ALL.iter().map(|form| form.name().to_owned()).collect()
+    }
+}
+
+impl Dataset<Sample> for Shapes {
+    fn get(&self, index: usize) -> Result<Sample, DatasetError> {
+        assert!(index < self.len, "index {index} of {} images", self.len);
+        let label = index % Form::ALL.len();
+        let mut rng = stream(self.seed, Purpose::Data, self.split, index as u64);
+        let pixels = scene::paint(Form::ALL[label], &mut rng);
+        let image = Image::new(Self::SHAPE, pixels).map_err(DatasetError::new)?;
+        Ok(Sample { image, label: Some(label) })
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPES: Shapes = Shapes { seed: 5, len: 40, split: 0 };
+
+    fn pixels(shapes: Shapes, index: usize) -> Vec<u8> {
+        shapes.get(index).unwrap().image.pixels().to_vec()
+    }
+
+    /// FNV-1a, to pin an image in one number.
+    fn fingerprint(pixels: &[u8]) -> u64 {
+        pixels.iter().fold(0xcbf2_9ce4_8422_2325, |hash, value| {
+            (hash ^ u64::from(*value)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+
+    #[test]
+    fn an_image_is_the_same_bytes_everywhere_and_always() {
+        let all: Vec<u8> = (0..40).flat_map(|index| pixels(SHAPES, index)).collect();
+        assert_eq!(fingerprint(&all), 11_475_139_289_417_665_493);
+    }
+
+    #[test]
+    fn an_image_depends_on_seed_split_and_index_but_not_on_the_length() {
+        let image = pixels(SHAPES, 10);
+        assert_eq!(image, pixels(Shapes { len: 11, ..SHAPES }, 10));
+        assert_ne!(image, pixels(SHAPES, 20));
+        assert_ne!(image, pixels(Shapes { seed: 6, ..SHAPES }, 10));
+        assert_ne!(image, pixels(Shapes { split: 1, ..SHAPES }, 10));
+    }
+
+    #[test]
+    fn classes_are_equally_frequent_and_named() {
+        let mut counts = [0; 10];
+        for index in 0..SHAPES.len() {
+            counts[SHAPES.get(index).unwrap().label.unwrap()] += 1;
+        }
+        assert_eq!(counts, [4; 10]);
+        let names = Shapes::class_names();
+        assert_eq!((names[0].as_str(), names[9].as_str()), ("disc", "spiral"));
+    }
+
+    #[test]
+    fn the_standard_data_set_knows_its_splits_and_statistics() {
+        let data = Shapes::open().unwrap();
+        assert_eq!((data.train.len(), data.test.len()), (10_000, 2_000));
+        assert_eq!((data.shape, data.class_names.len()), (Shapes::SHAPE, 10));
+        assert!(data.statistics.mean.iter().all(|mean| (0.4..0.6).contains(mean)));
+        assert!(data.statistics.std.iter().all(|std| (0.15..0.35).contains(std)));
+    }
+
+    #[test]
+    fn every_image_has_contrast() {
+        for index in 0..SHAPES.len() {
+            let image = pixels(SHAPES, index);
+            let (darkest, lightest) = (image.iter().min().unwrap(), image.iter().max().unwrap());
+            assert!(lightest - darkest > 60, "image {index} is flat");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "index 40 of 40 images")]
+    fn an_index_past_the_end_is_a_bug_of_the_caller() {
+        let _ = SHAPES.get(40);
+    }
+}

@@ -1,0 +1,146 @@
+//! What is in a picture: a form on a patterned ground, with strokes behind and before it.
+
+use rand::{Rng, RngExt};
+
+use super::canvas::{Canvas, SIDE};
+use super::form::Form;
+use super::paint::{Paint, Rgb, color, direction, smooth};
+
+/// Paints a random picture of `form`. Nothing but the form depends on the class.
+pub(super) fn paint(form: Form, rng: &mut dyn Rng) -> Vec<u8> {
+    let (ground, figure) = contrasting_lumas(rng);
+    let ground = Paint::draw(ground, rng);
+    let mut canvas = Canvas::new(|x, y| ground.at(x, y));
+    for _ in 0..rng.random_range(1..4) {
+        let place = [0.0; 2].map(|_: f32| rng.random_range(-16.0..16.0));
+        Stroke::draw(place.into(), 1.0..2.6, rng).paint(&mut canvas);
+    }
+    let figure = Figure::draw(form, figure, rng);
+    figure.cast_shadow(&mut canvas, rng);
+    figure.paint(&mut canvas);
+    for _ in 0..rng.random_range(0..2) {
+        let place = [figure.center.0, figure.center.1].map(|c| c + rng.random_range(-9.0..9.0));
+        Stroke::draw(place.into(), 0.7..1.6, rng).paint(&mut canvas);
+    }
+    let (sun, strength) = (direction(1.0, rng), rng.random_range(-0.02..0.02));
+    canvas.light(|x, y| 1.0 + strength * (x * sun.0 + y * sun.1));
+    let noise = rng.random_range(0.0..6.0);
+    canvas.develop(noise, rng)
+}
+
+/// The brightness of the ground and of the figure; either may be the lighter one.
+fn contrasting_lumas(rng: &mut dyn Rng) -> (f32, f32) {
+    let dark = rng.random_range(0.15..0.45);
+    let light = dark + rng.random_range(0.3..0.45);
+    if rng.random() { (dark, light) } else { (light, dark) }
+}
+
+/// The form, placed, turned, stretched and painted.
+#[derive(Debug, Clone)]
+struct Figure {
+    form: Form,
+    center: (f32, f32),
+    /// Half-extent along the form's own axes, in pixels.
+    radius: (f32, f32),
+    /// Where the form's x axis points.
+    turn: (f32, f32),
+    paint: Paint,
+    /// Brightness gained a pixel along x and y.
+    shade: (f32, f32),
+}
+
+impl Figure {
+    fn draw(form: Form, luma: f32, rng: &mut dyn Rng) -> Self {
+        let size = rng.random_range(8.5f32..13.0);
+        let stretch = rng.random_range(0.88..1.14);
+        let margin = SIDE as f32 / 2.0 - 0.85 * size;
+        let center = [0.0; 2].map(|_: f32| rng.random_range(-margin..margin));
+        let (cos, sin) = direction(0.27, rng);
+        let mirror = if rng.random() { 1.0 } else { -1.0 };
+        let (light_x, light_y) = direction(1.0, rng);
+        let shade = rng.random_range(-0.02..0.02);
+        Self {
+            form,
+            center: center.into(),
+            radius: (mirror * size * stretch, size / stretch),
+            turn: (cos, sin),
+            paint: Paint::draw(luma, rng),
+            shade: (shade * light_x, shade * light_y),
+        }
+    }
+
+    fn reach(&self) -> f32 {
+        1.1 * self.radius.0.abs().max(self.radius.1)
+    }
+
+    /// Distance to the edge in pixels, negative inside.
+    fn distance(&self, x: f32, y: f32) -> f32 {
+        let (x, y) = (x - self.center.0, y - self.center.1);
+        let (cos, sin) = self.turn;
+        let (x, y) = (x * cos + y * sin, y * cos - x * sin);
+        let scale = self.radius.0.abs().min(self.radius.1);
+        self.form.distance(x / self.radius.0, y / self.radius.1) * scale
+    }
+
+    fn cast_shadow(&self, canvas: &mut Canvas, rng: &mut dyn Rng) {
+        let shift = (rng.random_range(-2.5..2.5), rng.random_range(0.5..2.5));
+        let depth = rng.random_range(0.0..0.6);
+        let center = (self.center.0 + shift.0, self.center.1 + shift.1);
+        canvas.cover(center, self.reach() + 2.0, |x, y| {
+            let distance = self.distance(x - shift.0, y - shift.1);
+            (depth * smooth(0.5 - distance / 3.0), [0.0; 3])
+        });
+    }
+
+    fn paint(&self, canvas: &mut Canvas) {
+        canvas.cover(self.center, self.reach() + 1.0, |x, y| {
+            let (dx, dy) = (x - self.center.0, y - self.center.1);
+            let light = 1.0 + self.shade.0 * dx + self.shade.1 * dy;
+            (coverage(self.distance(x, y)), self.paint.at(x, y).map(|value| value * light))
+        });
+    }
+}
+
+/// A round-ended line of one colour.
+#[derive(Debug, Clone, Copy)]
+struct Stroke {
+    center: (f32, f32),
+    /// From the middle to one end.
+    half: (f32, f32),
+    /// Half the width.
+    radius: f32,
+    color: Rgb,
+}
+
+impl Stroke {
+    fn draw(center: (f32, f32), radius: std::ops::Range<f32>, rng: &mut dyn Rng) -> Self {
+        let length = rng.random_range(0.0f32..6.0);
+        let (x, y) = direction(1.0, rng);
+        let (hue, luma) = (rng.random_range(0.0..6.0), rng.random_range(0.1..0.9));
+        Self {
+            center,
+            half: (x * length, y * length),
+            radius: rng.random_range(radius),
+            color: color(hue, rng.random_range(0.2..1.0), luma),
+        }
+    }
+
+    fn distance(&self, x: f32, y: f32) -> f32 {
+        let (x, y) = (x - self.center.0, y - self.center.1);
+        let (half_x, half_y) = self.half;
+        let square = (half_x * half_x + half_y * half_y).max(1e-6);
+        let along = ((x * half_x + y * half_y) / square).clamp(-1.0, 1.0);
+        let (x, y) = (x - along * half_x, y - along * half_y);
+        (x * x + y * y).sqrt() - self.radius
+    }
+
+    fn paint(&self, canvas: &mut Canvas) {
+        let reach = self.half.0.abs().max(self.half.1.abs()) + self.radius + 1.0;
+        canvas.cover(self.center, reach, |x, y| (coverage(self.distance(x, y)), self.color));
+    }
+}
+
+/// How much of a pixel lies inside an edge `distance` away from its middle.
+fn coverage(distance: f32) -> f32 {
+    (0.5 - distance).clamp(0.0, 1.0)
+}

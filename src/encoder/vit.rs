@@ -1,0 +1,209 @@
+//! The two vision transformers of masked image modelling, on one body.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::{Encoder, GridTokens, RelativePositions, VisibleTokens, VitBody, VitConfig};
+use crate::mask::Mask;
+use crate::nn::Weights;
+
+/// A vision transformer that sees every cell, the hidden ones as one learned mask token (SimMIM,
+/// BEiT).
+#[derive(Module, Debug)]
+pub struct Vit {
+    /// Everything but the mask token.
+    pub body: VitBody,
+    /// What stands for a hidden patch before positions are added, `[1, width]`.
+    pub mask_token: Param<Tensor<2>>,
+}
+
+/// A vision transformer that sees the visible cells alone (MAE, arXiv 2111.06377 §3): the same
+/// body, with only a quarter of the tokens to compute at MAE's ratio.
+#[derive(Module, Debug)]
+pub struct VisibleVit {
+    /// The whole encoder.
+    pub body: VitBody,
+}
+
+impl VitConfig {
+    /// An encoder that replaces hidden patches.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`VitConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> Vit {
+        let body = VitBody::new(self, weights);
+        Vit { body, mask_token: weights.param([1, self.width], self.token_init()) }
+    }
+
+    /// An encoder that drops hidden patches.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`VitConfig::validate`] when that fails, or when the positions are
+    /// relative, since every sample would need a bias of its own.
+    pub fn init_visible(&self, weights: &mut Weights) -> VisibleVit {
+        VitBody::new(self, weights).into()
+    }
+}
+
+impl From<VitBody> for VisibleVit {
+    fn from(body: VitBody) -> Self {
+        assert!(
+            body.config().relative_positions == RelativePositions::None,
+            "an encoder that drops hidden patches needs absolute positions, not relative ones"
+        );
+        Self { body }
+    }
+}
+
+impl Encoder for Vit {
+    type Features = GridTokens;
+
+    fn encode(&self, images: Tensor<4>, mask: &Mask) -> GridTokens {
+        let (grid, patches) = self.body.patches(images);
+        let mask = mask.at(grid);
+        let visible = self.body.patch_embed.forward(mask.select_visible(patches));
+        let tokens = mask.fill_hidden(visible, self.mask_token.val());
+        let tokens = self.body.with_positions(tokens, grid);
+        let (tokens, class_token) = self.body.transform(tokens, grid);
+        GridTokens { tokens, class_token, grid }
+    }
+
+    fn represent(&self, images: Tensor<4>) -> GridTokens {
+        self.body.represent(images)
+    }
+
+    fn width(&self) -> usize {
+        self.body.config().width
+    }
+}
+
+impl Encoder for VisibleVit {
+    type Features = VisibleTokens;
+
+    fn encode(&self, images: Tensor<4>, mask: &Mask) -> VisibleTokens {
+        let (grid, patches) = self.body.patches(images);
+        let mask = mask.at(grid);
+        let mut tokens = self.body.patch_embed.forward(mask.select_visible(patches));
+        if let Some(positions) = &self.body.positions {
+            tokens = tokens + mask.visible_from_table(positions.cells(grid));
+        }
+        let (tokens, class_token) = self.body.transform(tokens, grid);
+        VisibleTokens { tokens, class_token, grid }
+    }
+
+    fn represent(&self, images: Tensor<4>) -> GridTokens {
+        self.body.represent(images)
+    }
+
+    fn width(&self) -> usize {
+        self.body.config().width
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Grid, ImageShape};
+    use crate::mask::PatchMask;
+    use crate::nn::{Init, Positions, QkvBias};
+    use crate::test_device;
+    use burn::tensor::Tolerance;
+
+    fn config() -> VitConfig {
+        VitConfig::new(ImageShape::new(2, 8, 12), 4, 8, 2, 2)
+    }
+
+    fn images(height: usize, width: usize, seed: u64) -> Tensor<4> {
+        let init = Init::Normal { std: 1.0 };
+        Weights::new(seed, &test_device()).param([2, 2, height, width], init).val()
+    }
+
+    fn mask(hidden: [usize; 4]) -> Mask {
+        let mask = PatchMask::from_indices(Grid::new(2, 3), hidden).unwrap();
+        Mask::new([mask.clone(), mask], &test_device()).unwrap()
+    }
+
+    /// Every variant the papers use.
+    fn variants() -> Vec<VitConfig> {
+        vec![
+            config(),
+            config().with_class_token(false).with_positions(Positions::Learned),
+            config()
+                .with_positions(Positions::None)
+                .with_relative_positions(RelativePositions::Shared)
+                .with_qkv_bias(QkvBias::QueryValue)
+                .with_layer_scale(Some(0.1))
+                .with_init(super::super::VitInit::Beit),
+            config().with_relative_positions(RelativePositions::PerBlock).with_class_token(false),
+        ]
+    }
+
+    #[test]
+    fn hidden_pixels_do_not_reach_the_features() {
+        let hidden = [0, 2, 3, 5];
+        let seen = images(8, 12, 1);
+        let visible = mask(hidden).at(Grid::new(2, 3)).is_hidden().bool_not();
+        let keep = visible.float().reshape([2, 1, 2, 1, 3, 1]).expand([2, 2, 2, 4, 3, 4]);
+        let other = seen.clone() * keep.reshape([2, 2, 8, 12]);
+        for config in variants() {
+            let vit = config.init(&mut Weights::new(0, &test_device()));
+            let with = vit.encode(seen.clone(), &mask(hidden)).tokens.into_data();
+            vit.encode(other.clone(), &mask(hidden)).tokens.into_data().assert_eq(&with, true);
+        }
+        let vit = config().init_visible(&mut Weights::new(0, &test_device()));
+        let with = vit.encode(seen, &mask(hidden)).tokens.into_data();
+        vit.encode(other, &mask(hidden)).tokens.into_data().assert_eq(&with, true);
+    }
+
+    #[test]
+    fn with_nothing_hidden_encoding_is_representing() {
+        let nothing = PatchMask::all_visible(Grid::new(2, 3));
+        let nothing = Mask::new([nothing.clone(), nothing], &test_device()).unwrap();
+        for config in variants() {
+            let vit = config.init(&mut Weights::new(0, &test_device()));
+            let whole = vit.represent(images(8, 12, 1)).tokens.into_data();
+            let encoded = vit.encode(images(8, 12, 1), &nothing).tokens.into_data();
+            encoded.assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-5));
+        }
+        let vit = config().init_visible(&mut Weights::new(0, &test_device()));
+        let whole = vit.represent(images(8, 12, 1)).tokens.into_data();
+        let encoded = vit.encode(images(8, 12, 1), &nothing).tokens.into_data();
+        encoded.assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn both_encoders_share_one_body() {
+        let vit = config().init(&mut Weights::new(5, &test_device()));
+        let whole = vit.represent(images(8, 12, 1)).tokens.into_data();
+        let visible = VisibleVit::from(vit.body);
+        visible.represent(images(8, 12, 1)).tokens.into_data().assert_eq(&whole, true);
+    }
+
+    #[test]
+    fn other_image_sizes_are_read_by_interpolating_positions() {
+        for config in variants() {
+            let vit = config.init(&mut Weights::new(0, &test_device()));
+            let features = vit.represent(images(16, 4, 1));
+            assert_eq!((features.grid, features.tokens.dims()), (Grid::new(4, 1), [2, 4, 8]));
+            assert_eq!(features.mean_pool().dims(), [2, 8]);
+        }
+    }
+
+    #[test]
+    fn the_order_of_visible_cells_is_that_of_the_grid() {
+        let vit = config().init_visible(&mut Weights::new(0, &test_device()));
+        let features = vit.encode(images(8, 12, 1), &mask([0, 2, 3, 5]));
+        assert_eq!(features.tokens.dims(), [2, 2, 8]);
+        assert_eq!(features.class_token.unwrap().dims(), [2, 8]);
+    }
+
+    #[test]
+    #[should_panic(expected = "needs absolute positions")]
+    fn an_encoder_that_drops_patches_refuses_relative_positions() {
+        config()
+            .with_relative_positions(RelativePositions::Shared)
+            .init_visible(&mut Weights::new(0, &test_device()));
+    }
+}

@@ -1,0 +1,250 @@
+//! The vision transformer's sizes and variants.
+
+use burn::config::Config;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::grid::{Grid, ImageShape};
+use crate::nn::{AttentionConfig, BlockConfig, Init, Positions, QkvBias};
+
+/// Whether scores depend on where two tokens are to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelativePositions {
+    /// They do not.
+    None,
+    /// Every block has its own bias table (BEiT, fine-tuned).
+    PerBlock,
+    /// All blocks share one bias table (BEiT and SimMIM, pre-training).
+    Shared,
+}
+
+/// How weights start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VitInit {
+    /// Xavier-uniform matrices (MAE, official code).
+    Mae,
+    /// Normal with σ = 0.02 truncated at ±σ, each block's two output matrices divided by
+    /// √(2 · its number from 1) (BEiT and SimMIM, official code).
+    Beit,
+}
+
+/// A vision transformer (arXiv 2010.11929): sizes, and the variants MAE, SimMIM and BEiT need.
+#[derive(Config, Debug, PartialEq)]
+pub struct VitConfig {
+    /// The images it is made for; others of the same channels are read by interpolating positions.
+    pub image: ImageShape,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Features per token.
+    pub width: usize,
+    /// Blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width of the MLP between its layers, over `width`. Default: 4
+    #[config(default = 4.0)]
+    pub mlp_ratio: f64,
+    /// Epsilon of every layer norm. Default: 1e-6
+    #[config(default = 1e-6)]
+    pub norm_epsilon: f64,
+    /// Whether a class token goes before the cells. Default: true
+    #[config(default = true)]
+    pub class_token: bool,
+    /// Absolute positions. Default: sin-cos
+    #[config(default = "Positions::SinCos")]
+    pub positions: Positions,
+    /// Relative positions. Default: none
+    #[config(default = "RelativePositions::None")]
+    pub relative_positions: RelativePositions,
+    /// Which of query, key and value have a bias. Default: all
+    #[config(default = "QkvBias::All")]
+    pub qkv_bias: QkvBias,
+    /// Where the layer scales start; none by default.
+    #[config(default = "None")]
+    pub layer_scale: Option<f64>,
+    /// Drop-path probability of the last block, growing linearly from 0 at the first. Default: 0
+    #[config(default = 0.0)]
+    pub drop_path: f64,
+    /// How weights start. Default: MAE's
+    #[config(default = "VitInit::Mae")]
+    pub init: VitInit,
+}
+
+/// ImageNet crops of 224 × 224 RGB, the papers' input.
+const IMAGENET: ImageShape = ImageShape::square(3, 224);
+
+impl VitConfig {
+    /// ViT-Ti/16: 192 features, 12 blocks, 3 heads (DeiT, arXiv 2012.12877, Table 1).
+    pub fn tiny_patch16() -> Self {
+        Self::new(IMAGENET, 16, 192, 12, 3)
+    }
+
+    /// ViT-S/16: 384 features, 12 blocks, 6 heads (DeiT, Table 1).
+    pub fn small_patch16() -> Self {
+        Self::new(IMAGENET, 16, 384, 12, 6)
+    }
+
+    /// ViT-B/16: 768 features, 12 blocks, 12 heads (arXiv 2010.11929, Table 1).
+    pub fn base_patch16() -> Self {
+        Self::new(IMAGENET, 16, 768, 12, 12)
+    }
+
+    /// ViT-L/16: 1024 features, 24 blocks, 16 heads (arXiv 2010.11929, Table 1).
+    pub fn large_patch16() -> Self {
+        Self::new(IMAGENET, 16, 1024, 24, 16)
+    }
+
+    /// ViT-H/14: 1280 features, 32 blocks, 16 heads (arXiv 2010.11929, Table 1).
+    pub fn huge_patch14() -> Self {
+        Self::new(IMAGENET, 14, 1280, 32, 16)
+    }
+
+    /// The grid of patches.
+    ///
+    /// # Panics
+    ///
+    /// When the patch does not divide the image; [`VitConfig::validate`] says so as an error.
+    pub fn grid(&self) -> Grid {
+        self.image.grid(self.patch).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.image.grid(self.patch)?;
+        let rule = |kept: bool, message: String| {
+            if kept { Ok(()) } else { Err(Error::Config(message)) }
+        };
+        let Self { width, heads, depth, .. } = *self;
+        rule(self.image.channels > 0, "an image needs at least one channel".into())?;
+        rule(depth > 0, "a transformer needs at least one block".into())?;
+        rule(
+            heads > 0 && width > 0 && width.is_multiple_of(heads),
+            format!("{heads} heads do not divide a width of {width}"),
+        )?;
+        rule(
+            self.positions != Positions::SinCos || width.is_multiple_of(4),
+            format!("sin-cos positions need a width divisible by 4, got {width}"),
+        )?;
+        rule(
+            self.mlp_width() > 0,
+            format!("an mlp_ratio of {} leaves no MLP for a width of {width}", self.mlp_ratio),
+        )?;
+        rule(
+            (0.0..1.0).contains(&self.drop_path),
+            format!("drop_path must be in [0, 1), got {}", self.drop_path),
+        )?;
+        rule(
+            self.norm_epsilon >= 0.0 && self.norm_epsilon.is_finite(),
+            format!("norm_epsilon must be finite and not negative, got {}", self.norm_epsilon),
+        )
+    }
+
+    /// Features between the MLP's two layers.
+    pub fn mlp_width(&self) -> usize {
+        (self.width as f64 * self.mlp_ratio).round() as usize
+    }
+
+    /// Values in one patch of pixels.
+    pub fn patch_values(&self) -> usize {
+        self.image.channels * self.patch * self.patch
+    }
+
+    /// The block at `index`, counted from 0.
+    pub(crate) fn block(&self, index: usize) -> BlockConfig {
+        let last = (self.depth - 1).max(1) as f64;
+        BlockConfig {
+            attention: AttentionConfig {
+                width: self.width,
+                heads: self.heads,
+                qkv_bias: self.qkv_bias,
+                init: self.matrix_init(),
+                output_init: self.output_init(index),
+            },
+            mlp_width: self.mlp_width(),
+            norm_epsilon: self.norm_epsilon,
+            layer_scale: self.layer_scale,
+            drop_path: self.drop_path * index as f64 / last,
+        }
+    }
+
+    pub(super) fn matrix_init(&self) -> Init {
+        match self.init {
+            VitInit::Mae => Init::XavierUniform,
+            VitInit::Beit => self.token_init(),
+        }
+    }
+
+    /// How the two matrices that write to the residual stream start in the block at `index`.
+    fn output_init(&self, index: usize) -> Init {
+        match self.init {
+            VitInit::Mae => self.matrix_init(),
+            VitInit::Beit => {
+                let std = 0.02 / (2.0 * (index + 1) as f32).sqrt();
+                Init::TruncatedNormal { std, bound: std }
+            }
+        }
+    }
+
+    pub(super) fn token_init(&self) -> Init {
+        match self.init {
+            VitInit::Mae => Init::Normal { std: 0.02 },
+            VitInit::Beit => Init::TruncatedNormal { std: 0.02, bound: 0.02 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_and_have_the_papers_grids() {
+        for (config, grid, head) in [
+            (VitConfig::tiny_patch16(), 14, 64),
+            (VitConfig::small_patch16(), 14, 64),
+            (VitConfig::base_patch16(), 14, 64),
+            (VitConfig::large_patch16(), 14, 64),
+            (VitConfig::huge_patch14(), 16, 80),
+        ] {
+            config.validate().unwrap();
+            assert_eq!(config.grid(), Grid::square(grid));
+            assert_eq!(config.width / config.heads, head);
+        }
+    }
+
+    #[test]
+    fn every_broken_rule_is_named_with_its_values() {
+        let base = VitConfig::base_patch16;
+        let broken = |config: VitConfig| config.validate().unwrap_err().to_string();
+        let image = |config: VitConfig| VitConfig { image: ImageShape::new(3, 30, 32), ..config };
+        assert!(broken(image(base())).contains("30×32 pixels cannot be cut into squares of 16"));
+        let heads = VitConfig { heads: 5, ..base() };
+        assert!(broken(heads).contains("5 heads do not divide a width of 768"));
+        let width = VitConfig { width: 6, heads: 2, ..base() };
+        assert!(broken(width).contains("divisible by 4, got 6"));
+        assert!(broken(base().with_drop_path(1.0)).contains("[0, 1), got 1"));
+        assert!(broken(base().with_mlp_ratio(0.0)).contains("mlp_ratio of 0"));
+        assert!(broken(VitConfig { depth: 0, ..base() }).contains("at least one block"));
+    }
+
+    #[test]
+    fn drop_path_grows_linearly_to_the_last_block() {
+        let config = VitConfig { depth: 5, ..VitConfig::base_patch16() }.with_drop_path(0.2);
+        let rates: Vec<_> = (0..5).map(|i| config.block(i).drop_path).collect();
+        let expected = [0.0, 0.05, 0.1, 0.15, 0.2];
+        assert!(rates.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{rates:?}");
+    }
+
+    #[test]
+    fn a_config_survives_json() {
+        let config = VitConfig::base_patch16().with_layer_scale(Some(0.1));
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<VitConfig>(&json).unwrap(), config);
+    }
+}

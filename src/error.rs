@@ -1,0 +1,63 @@
+//! What can go wrong, by who is at fault.
+
+use std::path::{Path, PathBuf};
+
+/// Everything this crate reports instead of panicking.
+///
+/// What a caller's *code* got wrong at the tensor level (a rank, a width) is a documented panic;
+/// what comes from data, files, JSON or a command line is one of these.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration breaks one of its rules; the message names the rule and the values.
+    #[error("invalid configuration: {0}")]
+    Config(String),
+    /// A data file or folder cannot be used; names the culprit.
+    #[error("{}: {reason}", path.display())]
+    Data {
+        /// The file or folder at fault.
+        path: PathBuf,
+        /// What is wrong with it, and what to do about it.
+        reason: String,
+    },
+    /// Training left the finite numbers; it stopped there.
+    #[error("the loss became {loss} at step {step} (epoch {epoch}); the last good state is {}", saved.display())]
+    Diverged {
+        /// The loss: NaN or infinite.
+        loss: f32,
+        /// The optimizer step, counted from 0 over the whole run.
+        step: usize,
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// The newest checkpoint, from before that step.
+        saved: PathBuf,
+    },
+    /// A checkpoint or run folder cannot be read or written.
+    #[error("checkpoint {}: {reason}", path.display())]
+    Checkpoint {
+        /// The file or folder at fault.
+        path: PathBuf,
+        /// What is wrong with it, and what to do about it.
+        reason: String,
+    },
+}
+
+/// The crate's result type.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A broken configuration rule.
+    pub fn config(rule: impl Into<String>) -> Self {
+        Self::Config(rule.into())
+    }
+
+    /// A fault of the data at `path`; `reason` may be an underlying error.
+    pub fn data(path: impl AsRef<Path>, reason: impl ToString) -> Self {
+        Self::Data { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
+    }
+
+    /// A fault of the checkpoint at `path`; `reason` may be an underlying error.
+    pub fn checkpoint(path: impl AsRef<Path>, reason: impl ToString) -> Self {
+        Self::Checkpoint { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
+    }
+}

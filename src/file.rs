@@ -1,0 +1,81 @@
+//! Files that are whole under their name, or absent.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Writes a temporary file beside `path` and renames it; leaves no file behind when that fails.
+///
+/// A file of that name is replaced. The error names `path`, and its folder if that is missing.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, |file| file.write_all(bytes))
+}
+
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let temporary = temporary_beside(path)?;
+    let written = File::create(&temporary)
+        .and_then(|mut file| write(&mut file).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, path));
+    written.map_err(|error| {
+        // The first fault is the one to report; there may be no file to remove.
+        let _ = fs::remove_file(&temporary);
+        match missing_folder(path) {
+            Some(folder) => io::Error::new(
+                error.kind(),
+                format!("cannot be written: create the folder {} first", folder.display()),
+            ),
+            None => io::Error::new(error.kind(), format!("cannot be written: {error}")),
+        }
+    })
+}
+
+/// A name in `path`'s folder that no other writer uses.
+pub(crate) fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    let unique = format!(".{}.{}.{write}.partial", name.display(), std::process::id());
+    Ok(path.with_file_name(unique))
+}
+
+fn missing_folder(path: &Path) -> Option<&Path> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers.json");
+        fs::write(&path, "an older, longer text").unwrap();
+        write_whole(&path, b"{}").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"{}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = write_whole(&folder.path().join("none/a"), b"").unwrap_err().to_string();
+        assert!(message.ends_with("none first"), "{message}");
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_keeps_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers.json");
+        fs::write(&path, "older").unwrap();
+        let full = |file: &mut File| {
+            file.write_all(b"the first half")?;
+            Err(io::ErrorKind::StorageFull.into())
+        };
+        let error = replace(&path, full).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read(&path).unwrap(), b"older");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,126 @@
+//! Pure arithmetic of grids and image shapes; no tensors.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A grid of cells, row-major; never assumed square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Grid {
+    /// Rows (the image's height in cells).
+    pub rows: usize,
+    /// Columns (the image's width in cells).
+    pub cols: usize,
+}
+
+impl Grid {
+    /// A grid of `rows` × `cols` cells.
+    pub const fn new(rows: usize, cols: usize) -> Self {
+        Self { rows, cols }
+    }
+
+    /// A square grid of `side` × `side` cells.
+    pub const fn square(side: usize) -> Self {
+        Self::new(side, side)
+    }
+
+    /// The number of cells.
+    pub const fn cells(self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// How many `fine` cells lie along each side of one cell of this grid, the same for rows and
+    /// columns; `None` when `fine` is not a whole refinement of this grid.
+    pub fn refinement(self, fine: Grid) -> Option<usize> {
+        let scale = fine.rows.checked_div(self.rows)?;
+        let cols = self.cols.checked_mul(scale)?;
+        (scale > 0 && fine == Grid::new(self.rows * scale, cols)).then_some(scale)
+    }
+}
+
+impl fmt::Display for Grid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}×{}", self.rows, self.cols)
+    }
+}
+
+/// Channels, height and width of an image in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ImageShape {
+    /// Channels: any number, not only 3.
+    pub channels: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+}
+
+impl ImageShape {
+    /// An image of `channels` × `height` × `width`.
+    pub const fn new(channels: usize, height: usize, width: usize) -> Self {
+        Self { channels, height, width }
+    }
+
+    /// An image of `side` × `side` pixels.
+    pub const fn square(channels: usize, side: usize) -> Self {
+        Self::new(channels, side, side)
+    }
+
+    /// Values in one image.
+    pub const fn values(self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// The grid of `cell` × `cell` pixel squares that tiles the image.
+    ///
+    /// # Errors
+    ///
+    /// When `cell` does not divide the height and the width.
+    pub fn grid(self, cell: usize) -> Result<Grid> {
+        if cell == 0
+            || self.height == 0
+            || self.width == 0
+            || !self.height.is_multiple_of(cell)
+            || !self.width.is_multiple_of(cell)
+        {
+            return Err(Error::config(format!(
+                "an image of {}×{} pixels cannot be cut into squares of {cell} pixels",
+                self.height, self.width
+            )));
+        }
+        Ok(Grid::new(self.height / cell, self.width / cell))
+    }
+}
+
+impl fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}×{}×{}", self.channels, self.height, self.width)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refinement_has_one_whole_scale_for_both_axes() {
+        let coarse = Grid::new(3, 5);
+        assert_eq!(coarse.refinement(Grid::new(6, 10)), Some(2));
+        assert_eq!(coarse.refinement(coarse), Some(1));
+        assert_eq!(coarse.refinement(Grid::new(6, 5)), None);
+        assert_eq!(coarse.refinement(Grid::new(2, 4)), None);
+        assert_eq!(Grid::new(0, 0).refinement(coarse), None);
+    }
+
+    #[test]
+    fn an_image_that_does_not_divide_names_both_sizes() {
+        let message = ImageShape::new(3, 30, 32).grid(4).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "invalid configuration: an image of 30×32 pixels cannot be cut into squares of 4 pixels"
+        );
+        assert_eq!(ImageShape::new(1, 24, 40).grid(4).unwrap(), Grid::new(6, 10));
+    }
+}

@@ -1,0 +1,8 @@
+//! Images as tensors: cut into patches and back, normalised and back.
+
+mod normalize;
+mod patchify;
+
+pub use normalize::{denormalize, normalize};
+pub(crate) use patchify::grid_of;
+pub use patchify::{PatchLayout, patchify, unpatchify};

@@ -1,0 +1,320 @@
+//! The masks of a batch, as index tensors for any grid that refines them.
+
+use std::sync::{Arc, Mutex};
+
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, assert_shape};
+
+use super::PatchMask;
+use crate::error::{Error, Result};
+use crate::grid::Grid;
+
+/// One [`PatchMask`] per sample, all hiding the same number of cells.
+///
+/// The masks' own grid is that of the mask units; [`Mask::at`] reads them at any finer grid, since
+/// a unit may cover several patches. The index tensors are made once per grid and shared by clones.
+#[derive(Debug, Clone)]
+pub struct Mask {
+    samples: Arc<[PatchMask]>,
+    device: Device,
+    read: Arc<Mutex<Vec<GridMask>>>,
+}
+
+impl Mask {
+    /// The masks of a batch on `device`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or when two differ in grid or in the number of hidden cells.
+    pub fn new(samples: impl Into<Arc<[PatchMask]>>, device: &Device) -> Result<Self> {
+        let samples = samples.into();
+        let first = samples.first().ok_or_else(|| Error::config("a batch of no masks"))?;
+        let (grid, hidden) = (first.grid(), first.hidden());
+        for (index, mask) in samples.iter().enumerate() {
+            if (mask.grid(), mask.hidden()) != (grid, hidden) {
+                return Err(Error::config(format!(
+                    "the masks of a batch must agree: sample 0 hides {hidden} of {grid} cells, sample {index} hides {} of {}",
+                    mask.hidden(),
+                    mask.grid()
+                )));
+            }
+        }
+        let device = device.clone().without_autodiff();
+        Ok(Self { samples, device, read: Arc::default() })
+    }
+
+    /// The masks on the host.
+    pub fn samples(&self) -> &[PatchMask] {
+        &self.samples
+    }
+
+    /// The grid of mask units.
+    pub fn grid(&self) -> Grid {
+        self.samples[0].grid()
+    }
+
+    /// The same masks on another device.
+    pub fn to_device(&self, device: &Device) -> Self {
+        let device = device.clone().without_autodiff();
+        Self { samples: self.samples.clone(), device, read: Arc::default() }
+    }
+
+    /// The masks read on `grid`, where each unit covers a square of cells.
+    ///
+    /// # Panics
+    ///
+    /// When `grid` is not a whole refinement of the grid of units.
+    pub fn at(&self, grid: Grid) -> GridMask {
+        let mut read = self.read.lock().expect("no thread panics while it holds the lock");
+        if let Some(known) = read.iter().find(|mask| mask.grid == grid) {
+            return known.clone();
+        }
+        let cells: Result<Vec<_>> = self.samples.iter().map(|mask| mask.at(grid)).collect();
+        let mask = GridMask::new(&cells.unwrap_or_else(|error| panic!("{error}")), &self.device);
+        read.push(mask.clone());
+        mask
+    }
+}
+
+/// A batch's masks on one grid: moves rows of `[batch, cells, width]` tensors by whether they are
+/// hidden. Hidden and visible cells are always in ascending order.
+#[derive(Debug, Clone)]
+pub struct GridMask {
+    grid: Grid,
+    batch: usize,
+    hidden: usize,
+    hidden_rows: Tensor<1, Int>,
+    visible_rows: Tensor<1, Int>,
+    visible_cells: Tensor<1, Int>,
+    /// For every cell its row among all visible rows followed by one row for "hidden".
+    visible_or_filler: Tensor<1, Int>,
+    /// For every cell its row among all hidden rows followed by one row for "visible".
+    hidden_or_filler: Tensor<1, Int>,
+}
+
+impl GridMask {
+    fn new(masks: &[PatchMask], device: &Device) -> Self {
+        let (grid, batch, hidden) = (masks[0].grid(), masks.len(), masks[0].hidden());
+        let all_hidden = (batch * hidden) as i64;
+        let all_visible = (batch * (grid.cells() - hidden)) as i64;
+        let (mut hidden_rows, mut visible_rows, mut visible_cells) = (vec![], vec![], vec![]);
+        let (mut visible_or_filler, mut hidden_or_filler) = (vec![], vec![]);
+        for (sample, mask) in masks.iter().enumerate() {
+            for (cell, &is_hidden) in mask.bits().iter().enumerate() {
+                let row = (sample * grid.cells() + cell) as i64;
+                if is_hidden {
+                    hidden_or_filler.push(hidden_rows.len() as i64);
+                    visible_or_filler.push(all_visible);
+                    hidden_rows.push(row);
+                } else {
+                    visible_or_filler.push(visible_rows.len() as i64);
+                    hidden_or_filler.push(all_hidden);
+                    visible_rows.push(row);
+                    visible_cells.push(cell as i64);
+                }
+            }
+        }
+        let tensor = |rows: Vec<i64>| {
+            let count = rows.len();
+            Tensor::from_data(TensorData::new(rows, [count]), device)
+        };
+        Self {
+            grid,
+            batch,
+            hidden,
+            hidden_rows: tensor(hidden_rows),
+            visible_rows: tensor(visible_rows),
+            visible_cells: tensor(visible_cells),
+            visible_or_filler: tensor(visible_or_filler),
+            hidden_or_filler: tensor(hidden_or_filler),
+        }
+    }
+
+    /// The grid read.
+    pub fn grid(&self) -> Grid {
+        self.grid
+    }
+
+    /// Hidden cells per sample.
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// Visible cells per sample.
+    pub fn visible(&self) -> usize {
+        self.grid.cells() - self.hidden
+    }
+
+    /// The hidden cells' rows.
+    ///
+    /// # Shapes
+    ///
+    /// - cells: `[batch, cells, width]`
+    /// - output: `[batch, hidden, width]`
+    ///
+    /// # Panics
+    ///
+    /// When `cells` is of another batch or grid.
+    pub fn select_hidden(&self, cells: Tensor<3>) -> Tensor<3> {
+        self.select(cells, &self.hidden_rows, self.hidden())
+    }
+
+    /// The visible cells' rows.
+    ///
+    /// # Shapes
+    ///
+    /// - cells: `[batch, cells, width]`
+    /// - output: `[batch, visible, width]`
+    ///
+    /// # Panics
+    ///
+    /// When `cells` is of another batch or grid.
+    pub fn select_visible(&self, cells: Tensor<3>) -> Tensor<3> {
+        self.select(cells, &self.visible_rows, self.visible())
+    }
+
+    /// For each sample's visible cells, the rows of a table over the grid.
+    ///
+    /// # Shapes
+    ///
+    /// - table: `[cells, width]`
+    /// - output: `[batch, visible, width]`
+    pub fn visible_from_table(&self, table: Tensor<2>) -> Tensor<3> {
+        let [_, width] = table.dims();
+        table.select(0, self.visible_cells.clone()).reshape([self.batch, self.visible(), width])
+    }
+
+    /// The whole grid from its visible rows, with `filler` at every hidden cell.
+    ///
+    /// # Shapes
+    ///
+    /// - visible: `[batch, visible, width]`
+    /// - filler: `[1, width]`
+    /// - output: `[batch, cells, width]`
+    ///
+    /// # Panics
+    ///
+    /// When `visible` is not of this batch's visible cells.
+    pub fn fill_hidden(&self, visible: Tensor<3>, filler: Tensor<2>) -> Tensor<3> {
+        self.fill(visible, self.visible(), filler, &self.visible_or_filler)
+    }
+
+    /// The whole grid from its hidden rows, with `filler` at every visible cell.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden: `[batch, hidden, width]`
+    /// - filler: `[1, width]`
+    /// - output: `[batch, cells, width]`
+    ///
+    /// # Panics
+    ///
+    /// When `hidden` is not of this batch's hidden cells.
+    pub fn fill_visible(&self, hidden: Tensor<3>, filler: Tensor<2>) -> Tensor<3> {
+        self.fill(hidden, self.hidden(), filler, &self.hidden_or_filler)
+    }
+
+    /// Which cells are hidden, `[batch, cells]`.
+    pub fn is_hidden(&self) -> Tensor<2, Bool> {
+        let visible = (self.batch * self.visible()) as i64;
+        let cells = self.visible_or_filler.clone().equal_elem(visible);
+        cells.reshape([self.batch, self.grid.cells()])
+    }
+
+    fn select(&self, cells: Tensor<3>, rows: &Tensor<1, Int>, count: usize) -> Tensor<3> {
+        assert_shape!(cells, [self.batch, self.grid.cells(), _]);
+        let [.., width] = cells.dims();
+        let all = cells.reshape([self.batch * self.grid.cells(), width]);
+        all.select(0, rows.clone()).reshape([self.batch, count, width])
+    }
+
+    fn fill(
+        &self,
+        known: Tensor<3>,
+        count: usize,
+        filler: Tensor<2>,
+        rows: &Tensor<1, Int>,
+    ) -> Tensor<3> {
+        assert_shape!(known, [self.batch, count, _]);
+        let [.., width] = known.dims();
+        let known = known.reshape([self.batch * count, width]);
+        let all = Tensor::cat(vec![known, filler], 0);
+        all.select(0, rows.clone()).reshape([self.batch, self.grid.cells(), width])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    fn mask(bits: [&[usize]; 2]) -> Mask {
+        let samples: Vec<_> = bits
+            .into_iter()
+            .map(|hidden| PatchMask::from_indices(Grid::new(2, 2), hidden.iter().copied()).unwrap())
+            .collect();
+        Mask::new(samples, &test_device()).unwrap()
+    }
+
+    fn cells() -> Tensor<3> {
+        Tensor::from_floats(
+            [[[1.0], [2.0], [3.0], [4.0]], [[5.0], [6.0], [7.0], [8.0]]],
+            &test_device(),
+        )
+    }
+
+    fn values(tensor: Tensor<3>) -> Vec<f32> {
+        tensor.into_data().to_vec().unwrap()
+    }
+
+    #[test]
+    fn hidden_and_visible_rows_come_in_ascending_order() {
+        let mask = mask([&[3, 0, 1], &[0, 2, 3]]).at(Grid::new(2, 2));
+        assert_eq!((mask.hidden(), mask.visible()), (3, 1));
+        assert_eq!(values(mask.select_hidden(cells())), [1., 2., 4., 5., 7., 8.]);
+        assert_eq!(values(mask.select_visible(cells())), [3., 6.]);
+    }
+
+    #[test]
+    fn filling_puts_rows_back_in_their_places() {
+        let mask = mask([&[1, 2], &[0, 3]]).at(Grid::new(2, 2));
+        let filler = || Tensor::from_floats([[-1.0]], &test_device());
+        let visible = mask.select_visible(cells());
+        let filled = values(mask.fill_hidden(visible, filler()));
+        assert_eq!(filled, [1., -1., -1., 4., -1., 6., 7., -1.]);
+        let hidden = mask.select_hidden(cells());
+        let filled = values(mask.fill_visible(hidden, filler()));
+        assert_eq!(filled, [-1., 2., 3., -1., 5., -1., -1., 8.]);
+    }
+
+    #[test]
+    fn a_table_is_read_at_each_samples_visible_cells() {
+        let mask = mask([&[1, 2], &[0, 3]]).at(Grid::new(2, 2));
+        let table = Tensor::from_floats([[0.0], [10.0], [20.0], [30.0]], &test_device());
+        assert_eq!(values(mask.visible_from_table(table)), [0., 30., 10., 20.]);
+    }
+
+    #[test]
+    fn a_unit_covers_several_patches() {
+        let fine = mask([&[1], &[2]]).at(Grid::new(4, 4));
+        assert_eq!((fine.hidden(), fine.visible()), (4, 12));
+        let bits: Vec<bool> = fine.is_hidden().into_data().to_vec().unwrap();
+        let hidden: Vec<_> = (0..32).filter(|&i| bits[i]).collect();
+        assert_eq!(hidden, [2, 3, 6, 7, 24, 25, 28, 29]);
+    }
+
+    #[test]
+    fn masks_of_unequal_counts_are_refused_by_name() {
+        let grid = Grid::new(2, 2);
+        let samples =
+            [vec![0], vec![1, 2]].map(|hidden| PatchMask::from_indices(grid, hidden).unwrap());
+        let message = Mask::new(samples, &test_device()).unwrap_err().to_string();
+        assert!(message.contains("sample 0 hides 1 of 2×2 cells, sample 1 hides 2 of 2×2"));
+        assert!(Mask::new([], &test_device()).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "3×3")]
+    fn a_grid_that_does_not_refine_the_units_panics() {
+        mask([&[1], &[2]]).at(Grid::new(3, 3));
+    }
+}

@@ -1,0 +1,216 @@
+//! Multi-head self-attention with a fused query-key-value projection.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::activation::softmax;
+use burn::tensor::module::linear;
+use burn::tensor::{Tensor, assert_shape, s};
+use serde::{Deserialize, Serialize};
+
+use super::{Init, Weights};
+
+/// Which of query, key and value have a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QkvBias {
+    /// None of them.
+    None,
+    /// All three (ViT, MAE).
+    All,
+    /// Query and value; a bias on the keys would not change the attention (BEiT, SimMIM).
+    QueryValue,
+}
+
+/// What an [`Attention`] layer is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionConfig {
+    /// Features per token.
+    pub width: usize,
+    /// Heads; must divide the width.
+    pub heads: usize,
+    /// Which projections have a bias.
+    pub qkv_bias: QkvBias,
+    /// How the query, key and value matrices start.
+    pub init: Init,
+    /// How the output matrix starts.
+    pub output_init: Init,
+}
+
+impl AttentionConfig {
+    /// The layer with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// When `heads` does not divide `width`.
+    pub fn init(&self, weights: &mut Weights) -> Attention {
+        let Self { width, heads, .. } = *self;
+        assert!(
+            heads > 0 && width.is_multiple_of(heads),
+            "{heads} heads do not divide a width of {width}"
+        );
+        let qkv = match self.qkv_bias {
+            QkvBias::All => weights.linear(width, 3 * width, self.init),
+            _ => weights.linear_without_bias(width, 3 * width, self.init),
+        };
+        let mut separate =
+            || (self.qkv_bias == QkvBias::QueryValue).then(|| weights.zeros([width]));
+        let (query_bias, value_bias) = (separate(), separate());
+        Attention {
+            qkv,
+            query_bias,
+            value_bias,
+            out: weights.linear(width, width, self.output_init),
+            heads,
+        }
+    }
+}
+
+/// softmax(Q Kᵀ / √d + bias) V over all tokens, then a projection.
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// `width` → `3 · width`: query, key, value, each head by head.
+    pub qkv: Linear,
+    /// The query's bias where only query and value have one.
+    pub query_bias: Option<Param<Tensor<1>>>,
+    /// The value's bias where only query and value have one.
+    pub value_bias: Option<Param<Tensor<1>>>,
+    /// The projection after the heads are joined.
+    pub out: Linear,
+    /// Heads.
+    pub heads: usize,
+}
+
+impl Attention {
+    /// Every token attends to every token.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens: `[batch, tokens, width]`
+    /// - bias: `[1, heads, tokens, tokens]`, added to the scaled scores
+    /// - output: `[batch, tokens, width]`
+    ///
+    /// # Panics
+    ///
+    /// When the width of `tokens` is not the layer's.
+    pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
+        let [width, _] = self.qkv.weight.dims();
+        assert_shape!(tokens, [_, _, width]);
+        let [batch, count, _] = tokens.dims();
+        let depth = width / self.heads;
+        // [3 · batch, heads, tokens, depth]: one copy puts each head's rows next to each other.
+        let qkv = linear(tokens, self.qkv.weight.val(), self.qkv_bias())
+            .reshape([batch, count, 3, self.heads, depth])
+            .permute([2, 0, 3, 1, 4])
+            .reshape([3 * batch, self.heads, count, depth]);
+        let [query, key, value] = [0, 1, 2]
+            .map(|part| qkv.clone().slice(s![part * batch..(part + 1) * batch, .., .., ..]));
+        let scores = (query * (depth as f64).powf(-0.5)).matmul(key.transpose());
+        let scores = match bias {
+            Some(bias) => scores + bias,
+            None => scores,
+        };
+        let joined = softmax(scores, 3).matmul(value).swap_dims(1, 2);
+        self.out.forward(joined.reshape([batch, count, width]))
+    }
+
+    fn qkv_bias(&self) -> Option<Tensor<1>> {
+        match (&self.query_bias, &self.value_bias) {
+            (Some(query), Some(value)) => {
+                let query = query.val();
+                let key = Tensor::zeros(query.shape(), &query.device());
+                Some(Tensor::cat(vec![query, key, value.val()], 0))
+            }
+            _ => self.qkv.bias.as_ref().map(|bias| bias.val()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+    use burn::tensor::Tolerance;
+
+    fn attention(qkv_bias: QkvBias) -> Attention {
+        let init = Init::Normal { std: 0.5 };
+        let config = AttentionConfig { width: 4, heads: 2, qkv_bias, init, output_init: init };
+        config.init(&mut Weights::new(3, &test_device()))
+    }
+
+    fn tokens() -> Tensor<3> {
+        Weights::new(4, &test_device()).param([2, 3, 4], Init::Normal { std: 1.0 }).val()
+    }
+
+    /// The formula, one number at a time.
+    fn by_hand(layer: &Attention, input: &[f32], tokens: usize) -> Vec<f32> {
+        let weight: Vec<f32> = layer.qkv.weight.val().into_data().to_vec().unwrap();
+        let out: Vec<f32> = layer.out.weight.val().into_data().to_vec().unwrap();
+        let (width, heads, depth) = (4, 2, 2);
+        let project = |t: usize, column: usize| -> f32 {
+            (0..width).map(|i| input[t * width + i] * weight[i * 3 * width + column]).sum()
+        };
+        let mut joined = vec![0.0; tokens * width];
+        for head in 0..heads {
+            for t in 0..tokens {
+                let score = |u: usize| -> f32 {
+                    let dot: f32 = (0..depth)
+                        .map(|d| {
+                            project(t, head * depth + d) * project(u, width + head * depth + d)
+                        })
+                        .sum();
+                    (dot / (depth as f32).sqrt()).exp()
+                };
+                let total: f32 = (0..tokens).map(score).sum();
+                for d in 0..depth {
+                    joined[t * width + head * depth + d] = (0..tokens)
+                        .map(|u| score(u) / total * project(u, 2 * width + head * depth + d))
+                        .sum();
+                }
+            }
+        }
+        (0..tokens * width)
+            .map(|i| {
+                (0..width).map(|j| joined[i / width * width + j] * out[j * width + i % width]).sum()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_output_follows_the_formula() {
+        let layer = attention(QkvBias::None);
+        let input: Vec<f32> = tokens().into_data().to_vec().unwrap();
+        let output: Vec<f32> = layer.forward(tokens(), None).into_data().to_vec().unwrap();
+        for (sample, expected) in output.chunks(12).zip(input.chunks(12)) {
+            for (got, want) in sample.iter().zip(by_hand(&layer, expected, 3)) {
+                assert!((got - want).abs() < 1e-5, "{got} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_separate_query_and_value_bias_equals_a_fused_one_with_zero_key_part() {
+        let mut separate = attention(QkvBias::QueryValue);
+        let bias =
+            |from: f32| Tensor::from_floats([from, from + 1.0, from + 2.0, 0.5], &test_device());
+        separate.query_bias = Some(Param::from_tensor(bias(0.1)));
+        separate.value_bias = Some(Param::from_tensor(bias(-2.0)));
+        let mut fused = separate.clone();
+        (fused.query_bias, fused.value_bias) = (None, None);
+        let zeros = Tensor::zeros([4], &test_device());
+        fused.qkv.bias =
+            Some(Param::from_tensor(Tensor::cat(vec![bias(0.1), zeros, bias(-2.0)], 0)));
+        let expected = fused.forward(tokens(), None).into_data();
+        separate.forward(tokens(), None).into_data().assert_eq(&expected, true);
+    }
+
+    #[test]
+    fn a_strong_bias_makes_every_token_look_at_one() {
+        let layer = attention(QkvBias::All);
+        let mut bias = vec![0.0f32; 2 * 3 * 3];
+        bias.iter_mut().step_by(3).for_each(|b| *b = 100.0);
+        let bias = Tensor::<1>::from_floats(bias.as_slice(), &test_device()).reshape([1, 2, 3, 3]);
+        let output = layer.forward(tokens(), Some(bias));
+        let first = output.clone().slice(s![.., 0..1, ..]).expand([2, 3, 4]).into_data();
+        output.into_data().assert_approx_eq::<f32>(&first, Tolerance::absolute(1e-5));
+    }
+}

@@ -1,0 +1,67 @@
+//! Stochastic depth.
+
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::Tensor;
+
+/// Drops a whole residual branch of a sample with probability `prob` while training (Huang et al.
+/// 2016), and scales the kept ones by 1 / (1 − `prob`).
+///
+/// With [`Dropout`] it is the one place in this crate that draws random numbers on the device: it acts only
+/// on an autodiff device and not in a frozen or validating module.
+#[derive(Module, Debug)]
+pub struct DropPath {
+    per_sample: Dropout,
+}
+
+impl DropPath {
+    /// A drop path of probability `prob`, in [0, 1).
+    ///
+    /// # Panics
+    ///
+    /// When `prob` is outside that range.
+    pub fn new(prob: f64) -> Self {
+        Self { per_sample: DropoutConfig::new(prob).init() }
+    }
+
+    /// The branch, dropped for some samples.
+    ///
+    /// # Shapes
+    ///
+    /// - branch: `[batch, tokens, width]`
+    /// - output: the same
+    pub fn forward(&self, branch: Tensor<3>) -> Tensor<3> {
+        if self.per_sample.prob == 0.0 || !branch.device().is_autodiff() {
+            return branch;
+        }
+        let [batch, ..] = branch.dims();
+        let keep = Tensor::ones([batch, 1, 1], &branch.device());
+        branch * self.per_sample.forward(keep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    fn ones(device: &burn::tensor::Device) -> Tensor<3> {
+        Tensor::ones([200, 2, 3], device)
+    }
+
+    #[test]
+    fn whole_samples_are_dropped_and_the_others_scaled_up() {
+        let output = DropPath::new(0.5).forward(ones(&test_device().autodiff()));
+        let values: Vec<f32> = output.into_data().to_vec().unwrap();
+        let samples: Vec<_> = values.chunks(6).collect();
+        assert!(samples.iter().all(|s| s.iter().all(|v| *v == s[0]) && [0.0, 2.0].contains(&s[0])));
+        let dropped = samples.iter().filter(|s| s[0] == 0.0).count();
+        assert!((50..150).contains(&dropped), "{dropped}");
+    }
+
+    #[test]
+    fn nothing_is_dropped_outside_training() {
+        let output = DropPath::new(0.5).forward(ones(&test_device()));
+        assert_eq!(output.into_data(), ones(&test_device()).into_data());
+    }
+}

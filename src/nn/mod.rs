@@ -1,0 +1,19 @@
+//! The layers burn-nn lacks: what vision transformers are made of.
+
+mod attention;
+mod block;
+mod drop_path;
+mod init;
+mod layer_scale;
+mod mlp;
+mod position;
+mod relative_position;
+
+pub use attention::{Attention, AttentionConfig, QkvBias};
+pub use block::{Block, BlockConfig};
+pub use drop_path::DropPath;
+pub use init::{Init, Weights};
+pub use layer_scale::LayerScale;
+pub use mlp::Mlp;
+pub use position::{PositionTable, Positions, sin_cos_table};
+pub use relative_position::{RelativePositionBias, relative_position_index};

@@ -1,0 +1,146 @@
+//! Relative position bias: what a score gains by where the two tokens are to each other.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor, TensorData, s};
+
+use super::position::resize_table;
+use super::{Init, Weights};
+use crate::grid::Grid;
+
+/// Distances of the class token: to a cell, from a cell, to itself (BEiT's order).
+const CLASS_DISTANCES: usize = 3;
+
+/// One learned number per head for each offset between two cells (Swin, arXiv 2103.14030 §3.2;
+/// with a class token as in BEiT).
+#[derive(Module, Debug)]
+pub struct RelativePositionBias {
+    /// `[(2·rows − 1)·(2·cols − 1) + 3 with a class token, heads]`.
+    pub table: Param<Tensor<2>>,
+    index: Tensor<1, Int>,
+    #[module(skip)]
+    grid: Grid,
+    class_token: bool,
+}
+
+impl RelativePositionBias {
+    /// A table for `grid` that starts as `init` says; BEiT's starts at zero.
+    pub fn new(
+        grid: Grid,
+        class_token: bool,
+        heads: usize,
+        init: Init,
+        weights: &mut Weights,
+    ) -> Self {
+        let distances = offsets(grid).cells() + if class_token { CLASS_DISTANCES } else { 0 };
+        Self {
+            table: weights.param([distances, heads], init),
+            index: index_tensor(grid, class_token, weights.device()),
+            grid,
+            class_token,
+        }
+    }
+
+    /// What to add to the scores, `[1, heads, tokens, tokens]`, the class token first.
+    ///
+    /// On another grid than the table's own its offsets are interpolated bicubically; the class
+    /// token's distances stay.
+    pub fn on(&self, grid: Grid) -> Tensor<4> {
+        let [_, heads] = self.table.dims();
+        let tokens = grid.cells() + usize::from(self.class_token);
+        let (table, index) = if grid == self.grid {
+            (self.table.val(), self.index.clone())
+        } else {
+            let device = self.table.val().device();
+            (self.resized(grid), index_tensor(grid, self.class_token, &device))
+        };
+        let bias = table.select(0, index).reshape([tokens, tokens, heads]);
+        bias.permute([2, 0, 1]).unsqueeze()
+    }
+
+    fn resized(&self, grid: Grid) -> Tensor<2> {
+        let (from, to) = (offsets(self.grid), offsets(grid));
+        let table = self.table.val();
+        let cells = resize_table(table.clone().slice(s![..from.cells(), ..]), from, to);
+        if self.class_token {
+            Tensor::cat(vec![cells, table.slice(s![from.cells().., ..])], 0)
+        } else {
+            cells
+        }
+    }
+}
+
+/// The grid of offsets between two cells of `grid`.
+fn offsets(grid: Grid) -> Grid {
+    Grid::new(2 * grid.rows - 1, 2 * grid.cols - 1)
+}
+
+fn index_tensor(grid: Grid, class_token: bool, device: &Device) -> Tensor<1, Int> {
+    let index = relative_position_index(grid, class_token);
+    let count = index.len();
+    Tensor::from_data(TensorData::new(index, [count]), &device.clone().without_autodiff())
+}
+
+/// For each pair (query, key) of tokens, row-major, the row of the bias table.
+///
+/// Two cells: (Δrow + rows − 1) · (2·cols − 1) + Δcol + cols − 1. With a class token, which comes
+/// first, three rows follow: class to cell, cell to class, class to class.
+pub fn relative_position_index(grid: Grid, class_token: bool) -> Vec<i64> {
+    let offsets = offsets(grid);
+    let class = offsets.cells();
+    let between = |query: usize, key: usize| {
+        let rows = query / grid.cols + grid.rows - 1 - key / grid.cols;
+        let cols = query % grid.cols + grid.cols - 1 - key % grid.cols;
+        rows * offsets.cols + cols
+    };
+    let first = usize::from(class_token);
+    let tokens = grid.cells() + first;
+    let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| (query, key)));
+    pairs
+        .map(|(query, key)| match (class_token && query == 0, class_token && key == 0) {
+            (true, true) => class + 2,
+            (true, false) => class,
+            (false, true) => class + 1,
+            (false, false) => between(query - first, key - first),
+        })
+        .map(|row| row as i64)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    #[test]
+    fn offsets_count_from_the_upper_left() {
+        // 1×2 cells: offsets −1, 0, 1 of the column.
+        assert_eq!(relative_position_index(Grid::new(1, 2), false), [1, 0, 2, 1]);
+        // 2×1 cells with a class token: class to cell 3, cell to class 4, class to class 5.
+        let index = relative_position_index(Grid::new(2, 1), true);
+        assert_eq!(index, [5, 3, 3, 4, 1, 0, 4, 2, 1]);
+    }
+
+    #[test]
+    fn equal_offsets_share_one_number() {
+        let mut weights = Weights::new(0, &test_device());
+        let init = Init::Normal { std: 1.0 };
+        let bias = RelativePositionBias::new(Grid::new(3, 4), false, 2, init, &mut weights);
+        let bias: Vec<f32> = bias.on(Grid::new(3, 4)).into_data().to_vec().unwrap();
+        let at = |query: usize, key: usize| bias[query * 12 + key];
+        assert_eq!(at(0, 5), at(6, 11));
+        assert_eq!(at(3, 3), at(8, 8));
+        assert_ne!(at(0, 5), at(5, 0));
+    }
+
+    #[test]
+    fn another_grid_keeps_the_class_distances() {
+        let mut weights = Weights::new(0, &test_device());
+        let init = Init::Normal { std: 1.0 };
+        let bias = RelativePositionBias::new(Grid::new(3, 3), true, 2, init, &mut weights);
+        let own: Vec<f32> = bias.on(Grid::new(3, 3)).into_data().to_vec().unwrap();
+        let other = bias.on(Grid::new(2, 5));
+        assert_eq!(other.dims(), [1, 2, 11, 11]);
+        let other: Vec<f32> = other.into_data().to_vec().unwrap();
+        assert_eq!((own[0], own[1], own[10]), (other[0], other[1], other[11]));
+    }
+}

@@ -1,0 +1,48 @@
+//! Portable random streams: the same key gives the same bits on every machine and thread.
+
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// What a stream is for, so that two uses of one sample never share numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// The order of an epoch's samples.
+    Order = 0,
+    /// Crops, flips and colours.
+    Augmentation = 1,
+    /// Which patches are hidden.
+    Mask = 2,
+    /// A procedural image, or a split of a data set.
+    Data = 3,
+    /// Initial weights.
+    Weights = 4,
+}
+
+/// The stream of (`seed`, `purpose`, `epoch`, `index`).
+///
+/// The four numbers are the ChaCha key itself, so no two keys share a stream and nothing has to
+/// be drawn in any particular order.
+pub fn stream(seed: u64, purpose: Purpose, epoch: u64, index: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    for (bytes, word) in key.chunks_exact_mut(8).zip([seed, purpose as u64, epoch, index]) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    ChaCha8Rng::from_seed(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::Rng;
+
+    #[test]
+    fn every_part_of_the_key_changes_the_stream() {
+        let first = |s, p, e, i| stream(s, p, e, i).next_u64();
+        let base = first(1, Purpose::Mask, 2, 3);
+        assert_eq!(base, first(1, Purpose::Mask, 2, 3));
+        assert_ne!(base, first(9, Purpose::Mask, 2, 3));
+        assert_ne!(base, first(1, Purpose::Order, 2, 3));
+        assert_ne!(base, first(1, Purpose::Mask, 9, 3));
+        assert_ne!(base, first(1, Purpose::Mask, 2, 9));
+    }
+}

@@ -1,0 +1,59 @@
+//! Devices by name, for command lines.
+
+use burn::tensor::Device;
+
+use crate::error::{Error, Result};
+
+/// Every backend this crate passes through, and what it runs on.
+const NAMES: [&str; 4] = ["flex", "ndarray", "wgpu", "cuda"];
+
+/// The default device of the backend `name`: `flex` and `ndarray` run on the CPU, `wgpu` on any
+/// GPU, `cuda` on an Nvidia one.
+///
+/// # Errors
+///
+/// When there is no such backend, or it was not compiled in; says which features would.
+pub fn device_named(name: &str) -> Result<Device> {
+    match name {
+        #[cfg(feature = "flex")]
+        "flex" => Ok(Device::flex()),
+        #[cfg(feature = "ndarray")]
+        #[allow(deprecated, reason = "burn recommends flex; those who ask for ndarray get it")]
+        "ndarray" => Ok(Device::ndarray()),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "cuda")]
+        "cuda" => Ok(Device::cuda(0)),
+        name if NAMES.contains(&name) => Err(Error::config(format!(
+            "the backend {name} is not compiled in: build with --features {name}"
+        ))),
+        name => Err(Error::config(format!(
+            "there is no backend {name:?}: choose one of {}",
+            NAMES.join(", ")
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_backend_lists_the_known_ones() {
+        let message = device_named("tpu").unwrap_err().to_string();
+        assert!(message.ends_with("choose one of flex, ndarray, wgpu, cuda"), "{message}");
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_backend_that_is_not_compiled_in_names_its_feature() {
+        let message = device_named("cuda").unwrap_err().to_string();
+        assert!(message.ends_with("build with --features cuda"), "{message}");
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn a_compiled_backend_gives_its_device() {
+        assert_eq!(device_named("flex").unwrap(), Device::flex());
+    }
+}

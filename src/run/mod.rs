@@ -1,0 +1,9 @@
+//! A whole run, from a data specification to pictures: what the examples do.
+
+mod config;
+mod device;
+mod pretrain;
+
+pub use config::RunConfig;
+pub use device::device_named;
+pub use pretrain::Run;

@@ -1,0 +1,49 @@
+//! Targets: what is predicted, and how a prediction is judged.
+
+mod pixels;
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::Tensor;
+
+pub use pixels::{PixelLoss, PixelTarget};
+
+use crate::batch::MimBatch;
+
+/// What the hidden cells should have been.
+pub trait Target: Module + ModuleDisplay {
+    /// The values to predict: `Tensor<3>` for a regression, `Tensor<2, Int>` for token ids.
+    type Value;
+
+    /// How many numbers the head predicts for each hidden cell.
+    fn width(&self) -> usize;
+
+    /// The batch's values at hidden cells only, each sample's in ascending order. Carries no
+    /// gradient.
+    fn of(&self, batch: &MimBatch) -> Self::Value;
+
+    /// The loss of `[batch, hidden, width]` predictions, a scalar.
+    fn loss(&self, prediction: Tensor<3>, value: Self::Value) -> Tensor<1>;
+
+    /// The best prediction that does not look at the image: the same for every cell. Its loss is
+    /// what a model has to beat; `None` where there is no such prediction.
+    fn trivial_prediction(&self, value: &Self::Value) -> Option<Tensor<3>> {
+        let _ = value;
+        None
+    }
+}
+
+/// A target whose predictions can be looked at.
+pub trait Reconstruct: Target {
+    /// Predictions as images in the units of `batch.images`, zero at visible cells.
+    ///
+    /// # Shapes
+    ///
+    /// - prediction: `[batch, hidden, width]`
+    /// - output: `[batch, channels, height, width]`
+    fn reconstruct(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4>;
+
+    /// What a viewer of the reconstruction must know of it, in one sentence; empty if nothing.
+    fn caption(&self) -> &'static str {
+        ""
+    }
+}

@@ -1,0 +1,240 @@
+//! Pixels of the hidden patches, raw or normalised patch by patch.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::{Tensor, assert_shape};
+use serde::{Deserialize, Serialize};
+
+use super::{Reconstruct, Target};
+use crate::batch::MimBatch;
+use crate::image::{PatchLayout, grid_of, patchify, unpatchify};
+use crate::mask::GridMask;
+
+/// Added to a patch's variance before the square root (MAE, official code).
+const VARIANCE_EPSILON: f64 = 1e-6;
+
+/// How far a prediction is from its value, averaged over all values of all hidden cells.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum PixelLoss {
+    /// Absolute error (SimMIM).
+    L1,
+    /// Squared error (MAE).
+    L2,
+    /// d² / 2β up to β, then d − β / 2 (PyTorch's `SmoothL1Loss`).
+    SmoothL1 {
+        /// Where the parabola ends, > 0.
+        beta: f64,
+    },
+}
+
+/// A cell's pixels as the value to predict.
+#[derive(Config, Debug, PartialEq)]
+pub struct PixelTargetConfig {
+    /// Channels of the images.
+    pub channels: usize,
+    /// Side of a cell in pixels.
+    pub cell: usize,
+    /// The order of a cell's values.
+    pub layout: PatchLayout,
+    /// Whether each cell is normalised by its own mean and standard deviation.
+    pub normalized: bool,
+    /// The loss.
+    pub loss: PixelLoss,
+}
+
+/// The pixels of each hidden cell: all channels of `cell` × `cell` pixels, in the units of the
+/// batch's images or, if `normalized`, with the cell's own mean 0 and variance 1 (arXiv 2111.06377
+/// §3, "reconstruction target": unbiased variance, plus 1e-6).
+#[derive(Module, Debug)]
+pub struct PixelTarget {
+    #[module(skip)]
+    config: PixelTargetConfig,
+}
+
+impl PixelTarget {
+    /// MAE's target: (row, column, channel), squared error.
+    pub fn mae(channels: usize, cell: usize, normalized: bool) -> Self {
+        let (layout, loss) = (PatchLayout::ChannelsLast, PixelLoss::L2);
+        Self { config: PixelTargetConfig { channels, cell, layout, normalized, loss } }
+    }
+
+    /// SimMIM's target: (channel, row, column), raw pixels, absolute error.
+    pub fn simmim(channels: usize, cell: usize) -> Self {
+        let (layout, loss) = (PatchLayout::ChannelsFirst, PixelLoss::L1);
+        Self { config: PixelTargetConfig { channels, cell, layout, normalized: false, loss } }
+    }
+
+    /// The same target with another loss.
+    ///
+    /// # Panics
+    ///
+    /// When the β of a smooth L1 is not positive.
+    pub fn with_loss(mut self, loss: PixelLoss) -> Self {
+        if let PixelLoss::SmoothL1 { beta } = loss {
+            assert!(beta > 0.0, "smooth L1 needs a beta above 0, got {beta}");
+        }
+        self.config.loss = loss;
+        self
+    }
+
+    /// The same target with or without normalisation of each cell.
+    pub fn with_normalized(mut self, normalized: bool) -> Self {
+        self.config.normalized = normalized;
+        self
+    }
+
+    /// Predictions in target space as images, zero at visible cells.
+    ///
+    /// # Shapes
+    ///
+    /// - prediction: `[batch, hidden, width]`
+    /// - output: `[batch, channels, height, width]`
+    pub fn place(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
+        let mask = self.mask(batch);
+        let nothing = Tensor::zeros([1, self.width()], &prediction.device());
+        let cells = mask.fill_visible(prediction, nothing);
+        unpatchify(cells, mask.grid(), self.config.cell, self.config.layout)
+    }
+
+    fn mask(&self, batch: &MimBatch) -> GridMask {
+        batch.mask.at(grid_of(&batch.images, self.config.cell))
+    }
+
+    /// The hidden cells' pixels as they are.
+    fn raw(&self, batch: &MimBatch) -> Tensor<3> {
+        let patches = patchify(batch.images.clone(), self.config.cell, self.config.layout);
+        self.mask(batch).select_hidden(patches).detach()
+    }
+
+    /// Mean and standard deviation of each cell, `[batch, hidden, 1]`.
+    fn statistics(cells: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        let (variance, mean) = cells.var_mean(2);
+        (mean, (variance + VARIANCE_EPSILON).sqrt())
+    }
+}
+
+impl Target for PixelTarget {
+    type Value = Tensor<3>;
+
+    fn width(&self) -> usize {
+        self.config.channels * self.config.cell * self.config.cell
+    }
+
+    fn of(&self, batch: &MimBatch) -> Tensor<3> {
+        assert_shape!(&batch.images, [_, self.config.channels, _, _]);
+        let cells = self.raw(batch);
+        if !self.config.normalized {
+            return cells;
+        }
+        let (mean, std) = Self::statistics(cells.clone());
+        (cells - mean) / std
+    }
+
+    fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
+        let error = prediction - value;
+        match self.config.loss {
+            PixelLoss::L1 => error.abs().mean(),
+            PixelLoss::L2 => error.square().mean(),
+            PixelLoss::SmoothL1 { beta } => {
+                // With c = min(|d|, β): c²/2β + |d| − c is both branches at once.
+                let distance = error.abs();
+                let near = distance.clone().clamp_max(beta);
+                (near.clone().square() / (2.0 * beta) + distance - near).mean()
+            }
+        }
+    }
+
+    fn trivial_prediction(&self, value: &Tensor<3>) -> Option<Tensor<3>> {
+        let mean = value.clone().mean_dim(0).mean_dim(1);
+        Some(mean.expand(value.dims()))
+    }
+}
+
+impl Reconstruct for PixelTarget {
+    fn reconstruct(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
+        let pixels = if self.config.normalized {
+            let (mean, std) = Self::statistics(self.raw(batch));
+            prediction * std + mean
+        } else {
+            prediction
+        };
+        self.place(pixels, batch)
+    }
+
+    fn caption(&self) -> &'static str {
+        if self.config.normalized {
+            "Predictions are de-normalised with the true mean and deviation of each hidden patch, which the model never saw."
+        } else {
+            ""
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::Grid;
+    use crate::mask::{Mask, PatchMask};
+    use crate::test_device;
+    use burn::tensor::TensorData;
+
+    /// One 1-channel image of 2×4 pixels in two cells, the right one hidden.
+    fn batch() -> MimBatch {
+        let images =
+            Tensor::from_floats([[[[9.0, 9.0, 1.0, 2.0], [9.0, 9.0, 3.0, 6.0]]]], &test_device());
+        let mask = PatchMask::from_indices(Grid::new(1, 2), [1]).unwrap();
+        MimBatch::new(images, Mask::new([mask], &test_device()).unwrap())
+    }
+
+    fn prediction() -> Tensor<3> {
+        Tensor::from_floats([[[0.0, 2.0, 3.0, 8.0]]], &test_device())
+    }
+
+    fn loss(loss: PixelLoss) -> f32 {
+        let target = PixelTarget::simmim(1, 2).with_loss(loss);
+        target.loss(prediction(), target.of(&batch())).into_scalar()
+    }
+
+    #[test]
+    fn losses_are_means_over_hidden_values() {
+        // Errors: −1, 0, 0, 2.
+        assert_eq!(loss(PixelLoss::L1), 3.0 / 4.0);
+        assert_eq!(loss(PixelLoss::L2), 5.0 / 4.0);
+        // β = 1.5: 1/3 and 2 − 0.75.
+        let expected = (1.0 / 3.0 + 1.25) / 4.0;
+        assert!((loss(PixelLoss::SmoothL1 { beta: 1.5 }) - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_normalised_patch_uses_its_unbiased_variance() {
+        // Mean 3, squared deviations 4 + 1 + 0 + 9 = 14, over n − 1 = 3.
+        let value = PixelTarget::mae(1, 2, true).of(&batch()).into_data().to_vec::<f32>().unwrap();
+        let std = (14.0f32 / 3.0 + 1e-6).sqrt();
+        for (got, pixel) in value.iter().zip([1.0, 2.0, 3.0, 6.0]) {
+            assert!((got - (pixel - 3.0) / std).abs() < 1e-6, "{got}");
+        }
+    }
+
+    #[test]
+    fn a_perfect_prediction_reconstructs_the_hidden_pixels_and_nothing_else() {
+        for target in [PixelTarget::mae(1, 2, true), PixelTarget::simmim(1, 2)] {
+            let perfect = target.of(&batch());
+            let images = target.reconstruct(perfect, &batch()).into_data();
+            let expected = TensorData::from([[[[0.0f32, 0.0, 1.0, 2.0], [0.0, 0.0, 3.0, 6.0]]]]);
+            images.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-5));
+        }
+    }
+
+    #[test]
+    fn the_trivial_prediction_is_the_mean_of_each_value() {
+        let value = Tensor::from_floats(
+            [[[0.0, 1.0], [2.0, 3.0]], [[4.0, 5.0], [6.0, 7.0]]],
+            &test_device(),
+        );
+        let mean = PixelTarget::simmim(2, 1).trivial_prediction(&value).unwrap();
+        let mean: Vec<f32> = mean.into_data().to_vec().unwrap();
+        assert_eq!(mean, [3.0, 4.0].repeat(4));
+    }
+}

@@ -1,0 +1,71 @@
+//! Masked image modelling, whatever its parts.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::{PretextTask, TaskOutput};
+use crate::batch::MimBatch;
+use crate::encoder::Encoder;
+use crate::head::PredictionHead;
+use crate::target::{Reconstruct, Target};
+
+/// An encoder, a head and a target: hide, encode, predict, compare.
+#[derive(Module, Debug)]
+pub struct Mim<E: Module, H: Module, T: Module> {
+    /// What is kept after pre-training.
+    pub encoder: E,
+    /// Predicts the hidden cells.
+    pub head: H,
+    /// What they should have been.
+    pub target: T,
+}
+
+impl<E, H, T> Mim<E, H, T>
+where
+    E: Encoder,
+    H: PredictionHead<E::Features>,
+    T: Target,
+{
+    /// The prediction for each hidden cell, `[batch, hidden, target width]`.
+    pub fn predict(&self, batch: &MimBatch) -> Tensor<3> {
+        let features = self.encoder.encode(batch.images.clone(), &batch.mask);
+        self.head.predict(features, &batch.mask)
+    }
+}
+
+impl<E, H, T> Mim<E, H, T>
+where
+    E: Encoder,
+    H: PredictionHead<E::Features>,
+    T: Reconstruct,
+{
+    /// The predicted pixels of the hidden cells, zero elsewhere, in the units of `batch.images`.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[batch, channels, height, width]`
+    pub fn reconstruct(&self, batch: &MimBatch) -> Tensor<4> {
+        self.target.reconstruct(self.predict(batch), batch)
+    }
+}
+
+impl<E, H, T> PretextTask for Mim<E, H, T>
+where
+    E: Encoder,
+    H: PredictionHead<E::Features>,
+    T: Target,
+{
+    type Batch = MimBatch;
+
+    fn loss(&self, batch: MimBatch) -> TaskOutput {
+        let value = self.target.of(&batch);
+        let prediction = self.predict(&batch);
+        self.target.loss(prediction, value).into()
+    }
+
+    fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {
+        let value = self.target.of(batch);
+        let prediction = self.target.trivial_prediction(&value)?;
+        Some(self.target.loss(prediction, value))
+    }
+}

@@ -1,0 +1,118 @@
+//! Gradients of all parameters as one vector.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+/// The norm of all gradients together, as a tensor on their device; `None` when there are none.
+pub(super) fn global_norm<M: Module>(model: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+    let mut visitor = SquaredNorm { gradients, sum: None };
+    model.visit(&mut visitor);
+    visitor.sum.map(Tensor::sqrt)
+}
+
+/// Gradients scaled by `factor`, then so that their global norm is at most `max_norm`
+/// (PyTorch's `clip_grad_norm_`, which adds 1e-6 to the norm).
+pub(super) fn scale_and_clip<M: Module>(
+    model: &M,
+    mut gradients: GradientsParams,
+    factor: f64,
+    max_norm: Option<f64>,
+) -> GradientsParams {
+    let scale = match max_norm {
+        None if factor == 1.0 => return gradients,
+        None => None,
+        Some(max_norm) => global_norm(model, &gradients).map(|norm| {
+            let norm = norm.mul_scalar(factor);
+            (norm + 1e-6).recip().mul_scalar(max_norm).clamp_max(1.0).mul_scalar(factor)
+        }),
+    };
+    model.visit(&mut Scale { gradients: &mut gradients, factor, scale });
+    gradients
+}
+
+struct SquaredNorm<'a> {
+    gradients: &'a GradientsParams,
+    sum: Option<Tensor<1>>,
+}
+
+impl ModuleVisitor for SquaredNorm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
+        let square = gradient.square().sum();
+        self.sum = Some(match self.sum.take() {
+            Some(sum) => sum + square,
+            None => square,
+        });
+    }
+}
+
+struct Scale<'a> {
+    gradients: &'a mut GradientsParams,
+    factor: f64,
+    /// Stands for `factor` where it depends on the gradients, and so stays on the device.
+    scale: Option<Tensor<1>>,
+}
+
+impl ModuleVisitor for Scale<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
+        let scaled = match &self.scale {
+            Some(scale) => gradient * scale.clone().unsqueeze(),
+            None => gradient * self.factor,
+        };
+        self.gradients.register(param.id, scaled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+    use burn::nn::{Linear, LinearConfig};
+
+    /// A layer whose weight has the gradient [3, 0] and whose bias has [4].
+    fn layer_and_gradients() -> (Linear, GradientsParams) {
+        let device = test_device().autodiff();
+        let layer = LinearConfig::new(2, 1).init(&device);
+        let input = Tensor::<2>::from_floats([[3.0, 0.0]], &device.clone().without_autodiff());
+        let bias = layer.bias.as_ref().unwrap().val();
+        let loss = layer.forward(input).sum() + bias.sum() * 3.0;
+        let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+        (layer, gradients)
+    }
+
+    fn values(layer: &Linear, gradients: &GradientsParams) -> Vec<f32> {
+        let weight = gradients.get::<2>(layer.weight.id).unwrap();
+        let bias = gradients.get::<1>(layer.bias.as_ref().unwrap().id).unwrap();
+        let flat = Tensor::cat(vec![weight.flatten::<1>(0, 1), bias], 0);
+        flat.into_data().to_vec().unwrap()
+    }
+
+    fn close(values: &[f32], expected: [f32; 3]) {
+        assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{values:?}");
+    }
+
+    #[test]
+    fn the_norm_is_that_of_all_gradients_together() {
+        let (layer, gradients) = layer_and_gradients();
+        assert_eq!(global_norm(&layer, &gradients).unwrap().into_scalar::<f32>(), 5.0);
+    }
+
+    #[test]
+    fn clipping_keeps_the_direction_of_the_whole() {
+        let (layer, gradients) = layer_and_gradients();
+        let clipped = scale_and_clip(&layer, gradients, 1.0, Some(1.0));
+        close(&values(&layer, &clipped), [0.6, 0.0, 0.8]);
+    }
+
+    #[test]
+    fn gradients_within_the_norm_are_only_averaged() {
+        let (layer, gradients) = layer_and_gradients();
+        let averaged = scale_and_clip(&layer, gradients, 0.5, Some(2.6));
+        close(&values(&layer, &averaged), [1.5, 0.0, 2.0]);
+        let (layer, gradients) = layer_and_gradients();
+        let clipped = scale_and_clip(&layer, gradients, 0.5, Some(1.25));
+        close(&values(&layer, &clipped), [0.75, 0.0, 1.0]);
+    }
+}

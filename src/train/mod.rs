@@ -1,0 +1,23 @@
+//! Pre-training: recipes, the loop, and what a run leaves behind.
+
+mod burn_trainer;
+mod ema;
+mod gradients;
+mod history;
+mod interrupt;
+mod optimizer;
+mod pretraining;
+mod progress;
+mod recipe;
+mod run_folder;
+mod schedule;
+
+pub use burn_trainer::{BurnOutput, BurnTask};
+pub use history::{EpochMetrics, History};
+pub use interrupt::Interrupt;
+pub use optimizer::{adamw, is_decayed};
+pub use pretraining::{Pretrained, Pretraining};
+pub use progress::Progress;
+pub use recipe::{Decay, Recipe};
+pub use run_folder::{RunFolder, Snapshot};
+pub use schedule::Schedule;

@@ -1,0 +1,97 @@
+//! AdamW with the papers' parameter groups.
+
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::Tensor;
+
+use super::Recipe;
+
+/// Whether weight decay pulls on a parameter of `rank` dimensions at `path`
+/// (`encoder.body.blocks.0.mlp.fc1.weight`).
+///
+/// It does on matrices. It does not on vectors (biases, norms, layer scales), on tokens
+/// (`*_token`) and on position tables (`*.table`): the rule of MAE's, SimMIM's and BEiT's code
+/// together.
+pub fn is_decayed(path: &str, rank: usize) -> bool {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    rank > 1 && !name.ends_with("_token") && name != "table"
+}
+
+/// The recipe's AdamW for `model`.
+pub fn adamw<M: Module>(model: &M, recipe: &Recipe) -> ModuleOptimizer {
+    let [beta_1, beta_2] = recipe.betas;
+    let adamw = AdamWConfig::new()
+        .with_beta_1(beta_1)
+        .with_beta_2(beta_2)
+        .with_epsilon(recipe.epsilon)
+        .with_weight_decay(recipe.weight_decay);
+    let mut undecayed = Undecayed::default();
+    model.visit(&mut undecayed);
+    let group = ParamGroup::from_ids(undecayed.ids);
+    adamw.init().with_group(group, adamw.with_weight_decay(0.0).build(), None)
+}
+
+#[derive(Default)]
+struct Undecayed {
+    path: Vec<String>,
+    ids: Vec<ParamId>,
+}
+
+impl ModuleVisitor for Undecayed {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !is_decayed(&self.path.join("."), D) {
+            self.ids.push(param.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::ImageShape;
+    use crate::nn::Weights;
+    use crate::task::{MaeConfig, SimMimConfig};
+    use crate::test_device;
+
+    #[derive(Default)]
+    struct Paths {
+        path: Vec<String>,
+        decayed: Vec<String>,
+        undecayed: Vec<String>,
+    }
+
+    impl ModuleVisitor for Paths {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<D>>) {
+            let path = self.path.join(".");
+            if is_decayed(&path, D) { &mut self.decayed } else { &mut self.undecayed }.push(path);
+        }
+    }
+
+    #[test]
+    fn matrices_decay_and_biases_norms_tokens_and_positions_do_not() {
+        let mut paths = Paths::default();
+        let weights = &mut Weights::new(0, &test_device());
+        MaeConfig::small_images(ImageShape::square(3, 32)).init(weights).visit(&mut paths);
+        SimMimConfig::small_images(ImageShape::square(3, 32)).init(weights).visit(&mut paths);
+        let is_matrix = |path: &String| path.ends_with(".weight");
+        assert!(paths.decayed.iter().all(is_matrix), "{:?}", paths.decayed);
+        assert!(!paths.undecayed.iter().any(is_matrix), "{:?}", paths.undecayed);
+        for name in ["mask_token", "class_token", "table", "bias", "gamma", "beta", "query_bias"] {
+            assert!(paths.undecayed.iter().any(|path| path.ends_with(name)), "{name}");
+        }
+    }
+}

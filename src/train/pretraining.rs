@@ -1,0 +1,407 @@
+//! The training loop of every pretext task.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::history::RunningMean;
+use super::progress::Reporter;
+use super::run_folder::restore;
+use super::{
+    EpochMetrics, History, Interrupt, Progress, Recipe, RunFolder, Schedule, Snapshot, adamw, ema,
+    gradients,
+};
+use crate::data::{Collate, Loader};
+use crate::error::{Error, Result};
+use crate::task::PretextTask;
+
+/// Validation batches the trivial predictor is measured on.
+const TRIVIAL_BATCHES: usize = 8;
+
+/// A pre-training run: what to do, where to keep it, and how to report.
+///
+/// The loop is our own, on burn's optimizers, records and data loaders: burn's trainer clips each
+/// tensor by itself, sums accumulated gradients, and keeps neither the best metric nor a
+/// half-finished epoch across a restart. [`BurnTask`](super::BurnTask) runs the same tasks on it.
+#[derive(Debug, Clone)]
+pub struct Pretraining {
+    folder: RunFolder,
+    recipe: Recipe,
+    config: Value,
+    seed: u64,
+    resume: bool,
+    keep: usize,
+    progress: Progress,
+    interrupt: Interrupt,
+}
+
+/// What a run ends with.
+#[derive(Debug)]
+pub struct Pretrained<T> {
+    /// The task with its trained weights (averaged ones where the recipe keeps them), on a plain
+    /// device.
+    pub task: T,
+    /// Losses and speed.
+    pub history: History,
+    /// Whether the run was asked to stop before its last epoch; resuming it goes on.
+    pub interrupted: bool,
+}
+
+impl Pretraining {
+    /// A run in `folder` by `recipe`, with seed 0, that starts anew, keeps the last two checkpoints
+    /// beside the best, and reports on the terminal.
+    pub fn new(folder: impl Into<PathBuf>, recipe: Recipe) -> Self {
+        Self {
+            folder: RunFolder::new(folder),
+            recipe,
+            config: Value::Null,
+            seed: 0,
+            resume: false,
+            keep: 2,
+            progress: Progress::Auto,
+            interrupt: Interrupt::default(),
+        }
+    }
+
+    /// Seeds what a task draws on the device (drop path); masks and crops have the loader's seed.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Goes on from the newest checkpoint in the folder, if there is one.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// Keeps the last `keep` checkpoints, at least 1, beside the best.
+    pub fn keep(mut self, keep: usize) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// How to report.
+    pub fn progress(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Who may stop the run.
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// What is trained, for `config.json` and `metrics.json`: whatever a reader of the run needs to
+    /// build the model again.
+    ///
+    /// # Errors
+    ///
+    /// When `config` cannot be written as JSON.
+    pub fn config(mut self, config: &impl Serialize) -> Result<Self> {
+        let json = serde_json::to_value(config);
+        self.config = json.map_err(|error| Error::config(error.to_string()))?;
+        Ok(self)
+    }
+
+    /// Trains `task`, whose parameters must be on an autodiff device, on batches of `train`, and
+    /// measures it on `valid` after every epoch.
+    ///
+    /// The same seed and loaders give the same bits; so does a run that was stopped anywhere, even
+    /// killed, and resumed.
+    ///
+    /// # Errors
+    ///
+    /// When the recipe is broken, a batch cannot be made, the loss is not finite, or the folder
+    /// cannot be read or written. Whatever was saved stays whole.
+    pub fn run<T, C>(self, task: T, train: &Loader<C>, valid: &Loader<C>) -> Result<Pretrained<T>>
+    where
+        T: PretextTask<Batch = C::Batch>,
+        C: Collate,
+    {
+        self.recipe.validate()?;
+        let mut run = Run::start(&self, task, train)?;
+        run.introduce(valid)?;
+        let mut interrupted = false;
+        while run.snapshot.epoch < self.recipe.epochs && !interrupted {
+            let started = Instant::now();
+            let images = run.epoch(train)?;
+            if run.snapshot.batch == train.batches() {
+                run.finish_epoch(valid, started, images)?;
+            }
+            run.save()?;
+            let unfinished = run.snapshot.epoch < self.recipe.epochs;
+            interrupted = unfinished && self.interrupt.is_requested();
+        }
+        run.reporter.finish();
+        let history = run.snapshot.history.clone();
+        let task = run.average.clone().unwrap_or_else(|| run.task().valid());
+        Ok(Pretrained { task, history, interrupted })
+    }
+}
+
+/// A run under way.
+struct Run<'a, T> {
+    plan: &'a Pretraining,
+    device: Device,
+    schedule: Schedule,
+    /// Always there, but while the optimizer holds it: it updates a tensor in place only if
+    /// nobody else refers to it.
+    task: Option<T>,
+    average: Option<T>,
+    optimizer: ModuleOptimizer,
+    snapshot: Snapshot,
+    saved: PathBuf,
+    best_step: Option<usize>,
+    reporter: Reporter,
+    batch_size: usize,
+    batches: usize,
+}
+
+impl<'a, T: PretextTask> Run<'a, T> {
+    fn start<C: Collate>(plan: &'a Pretraining, task: T, train: &Loader<C>) -> Result<Self> {
+        let (batch_size, batches) = (train.batch_size(), train.batches());
+        let Some(device) = task.devices().into_iter().next().filter(Device::is_autodiff) else {
+            return Err(Error::config(
+                "a task to be trained needs parameters on an autodiff device: build it with \
+                 Weights::new(seed, &device.autodiff())",
+            ));
+        };
+        let fingerprint = json!({
+            "recipe": plan.recipe, "seed": plan.seed, "config": plan.config,
+            "batch_size": batch_size, "batches": batches,
+        });
+        let recipe = &plan.recipe;
+        let steps_per_epoch = batches.div_ceil(recipe.accumulation);
+        let (history, running) = (History::default(), RunningMean::default());
+        let mut run = Self {
+            plan,
+            schedule: Schedule::new(recipe, batch_size, steps_per_epoch),
+            average: recipe.ema.map(|_| task.valid()),
+            optimizer: adamw(&task, recipe),
+            task: Some(task),
+            device,
+            snapshot: Snapshot { fingerprint, epoch: 0, batch: 0, step: 0, history, running },
+            saved: PathBuf::new(),
+            best_step: None,
+            reporter: Reporter::new(plan.progress, 0, 0),
+            batch_size,
+            batches,
+        };
+        match plan.folder.latest()?.filter(|_| plan.resume) {
+            Some(checkpoint) => run = run.resumed(&checkpoint)?,
+            None => {
+                plan.folder.clear()?;
+                run.save()?;
+            }
+        }
+        plan.folder.write_json("config.json", &plan.config)?;
+        let epoch = batches * batch_size;
+        let done = run.snapshot.epoch * epoch + run.snapshot.batch * batch_size;
+        run.reporter = Reporter::new(plan.progress, recipe.epochs * epoch, done);
+        Ok(run)
+    }
+
+    fn task(&self) -> &T {
+        self.task.as_ref().expect("the task is there between steps")
+    }
+
+    fn resumed(mut self, checkpoint: &Path) -> Result<Self> {
+        let snapshot = Snapshot::load(checkpoint)?;
+        snapshot.check(&self.snapshot.fingerprint, checkpoint)?;
+        let task = self.task.take().expect("the task is there between steps");
+        let (task, average, optimizer) = restore(checkpoint, task, self.average, self.optimizer)?;
+        (self.task, self.average, self.optimizer) = (Some(task), average, optimizer);
+        let steps_per_epoch = self.batches.div_ceil(self.plan.recipe.accumulation);
+        self.best_step = snapshot.history.best().map(|best| best.epoch * steps_per_epoch);
+        self.snapshot = snapshot;
+        self.saved = checkpoint.to_path_buf();
+        Ok(self)
+    }
+
+    /// Says what is about to happen, and what a loss must be compared with.
+    fn introduce<C: Collate<Batch = T::Batch>>(&mut self, valid: &Loader<C>) -> Result<()> {
+        let Pretraining { recipe, .. } = self.plan;
+        let (batch_size, batches) = (self.batch_size, self.batches);
+        self.reporter.note(&format!(
+            "{:.2} M parameters, {batches} batches of {batch_size} an epoch, {} epochs",
+            Module::num_params(self.task()) as f64 / 1e6,
+            recipe.epochs,
+        ));
+        self.reporter.note(&format!(
+            "effective batch {}, peak learning rate {:.2e} (base {:.2e} × {}/{})",
+            recipe.effective_batch(batch_size),
+            recipe.base_lr * recipe.lr_scale(batch_size),
+            recipe.base_lr,
+            recipe.effective_batch(batch_size),
+            recipe.lr_batch,
+        ));
+        for warning in recipe.warnings(batch_size, batches) {
+            self.reporter.note(&format!("warning: {warning}"));
+        }
+        if self.snapshot.step > 0 {
+            self.reporter.note(&format!("resumed from {}", self.saved.display()));
+        }
+        if self.snapshot.history.trivial_loss.is_none() {
+            self.snapshot.history.trivial_loss = self.trivial_loss(valid)?;
+        }
+        if let Some(loss) = self.snapshot.history.trivial_loss {
+            self.reporter.note(&format!(
+                "a predictor that does not look at the images has a loss of {loss:.4}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn trivial_loss<C>(&self, valid: &Loader<C>) -> Result<Option<f64>>
+    where
+        C: Collate<Batch = T::Batch>,
+    {
+        let task = self.task().valid();
+        let mut mean = RunningMean::default();
+        for batch in valid.epoch(0, 0).take(TRIVIAL_BATCHES) {
+            let Some(loss) = task.trivial_loss(&batch?) else { return Ok(None) };
+            mean.add(loss.into_scalar(), 1);
+        }
+        Ok(Some(mean.mean()))
+    }
+
+    /// Trains on the rest of the epoch under way, or until somebody asks to stop; returns how many
+    /// images it was.
+    fn epoch<C: Collate<Batch = T::Batch>>(&mut self, train: &Loader<C>) -> Result<usize> {
+        let mut accumulator = GradientsAccumulator::new();
+        let mut accumulated = 0;
+        let mut unread = None;
+        let first = self.snapshot.batch;
+        let mut batches = train.epoch(self.snapshot.epoch as u64, first);
+        while let Some(batch) = batches.next() {
+            // Every step has its own stream, so a resumed run drops the same paths.
+            self.device.seed(self.plan.seed ^ ((self.snapshot.step as u64) << 20));
+            let loss = self.task().loss(batch?).loss;
+            let gradients = GradientsParams::from_grads(loss.backward(), self.task());
+            accumulator.accumulate(self.task(), gradients);
+            accumulated += 1;
+            // The loss before this one is ready by now: reading it does not make the device wait.
+            self.read(unread.replace(loss.without_autodiff()))?;
+            let last = batches.position() == self.batches;
+            if accumulated == self.plan.recipe.accumulation || last {
+                self.step(accumulator.grads(), accumulated);
+                accumulated = 0;
+                self.snapshot.batch = batches.position();
+                if self.plan.interrupt.is_requested() {
+                    break;
+                }
+            }
+        }
+        self.read(unread)?;
+        Ok((self.snapshot.batch - first) * self.batch_size)
+    }
+
+    fn read(&mut self, loss: Option<Tensor<1>>) -> Result<()> {
+        let Some(loss) = loss else { return Ok(()) };
+        let loss = loss.into_scalar::<f32>();
+        if !loss.is_finite() {
+            return Err(self.diverged(loss));
+        }
+        self.snapshot.running.add(loss, 1);
+        let lr = self.schedule.at(self.snapshot.step);
+        self.reporter.step(self.batch_size, self.snapshot.epoch + 1, Some(loss), lr);
+        Ok(())
+    }
+
+    fn diverged(&self, loss: f32) -> Error {
+        self.reporter.finish();
+        let (step, epoch) = (self.snapshot.step, self.snapshot.epoch + 1);
+        Error::Diverged { loss, step, epoch, saved: self.saved.clone() }
+    }
+
+    /// Moves the weights by the mean of `count` batches' gradients.
+    fn step(&mut self, gradients: GradientsParams, count: usize) {
+        let recipe = &self.plan.recipe;
+        let mean = 1.0 / count as f64;
+        let gradients = gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
+        let lr = ModuleLearningRate::from(self.schedule.at(self.snapshot.step));
+        let optimizer = &mut self.optimizer;
+        self.task = self.task.take().map(|task| optimizer.step(lr, task, gradients));
+        if let (Some(average), Some(decay)) = (self.average.take(), recipe.ema) {
+            self.average = Some(ema::updated(average, self.task(), decay));
+        }
+        self.snapshot.step += 1;
+    }
+
+    fn finish_epoch<C: Collate<Batch = T::Batch>>(
+        &mut self,
+        valid: &Loader<C>,
+        started: Instant,
+        images: usize,
+    ) -> Result<()> {
+        let train_seconds = started.elapsed().as_secs_f64();
+        let valid_loss = self.validate(valid)?;
+        let metrics = EpochMetrics {
+            epoch: self.snapshot.epoch + 1,
+            train_loss: std::mem::take(&mut self.snapshot.running).mean(),
+            valid_loss,
+            learning_rate: self.schedule.at(self.snapshot.step - 1),
+            images_per_second: images as f64 / train_seconds,
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        self.reporter.epoch(&metrics, self.plan.recipe.epochs);
+        self.snapshot.history.epochs.push(metrics);
+        self.snapshot.epoch += 1;
+        self.snapshot.batch = 0;
+        let history = &self.snapshot.history;
+        if history.best() == history.last() {
+            self.best_step = Some(self.snapshot.step);
+        }
+        self.plan.folder.write_json("metrics.json", &self.metrics())
+    }
+
+    fn validate<C: Collate<Batch = T::Batch>>(&self, valid: &Loader<C>) -> Result<f64> {
+        let task = self.average.clone().unwrap_or_else(|| self.task().valid());
+        let (samples, size) = (valid.samples(), valid.batch_size());
+        let mut mean = RunningMean::default();
+        for (index, batch) in valid.epoch(0, 0).enumerate() {
+            let loss: f32 = task.loss(batch?).loss.into_scalar();
+            if !loss.is_finite() {
+                return Err(self.diverged(loss));
+            }
+            mean.add(loss, size.min(samples - index * size));
+        }
+        Ok(mean.mean())
+    }
+
+    fn metrics(&self) -> Value {
+        let History { trivial_loss, epochs } = &self.snapshot.history;
+        let seconds: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
+        let images = epochs.len() * self.batches * self.batch_size;
+        let train_seconds: f64 = epochs
+            .iter()
+            .map(|epoch| (self.batches * self.batch_size) as f64 / epoch.images_per_second)
+            .sum();
+        json!({
+            "config": self.plan.config,
+            "recipe": self.plan.recipe,
+            "seed": self.plan.seed,
+            "parameters": Module::num_params(self.task()),
+            "batch_size": self.batch_size,
+            "trivial_loss": trivial_loss,
+            "epochs": epochs,
+            "images_per_second": images as f64 / train_seconds,
+            "wall_seconds": seconds,
+        })
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let Pretraining { folder, keep, .. } = self.plan;
+        let average = self.average.as_ref();
+        self.saved = folder.save(&self.snapshot, self.task(), average, &self.optimizer)?;
+        folder.prune(*keep, self.best_step)
+    }
+}

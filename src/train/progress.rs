@@ -1,0 +1,115 @@
+//! What a run says while it runs.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::EpochMetrics;
+
+/// Where there is no terminal, at most one line in this time within an epoch.
+const LINE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How a run reports; always on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// A bar on a terminal, plain lines elsewhere.
+    Auto,
+    /// Plain lines.
+    Lines,
+    /// Nothing.
+    Silent,
+}
+
+/// The live report of one run.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    bar: Option<ProgressBar>,
+    lines: bool,
+    total: u64,
+    done: u64,
+    done_at_start: u64,
+    started: Instant,
+    last_line: Instant,
+}
+
+impl Reporter {
+    /// A report of a run over `total` images, of which an earlier process trained on `done`.
+    pub(super) fn new(progress: Progress, total: usize, done: usize) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = (progress == Progress::Auto && terminal).then(|| {
+            let bar =
+                ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{bar:28} {percent:>3}%  {msg}");
+            bar.set_style(style.expect("a valid template"));
+            bar
+        });
+        let lines = progress != Progress::Silent && bar.is_none();
+        let (total, done, now) = (total as u64, done as u64, Instant::now());
+        Self { bar, lines, total, done, done_at_start: done, started: now, last_line: now }
+    }
+
+    /// Something to know before or between epochs.
+    pub(super) fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None if self.lines => eprintln!("{text}"),
+            None => {}
+        }
+    }
+
+    /// `images` more were trained on.
+    pub(super) fn step(&mut self, images: usize, epoch: usize, loss: Option<f32>, lr: f64) {
+        self.done += images as u64;
+        let line_is_due = self.lines && self.last_line.elapsed() >= LINE_INTERVAL;
+        if self.bar.is_none() && !line_is_due {
+            return;
+        }
+        let loss = loss.map_or(String::new(), |loss| format!("loss {loss:.4}  "));
+        let status = format!(
+            "epoch {epoch}  {loss}lr {lr:.2e}  {:.0} images/s  {} left",
+            self.images_per_second(),
+            HumanDuration(self.time_left())
+        );
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done);
+            bar.set_message(status);
+        } else {
+            eprintln!("{:>3}%  {status}", self.done * 100 / self.total.max(1));
+            self.last_line = Instant::now();
+        }
+    }
+
+    /// An epoch is over.
+    pub(super) fn epoch(&mut self, metrics: &EpochMetrics, epochs: usize) {
+        let EpochMetrics {
+            epoch, train_loss, valid_loss, learning_rate, images_per_second, ..
+        } = metrics;
+        self.note(&format!(
+            "epoch {epoch:>3}/{epochs}  train {train_loss:.4}  valid {valid_loss:.4}  \
+             lr {learning_rate:.2e}  {images_per_second:.0} images/s  {} left",
+            HumanDuration(self.time_left())
+        ));
+        self.last_line = Instant::now();
+    }
+
+    /// Nothing more will be reported.
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn images_per_second(&self) -> f64 {
+        let seconds = self.started.elapsed().as_secs_f64();
+        (self.done - self.done_at_start) as f64 / seconds.max(1e-9)
+    }
+
+    fn time_left(&self) -> Duration {
+        let left = self.total.saturating_sub(self.done) as f64;
+        let seconds = left / self.images_per_second().max(1e-9);
+        // A minute of data for a hundred years of training is not worth a panic.
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+}

@@ -1,0 +1,102 @@
+//! The learning rate of every step.
+
+use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+
+use super::{Decay, Recipe};
+
+/// A recipe's learning rate as a function of the step, so that resuming needs only a number.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    recipe: Recipe,
+    scale: f64,
+    steps_per_epoch: f64,
+    step: usize,
+}
+
+impl Schedule {
+    /// The rates of `recipe` for batches of `batch_size` and this many steps per epoch.
+    pub fn new(recipe: &Recipe, batch_size: usize, steps_per_epoch: usize) -> Self {
+        let scale = recipe.lr_scale(batch_size);
+        let steps_per_epoch = steps_per_epoch.max(1) as f64;
+        Self { recipe: recipe.clone(), scale, steps_per_epoch, step: 0 }
+    }
+
+    /// The learning rate of `step`, counted from 0: linear over the warm-up, then the decay, both
+    /// in fractions of an epoch as in the papers' code.
+    pub fn at(&self, step: usize) -> f64 {
+        let Recipe { base_lr, warmup_lr, min_lr, warmup_epochs, .. } = self.recipe;
+        let epoch = step as f64 / self.steps_per_epoch;
+        let base = if epoch < warmup_epochs {
+            warmup_lr + (base_lr - warmup_lr) * epoch / warmup_epochs
+        } else {
+            match &self.recipe.decay {
+                Decay::Cosine => {
+                    let left = self.recipe.epochs as f64 - warmup_epochs;
+                    let done = ((epoch - warmup_epochs) / left).min(1.0);
+                    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
+                    min_lr + (base_lr - min_lr) * cosine
+                }
+                Decay::MultiStep { epochs, factor } => {
+                    let passed = epochs.iter().filter(|&&milestone| epoch >= milestone).count();
+                    base_lr * factor.powi(passed as i32)
+                }
+            }
+        };
+        base * self.scale
+    }
+}
+
+impl LrScheduler for Schedule {
+    fn step(&mut self) -> f64 {
+        self.step += 1;
+        self.at(self.step - 1)
+    }
+
+    fn to_record(&self) -> LrSchedulerRecord {
+        LrSchedulerRecord::new().with_scalar("step", self.step)
+    }
+
+    fn load_record(&mut self, record: LrSchedulerRecord) {
+        if let Some(step) = record.scalar::<usize>("step") {
+            self.step = step;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-12
+    }
+
+    #[test]
+    fn a_cosine_starts_at_its_warm_up_peaks_and_ends_at_the_smallest_rate() {
+        let recipe = Recipe::simmim().with_epochs(20).with_base_lr(1e-3).with_warmup_epochs(4.0);
+        let schedule = Schedule::new(&recipe, 1024, 10);
+        assert!(close(schedule.at(0), 2.0 * 1e-6));
+        assert!(close(schedule.at(20), 2.0 * (1e-6 + (1e-3 - 1e-6) / 2.0)));
+        assert!(close(schedule.at(40), 2.0 * 1e-3));
+        assert!(close(schedule.at(120), 2.0 * (1e-5 + (1e-3 - 1e-5) / 2.0)));
+        assert!(close(schedule.at(200), 2.0 * 1e-5));
+        assert!(close(schedule.at(500), 2.0 * 1e-5));
+    }
+
+    #[test]
+    fn a_multi_step_decay_falls_at_its_epochs() {
+        let schedule = Schedule::new(&Recipe::simmim_800(), 2048, 10);
+        assert!(close(schedule.at(6_999), 4e-4));
+        assert!(close(schedule.at(7_000), 4e-5));
+    }
+
+    #[test]
+    fn burn_steps_through_the_same_rates() {
+        let mut schedule = Schedule::new(&Recipe::mae(), 256, 3);
+        schedule.step();
+        let record = schedule.to_record();
+        let mut resumed = Schedule::new(&Recipe::mae(), 256, 3);
+        resumed.load_record(record);
+        assert_eq!(resumed.step(), schedule.at(1));
+    }
+}

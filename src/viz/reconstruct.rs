@@ -1,0 +1,48 @@
+//! A model's predictions as a reconstruction sheet.
+
+use burn::tensor::Tensor;
+
+use super::sheet::{ReconstructionSheet, SheetRow};
+use crate::batch::MimBatch;
+use crate::encoder::Encoder;
+use crate::error::Result;
+use crate::grid::ImageShape;
+use crate::head::PredictionHead;
+use crate::image::denormalize;
+use crate::target::Reconstruct;
+use crate::task::Mim;
+
+/// A sheet of `batch`, one row per sample: what the model saw, and what it made of the rest.
+///
+/// `mean` and `std` are the statistics the batch's images were normalised with.
+///
+/// # Errors
+///
+/// When the images do not divide into the mask's units.
+pub fn reconstruction_sheet<E, H, T>(
+    title: &str,
+    model: &Mim<E, H, T>,
+    batch: &MimBatch,
+    mean: &[f32],
+    std: &[f32],
+) -> Result<ReconstructionSheet>
+where
+    E: Encoder,
+    H: PredictionHead<E::Features>,
+    T: Reconstruct,
+{
+    let [_, channels, height, width] = batch.images.dims();
+    let shape = ImageShape::new(channels, height, width);
+    let pictures = |images: Tensor<4>| {
+        let values: Vec<f32> = denormalize(images, mean, std).into_data().iter().collect();
+        values.chunks(shape.values()).map(<[f32]>::to_vec).collect::<Vec<_>>()
+    };
+    let inputs = pictures(batch.images.clone());
+    let predictions = pictures(model.reconstruct(batch));
+    let mut sheet = ReconstructionSheet::new(title, shape).with_note(model.target.caption());
+    for ((input, prediction), mask) in inputs.into_iter().zip(predictions).zip(batch.mask.samples())
+    {
+        sheet.push(&SheetRow { input, prediction, mask: mask.clone() })?;
+    }
+    Ok(sheet)
+}
