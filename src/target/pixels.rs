@@ -1,6 +1,5 @@
 //! Pixels of the hidden patches, raw or normalised patch by patch.
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
@@ -29,41 +28,36 @@ pub enum PixelLoss {
     },
 }
 
-/// A cell's pixels as the value to predict.
-#[derive(Config, Debug, PartialEq)]
-pub struct PixelTargetConfig {
-    /// Channels of the images.
-    pub channels: usize,
-    /// Side of a cell in pixels.
-    pub cell: usize,
-    /// The order of a cell's values.
-    pub layout: PatchLayout,
-    /// Whether each cell is normalised by its own mean and standard deviation.
-    pub normalized: bool,
-    /// The loss.
-    pub loss: PixelLoss,
-}
-
 /// The pixels of each hidden cell: all channels of `cell` × `cell` pixels, in the units of the
 /// batch's images or, if `normalized`, with the cell's own mean 0 and variance 1 (arXiv 2111.06377
 /// §3, "reconstruction target": unbiased variance, plus 1e-6).
 #[derive(Module, Debug)]
 pub struct PixelTarget {
+    /// Channels of the images.
+    pub channels: usize,
+    /// Side of a cell in pixels.
+    pub cell: usize,
+    /// Whether each cell is normalised by its own mean and standard deviation.
+    pub normalized: bool,
+    /// The order of a cell's values.
     #[module(skip)]
-    config: PixelTargetConfig,
+    pub layout: PatchLayout,
+    /// How a prediction is judged.
+    #[module(skip)]
+    pub loss: PixelLoss,
 }
 
 impl PixelTarget {
     /// MAE's target: (row, column, channel), squared error.
     pub fn mae(channels: usize, cell: usize, normalized: bool) -> Self {
         let (layout, loss) = (PatchLayout::ChannelsLast, PixelLoss::L2);
-        Self { config: PixelTargetConfig { channels, cell, layout, normalized, loss } }
+        Self { channels, cell, normalized, layout, loss }
     }
 
     /// SimMIM's target: (channel, row, column), raw pixels, absolute error.
     pub fn simmim(channels: usize, cell: usize) -> Self {
         let (layout, loss) = (PatchLayout::ChannelsFirst, PixelLoss::L1);
-        Self { config: PixelTargetConfig { channels, cell, layout, normalized: false, loss } }
+        Self { channels, cell, normalized: false, layout, loss }
     }
 
     /// The same target with another loss.
@@ -75,13 +69,13 @@ impl PixelTarget {
         if let PixelLoss::SmoothL1 { beta } = loss {
             assert!(beta > 0.0, "smooth L1 needs a beta above 0, got {beta}");
         }
-        self.config.loss = loss;
+        self.loss = loss;
         self
     }
 
     /// The same target with or without normalisation of each cell.
     pub fn with_normalized(mut self, normalized: bool) -> Self {
-        self.config.normalized = normalized;
+        self.normalized = normalized;
         self
     }
 
@@ -95,16 +89,16 @@ impl PixelTarget {
         let mask = self.mask(batch);
         let nothing = Tensor::zeros([1, self.width()], &prediction.device());
         let cells = mask.fill_visible(prediction, nothing);
-        unpatchify(cells, mask.grid(), self.config.cell, self.config.layout)
+        unpatchify(cells, mask.grid(), self.cell, self.layout)
     }
 
     fn mask(&self, batch: &MimBatch) -> GridMask {
-        batch.mask.at(grid_of(&batch.images, self.config.cell))
+        batch.mask.at(grid_of(&batch.images, self.cell))
     }
 
     /// The hidden cells' pixels as they are.
     fn raw(&self, batch: &MimBatch) -> Tensor<3> {
-        let patches = patchify(batch.images.clone(), self.config.cell, self.config.layout);
+        let patches = patchify(batch.images.clone(), self.cell, self.layout);
         self.mask(batch).select_hidden(patches).detach()
     }
 
@@ -119,13 +113,13 @@ impl Target for PixelTarget {
     type Value = Tensor<3>;
 
     fn width(&self) -> usize {
-        self.config.channels * self.config.cell * self.config.cell
+        self.channels * self.cell * self.cell
     }
 
     fn of(&self, batch: &MimBatch) -> Tensor<3> {
-        assert_shape!(&batch.images, [_, self.config.channels, _, _]);
+        assert_shape!(&batch.images, [_, self.channels, _, _]);
         let cells = self.raw(batch);
-        if !self.config.normalized {
+        if !self.normalized {
             return cells;
         }
         let (mean, std) = Self::statistics(cells.clone());
@@ -134,7 +128,7 @@ impl Target for PixelTarget {
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
         let error = prediction - value;
-        match self.config.loss {
+        match self.loss {
             PixelLoss::L1 => error.abs().mean(),
             PixelLoss::L2 => error.square().mean(),
             PixelLoss::SmoothL1 { beta } => {
@@ -154,7 +148,7 @@ impl Target for PixelTarget {
 
 impl Reconstruct for PixelTarget {
     fn reconstruct(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
-        let pixels = if self.config.normalized {
+        let pixels = if self.normalized {
             let (mean, std) = Self::statistics(self.raw(batch));
             prediction * std + mean
         } else {
@@ -164,7 +158,7 @@ impl Reconstruct for PixelTarget {
     }
 
     fn caption(&self) -> &'static str {
-        if self.config.normalized {
+        if self.normalized {
             "Predictions are de-normalised with the true mean and deviation of each hidden patch, which the model never saw."
         } else {
             ""

@@ -124,13 +124,19 @@ pub(super) struct Region {
     pub(super) width: f64,
 }
 
+impl Region {
+    /// All of a crop, seen from within it.
+    pub(super) fn whole(crop: CropBox) -> Self {
+        Self { top: 0.0, left: 0.0, height: crop.height as f64, width: crop.width as f64 }
+    }
+}
+
 /// The part of `image` that torchvision's `Resize(round(size * 256 / 224))` and `CenterCrop(size)`
 /// show: the image is resized, keeping its aspect, until it covers 256/224 of `view`'s sides; then
 /// the middle is kept. An image that already has the view's size is shown whole.
 pub(super) fn evaluation_region(image: ImageShape, view: ImageShape) -> Region {
     if (image.height, image.width) == (view.height, view.width) {
-        let (height, width) = (image.height as f64, image.width as f64);
-        return Region { top: 0.0, left: 0.0, height, width };
+        return Region::whole(CropBox::whole(image));
     }
     let (cover_rows, cover_cols) = (covering(view.height), covering(view.width));
     let (rows, cols) = if cover_rows * image.width >= cover_cols * image.height {

@@ -14,13 +14,15 @@ mod crop;
 mod flip;
 mod jitter;
 mod normalize;
+mod resample;
 mod view;
 
 pub use crop::{CropBox, CropRange};
 pub use flip::flip_horizontal;
 pub use jitter::{Adjustment, Jitter, JitterRange};
 pub use normalize::Normalization;
-pub use view::{Frame, Interpolation, Scratch, Transform, View};
+pub use resample::Interpolation;
+pub use view::{Frame, Scratch, Transform, View};
 
 /// What may happen to an image before a model reads it.
 ///

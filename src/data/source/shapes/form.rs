@@ -89,11 +89,11 @@ fn triangle(x: f32, y: f32) -> f32 {
 /// A pentagram: inside at least four of its five edges, so the second largest distance decides.
 fn star(x: f32, y: f32) -> f32 {
     const NORMALS: [(f32, f32); 5] = [
-        (0.0, 1.0),
-        (0.951_056_5, 0.309_017),
-        (-0.951_056_5, 0.309_017),
-        (0.587_785_25, -0.809_017),
-        (-0.587_785_25, -0.809_017),
+        (0.0, -1.0),
+        (0.951_056_5, -0.309_017),
+        (-0.951_056_5, -0.309_017),
+        (0.587_785_25, 0.809_017),
+        (-0.587_785_25, 0.809_017),
     ];
     let (mut largest, mut second) = (f32::MIN, f32::MIN);
     for (normal_x, normal_y) in NORMALS {
