@@ -96,7 +96,7 @@ mod tests {
     fn first_patch(layout: PatchLayout) -> Vec<f32> {
         let patches = patchify(counting([1, 2, 4, 6]), 2, layout);
         assert_eq!(patches.dims(), [1, 6, 8]);
-        patches.slice([0..1, 1..2, 0..8]).into_data().to_vec().unwrap()
+        patches.slice([0..1, 1..2, 0..8]).into_data().try_to_vec().unwrap()
     }
 
     #[test]

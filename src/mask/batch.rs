@@ -263,7 +263,7 @@ mod tests {
     }
 
     fn values(tensor: Tensor<3>) -> Vec<f32> {
-        tensor.into_data().to_vec().unwrap()
+        tensor.into_data().try_to_vec().unwrap()
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
     fn a_unit_covers_several_patches() {
         let fine = mask([&[1], &[2]]).at(Grid::new(4, 4));
         assert_eq!((fine.hidden(), fine.visible()), (4, 12));
-        let bits: Vec<bool> = fine.is_hidden().into_data().to_vec().unwrap();
+        let bits: Vec<bool> = fine.is_hidden().into_data().try_to_vec().unwrap();
         let hidden: Vec<_> = (0..32).filter(|&i| bits[i]).collect();
         assert_eq!(hidden, [2, 3, 6, 7, 24, 25, 28, 29]);
     }

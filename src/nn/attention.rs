@@ -143,8 +143,8 @@ mod tests {
 
     /// The formula, one number at a time.
     fn by_hand(layer: &Attention, input: &[f32], tokens: usize) -> Vec<f32> {
-        let weight: Vec<f32> = layer.qkv.weight.val().into_data().to_vec().unwrap();
-        let out: Vec<f32> = layer.out.weight.val().into_data().to_vec().unwrap();
+        let weight: Vec<f32> = layer.qkv.weight.val().into_data().try_to_vec().unwrap();
+        let out: Vec<f32> = layer.out.weight.val().into_data().try_to_vec().unwrap();
         let (width, heads, depth) = (4, 2, 2);
         let project = |t: usize, column: usize| -> f32 {
             (0..width).map(|i| input[t * width + i] * weight[i * 3 * width + column]).sum()
@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn every_output_follows_the_formula() {
         let layer = attention(QkvBias::None);
-        let input: Vec<f32> = tokens().into_data().to_vec().unwrap();
-        let output: Vec<f32> = layer.forward(tokens(), None).into_data().to_vec().unwrap();
+        let input: Vec<f32> = tokens().into_data().try_to_vec().unwrap();
+        let output: Vec<f32> = layer.forward(tokens(), None).into_data().try_to_vec().unwrap();
         for (sample, expected) in output.chunks(12).zip(input.chunks(12)) {
             for (got, want) in sample.iter().zip(by_hand(&layer, expected, 3)) {
                 assert!((got - want).abs() < 1e-5, "{got} {want}");

@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn whole_samples_are_dropped_and_the_others_scaled_up() {
         let output = DropPath::new(0.5).forward(ones(&test_device().autodiff()));
-        let values: Vec<f32> = output.into_data().to_vec().unwrap();
+        let values: Vec<f32> = output.into_data().try_to_vec().unwrap();
         let samples: Vec<_> = values.chunks(6).collect();
         assert!(samples.iter().all(|s| s.iter().all(|v| *v == s[0]) && [0.0, 2.0].contains(&s[0])));
         let dropped = samples.iter().filter(|s| s[0] == 0.0).count();

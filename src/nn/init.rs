@@ -174,6 +174,6 @@ mod tests {
     #[test]
     fn a_linear_layer_starts_without_bias() {
         let linear = Weights::new(0, &test_device()).linear(2, 3, Init::XavierUniform);
-        assert_eq!(linear.bias.unwrap().val().into_data().to_vec::<f32>().unwrap(), [0.0; 3]);
+        assert_eq!(linear.bias.unwrap().val().into_data().try_to_vec::<f32>().unwrap(), [0.0; 3]);
     }
 }

@@ -158,7 +158,7 @@ mod tests {
     fn a_sin_cos_table_is_not_trained_and_its_class_row_is_zero() {
         let table = sin_cos(Grid::new(2, 3), true);
         assert!(!table.table.is_require_grad());
-        assert_eq!(table.class_token().into_data().to_vec::<f32>().unwrap(), [0.0; 8]);
+        assert_eq!(table.class_token().into_data().try_to_vec::<f32>().unwrap(), [0.0; 8]);
         let expected = TensorData::new(sin_cos_table(Grid::new(2, 3), 8), [6, 8]);
         table.cells(Grid::new(2, 3)).into_data().assert_eq(&expected, true);
     }
@@ -169,7 +169,7 @@ mod tests {
         let (from, to) = (Grid::new(8, 6), Grid::new(16, 12));
         let values: Vec<f32> = (0..48).flat_map(|i| [(i % 6) as f32, (i / 6) as f32]).collect();
         let table = Tensor::<2>::from_data(TensorData::new(values, [48, 2]), &test_device());
-        let resized: Vec<f32> = resize_table(table, from, to).into_data().to_vec().unwrap();
+        let resized: Vec<f32> = resize_table(table, from, to).into_data().try_to_vec().unwrap();
         // Place 5 is read at 2.25, between 1, 2, 3 and 4; the cubic of a = −0.75 weighs them
         // −0.10546875, 0.87890625, 0.26171875 and −0.03515625. Place 6 mirrors it; 8 is 6 plus 1.
         for (row, col, expected) in [(5, 5, [2.296875, 2.296875]), (8, 6, [2.703125, 3.703125])] {

@@ -125,7 +125,7 @@ mod tests {
         let mut weights = Weights::new(0, &test_device());
         let init = Init::Normal { std: 1.0 };
         let bias = RelativePositionBias::new(Grid::new(3, 4), false, 2, init, &mut weights);
-        let bias: Vec<f32> = bias.on(Grid::new(3, 4)).into_data().to_vec().unwrap();
+        let bias: Vec<f32> = bias.on(Grid::new(3, 4)).into_data().try_to_vec().unwrap();
         let at = |query: usize, key: usize| bias[query * 12 + key];
         assert_eq!(at(0, 5), at(6, 11));
         assert_eq!(at(3, 3), at(8, 8));
@@ -137,10 +137,10 @@ mod tests {
         let mut weights = Weights::new(0, &test_device());
         let init = Init::Normal { std: 1.0 };
         let bias = RelativePositionBias::new(Grid::new(3, 3), true, 2, init, &mut weights);
-        let own: Vec<f32> = bias.on(Grid::new(3, 3)).into_data().to_vec().unwrap();
+        let own: Vec<f32> = bias.on(Grid::new(3, 3)).into_data().try_to_vec().unwrap();
         let other = bias.on(Grid::new(2, 5));
         assert_eq!(other.dims(), [1, 2, 11, 11]);
-        let other: Vec<f32> = other.into_data().to_vec().unwrap();
+        let other: Vec<f32> = other.into_data().try_to_vec().unwrap();
         assert_eq!((own[0], own[1], own[10]), (other[0], other[1], other[11]));
     }
 }

@@ -44,7 +44,7 @@ mod tests {
     use burn::nn::{Linear, LinearConfig};
 
     fn weight(layer: &Linear) -> Vec<f32> {
-        layer.weight.val().into_data().to_vec().unwrap()
+        layer.weight.val().into_data().try_to_vec().unwrap()
     }
 
     #[test]

@@ -86,7 +86,7 @@ mod tests {
         let weight = gradients.get::<2>(layer.weight.id).unwrap();
         let bias = gradients.get::<1>(layer.bias.as_ref().unwrap().id).unwrap();
         let flat = Tensor::cat(vec![weight.flatten::<1>(0, 1), bias], 0);
-        flat.into_data().to_vec().unwrap()
+        flat.into_data().try_to_vec().unwrap()
     }
 
     fn close(values: &[f32], expected: [f32; 3]) {

@@ -1,0 +1,105 @@
+//! Small models and data for the integration tests.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use burn_mim::data::augment::Augmentation;
+use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate, source::MemoryDataset};
+use burn_mim::nn::{Init, Weights};
+use burn_mim::train::{History, Pretraining, Progress, Recipe};
+use burn_mim::{
+    DecoderConfig, ImageShape, MaeConfig, MaskStrategy, SimMimConfig, VitConfig,
+};
+
+/// 3×16×16 images.
+pub const IMAGE: ImageShape = ImageShape::square(3, 16);
+
+/// An encoder of two small blocks.
+pub fn encoder(image: ImageShape) -> VitConfig {
+    VitConfig::new(image, 4, 16, 2, 2)
+}
+
+/// A masked autoencoder around it.
+pub fn mae(image: ImageShape) -> MaeConfig {
+    let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
+    MaeConfig::new(encoder(image)).with_decoder(decoder)
+}
+
+/// SimMIM around it, with mask units of two patches.
+pub fn simmim(image: ImageShape) -> SimMimConfig {
+    let encoder = SimMimConfig::base_patch16().encoder;
+    let encoder = VitConfig { image, patch: 4, width: 16, depth: 2, heads: 2, ..encoder };
+    SimMimConfig::new(encoder).with_mask_unit(8)
+}
+
+/// `count` images of smooth waves, each different.
+pub fn waves(image: ImageShape, count: usize) -> Arc<MemoryDataset> {
+    let pixel = |sample: usize, place: usize| {
+        let ImageShape { height, width, .. } = image;
+        let (x, y) = (place % width, place / width % height);
+        let phase = (sample * 7 + place / (width * height) * 3) as f32;
+        let wave = ((x as f32 * 0.4 + phase).sin() + (y as f32 * 0.3 - phase).cos()) / 4.0 + 0.5;
+        (wave * 255.0) as u8
+    };
+    let pixels = (0..count * image.values())
+        .map(|i| pixel(i / image.values(), i % image.values()))
+        .collect();
+    Arc::new(MemoryDataset::new(image, pixels, Some((0..count).map(|i| i % 2).collect())).unwrap())
+}
+
+/// Batches of 8 of 40 images for training, or of 12 others for validation.
+pub fn loader(
+    image: ImageShape,
+    mask: impl MaskStrategy + 'static,
+    training: bool,
+    workers: usize,
+) -> Loader<MimCollate> {
+    let channels = image.channels;
+    let statistics = ChannelStatistics { mean: vec![0.5; channels], std: vec![0.25; channels] };
+    let mut collate = MimCollate::new(image, &statistics, Arc::new(mask)).unwrap();
+    if training {
+        collate = collate.with_augmentation(Augmentation::mae()).unwrap();
+    }
+    let config = LoaderConfig { batch_size: 8, seed: 5, workers, training };
+    let dataset = waves(image, if training { 43 } else { 12 });
+    Loader::new(dataset, collate, config, &device()).unwrap()
+}
+
+/// A recipe of a few epochs.
+pub fn recipe(epochs: usize) -> Recipe {
+    Recipe::mae()
+        .with_epochs(epochs)
+        .with_base_lr(3e-2)
+        .with_warmup_epochs(0.5)
+        .with_clip_norm(Some(1.0))
+        .with_ema(Some(0.9))
+}
+
+/// A silent run with seed 1.
+pub fn pretraining(folder: &Path, recipe: Recipe) -> Pretraining {
+    Pretraining::new(folder, recipe).seed(1).progress(Progress::Silent)
+}
+
+/// Losses without what the clock decides.
+pub fn losses(history: &History) -> Vec<[f64; 3]> {
+    history.epochs.iter().map(|e| [e.train_loss, e.valid_loss, e.learning_rate]).collect()
+}
+
+/// The device every test runs on.
+pub fn device() -> Device {
+    Device::flex()
+}
+
+/// Weights of `seed` that can be trained.
+pub fn weights(seed: u64) -> Weights {
+    Weights::new(seed, &device().autodiff())
+}
+
+/// `count` images of unit normal noise.
+pub fn noise(image: ImageShape, count: usize) -> Tensor<4> {
+    let ImageShape { channels, height, width } = image;
+    let shape = [count, channels, height, width];
+    Weights::new(99, &device()).param(shape, Init::Normal { std: 1.0 }).val()
+}

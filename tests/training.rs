@@ -1,0 +1,248 @@
+//! The loop: what a run promises about seeds, restarts, accumulation and faults.
+#![cfg(feature = "train")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::data::dataloader::DataLoader;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn_mim::train::{Interrupt, Recipe, RunFolder, Snapshot};
+use burn_mim::{MimBatch, Mim, PretextTask, TaskOutput};
+use common::{IMAGE, loader, losses, mae, pretraining, recipe, simmim, weights};
+
+/// Trains a tiny MAE from the same weights on loaders of `workers` threads.
+fn train(folder: &Path, recipe: Recipe, workers: usize, resume: bool) -> Vec<[f64; 3]> {
+    let config = mae(IMAGE);
+    let (train, valid) = (
+        loader(IMAGE, config.mask().unwrap(), true, workers),
+        loader(IMAGE, config.mask().unwrap(), false, workers),
+    );
+    let run = pretraining(folder, recipe).resume(resume);
+    losses(&run.run(config.init(&mut weights(3)), &train, &valid).unwrap().history)
+}
+
+fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.join("checkpoints")).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_with_any_number_of_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = train(folder.path(), recipe(3), 0, false);
+    assert_eq!(first.len(), 3);
+    assert!(first[2][1] < first[0][1], "{first:?}");
+    for workers in [0, 1, 4] {
+        assert_eq!(train(folder.path(), recipe(3), workers, false), first, "{workers} workers");
+    }
+}
+
+#[test]
+fn a_run_killed_at_any_moment_and_resumed_equals_an_uninterrupted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = train(folder.path(), recipe(4), 1, false);
+    let finished = checkpoints(folder.path());
+    // Killed while it wrote its last checkpoint: the one before is whole, the last a fragment.
+    let last = finished.last().unwrap();
+    fs::rename(last, last.with_file_name(".step-00000020.1.0.partial")).unwrap();
+    fs::remove_file(last.with_file_name(".step-00000020.1.0.partial").join("state.json")).unwrap();
+    let resumed = train(folder.path(), recipe(4), 1, true);
+    assert_eq!(resumed, whole);
+    let names: Vec<_> = checkpoints(folder.path())
+        .iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert!(names.iter().all(|name| name.starts_with("step-")), "{names:?}");
+}
+
+#[test]
+fn a_run_stopped_within_an_epoch_and_resumed_equals_an_uninterrupted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = train(folder.path(), recipe(2), 1, false);
+    let config = mae(IMAGE);
+    let (batches, valid) = (
+        loader(IMAGE, config.mask().unwrap(), true, 1),
+        loader(IMAGE, config.mask().unwrap(), false, 1),
+    );
+    let mut stops = 0;
+    loop {
+        // Asked to stop before it starts, a run stops after one step.
+        let interrupt = Interrupt::default();
+        interrupt.request();
+        let run = pretraining(folder.path(), recipe(2)).resume(stops > 0).interrupt(interrupt);
+        let pretrained = run.run(config.init(&mut weights(3)), &batches, &valid).unwrap();
+        if !pretrained.interrupted {
+            assert_eq!(losses(&pretrained.history), whole);
+            break;
+        }
+        stops += 1;
+    }
+    // Two epochs of five steps, and the last one ends the run.
+    assert_eq!(stops, 9);
+}
+
+#[test]
+fn the_last_checkpoints_and_the_best_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = train(folder.path(), recipe(5), 0, false);
+    let best = (0..5).min_by(|&a, &b| history[a][1].total_cmp(&history[b][1])).unwrap();
+    let mut expected = vec![(best + 1) * 5, 20, 25];
+    expected.dedup();
+    let steps: Vec<_> = checkpoints(folder.path())
+        .iter()
+        .map(|path| Snapshot::load(path).unwrap().step)
+        .collect();
+    assert_eq!(steps, expected);
+}
+
+#[test]
+fn accumulated_gradients_are_averaged_and_an_epochs_rest_still_makes_a_step() {
+    let config = simmim(IMAGE);
+    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
+    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let folder = tempfile::tempdir().unwrap();
+    for (accumulation, steps) in [(1, 5), (2, 3), (4, 2), (9, 1)] {
+        let recipe = recipe(1).with_accumulation(accumulation).with_lr_batch(8 * accumulation);
+        let run = pretraining(folder.path(), recipe);
+        let pretrained = run.run(config.init(&mut weights(3)), &train, &valid).unwrap();
+        let state = Snapshot::load(&RunFolder::new(folder.path()).require_latest().unwrap());
+        assert_eq!(state.unwrap().step, steps);
+        assert!(losses(&pretrained.history)[0].iter().all(|loss| loss.is_finite()));
+    }
+}
+
+/// A task whose loss is NaN from its fourth batch on.
+#[derive(Module, Debug)]
+struct Diverging<T: Module> {
+    inner: T,
+    #[module(skip)]
+    batches: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl<T: PretextTask<Batch = MimBatch>> PretextTask for Diverging<T> {
+    type Batch = MimBatch;
+
+    fn loss(&self, batch: MimBatch) -> TaskOutput {
+        let count = self.batches.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let output = self.inner.loss(batch);
+        let factor = if count < 3 { 1.0 } else { f32::NAN };
+        TaskOutput::from(output.loss * factor)
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_with_its_step_and_a_good_checkpoint() {
+    let config = mae(IMAGE);
+    let task = Diverging { inner: config.init(&mut weights(3)), batches: Default::default() };
+    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
+    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let error = pretraining(folder.path(), recipe(2)).run(task, &train, &valid).unwrap_err();
+    let message = error.to_string();
+    assert!(message.starts_with("the loss became NaN at step 3 (epoch 1)"), "{message}");
+    let saved = RunFolder::new(folder.path()).require_latest().unwrap();
+    assert!(message.ends_with(&saved.display().to_string()));
+    let task = Diverging { inner: config.init(&mut weights(4)), batches: Default::default() };
+    let task = RunFolder::new(folder.path()).load(task).unwrap();
+    let weight = task.inner.encoder.body.patch_embed.weight.val();
+    assert!(weight.into_data().iter::<f32>().all(f32::is_finite));
+}
+
+#[test]
+fn a_run_cannot_be_resumed_with_other_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), recipe(1), 0, false);
+    let config = mae(IMAGE);
+    let batches = loader(IMAGE, config.mask().unwrap(), true, 0);
+    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let run = pretraining(folder.path(), recipe(1)).seed(2).resume(true);
+    let message = run.run(config.init(&mut weights(3)), &batches, &valid).unwrap_err().to_string();
+    assert!(message.ends_with("this run has seed 1, and cannot be resumed with 2"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_that_is_cut_or_of_another_model_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), recipe(1), 0, false);
+    let run = RunFolder::new(folder.path());
+    let wider = mae(IMAGE);
+    let wider = burn_mim::MaeConfig {
+        encoder: burn_mim::VitConfig { width: 32, ..wider.encoder.clone() },
+        ..wider
+    };
+    let message = run.load(wider.init(&mut weights(0))).unwrap_err().to_string();
+    assert!(message.contains("average.bpk") && message.contains("patch_embed"), "{message}");
+
+    let model = run.require_latest().unwrap().join("average.bpk");
+    let bytes = fs::read(&model).unwrap();
+    fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
+    let message = run.load(mae(IMAGE).init(&mut weights(0))).unwrap_err().to_string();
+    assert!(message.contains("average.bpk"), "{message}");
+
+    let empty = RunFolder::new(folder.path().join("nothing"));
+    let message = empty.load(mae(IMAGE).init(&mut weights(0))).unwrap_err().to_string();
+    assert!(message.ends_with("this run has no checkpoint"), "{message}");
+}
+
+#[test]
+fn a_model_that_cannot_be_trained_is_refused() {
+    let config = mae(IMAGE);
+    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
+    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let plain = config.init(&mut burn_mim::nn::Weights::new(0, &common::device()));
+    let folder = tempfile::tempdir().unwrap();
+    let error = pretraining(folder.path(), recipe(1)).run(plain, &train, &valid).unwrap_err();
+    assert!(error.to_string().contains("autodiff device"), "{error}");
+}
+
+#[test]
+fn metrics_say_what_was_trained_and_how_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let losses = train(folder.path(), recipe(2), 0, false);
+    let json = fs::read(folder.path().join("metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(metrics["seed"], 1);
+    assert_eq!(metrics["epochs"][1]["valid_loss"], losses[1][1]);
+    assert_eq!(metrics["epochs"].as_array().unwrap().len(), 2);
+    // Normalised patches have a variance of (n − 1) / n about their own mean, n = 3 · 4 · 4.
+    let trivial = metrics["trivial_loss"].as_f64().unwrap();
+    assert!((0.8..1.0).contains(&trivial), "{trivial}");
+    assert!(metrics["parameters"].as_u64().unwrap() > 1000);
+    assert!(metrics["images_per_second"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn burns_own_trainer_runs_the_same_tasks_and_loaders() {
+    use burn::train::metric::LossMetric;
+    use burn::train::{ExecutionStrategy, Learner, SupervisedTraining};
+    use burn_mim::train::{BurnTask, Schedule, adamw};
+
+    let config = mae(IMAGE);
+    let folder = tempfile::tempdir().unwrap();
+    let task = BurnTask { task: config.init(&mut weights(3)) };
+    let before = first_weight(&task.task);
+    let train = loader(IMAGE, config.mask().unwrap(), true, 2);
+    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let device = common::device().autodiff();
+    let (train, valid) = (train.to_device(&device), valid.to_device(&device));
+    let optimizer = adamw(&task, &recipe(1));
+    let schedule = Schedule::new(&recipe(1), 8, 5);
+    let result = SupervisedTraining::new(folder.path(), train, valid)
+        .metrics((LossMetric::new(),))
+        .num_epochs(1)
+        .with_application_logger(None)
+        .with_training_strategy(ExecutionStrategy::single(device).into())
+        .launch(Learner::new(task, optimizer, schedule));
+    assert!(result.error.is_none(), "{:?}", result.error);
+    assert_ne!(first_weight(&result.model.task), before);
+}
+
+fn first_weight<H: Module, T: Module>(task: &Mim<burn_mim::VisibleVit, H, T>) -> Vec<f32> {
+    let weight: Tensor<2> = task.encoder.body.patch_embed.weight.val();
+    weight.into_data().try_to_vec().unwrap()
+}
