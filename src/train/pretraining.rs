@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::history::RunningMean;
 use super::progress::Reporter;
-use super::run_folder::restore;
+use super::run_folder::{restore_optimizer, restore_weights};
 use super::{
     EpochMetrics, History, Interrupt, Progress, Recipe, RunFolder, Schedule, Snapshot, adamw, ema,
     gradients,
@@ -217,8 +217,10 @@ impl<'a, T: PretextTask> Run<'a, T> {
         let snapshot = Snapshot::load(checkpoint)?;
         snapshot.check(&self.snapshot.fingerprint, checkpoint)?;
         let task = self.task.take().expect("the task is there between steps");
-        let (task, average, optimizer) = restore(checkpoint, task, self.average, self.optimizer)?;
-        (self.task, self.average, self.optimizer) = (Some(task), average, optimizer);
+        let (task, average) = restore_weights(checkpoint, task, self.average)?;
+        // The restored parameters have the ids they were saved with: group those.
+        self.optimizer = restore_optimizer(checkpoint, adamw(&task, &self.plan.recipe))?;
+        (self.task, self.average) = (Some(task), average);
         let steps_per_epoch = self.batches.div_ceil(self.plan.recipe.accumulation);
         self.best_step = snapshot.history.best().map(|best| best.epoch * steps_per_epoch);
         self.snapshot = snapshot;
@@ -289,7 +291,7 @@ impl<'a, T: PretextTask> Run<'a, T> {
             accumulator.accumulate(self.task(), gradients);
             accumulated += 1;
             // The loss before this one is ready by now: reading it does not make the device wait.
-            self.read(unread.replace(loss.without_autodiff()))?;
+            self.read(unread.replace((self.snapshot.step, loss.without_autodiff())))?;
             let last = batches.position() == self.batches;
             if accumulated == self.plan.recipe.accumulation || last {
                 self.step(accumulator.grads(), accumulated);
@@ -304,21 +306,22 @@ impl<'a, T: PretextTask> Run<'a, T> {
         Ok((self.snapshot.batch - first) * self.batch_size)
     }
 
-    fn read(&mut self, loss: Option<Tensor<1>>) -> Result<()> {
-        let Some(loss) = loss else { return Ok(()) };
+    /// Reads the loss of a batch that went into a step.
+    fn read(&mut self, unread: Option<(usize, Tensor<1>)>) -> Result<()> {
+        let Some((step, loss)) = unread else { return Ok(()) };
         let loss = loss.into_scalar::<f32>();
         if !loss.is_finite() {
-            return Err(self.diverged(loss));
+            return Err(self.diverged(loss, step));
         }
         self.snapshot.running.add(loss, 1);
-        let lr = self.schedule.at(self.snapshot.step);
+        let lr = self.schedule.at(step);
         self.reporter.step(self.batch_size, self.snapshot.epoch + 1, Some(loss), lr);
         Ok(())
     }
 
-    fn diverged(&self, loss: f32) -> Error {
+    fn diverged(&self, loss: f32, step: usize) -> Error {
         self.reporter.finish();
-        let (step, epoch) = (self.snapshot.step, self.snapshot.epoch + 1);
+        let epoch = self.snapshot.epoch + 1;
         Error::Diverged { loss, step, epoch, saved: self.saved.clone() }
     }
 
@@ -370,7 +373,7 @@ impl<'a, T: PretextTask> Run<'a, T> {
         for (index, batch) in valid.epoch(0, 0).enumerate() {
             let loss: f32 = task.loss(batch?).loss.into_scalar();
             if !loss.is_finite() {
-                return Err(self.diverged(loss));
+                return Err(self.diverged(loss, self.snapshot.step));
             }
             mean.add(loss, size.min(samples - index * size));
         }

@@ -233,18 +233,25 @@ fn write_parts<M: Module>(
     write_json(&folder.join(STATE), snapshot)
 }
 
-/// The model, its average if one was kept, and the optimizer of a checkpoint.
-pub(super) fn restore<M: Module>(
+/// `model`, and `average` if one is kept, with the weights of a checkpoint.
+pub(super) fn restore_weights<M: Module>(
     checkpoint: &Path,
     model: M,
     average: Option<M>,
-    optimizer: ModuleOptimizer,
-) -> Result<(M, Option<M>, ModuleOptimizer)> {
+) -> Result<(M, Option<M>)> {
     let model = load_module(model, checkpoint.join(MODEL))?;
     let average = average.map(|m| load_module(m, checkpoint.join(AVERAGE))).transpose()?;
+    Ok((model, average))
+}
+
+/// `optimizer` with the moments of a checkpoint. Its groups must be those of the restored model.
+pub(super) fn restore_optimizer(
+    checkpoint: &Path,
+    optimizer: ModuleOptimizer,
+) -> Result<ModuleOptimizer> {
     let path = checkpoint.join(OPTIMIZER);
     let record = OptimizerRecord::load(&path).map_err(|error| Error::checkpoint(&path, error))?;
-    Ok((model, average, optimizer.load_record(record)))
+    Ok(optimizer.load_record(record))
 }
 
 fn load_module<M: Module>(model: M, path: PathBuf) -> Result<M> {

@@ -14,28 +14,28 @@ use burn_mim::{
 };
 
 /// 3×16×16 images.
-pub const IMAGE: ImageShape = ImageShape::square(3, 16);
+pub(crate) const IMAGE: ImageShape = ImageShape::square(3, 16);
 
 /// An encoder of two small blocks.
-pub fn encoder(image: ImageShape) -> VitConfig {
+pub(crate) fn encoder(image: ImageShape) -> VitConfig {
     VitConfig::new(image, 4, 16, 2, 2)
 }
 
 /// A masked autoencoder around it.
-pub fn mae(image: ImageShape) -> MaeConfig {
+pub(crate) fn mae(image: ImageShape) -> MaeConfig {
     let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
     MaeConfig::new(encoder(image)).with_decoder(decoder)
 }
 
 /// SimMIM around it, with mask units of two patches.
-pub fn simmim(image: ImageShape) -> SimMimConfig {
+pub(crate) fn simmim(image: ImageShape) -> SimMimConfig {
     let encoder = SimMimConfig::base_patch16().encoder;
     let encoder = VitConfig { image, patch: 4, width: 16, depth: 2, heads: 2, ..encoder };
     SimMimConfig::new(encoder).with_mask_unit(8)
 }
 
 /// `count` images of smooth waves, each different.
-pub fn waves(image: ImageShape, count: usize) -> Arc<MemoryDataset> {
+pub(crate) fn waves(image: ImageShape, count: usize) -> Arc<MemoryDataset> {
     let pixel = |sample: usize, place: usize| {
         let ImageShape { height, width, .. } = image;
         let (x, y) = (place % width, place / width % height);
@@ -50,7 +50,7 @@ pub fn waves(image: ImageShape, count: usize) -> Arc<MemoryDataset> {
 }
 
 /// Batches of 8 of 40 images for training, or of 12 others for validation.
-pub fn loader(
+pub(crate) fn loader(
     image: ImageShape,
     mask: impl MaskStrategy + 'static,
     training: bool,
@@ -68,7 +68,7 @@ pub fn loader(
 }
 
 /// A recipe of a few epochs.
-pub fn recipe(epochs: usize) -> Recipe {
+pub(crate) fn recipe(epochs: usize) -> Recipe {
     Recipe::mae()
         .with_epochs(epochs)
         .with_base_lr(3e-2)
@@ -78,27 +78,27 @@ pub fn recipe(epochs: usize) -> Recipe {
 }
 
 /// A silent run with seed 1.
-pub fn pretraining(folder: &Path, recipe: Recipe) -> Pretraining {
+pub(crate) fn pretraining(folder: &Path, recipe: Recipe) -> Pretraining {
     Pretraining::new(folder, recipe).seed(1).progress(Progress::Silent)
 }
 
 /// Losses without what the clock decides.
-pub fn losses(history: &History) -> Vec<[f64; 3]> {
+pub(crate) fn losses(history: &History) -> Vec<[f64; 3]> {
     history.epochs.iter().map(|e| [e.train_loss, e.valid_loss, e.learning_rate]).collect()
 }
 
 /// The device every test runs on.
-pub fn device() -> Device {
+pub(crate) fn device() -> Device {
     Device::flex()
 }
 
 /// Weights of `seed` that can be trained.
-pub fn weights(seed: u64) -> Weights {
+pub(crate) fn weights(seed: u64) -> Weights {
     Weights::new(seed, &device().autodiff())
 }
 
 /// `count` images of unit normal noise.
-pub fn noise(image: ImageShape, count: usize) -> Tensor<4> {
+pub(crate) fn noise(image: ImageShape, count: usize) -> Tensor<4> {
     let ImageShape { channels, height, width } = image;
     let shape = [count, channels, height, width];
     Weights::new(99, &device()).param(shape, Init::Normal { std: 1.0 }).val()
