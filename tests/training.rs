@@ -10,7 +10,7 @@ use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_mim::train::{Interrupt, Recipe, RunFolder, Snapshot};
-use burn_mim::{MimBatch, Mim, PretextTask, TaskOutput};
+use burn_mim::{Mim, MimBatch, PretextTask, TaskOutput};
 use common::{IMAGE, loader, losses, mae, pretraining, recipe, simmim, weights};
 
 /// Trains a tiny MAE from the same weights on loaders of `workers` threads.

@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn a_normalised_patch_uses_its_unbiased_variance() {
         // Mean 3, squared deviations 4 + 1 + 0 + 9 = 14, over n − 1 = 3.
-        let value = PixelTarget::mae(1, 2, true).of(&batch()).into_data().try_to_vec::<f32>().unwrap();
+        let value =
+            PixelTarget::mae(1, 2, true).of(&batch()).into_data().try_to_vec::<f32>().unwrap();
         let std = (14.0f32 / 3.0 + 1e-6).sqrt();
         for (got, pixel) in value.iter().zip([1.0, 2.0, 3.0, 6.0]) {
             assert!((got - (pixel - 3.0) / std).abs() < 1e-6, "{got}");

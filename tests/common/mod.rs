@@ -9,9 +9,7 @@ use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate, source::MemoryDataset};
 use burn_mim::nn::{Init, Weights};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
-use burn_mim::{
-    DecoderConfig, ImageShape, MaeConfig, MaskStrategy, SimMimConfig, VitConfig,
-};
+use burn_mim::{DecoderConfig, ImageShape, MaeConfig, MaskStrategy, SimMimConfig, VitConfig};
 
 /// 3×16×16 images.
 pub(crate) const IMAGE: ImageShape = ImageShape::square(3, 16);
