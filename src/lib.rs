@@ -1,11 +1,54 @@
-//! Masked image modelling on [burn](https://burn.dev).
+//! Masked image modelling on [burn](https://burn.dev): hide part of an image, train a network to
+//! predict what was hidden, keep the encoder.
+//!
+//! ```text
+//! images ─► MaskStrategy ─► Encoder ─► PredictionHead ─► Target ─► loss
+//! ```
+//!
+//! 1. A [`MaskStrategy`] decides on the host which patches of an image are hidden: [`mask`].
+//! 2. A [`Mask`] is the masks of a batch as index tensors; with the images it makes a [`MimBatch`].
+//! 3. An [`Encoder`] replaces the hidden patches by a token ([`Vit`]) or drops them ([`VisibleVit`]).
+//! 4. A [`PredictionHead`] turns its features into one prediction per hidden cell: [`head`].
+//! 5. A [`Target`] says what these should have been, and how wrong they are: [`target`].
+//! 6. [`Mim`] joins the three into a [`PretextTask`]; [`Mae`] and [`SimMim`] are choices of them.
+//! 7. `data` opens images, augments them, draws the masks, and loads batches.
+//! 8. `train` trains any pretext task, with the papers' recipes, and resumes to the same bits.
+//! 9. `viz` draws what a model makes of hidden patches, and how its loss fell.
+//! 10. `run` is all of that in one call, as the examples make it.
+//!
+//! The last four are features (`data`, `train`, `viz`, all on by default; `run` needs them all).
+//! The rest names no backend: every function takes a device.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use burn_mim::nn::Weights;
+//! use burn_mim::rng::{Purpose, stream};
+//! use burn_mim::{ImageShape, MaeConfig, Mask, MaskStrategy, MimBatch, PretextTask};
+//!
+//! let device = Device::flex();
+//! let config = MaeConfig::small_images(ImageShape::new(5, 24, 40));
+//! let mae = config.init(&mut Weights::new(0, &device.clone().autodiff()));
+//!
+//! // Two images of noise. For real ones, `data::Loader` makes the batches.
+//! let images = Tensor::random([2, 5, 24, 40], Distribution::Default, &device);
+//! let masks = config.mask()?;
+//! let masks = [0, 1].map(|sample| masks.sample(&mut stream(0, Purpose::Mask, 0, sample)));
+//! let batch = MimBatch::new(images, Mask::new(masks, &device)?);
+//!
+//! let loss = mae.loss(batch).loss;
+//! let gradients = loss.backward();
+//! assert!(mae.encoder.body.patch_embed.weight.grad(&gradients).is_some());
+//! # }
+//! # Ok::<(), burn_mim::Error>(())
+//! ```
 
 pub mod batch;
+pub mod checkpoint;
 #[cfg(feature = "data")]
 pub mod data;
 pub mod encoder;
 pub mod error;
-#[cfg(any(feature = "viz", feature = "train"))]
 mod file;
 pub mod grid;
 pub mod head;
@@ -27,9 +70,17 @@ pub use encoder::{Encoder, GridTokens, VisibleTokens, VisibleVit, Vit, VitConfig
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{Decoder, DecoderConfig, LinearHead, PredictionHead};
-pub use mask::*;
-pub use target::*;
-pub use task::*;
+pub use mask::{
+    BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy, PatchMask,
+    RandomMask, RegionMask, UniformMask, mask_fn,
+};
+pub use target::{PixelLoss, PixelTarget, Reconstruct, Target};
+pub use task::{Mae, MaeConfig, Mim, PretextTask, SimMim, SimMimConfig, TaskConfig, TaskOutput};
+
+/// What the guide shows compiles.
+#[cfg(all(doctest, feature = "data", feature = "flex"))]
+#[doc = include_str!("../docs/adding-a-method.md")]
+mod adding_a_method {}
 
 #[cfg(test)]
 pub(crate) fn test_device() -> burn::tensor::Device {

@@ -60,7 +60,7 @@ impl DecoderConfig {
     }
 
     /// The decoder's blocks, as the transformer they are part of.
-    fn transformer(&self, encoder: &VitConfig) -> VitConfig {
+    pub(crate) fn transformer(&self, encoder: &VitConfig) -> VitConfig {
         VitConfig::new(encoder.image, encoder.patch, self.width, self.depth, self.heads)
             .with_mlp_ratio(self.mlp_ratio)
             .with_norm_epsilon(encoder.norm_epsilon)

@@ -15,6 +15,20 @@ use crate::mask::Mask;
 ///
 /// `F` is an encoder's [`Features`](crate::Encoder::Features), so a head that needs the whole grid
 /// cannot be put on an encoder that only computes visible cells: it does not compile.
+///
+/// ```
+/// use burn_mim::{Decoder, LinearHead, Mim, PixelTarget, PretextTask, VisibleVit, Vit};
+///
+/// fn is_a_task<T: PretextTask>() {}
+/// is_a_task::<Mim<Vit, LinearHead, PixelTarget>>(); // SimMIM
+/// is_a_task::<Mim<VisibleVit, Decoder, PixelTarget>>(); // MAE
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use burn_mim::{Decoder, LinearHead, Mim, PixelTarget, PretextTask, VisibleVit, Vit};
+/// # fn is_a_task<T: PretextTask>() {}
+/// is_a_task::<Mim<VisibleVit, LinearHead, PixelTarget>>();
+/// ```
 pub trait PredictionHead<F>: Module + ModuleDisplay {
     /// One prediction for each hidden cell, in ascending order; nothing for visible ones.
     ///

@@ -117,7 +117,7 @@ impl Attention {
         match (&self.query_bias, &self.value_bias) {
             (Some(query), Some(value)) => {
                 let query = query.val();
-                let key = Tensor::zeros(query.shape(), &query.device());
+                let key = query.zeros_like();
                 Some(Tensor::cat(vec![query, key, value.val()], 0))
             }
             _ => self.qkv.bias.as_ref().map(|bias| bias.val()),

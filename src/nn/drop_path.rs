@@ -35,7 +35,7 @@ impl DropPath {
             return branch;
         }
         let [batch, ..] = branch.dims();
-        let keep = Tensor::ones([batch, 1, 1], &branch.device());
+        let keep = Tensor::ones([batch, 1, 1], (&branch.device(), branch.dtype()));
         branch * self.per_sample.forward(keep)
     }
 }

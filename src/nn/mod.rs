@@ -15,5 +15,6 @@ pub use drop_path::DropPath;
 pub use init::{Init, Weights};
 pub use layer_scale::LayerScale;
 pub use mlp::Mlp;
+pub(crate) use position::resize_table;
 pub use position::{PositionTable, Positions, sin_cos_table};
 pub use relative_position::{RelativePositionBias, relative_position_index};

@@ -87,7 +87,7 @@ impl PixelTarget {
     /// - output: `[batch, channels, height, width]`
     pub fn place(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
         let mask = self.mask(batch);
-        let nothing = Tensor::zeros([1, self.width()], &prediction.device());
+        let nothing = Tensor::zeros([1, self.width()], (&prediction.device(), prediction.dtype()));
         let cells = mask.fill_visible(prediction, nothing);
         unpatchify(cells, mask.grid(), self.cell, self.layout)
     }

@@ -9,7 +9,7 @@ use crate::task::PretextTask;
 
 /// A task as a model of burn's [`SupervisedTraining`](burn::train::SupervisedTraining): for its
 /// terminal dashboard, its metrics and its strategies for several devices. A
-/// [`Loader`](crate::Loader) is the data loader it reads.
+/// [`Loader`](crate::data::Loader) is the data loader it reads.
 #[derive(Module, Debug)]
 pub struct BurnTask<T: Module> {
     /// The task.

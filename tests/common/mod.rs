@@ -8,8 +8,11 @@ use burn::tensor::{Device, Tensor};
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate, source::MemoryDataset};
 use burn_mim::nn::{Init, Weights};
+use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
-use burn_mim::{DecoderConfig, ImageShape, MaeConfig, MaskStrategy, SimMimConfig, VitConfig};
+use burn_mim::{
+    DecoderConfig, ImageShape, MaeConfig, Mask, MaskStrategy, MimBatch, SimMimConfig, VitConfig,
+};
 
 /// 3×16×16 images.
 pub(crate) const IMAGE: ImageShape = ImageShape::square(3, 16);
@@ -100,4 +103,12 @@ pub(crate) fn noise(image: ImageShape, count: usize) -> Tensor<4> {
     let ImageShape { channels, height, width } = image;
     let shape = [count, channels, height, width];
     Weights::new(99, &device()).param(shape, Init::Normal { std: 1.0 }).val()
+}
+
+/// `images` with masks drawn from `mask`.
+pub(crate) fn masked(images: Tensor<4>, mask: &impl MaskStrategy) -> MimBatch {
+    let stream = |sample| stream(1, Purpose::Mask, 0, sample);
+    let samples: Vec<_> =
+        (0..images.dims()[0] as u64).map(|sample| mask.sample(&mut stream(sample))).collect();
+    MimBatch::new(images, Mask::new(samples, &device()).unwrap())
 }

@@ -41,7 +41,8 @@ fn walk(
     files: &mut Vec<PathBuf>,
 ) -> Result<()> {
     let folder = root.join(below);
-    let fault = |error| Error::data(&folder, error);
+    // The root joined with nothing ends in a slash.
+    let fault = |error| Error::data(folder.components().as_path(), error);
     let real = folder.canonicalize().map_err(fault)?;
     if parents.contains(&real) {
         return Ok(());

@@ -1,0 +1,222 @@
+//! Runs a transformers checkpoint on given images and masks, and writes what it computes: for
+//! comparing this crate with others, number by number.
+//!
+//! ```text
+//! cargo run --release --example forward_checkpoint -- --model DIR --input IN.safetensors --output OUT.safetensors
+//! ```
+//!
+//! IN: `pixel_values` f32 [b, c, h, w], already normalised; for a masked autoencoder `noise` f32
+//! [b, patches], whose smallest values are kept; otherwise `bool_masked_pos` (u8, bool or i64)
+//! [b, patches], 1 = hidden.
+//!
+//! OUT: `loss` f32 [1]; `features` f32 [b, tokens, width], class token first, a masked
+//! autoencoder's kept tokens by increasing noise; `hidden` i64 [b, k], ascending;
+//! `reconstruction` f32 [b, c, h, w] in target space, zero at visible cells. An encoder alone
+//! yields `features`, of whole images unless `noise` is given.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_mim::checkpoint::{LoadOptions, Transformers, TransformersModel};
+use burn_mim::{
+    Encoder, Error, Grid, GridTokens, Mask, MaskStrategy, MimBatch, PatchMask, PretextTask,
+    RandomMask, Result, VisibleTokens, VisibleVit,
+};
+use clap::Parser;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+#[derive(Parser)]
+struct Args {
+    /// A transformers folder
+    #[arg(long)]
+    model: PathBuf,
+    /// The images and masks, safetensors
+    #[arg(long)]
+    input: PathBuf,
+    /// Where to write the results, safetensors
+    #[arg(long)]
+    output: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let device = Device::flex();
+    let bytes = std::fs::read(&args.input).map_err(|error| Error::data(&args.input, error))?;
+    let input = Input::parse(&args.input, &bytes)?;
+    let folder = Transformers::open(&args.model)?;
+    let strict = LoadOptions { strict: false, resize: false };
+    let mut outputs = Outputs::default();
+    match folder.load(strict, &device)? {
+        TransformersModel::Mae(loaded) => {
+            let (kept, masks) = input.noise(&loaded.config.mask()?)?;
+            let batch = MimBatch::new(input.images(&device)?, Mask::new(masks, &device)?);
+            outputs.add("features", visible_by_noise(&loaded.model.encoder, &batch, kept));
+            let prediction = loaded.model.predict(&batch);
+            outputs.add("reconstruction", loaded.model.target.place(prediction, &batch));
+            outputs.hidden(&batch.mask);
+            outputs.add("loss", loaded.model.loss(batch).loss);
+        }
+        TransformersModel::SimMim(loaded) => {
+            let masks = input.hidden_cells(loaded.config.encoder.grid())?;
+            let batch = MimBatch::new(input.images(&device)?, Mask::new(masks, &device)?);
+            let features = loaded.model.encoder.encode(batch.images.clone(), &batch.mask);
+            outputs.add("features", class_token_first(features));
+            let prediction = loaded.model.predict(&batch);
+            outputs.add("reconstruction", loaded.model.target.place(prediction, &batch));
+            outputs.hidden(&batch.mask);
+            outputs.add("loss", loaded.model.loss(batch).loss);
+        }
+        TransformersModel::Encoder(loaded) if input.has("noise") => {
+            let strategy = RandomMask::mae(loaded.config.grid(), folder.mask_ratio())?;
+            let (kept, masks) = input.noise(&strategy)?;
+            let batch = MimBatch::new(input.images(&device)?, Mask::new(masks, &device)?);
+            outputs.add("features", visible_by_noise(&loaded.model, &batch, kept));
+            outputs.hidden(&batch.mask);
+        }
+        TransformersModel::Encoder(loaded) => {
+            let features = loaded.model.represent(input.images(&device)?);
+            outputs.add("features", class_token_first(features));
+        }
+        other => return Err(Error::data(&args.model, format!("cannot be run: {other:?}"))),
+    }
+    outputs.write(&args.output)
+}
+
+fn class_token_first(features: GridTokens) -> Tensor<3> {
+    match features.class_token {
+        Some(class_token) => Tensor::cat(vec![class_token.unsqueeze_dim(1), features.tokens], 1),
+        None => features.tokens,
+    }
+}
+
+/// The visible features in the order of `kept`, each sample's kept cells by increasing noise.
+fn visible_by_noise(encoder: &VisibleVit, batch: &MimBatch, kept: Vec<Vec<usize>>) -> Tensor<3> {
+    let VisibleTokens { tokens, class_token, grid } =
+        encoder.encode(batch.images.clone(), &batch.mask);
+    let rank = |kept: &Vec<usize>, cell: &usize| kept.iter().filter(|other| *other < cell).count();
+    let rows: Vec<i64> = kept
+        .iter()
+        .enumerate()
+        .flat_map(|(sample, kept)| {
+            kept.iter().map(move |cell| (sample * kept.len() + rank(kept, cell)) as i64)
+        })
+        .collect();
+    let ([samples, count, width], total) = (tokens.dims(), rows.len());
+    let rows = Tensor::from_data(TensorData::new(rows, [total]), &tokens.device());
+    let tokens = tokens.reshape([total, width]).select(0, rows).reshape([samples, count, width]);
+    class_token_first(GridTokens { tokens, class_token, grid })
+}
+
+/// The input file.
+struct Input<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+}
+
+impl<'a> Input<'a> {
+    fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+        let tensors = SafeTensors::deserialize(bytes).map_err(|error| Error::data(path, error))?;
+        Ok(Self { path, tensors })
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.tensors.tensor(key).is_ok()
+    }
+
+    fn tensor(&self, key: &str, rank: usize, dtypes: &[Dtype]) -> Result<TensorView<'a>> {
+        let fault = |reason: String| Error::data(self.path, format!("{key}: {reason}"));
+        let tensor = self.tensors.tensor(key).map_err(|_| fault("is missing".into()))?;
+        if tensor.shape().len() != rank || !dtypes.contains(&tensor.dtype()) {
+            let (dtype, shape) = (tensor.dtype(), tensor.shape());
+            return Err(fault(format!(
+                "is {dtype:?} {shape:?}, expected {rank} axes of {dtypes:?}"
+            )));
+        }
+        Ok(tensor)
+    }
+
+    fn floats(&self, key: &str, rank: usize) -> Result<(Vec<usize>, Vec<f32>)> {
+        let tensor = self.tensor(key, rank, &[Dtype::F32])?;
+        let values =
+            tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        Ok((tensor.shape().to_vec(), values.collect()))
+    }
+
+    fn images(&self, device: &Device) -> Result<Tensor<4>> {
+        let (shape, values) = self.floats("pixel_values", 4)?;
+        Ok(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+
+    fn check_cells(&self, key: &str, cells: usize, grid: Grid) -> Result<()> {
+        if cells == grid.cells() {
+            return Ok(());
+        }
+        let reason = format!("{key}: has {cells} patches a sample, the model has {grid}");
+        Err(Error::data(self.path, reason))
+    }
+
+    /// Each sample's kept cells by increasing noise, and its mask.
+    fn noise(&self, strategy: &RandomMask) -> Result<(Vec<Vec<usize>>, Vec<PatchMask>)> {
+        let (shape, noise) = self.floats("noise", 2)?;
+        self.check_cells("noise", shape[1], strategy.grid())?;
+        let orders = noise.chunks(shape[1]).map(|noise| {
+            let mut cells: Vec<usize> = (0..noise.len()).collect();
+            cells.sort_by(|&a, &b| noise[a].total_cmp(&noise[b]));
+            let hidden = cells.split_off(cells.len() - strategy.hidden());
+            Ok((cells, PatchMask::from_indices(strategy.grid(), hidden)?))
+        });
+        let pairs: Result<Vec<_>> = orders.collect();
+        Ok(pairs?.into_iter().unzip())
+    }
+
+    /// Each sample's mask from its bits.
+    fn hidden_cells(&self, grid: Grid) -> Result<Vec<PatchMask>> {
+        let tensor = self.tensor("bool_masked_pos", 2, &[Dtype::BOOL, Dtype::U8, Dtype::I64])?;
+        self.check_cells("bool_masked_pos", tensor.shape()[1], grid)?;
+        let bytes = if tensor.dtype() == Dtype::I64 { 8 } else { 1 };
+        let is_hidden = |value: &[u8]| value.iter().any(|&byte| byte != 0);
+        let bits: Vec<bool> = tensor.data().chunks(bytes).map(is_hidden).collect();
+        bits.chunks(grid.cells()).map(|bits| PatchMask::new(grid, bits.to_vec())).collect()
+    }
+}
+
+/// The output file.
+#[derive(Default)]
+struct Outputs {
+    tensors: Vec<(&'static str, Dtype, Vec<usize>, Vec<u8>)>,
+}
+
+impl Outputs {
+    fn add<const D: usize>(&mut self, name: &'static str, tensor: Tensor<D>) {
+        let shape = tensor.dims().to_vec();
+        let bytes = tensor.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
+        self.tensors.push((name, Dtype::F32, shape, bytes));
+    }
+
+    fn hidden(&mut self, mask: &Mask) {
+        let samples = mask.samples();
+        let cells = samples.iter().flat_map(|mask| mask.hidden_indices());
+        let bytes = cells.flat_map(|cell| (cell as i64).to_le_bytes()).collect();
+        let shape = vec![samples.len(), samples[0].hidden()];
+        self.tensors.push(("hidden", Dtype::I64, shape, bytes));
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        let fault = |error: safetensors::SafeTensorError| Error::data(path, error);
+        let mut views = Vec::new();
+        for (name, dtype, shape, bytes) in &self.tensors {
+            views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(fault)?));
+        }
+        safetensors::serialize_to_file(views, None, path).map_err(fault)
+    }
+}

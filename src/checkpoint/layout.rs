@@ -1,0 +1,279 @@
+//! Which tensors of a file make up which parameter of a model.
+
+use std::collections::{BTreeSet, HashMap};
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::parameters;
+use super::report::{LoadOptions, LoadReport};
+use super::weights_file::{HostTensor, WeightsFile};
+use crate::error::{Error, Result};
+use crate::grid::Grid;
+use crate::nn::resize_table;
+
+/// One parameter of a model and where a file keeps it.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// The parameter's path in the model.
+    ours: String,
+    /// The file's keys: one, or several of equal shape that are joined along their first axis.
+    theirs: Vec<String>,
+    /// The shape of each of the file's tensors.
+    shape: Vec<usize>,
+    /// Whether the file has outputs first (PyTorch's linear layers and convolutions) where the
+    /// model has them last.
+    transposed: bool,
+    resize: Option<Resize>,
+}
+
+/// How a tensor can be made to fit when its shape differs.
+#[derive(Debug, Clone, Copy)]
+enum Resize {
+    /// A table `[.., rows + cells, width]` whose first rows are not cells.
+    Positions { rows: usize, grid: Grid },
+    /// Weights `[outputs, channels, patch, patch]`.
+    Channels,
+}
+
+impl Entry {
+    fn new(ours: String, theirs: Vec<String>, shape: Vec<usize>, transposed: bool) -> Self {
+        Self { ours, theirs, shape, transposed, resize: None }
+    }
+
+    /// The same values in the same order, whatever the leading axes of size 1.
+    pub(super) fn tensor(ours: String, theirs: String, shape: &[usize]) -> Self {
+        Self::new(ours, vec![theirs], shape.to_vec(), false)
+    }
+
+    /// Vectors of `length` joined to one.
+    pub(super) fn vectors(ours: String, theirs: Vec<String>, length: usize) -> Self {
+        Self::new(ours, theirs, vec![length], false)
+    }
+
+    /// Linear layers `[outputs, inputs]` joined along their outputs.
+    pub(super) fn matrices(
+        ours: String,
+        theirs: Vec<String>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Self {
+        Self::new(ours, theirs, vec![outputs, inputs], true)
+    }
+
+    /// A convolution `[outputs, channels, side, side]` as a linear layer on patches.
+    pub(super) fn convolution(ours: String, theirs: String, shape: [usize; 4]) -> Self {
+        Self::new(ours, vec![theirs], shape.to_vec(), true)
+    }
+
+    /// The convolution that embeds patches, whose channels can be inflated.
+    pub(super) fn patch_embedding(ours: String, theirs: String, shape: [usize; 4]) -> Self {
+        Self { resize: Some(Resize::Channels), ..Self::convolution(ours, theirs, shape) }
+    }
+
+    /// A position table `[1, rows + cells, width]` over `grid`.
+    pub(super) fn positions(
+        ours: String,
+        theirs: String,
+        rows: usize,
+        grid: Grid,
+        width: usize,
+    ) -> Self {
+        let entry = Self::tensor(ours, theirs, &[1, rows + grid.cells(), width]);
+        Self { resize: Some(Resize::Positions { rows, grid }), ..entry }
+    }
+
+    fn read(
+        &self,
+        file: &WeightsFile,
+        options: LoadOptions,
+        report: &mut LoadReport,
+    ) -> Result<Vec<f32>> {
+        let mut joined = Vec::new();
+        for key in &self.theirs {
+            let mut tensor = file.read(key)?;
+            if tensor.shape != self.shape {
+                let was = tensor.shape.clone();
+                tensor = self.resized(tensor, options).ok_or_else(|| {
+                    let hint = match self.resize {
+                        Some(_) if !options.resize => "; it can be resized, if asked for",
+                        _ => "",
+                    };
+                    let reason =
+                        format!("{key}: has the shape {was:?}, expected {:?}{hint}", self.shape);
+                    Error::checkpoint(file.path(), reason)
+                })?;
+                report.reshaped.push(format!("{key} {was:?} -> {:?}", self.shape));
+            }
+            if joined.is_empty() {
+                joined = tensor.values;
+            } else {
+                joined.extend(tensor.values);
+            }
+        }
+        if !self.transposed {
+            return Ok(joined);
+        }
+        let outputs = self.shape[0] * self.theirs.len();
+        let inputs = joined.len() / outputs;
+        Ok(transpose(&joined, outputs, inputs))
+    }
+
+    fn resized(&self, tensor: HostTensor, options: LoadOptions) -> Option<HostTensor> {
+        let values = match self.resize.filter(|_| options.resize)? {
+            Resize::Channels => inflate(&tensor, &self.shape)?,
+            Resize::Positions { rows, grid } => resize_positions(&tensor, rows, grid, &self.shape)?,
+        };
+        Some(HostTensor { shape: self.shape.clone(), values })
+    }
+
+    /// The file's tensors for the value of the parameter.
+    fn written(&self, value: HostTensor) -> Vec<(String, HostTensor)> {
+        let parts = self.theirs.len();
+        let values = if self.transposed {
+            let outputs = self.shape[0] * parts;
+            transpose(&value.values, value.values.len() / outputs, outputs)
+        } else {
+            value.values
+        };
+        let part = values.len() / parts;
+        let tensors = values.chunks(part);
+        let tensors =
+            tensors.map(|part| HostTensor { shape: self.shape.clone(), values: part.to_vec() });
+        self.theirs.iter().cloned().zip(tensors).collect()
+    }
+}
+
+/// Loads into `model` what `entries` find in `file`.
+///
+/// `buffers` are endings of keys that hold no weights; they are not reported.
+pub(super) fn load<M: Module>(
+    model: M,
+    entries: &[Entry],
+    file: &WeightsFile,
+    buffers: &[&str],
+    options: LoadOptions,
+) -> Result<(M, LoadReport)> {
+    let shapes = parameters::shapes(&model);
+    let mut report = LoadReport::default();
+    let mut values = HashMap::new();
+    let known: BTreeSet<&str> = file.keys().collect();
+    let mut used = BTreeSet::new();
+    for entry in entries {
+        let missing = entry.theirs.iter().filter(|key| !known.contains(key.as_str()));
+        let missing: Vec<_> = missing.cloned().collect();
+        used.extend(entry.theirs.iter().map(String::as_str));
+        if !missing.is_empty() {
+            report.missing.extend(missing);
+            continue;
+        }
+        let shape = shapes[&entry.ours].clone();
+        let read = entry.read(file, options, &mut report)?;
+        values.insert(entry.ours.clone(), HostTensor { shape, values: read });
+        report.matched.extend(entry.theirs.iter().cloned());
+    }
+    let is_buffer = |key: &str| buffers.iter().any(|ending| key.ends_with(ending));
+    let unused = known.into_iter().filter(|key| !used.contains(key) && !is_buffer(key));
+    report.unused.extend(unused.map(str::to_string));
+    let report = report.check(options, file.path())?;
+    Ok((parameters::replaced(model, values), report))
+}
+
+/// The file's tensors for every entry of `model`.
+pub(super) fn save<M: Module>(model: &M, entries: &[Entry]) -> Vec<(String, HostTensor)> {
+    let mut values = parameters::values(model);
+    let written = |entry: &Entry| {
+        let value = values.remove(&entry.ours);
+        entry.written(value.expect("an entry names a parameter of its model, once"))
+    };
+    entries.iter().flat_map(written).collect()
+}
+
+/// `[rows, cols]` to `[cols, rows]`, in tiles that stay in the cache.
+fn transpose(values: &[f32], rows: usize, cols: usize) -> Vec<f32> {
+    const TILE: usize = 32;
+    let mut out = vec![0.0; values.len()];
+    for top in (0..rows).step_by(TILE) {
+        for left in (0..cols).step_by(TILE) {
+            for row in top..(top + TILE).min(rows) {
+                for col in left..(left + TILE).min(cols) {
+                    out[col * rows + row] = values[row * cols + col];
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Patch embeddings for another number of channels: each new channel gets the mean over the old
+/// ones, scaled so that equal channels give what they gave before (I3D's inflation).
+fn inflate(tensor: &HostTensor, shape: &[usize]) -> Option<Vec<f32>> {
+    let (&[outputs, old, height, width], &[.., new, _, _]) = (&tensor.shape[..], shape) else {
+        return None;
+    };
+    if [outputs, new, height, width] != *shape || old == 0 {
+        return None;
+    }
+    let area = height * width;
+    let mut values = Vec::with_capacity(outputs * new * area);
+    for output in tensor.values.chunks(old * area) {
+        let sum: Vec<f32> = (0..area).map(|i| output.iter().skip(i).step_by(area).sum()).collect();
+        (0..new).for_each(|_| values.extend(sum.iter().map(|sum| sum / new as f32)));
+    }
+    Some(values)
+}
+
+/// A position table read on `grid`: a square one, as every published table of unknown grid is.
+fn resize_positions(
+    tensor: &HostTensor,
+    rows: usize,
+    grid: Grid,
+    shape: &[usize],
+) -> Option<Vec<f32>> {
+    let (&[old, width], &[_, _, wanted]) = (tensor.shape.get(1..)?.first_chunk::<2>()?, shape)
+    else {
+        return None;
+    };
+    let side = old.checked_sub(rows)?.isqrt();
+    if width != wanted || side == 0 || side * side + rows != old {
+        return None;
+    }
+    let (first, cells) = tensor.values.split_at(rows * width);
+    let data = TensorData::new(cells.to_vec(), [side * side, width]);
+    let table = Tensor::from_data(data, &Device::default());
+    let resized = resize_table(table, Grid::square(side), grid);
+    Some(first.iter().copied().chain(resized.into_data().iter::<f32>()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposing_twice_changes_nothing() {
+        let values: Vec<f32> = (0..70 * 33).map(|i| i as f32).collect();
+        let once = transpose(&values, 70, 33);
+        assert_eq!(once[1], 33.0);
+        assert_eq!(transpose(&once, 33, 70), values);
+    }
+
+    #[test]
+    fn inflation_keeps_what_equal_channels_gave() {
+        let tensor = HostTensor { shape: vec![1, 3, 1, 2], values: vec![1., 2., 3., 4., 5., 6.] };
+        let five = inflate(&tensor, &[1, 5, 1, 2]).unwrap();
+        assert_eq!(five, [9.0 / 5.0, 12.0 / 5.0].repeat(5));
+        assert!(inflate(&tensor, &[1, 5, 2, 2]).is_none());
+    }
+
+    #[test]
+    fn joined_matrices_are_split_again() {
+        let keys = || vec!["q".to_string(), "k".to_string()];
+        let entry = Entry::matrices("qk".into(), keys(), 2, 3);
+        // Inputs × (two outputs of q, two of k).
+        let ours = HostTensor { shape: vec![3, 4], values: (0..12).map(|i| i as f32).collect() };
+        let written = entry.written(ours);
+        assert_eq!(written[0].1.values, [0., 4., 8., 1., 5., 9.]);
+        assert_eq!(written[1].0, "k");
+        assert_eq!(written[1].1.values, [2., 6., 10., 3., 7., 11.]);
+    }
+}

@@ -1,0 +1,20 @@
+//! Published weights in and out: one file a family of layouts.
+//!
+//! A *layout* lists, for one family, which tensors of a file make up which parameter of a model and
+//! how ([`Entry`](layout::Entry)); the same list loads and saves. Every load returns a
+//! [`LoadReport`], and nothing is guessed from file names: what a model looks like is read from its
+//! `config.json`, or said by the caller where a format has none.
+
+mod layout;
+mod official;
+mod parameters;
+mod report;
+mod transformers;
+mod transformers_config;
+mod vit_names;
+mod weights_file;
+
+pub use official::{load_official_mae, load_official_mae_encoder, load_official_simmim, load_timm};
+pub use report::{LoadOptions, LoadReport, Loaded};
+pub use transformers::{Transformers, TransformersModel, save_mae, save_simmim, save_vit};
+pub use weights_file::WeightsFile;

@@ -1,0 +1,108 @@
+//! The official code's own files, and timm's: weights without a configuration, which the caller
+//! says.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::layout::{self, Entry};
+use super::report::{LoadOptions, Loaded};
+use super::vit_names::{TIMM, VitNames, pointwise, shared_relative_positions};
+use super::weights_file::WeightsFile;
+use crate::encoder::{VisibleVit, VitConfig};
+use crate::error::Result;
+use crate::nn::Weights;
+use crate::task::{Mae, MaeConfig, SimMim, SimMimConfig};
+
+/// Tensors that hold no weights.
+const BUFFERS: [&str; 1] = ["relative_position_index"];
+
+/// Loads a masked autoencoder of the official layout, encoder and decoder
+/// (`mae_pretrain_vit_base_full.pth`).
+///
+/// # Errors
+///
+/// When the file cannot be read, a tensor has another shape, or the load is strict and a key
+/// differs.
+pub fn load_official_mae(
+    path: impl AsRef<Path>,
+    config: &MaeConfig,
+    options: LoadOptions,
+    device: &Device,
+) -> Result<Loaded<Mae, MaeConfig>> {
+    config.validate()?;
+    let MaeConfig { encoder, decoder, .. } = config;
+    let mut entries = VitNames::timm("").body("encoder.body", encoder);
+    let values = encoder.patch_values();
+    entries.extend(VitNames::decoder("", "decoder_blocks", TIMM, encoder, decoder, values));
+    let model = config.init(&mut Weights::new(0, device));
+    load(path, model, config, &entries, options)
+}
+
+/// Loads the encoder of an official masked autoencoder (`mae_pretrain_vit_base.pth`).
+///
+/// # Errors
+///
+/// As [`load_official_mae`].
+pub fn load_official_mae_encoder(
+    path: impl AsRef<Path>,
+    config: &VitConfig,
+    options: LoadOptions,
+    device: &Device,
+) -> Result<Loaded<VisibleVit, VitConfig>> {
+    // The official encoder is timm's.
+    load_timm(path, config, options, device)
+}
+
+/// Loads a vision transformer of timm's layout, from safetensors or a PyTorch file.
+///
+/// # Errors
+///
+/// As [`load_official_mae`].
+pub fn load_timm(
+    path: impl AsRef<Path>,
+    config: &VitConfig,
+    options: LoadOptions,
+    device: &Device,
+) -> Result<Loaded<VisibleVit, VitConfig>> {
+    config.validate()?;
+    let entries = VitNames::timm("").body("body", config);
+    load(path, config.init_visible(&mut Weights::new(0, device)), config, &entries, options)
+}
+
+/// Loads SimMIM on a vision transformer in the official layout.
+///
+/// # Errors
+///
+/// As [`load_official_mae`].
+pub fn load_official_simmim(
+    path: impl AsRef<Path>,
+    config: &SimMimConfig,
+    options: LoadOptions,
+    device: &Device,
+) -> Result<Loaded<SimMim, SimMimConfig>> {
+    config.validate()?;
+    let encoder = &config.encoder;
+    let mut entries = VitNames::timm("encoder.").body("encoder.body", encoder);
+    let token = "encoder.mask_token".to_string();
+    entries.push(Entry::tensor(token.clone(), token, &[1, 1, encoder.width]));
+    let table = "encoder.rel_pos_bias.relative_position_bias_table";
+    entries.extend(shared_relative_positions("encoder.body", table, encoder));
+    let values = encoder.patch_values();
+    entries.extend(pointwise("head.projection", "decoder.0", encoder.width, values));
+    load(path, config.init(&mut Weights::new(0, device)), config, &entries, options)
+}
+
+fn load<M: burn::module::Module, C: Clone>(
+    path: impl AsRef<Path>,
+    model: M,
+    config: &C,
+    entries: &[Entry],
+    options: LoadOptions,
+) -> Result<Loaded<M, C>> {
+    let mut file = WeightsFile::open(path)?;
+    // timm's layer scale, by the name the official code has for it.
+    file.rename(|key| key.replace(".ls1.gamma", ".gamma_1").replace(".ls2.gamma", ".gamma_2"));
+    let (model, report) = layout::load(model, entries, &file, &BUFFERS, options)?;
+    Ok(Loaded { model, config: config.clone(), report })
+}

@@ -1,0 +1,102 @@
+//! A module's parameters by path: their shapes, their values, and new values for them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Tensor, TensorData};
+
+use super::weights_file::HostTensor;
+
+/// The shape of every parameter; draws none of them.
+pub(super) fn shapes<M: Module>(module: &M) -> BTreeMap<String, Vec<usize>> {
+    let mut visitor = Shapes::default();
+    module.visit(&mut visitor);
+    visitor.shapes
+}
+
+/// The values of every parameter.
+pub(super) fn values<M: Module>(module: &M) -> BTreeMap<String, HostTensor> {
+    let mut visitor = Values::default();
+    module.visit(&mut visitor);
+    visitor.values
+}
+
+/// `module` with new values for the parameters named; the shapes must be theirs.
+pub(super) fn replaced<M: Module>(module: M, values: HashMap<String, HostTensor>) -> M {
+    module.map(&mut Replace { path: Path::default(), values })
+}
+
+#[derive(Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    fn name(&self) -> String {
+        self.0.join(".")
+    }
+}
+
+#[derive(Default)]
+struct Shapes {
+    path: Path,
+    shapes: BTreeMap<String, Vec<usize>>,
+}
+
+impl ModuleVisitor for Shapes {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.0.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.0.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.shapes.insert(self.path.name(), param.lazy_shape().iter().copied().collect());
+    }
+}
+
+#[derive(Default)]
+struct Values {
+    path: Path,
+    values: BTreeMap<String, HostTensor>,
+}
+
+impl ModuleVisitor for Values {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.0.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.0.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let shape = param.lazy_shape().iter().copied().collect();
+        let values = param.val().into_data().iter::<f32>().collect();
+        self.values.insert(self.path.name(), HostTensor { shape, values });
+    }
+}
+
+struct Replace {
+    path: Path,
+    values: HashMap<String, HostTensor>,
+}
+
+impl ModuleMapper for Replace {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.0.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.0.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(HostTensor { shape, values }) = self.values.remove(&self.path.name()) else {
+            return param;
+        };
+        let data = TensorData::new(values, shape);
+        let (id, device) = (param.id, param.lazy_device());
+        param.transform_for_load(Tensor::from_data(data, &device), id)
+    }
+}

@@ -1,0 +1,192 @@
+//! The `config.json` of Hugging Face transformers, for ViT and ViTMAE.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::encoder::{RelativePositions, VitConfig};
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+use crate::head::DecoderConfig;
+use crate::nn::{Positions, QkvBias};
+use crate::task::{MaeConfig, SimMimConfig};
+
+/// A side length, or height and width.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Square(usize),
+    HeightWidth([usize; 2]),
+}
+
+impl Size {
+    fn height_width(self) -> [usize; 2] {
+        match self {
+            Self::Square(side) => [side; 2],
+            Self::HeightWidth(sides) => sides,
+        }
+    }
+}
+
+/// What is read of a `config.json`; what it leaves out has the value transformers gives it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub(super) struct VitJson {
+    pub(super) model_type: String,
+    pub(super) architectures: Vec<String>,
+    image_size: Size,
+    patch_size: Size,
+    num_channels: usize,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    layer_norm_eps: f64,
+    qkv_bias: bool,
+    hidden_act: String,
+    encoder_stride: usize,
+    decoder_hidden_size: usize,
+    decoder_num_hidden_layers: usize,
+    decoder_num_attention_heads: usize,
+    decoder_intermediate_size: usize,
+    pub(super) mask_ratio: f64,
+    norm_pix_loss: bool,
+}
+
+impl Default for VitJson {
+    fn default() -> Self {
+        Self {
+            model_type: String::new(),
+            architectures: Vec::new(),
+            image_size: Size::Square(224),
+            patch_size: Size::Square(16),
+            num_channels: 3,
+            hidden_size: 768,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            intermediate_size: 3072,
+            layer_norm_eps: 1e-12,
+            qkv_bias: true,
+            hidden_act: "gelu".into(),
+            encoder_stride: 16,
+            decoder_hidden_size: 512,
+            decoder_num_hidden_layers: 8,
+            decoder_num_attention_heads: 16,
+            decoder_intermediate_size: 2048,
+            mask_ratio: 0.75,
+            norm_pix_loss: false,
+        }
+    }
+}
+
+impl VitJson {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|error| Error::checkpoint(path, error))?;
+        let json: Self =
+            serde_json::from_slice(&bytes).map_err(|error| Error::checkpoint(path, error))?;
+        if json.hidden_act != "gelu" {
+            let reason = format!("hidden_act {:?} is not supported, only gelu", json.hidden_act);
+            return Err(Error::checkpoint(path, reason));
+        }
+        Ok(json)
+    }
+
+    pub(super) fn encoder(&self) -> Result<VitConfig> {
+        let ([height, width], [patch, patch_width]) =
+            (self.image_size.height_width(), self.patch_size.height_width());
+        if patch != patch_width {
+            return Err(Error::config(format!(
+                "patches of {patch}×{patch_width} pixels are not square"
+            )));
+        }
+        let image = ImageShape::new(self.num_channels, height, width);
+        let Self { hidden_size, num_hidden_layers, num_attention_heads, .. } = *self;
+        let config =
+            VitConfig::new(image, patch, hidden_size, num_hidden_layers, num_attention_heads)
+                .with_mlp_ratio(self.intermediate_size as f64 / hidden_size as f64)
+                .with_norm_epsilon(self.layer_norm_eps)
+                .with_qkv_bias(if self.qkv_bias { QkvBias::All } else { QkvBias::None })
+                .with_positions(Positions::Learned);
+        config.validate()?;
+        Ok(config)
+    }
+
+    pub(super) fn mae(&self) -> Result<MaeConfig> {
+        let mlp_ratio = self.decoder_intermediate_size as f64 / self.decoder_hidden_size as f64;
+        let decoder = DecoderConfig::new()
+            .with_width(self.decoder_hidden_size)
+            .with_depth(self.decoder_num_hidden_layers)
+            .with_heads(self.decoder_num_attention_heads)
+            .with_mlp_ratio(mlp_ratio);
+        // Its position tables are those of MAE: fixed.
+        Ok(MaeConfig::new(self.encoder()?.with_positions(Positions::SinCos))
+            .with_decoder(decoder)
+            .with_mask_ratio(self.mask_ratio)
+            .with_normalized(self.norm_pix_loss))
+    }
+
+    pub(super) fn simmim(&self) -> Result<SimMimConfig> {
+        let encoder = self.encoder()?;
+        if self.encoder_stride != encoder.patch {
+            return Err(Error::config(format!(
+                "an encoder_stride of {} is not the patch size {}",
+                self.encoder_stride, encoder.patch
+            )));
+        }
+        let patch = encoder.patch;
+        Ok(SimMimConfig::new(encoder).with_mask_unit(patch))
+    }
+}
+
+/// The configuration transformers reads for such an encoder.
+///
+/// # Errors
+///
+/// When the encoder has a part that transformers' ViT has not.
+pub(super) fn vit_json(config: &VitConfig, architecture: &str, model_type: &str) -> Result<Value> {
+    let refuse = |has: bool, what: &str| {
+        let message = format!("transformers' ViT has no {what}, so this model cannot be saved so");
+        if has { Err(Error::config(message)) } else { Ok(()) }
+    };
+    refuse(!config.class_token, "variant without a class token")?;
+    refuse(config.positions == Positions::None, "variant without absolute positions")?;
+    refuse(config.relative_positions != RelativePositions::None, "relative positions")?;
+    refuse(config.layer_scale.is_some(), "layer scale")?;
+    refuse(config.qkv_bias == QkvBias::QueryValue, "bias on query and value alone")?;
+    let ImageShape { channels, height, width } = config.image;
+    let size = if height == width { json!(height) } else { json!([height, width]) };
+    Ok(json!({
+        "architectures": [architecture],
+        "model_type": model_type,
+        "image_size": size,
+        "patch_size": config.patch,
+        "num_channels": channels,
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.mlp_width(),
+        "layer_norm_eps": config.norm_epsilon,
+        "qkv_bias": config.qkv_bias == QkvBias::All,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.02,
+        "encoder_stride": config.patch,
+        "dtype": "float32",
+    }))
+}
+
+/// The configuration transformers reads for such a masked autoencoder.
+pub(super) fn mae_json(config: &MaeConfig) -> Result<Value> {
+    let mut json = vit_json(&config.encoder, "ViTMAEForPreTraining", "vit_mae")?;
+    let decoder = config.decoder.transformer(&config.encoder);
+    json["decoder_hidden_size"] = json!(decoder.width);
+    json["decoder_num_hidden_layers"] = json!(decoder.depth);
+    json["decoder_num_attention_heads"] = json!(decoder.heads);
+    json["decoder_intermediate_size"] = json!(decoder.mlp_width());
+    json["mask_ratio"] = json!(config.mask_ratio);
+    json["norm_pix_loss"] = json!(config.normalized);
+    Ok(json)
+}

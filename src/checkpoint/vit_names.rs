@@ -1,0 +1,227 @@
+//! The names of a vision transformer's tensors, as each family spells them.
+
+use super::layout::Entry;
+use crate::encoder::{RelativePositions, VitConfig};
+use crate::head::DecoderConfig;
+use crate::nn::{Positions, QkvBias};
+
+/// A family's names within one block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BlockNames {
+    norm1: &'static str,
+    /// One fused layer, or query, key and value.
+    query_key_value: &'static [&'static str],
+    out: &'static str,
+    norm2: &'static str,
+    fc1: &'static str,
+    fc2: &'static str,
+}
+
+/// A family's names around the blocks; every one of them with its prefix.
+#[derive(Debug, Clone)]
+pub(super) struct VitNames {
+    pub(super) patch_embed: String,
+    pub(super) class_token: String,
+    pub(super) positions: String,
+    /// The blocks' names up to their number.
+    pub(super) blocks: String,
+    pub(super) norm: String,
+    pub(super) block: BlockNames,
+}
+
+/// timm's spelling, and that of the official code of MAE, SimMIM and BEiT.
+pub(super) const TIMM: BlockNames = BlockNames {
+    norm1: "norm1",
+    query_key_value: &["attn.qkv"],
+    out: "attn.proj",
+    norm2: "norm2",
+    fc1: "mlp.fc1",
+    fc2: "mlp.fc2",
+};
+
+/// The spelling of transformers.
+pub(super) const TRANSFORMERS: BlockNames = BlockNames {
+    norm1: "layernorm_before",
+    query_key_value: &[
+        "attention.attention.query",
+        "attention.attention.key",
+        "attention.attention.value",
+    ],
+    out: "attention.output.dense",
+    norm2: "layernorm_after",
+    fc1: "intermediate.dense",
+    fc2: "output.dense",
+};
+
+impl VitNames {
+    /// timm's names after `prefix`.
+    pub(super) fn timm(prefix: &str) -> Self {
+        Self {
+            patch_embed: format!("{prefix}patch_embed.proj"),
+            class_token: format!("{prefix}cls_token"),
+            positions: format!("{prefix}pos_embed"),
+            blocks: format!("{prefix}blocks"),
+            norm: format!("{prefix}norm"),
+            block: TIMM,
+        }
+    }
+
+    /// transformers' names after `prefix`.
+    pub(super) fn transformers(prefix: &str) -> Self {
+        Self {
+            patch_embed: format!("{prefix}embeddings.patch_embeddings.projection"),
+            class_token: format!("{prefix}embeddings.cls_token"),
+            positions: format!("{prefix}embeddings.position_embeddings"),
+            blocks: format!("{prefix}encoder.layer"),
+            norm: format!("{prefix}layernorm"),
+            block: TRANSFORMERS,
+        }
+    }
+
+    /// A [`VitBody`](crate::encoder::VitBody) at the path `ours`.
+    pub(super) fn body(&self, ours: &str, config: &VitConfig) -> Vec<Entry> {
+        let VitConfig { image, patch, width, .. } = *config;
+        let rows = usize::from(config.class_token);
+        let path = |name: &str| format!("{ours}.{name}");
+        let weight = format!("{}.weight", self.patch_embed);
+        let shape = [width, image.channels, patch, patch];
+        let bias = vec![format!("{}.bias", self.patch_embed)];
+        let mut entries = vec![
+            Entry::patch_embedding(path("patch_embed.weight"), weight, shape),
+            Entry::vectors(path("patch_embed.bias"), bias, width),
+        ];
+        if config.class_token {
+            let shape = [1, 1, width];
+            entries.push(Entry::tensor(path("class_token"), self.class_token.clone(), &shape));
+        }
+        if config.positions != Positions::None {
+            let (table, theirs) = (path("positions.table"), self.positions.clone());
+            entries.push(Entry::positions(table, theirs, rows, config.grid(), width));
+        }
+        entries.extend(self.blocks(&path("blocks"), config));
+        entries.extend(norm(&path("norm"), &self.norm, width));
+        entries
+    }
+
+    /// Blocks at the path `ours`, of the sizes of `config`.
+    fn blocks(&self, ours: &str, config: &VitConfig) -> Vec<Entry> {
+        (0..config.depth)
+            .flat_map(|index| {
+                let (ours, theirs) =
+                    (format!("{ours}.{index}"), format!("{}.{index}", self.blocks));
+                self.block.entries(&ours, &theirs, config)
+            })
+            .collect()
+    }
+
+    /// A [`Decoder`](crate::head::Decoder) at the path `head`, with the official names; `blocks`
+    /// are its blocks' names up to their number.
+    pub(super) fn decoder(
+        prefix: &str,
+        blocks: &str,
+        block: BlockNames,
+        encoder: &VitConfig,
+        decoder: &DecoderConfig,
+        target_width: usize,
+    ) -> Vec<Entry> {
+        let config = decoder.transformer(encoder);
+        let (width, rows) = (config.width, usize::from(encoder.class_token));
+        let theirs = |name: &str| format!("{prefix}{name}");
+        let names = Self { blocks: blocks.to_string(), block, ..Self::timm("") };
+        let mut entries = linear("head.embed", &theirs("decoder_embed"), encoder.width, width);
+        entries.extend([
+            Entry::tensor("head.mask_token".into(), theirs("mask_token"), &[1, 1, width]),
+            Entry::positions(
+                "head.positions.table".into(),
+                theirs("decoder_pos_embed"),
+                rows,
+                encoder.grid(),
+                width,
+            ),
+        ]);
+        entries.extend(names.blocks("head.blocks", &config));
+        entries.extend(norm("head.norm", &theirs("decoder_norm"), width));
+        entries.extend(linear("head.projection", &theirs("decoder_pred"), width, target_width));
+        entries
+    }
+}
+
+impl BlockNames {
+    fn entries(&self, ours: &str, theirs: &str, config: &VitConfig) -> Vec<Entry> {
+        let (width, mlp) = (config.width, config.mlp_width());
+        let (path, key) =
+            (|name: &str| format!("{ours}.{name}"), |name: &str| format!("{theirs}.{name}"));
+        let fused = 3 / self.query_key_value.len();
+        let keys = |what: &str| -> Vec<_> {
+            self.query_key_value.iter().map(|name| key(&format!("{name}.{what}"))).collect()
+        };
+        let mut entries = norm(&path("norm1"), &key(self.norm1), width);
+        let weight = path("attention.qkv.weight");
+        entries.push(Entry::matrices(weight, keys("weight"), fused * width, width));
+        match config.qkv_bias {
+            QkvBias::None => {}
+            QkvBias::All => {
+                let bias = path("attention.qkv.bias");
+                entries.push(Entry::vectors(bias, keys("bias"), fused * width));
+            }
+            QkvBias::QueryValue => entries.extend(["query", "value"].map(|name| {
+                let theirs = key(&format!("attn.{}_bias", &name[..1]));
+                Entry::vectors(path(&format!("attention.{name}_bias")), vec![theirs], width)
+            })),
+        }
+        entries.extend(linear(&path("attention.out"), &key(self.out), width, width));
+        entries.extend(norm(&path("norm2"), &key(self.norm2), width));
+        entries.extend(linear(&path("mlp.fc1"), &key(self.fc1), width, mlp));
+        entries.extend(linear(&path("mlp.fc2"), &key(self.fc2), mlp, width));
+        if config.layer_scale.is_some() {
+            entries.extend([1, 2].map(|branch| {
+                let gamma = path(&format!("scale{branch}.gamma"));
+                Entry::vectors(gamma, vec![key(&format!("gamma_{branch}"))], width)
+            }));
+        }
+        entries
+    }
+}
+
+/// The one bias table that all blocks share, at the path `ours`, where there is one.
+pub(super) fn shared_relative_positions(
+    ours: &str,
+    theirs: &str,
+    config: &VitConfig,
+) -> Option<Entry> {
+    if config.relative_positions != RelativePositions::Shared {
+        return None;
+    }
+    let grid = config.grid();
+    let class = if config.class_token { 3 } else { 0 };
+    let offsets = (2 * grid.rows - 1) * (2 * grid.cols - 1) + class;
+    let ours = format!("{ours}.relative_positions.0.table");
+    Some(Entry::tensor(ours, theirs.to_string(), &[offsets, config.heads]))
+}
+
+/// A linear layer with bias.
+pub(super) fn linear(ours: &str, theirs: &str, inputs: usize, outputs: usize) -> Vec<Entry> {
+    let (weight, bias) = (format!("{theirs}.weight"), format!("{theirs}.bias"));
+    vec![
+        Entry::matrices(format!("{ours}.weight"), vec![weight], outputs, inputs),
+        Entry::vectors(format!("{ours}.bias"), vec![bias], outputs),
+    ]
+}
+
+/// A 1 × 1 convolution with bias, as a linear layer.
+pub(super) fn pointwise(ours: &str, theirs: &str, inputs: usize, outputs: usize) -> Vec<Entry> {
+    let (weight, bias) = (format!("{theirs}.weight"), format!("{theirs}.bias"));
+    let shape = [outputs, inputs, 1, 1];
+    vec![
+        Entry::convolution(format!("{ours}.weight"), weight, shape),
+        Entry::vectors(format!("{ours}.bias"), vec![bias], outputs),
+    ]
+}
+
+fn norm(ours: &str, theirs: &str, width: usize) -> Vec<Entry> {
+    [("gamma", "weight"), ("beta", "bias")]
+        .map(|(mine, their)| {
+            Entry::vectors(format!("{ours}.{mine}"), vec![format!("{theirs}.{their}")], width)
+        })
+        .into()
+}

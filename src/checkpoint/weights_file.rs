@@ -1,0 +1,172 @@
+//! Tensors by key, from safetensors or PyTorch files; no pickled code is ever run.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::store::burn_pack::Tensor as StoredTensor;
+use burn::store::{ModuleStore, PytorchStore, SafetensorsStore, bridge};
+use burn::tensor::DType;
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// A tensor on the host, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct HostTensor {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f32>,
+}
+
+/// The tensors of a checkpoint file, read one by one when they are asked for.
+pub struct WeightsFile {
+    path: PathBuf,
+    tensors: BTreeMap<String, StoredTensor>,
+}
+
+impl std::fmt::Debug for WeightsFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WeightsFile({}, {} tensors)", self.path.display(), self.tensors.len())
+    }
+}
+
+/// A safetensors index: which shard holds which key.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: HashMap<String, String>,
+}
+
+impl WeightsFile {
+    /// Opens a `.safetensors` file, or a PyTorch one (`.pth`, `.pt`, `.bin`): its `model` or
+    /// `state_dict` entry where it has one.
+    ///
+    /// # Errors
+    ///
+    /// When the file is missing, cut short or in another format.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let tensors = match extension {
+            "safetensors" => safetensors(path)?,
+            "pth" | "pt" | "bin" => pytorch(path)?,
+            other => {
+                return Err(Error::checkpoint(
+                    path,
+                    format!("has the ending {other:?}; expected safetensors, pth, pt or bin"),
+                ));
+            }
+        };
+        Ok(Self { path: path.to_path_buf(), tensors })
+    }
+
+    /// Opens the weights in a transformers folder: `model.safetensors`, its shards, or
+    /// `pytorch_model.bin`.
+    ///
+    /// # Errors
+    ///
+    /// When the folder holds none of them, or one cannot be read.
+    pub fn open_folder(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let index = folder.join("model.safetensors.index.json");
+        for name in ["model.safetensors", "pytorch_model.bin"] {
+            if folder.join(name).is_file() {
+                return Self::open(folder.join(name));
+            }
+        }
+        if !index.is_file() {
+            return Err(Error::checkpoint(
+                folder,
+                "holds no model.safetensors, model.safetensors.index.json or pytorch_model.bin",
+            ));
+        }
+        let json = fs::read(&index).map_err(|error| Error::checkpoint(&index, error))?;
+        let Index { weight_map } =
+            serde_json::from_slice(&json).map_err(|error| Error::checkpoint(&index, error))?;
+        let mut shards: Vec<_> = weight_map.into_values().collect();
+        shards.sort();
+        shards.dedup();
+        let mut tensors = BTreeMap::new();
+        for shard in shards {
+            // A shard is a file of this folder, not a path that leads out of it.
+            if Path::new(&shard).file_name() != Some(shard.as_ref()) {
+                return Err(Error::checkpoint(&index, format!("names the shard {shard:?}")));
+            }
+            tensors.extend(safetensors(&folder.join(shard))?);
+        }
+        Ok(Self { path: folder.to_path_buf(), tensors })
+    }
+
+    /// The file or folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All keys, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Gives keys other names, to read another spelling of a layout.
+    pub(super) fn rename(&mut self, rename: impl Fn(&str) -> String) {
+        let tensors = std::mem::take(&mut self.tensors);
+        self.tensors = tensors.into_iter().map(|(key, tensor)| (rename(&key), tensor)).collect();
+    }
+
+    /// The shape of the tensor `key`, if there is one.
+    pub fn shape(&self, key: &str) -> Option<Vec<usize>> {
+        self.tensors.get(key).map(|tensor| tensor.shape.iter().copied().collect())
+    }
+
+    /// Reads the tensor `key` as f32.
+    pub(super) fn read(&self, key: &str) -> Result<HostTensor> {
+        let fault = |reason: String| Error::checkpoint(&self.path, format!("{key}: {reason}"));
+        let tensor = self.tensors.get(key).ok_or_else(|| fault("is missing".into()))?;
+        if !matches!(tensor.dtype, DType::F32 | DType::F64 | DType::F16 | DType::BF16) {
+            return Err(fault(format!(
+                "holds {:?}, expected floating-point numbers",
+                tensor.dtype
+            )));
+        }
+        let data = bridge::to_data(tensor).map_err(|error| fault(error.to_string()))?;
+        let shape = data.shape().iter().copied().collect();
+        let values = data
+            .convert::<f32>()
+            .try_into_vec::<f32>()
+            .map_err(|error| fault(format!("{error:?}")))?;
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(place) => Err(fault(format!("value {place} is {}", values[place]))),
+            None => Ok(HostTensor { shape, values }),
+        }
+    }
+}
+
+fn safetensors(path: &Path) -> Result<BTreeMap<String, StoredTensor>> {
+    require_file(path)?;
+    let mut store = SafetensorsStore::from_file(path);
+    let tensors = store.get_all_tensors().map_err(|error| Error::checkpoint(path, error))?;
+    Ok(tensors.clone())
+}
+
+fn pytorch(path: &Path) -> Result<BTreeMap<String, StoredTensor>> {
+    require_file(path)?;
+    let open = |top: Option<&str>| {
+        let store = PytorchStore::from_file(path).map_indices_contiguous(false);
+        let mut store = match top {
+            Some(key) => store.with_top_level_key(key),
+            None => store,
+        };
+        store.get_all_tensors().cloned().map_err(|error| Error::checkpoint(path, error))
+    };
+    for top in ["model", "state_dict"] {
+        if let Ok(tensors) = open(Some(top))
+            && !tensors.is_empty()
+        {
+            return Ok(tensors);
+        }
+    }
+    open(None)
+}
+
+fn require_file(path: &Path) -> Result<()> {
+    fs::File::open(path).map(drop).map_err(|error| Error::checkpoint(path, error))
+}

@@ -1,0 +1,186 @@
+//! Gradients: what `backward` says of every parameter, against central differences of the loss.
+#![cfg(feature = "train")]
+
+mod common;
+
+use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, FloatDType, Tensor, TensorData};
+use burn_mim::nn::{Init, Positions, Weights};
+use burn_mim::{
+    ImageShape, MaeConfig, MaskStrategy, MimBatch, PixelLoss, PretextTask, SimMimConfig, VitConfig,
+};
+use common::{device, mae, masked, noise, simmim, weights};
+
+/// 4×6 cells of 2 pixels, so that neither rows and columns nor channels can be confused.
+const IMAGE: ImageShape = ImageShape::new(2, 8, 12);
+
+/// In `f64`, a central difference with this step is off by about STEP² = 1e-10 of the loss's third
+/// derivative, and by 1e-16 / STEP = 1e-11 of the loss for rounding.
+const STEP: f64 = 1e-5;
+
+/// A hundred times that, relative to a gradient of 1 or, where it is larger, to the gradient.
+const TOLERANCE: f64 = 1e-8;
+
+fn tiny(config: VitConfig) -> VitConfig {
+    VitConfig { patch: 2, width: 8, ..config }
+}
+
+fn tiny_mae() -> MaeConfig {
+    let config = mae(IMAGE);
+    MaeConfig { encoder: tiny(config.encoder.clone()), ..config }
+}
+
+fn tiny_simmim() -> SimMimConfig {
+    let mut config = simmim(IMAGE);
+    config.encoder = tiny(config.encoder).with_drop_path(0.0);
+    config.with_mask_unit(4)
+}
+
+/// Two images of noise in `f64`.
+fn batch(mask: &impl MaskStrategy) -> MimBatch {
+    masked(noise(IMAGE, 2).cast(FloatDType::F64), mask)
+}
+
+fn loss<T: PretextTask<Batch = MimBatch>>(task: &T, batch: &MimBatch) -> Tensor<1> {
+    task.loss(batch.clone()).loss
+}
+
+/// Moves every trained parameter away from its start, since the zeros and ones there would hide
+/// mistakes, and everything to `f64`.
+struct Shaken(Weights);
+
+impl ModuleMapper for Shaken {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (trained, shape) = (param.is_require_grad(), param.dims());
+        let std = if trained { 0.3 } else { 0.0 };
+        let shift = self.0.param(shape, Init::Normal { std }).val();
+        param.map(|value| {
+            let shaken = value.detach().cast(FloatDType::F64) + shift.cast(FloatDType::F64);
+            shaken.detach().set_require_grad(trained)
+        })
+    }
+}
+
+/// One number of one parameter, with its gradient.
+struct Entry {
+    id: ParamId,
+    path: String,
+    index: usize,
+    gradient: f64,
+}
+
+/// A few entries of every trained parameter, and the paths of the fixed ones.
+struct Entries {
+    gradients: GradientsParams,
+    path: Vec<String>,
+    trained: Vec<Entry>,
+    fixed: Vec<String>,
+}
+
+impl ModuleVisitor for Entries {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let (id, path) = (param.id, self.path.join("."));
+        let gradient = self.gradients.get::<D>(id);
+        if !param.is_require_grad() {
+            assert!(gradient.is_none(), "{path} is fixed, yet has a gradient");
+            return self.fixed.push(path);
+        }
+        let gradient = gradient.unwrap_or_else(|| panic!("{path} has no gradient"));
+        let values: Vec<f64> = gradient.into_data().try_to_vec().unwrap();
+        assert!(values.iter().all(|value| value.is_finite()), "{path}: {values:?}");
+        let largest =
+            (0..values.len()).max_by(|&a, &b| values[a].abs().total_cmp(&values[b].abs()));
+        let largest = largest.unwrap();
+        assert!(values[largest] != 0.0, "the gradient of {path} is zero everywhere");
+        let mut indices = vec![0, values.len() / 3, values.len() - 1, largest];
+        indices.sort();
+        indices.dedup();
+        let entry = |index: usize| Entry { id, path: path.clone(), index, gradient: values[index] };
+        self.trained.extend(indices.into_iter().map(entry));
+    }
+}
+
+/// Adds `by` to one entry.
+struct Nudge<'a> {
+    entry: &'a Entry,
+    by: f64,
+}
+
+impl ModuleMapper for Nudge<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if param.id != self.entry.id {
+            return param;
+        }
+        param.map(|value| {
+            let (shape, device) = (value.dims(), value.device());
+            let mut values: Vec<f64> = value.into_data().try_to_vec().unwrap();
+            values[self.entry.index] += self.by;
+            let data = TensorData::new(values, shape);
+            Tensor::from_data(data, (&device, DType::F64))
+        })
+    }
+}
+
+/// Compares a few entries of every parameter; returns the paths of the fixed ones.
+fn check<T: PretextTask<Batch = MimBatch>>(task: T, batch: &MimBatch) -> Vec<String> {
+    let task = task.map(&mut Shaken(Weights::new(7, &device())));
+    let gradients = GradientsParams::from_grads(loss(&task, batch).backward(), &task);
+    let mut entries = Entries { gradients, path: vec![], trained: vec![], fixed: vec![] };
+    task.visit(&mut entries);
+    let task = task.valid();
+    for entry in &entries.trained {
+        let at = |by| {
+            let nudged = task.clone().map(&mut Nudge { entry, by });
+            loss(&nudged, batch).into_scalar::<f64>()
+        };
+        let difference = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+        let Entry { path, index, gradient, .. } = entry;
+        assert!(
+            (difference - gradient).abs() < TOLERANCE * gradient.abs().max(1.0),
+            "{path}[{index}]: backward says {gradient}, differences say {difference}"
+        );
+    }
+    entries.fixed
+}
+
+#[test]
+fn gradients_of_mae_are_those_of_its_loss_and_its_sin_cos_tables_have_none() {
+    let config = tiny_mae();
+    assert!(config.normalized);
+    let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+    assert_eq!(fixed, ["encoder.body.positions.table", "head.positions.table"]);
+}
+
+#[test]
+fn gradients_of_mae_with_learned_positions_and_no_class_token_are_those_of_its_loss() {
+    let config = tiny_mae();
+    let encoder = config.encoder.clone().with_positions(Positions::Learned).with_class_token(false);
+    let config = MaeConfig { encoder, ..config };
+    let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+    assert_eq!(fixed, ["head.positions.table"]);
+}
+
+#[test]
+fn gradients_of_simmim_are_those_of_its_loss() {
+    let config = tiny_simmim();
+    let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+    assert!(fixed.is_empty(), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_simmim_with_a_smooth_l1_loss_are_those_of_its_loss() {
+    let config = tiny_simmim();
+    let mut task = config.init(&mut weights(3));
+    // Most errors are beyond this β, many within it.
+    task.target = task.target.with_loss(PixelLoss::SmoothL1 { beta: 0.7 });
+    check(task, &batch(&config.mask().unwrap()));
+}

@@ -1,0 +1,180 @@
+"""What the reference models answer: everything is computed by `transformers`, and where it refuses
+images that are not square, by its own modules with the refusal left out.
+
+Shared by make_fixtures.py, which records the answers, and check_saved.py, which compares them.
+
+Tensors of an `io.safetensors` (b samples, c channels, k hidden cells, grid h/p × w/p row-major):
+
+    pixel_values      f32 [b, c, h, w]       input
+    noise             f32 [b, cells]         input of MAE: the cells of smallest noise are kept
+    bool_masked_pos   u8  [b, cells]         input of the others: 1 = hidden
+    loss              f32 [1]
+    features          f32 [b, tokens, width] after the encoder's final norm; class token first, then
+                                             MAE's kept cells by increasing noise, or all cells
+    features_all      f32 [b, tokens, width] MAE: nothing hidden, cells row-major
+    hidden            i64 [b, k]             indices of the hidden cells, ascending
+    logits            f32 [b, cells, p·p·c]  MAE: predictions, each pixel by pixel, channel last
+    reconstruction    f32 [b, c, h, w]       predictions at hidden cells, zero elsewhere
+    grad.KEY          f32                    of the loss, KEY spelled as in the weights
+"""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers.models.vit_mae.modeling_vit_mae import (
+    ViTMAEDecoder,
+    build_2d_sinusoidal_position_embedding,
+)
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+
+
+def grid_of(image_size, patch_size: int) -> tuple[int, int]:
+    """Rows and columns of patches; `image_size` is a side or [height, width], as in config.json."""
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return height // patch_size, width // patch_size
+
+
+def sin_cos(grid: tuple[int, int], width: int) -> Tensor:
+    """MAE's position table [cells, width]: the column's half first, as its released weights have it."""
+    table = build_2d_sinusoidal_position_embedding(*grid, width)
+    return torch.cat([table[:, width // 2 :], table[:, : width // 2]], dim=1)
+
+
+def hidden_cells(mask: Tensor) -> Tensor:
+    """Indices [b, k] of a mask's ones [b, cells]; every sample must hide equally many."""
+    return torch.stack([sample.nonzero().flatten() for sample in mask])
+
+
+def pixel_mask(mask: Tensor, grid: tuple[int, int], patch_size: int) -> Tensor:
+    """A mask of cells [b, cells] as one of pixels [b, 1, h, w]."""
+    cells = mask.reshape(-1, 1, *grid).float()
+    return cells.repeat_interleave(patch_size, 2).repeat_interleave(patch_size, 3)
+
+
+def unpatchify(patches: Tensor, grid: tuple[int, int], patch_size: int) -> Tensor:
+    """MAE's pixel-by-pixel, channel-last patches [b, cells, p·p·c] as images [b, c, h, w]."""
+    rows, cols = grid
+    pixels = patches.reshape(len(patches), rows, cols, patch_size, patch_size, -1)
+    return pixels.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+
+
+def mae_loss(logits: Tensor, target: Tensor, mask: Tensor, normalized: bool) -> Tensor:
+    """Mean squared error over hidden patches (arXiv 2111.06377 §3), unbiased variance."""
+    if normalized:
+        mean, variance = target.mean(-1, keepdim=True), target.var(-1, keepdim=True)
+        target = (target - mean) / (variance + 1e-6).sqrt()
+    return (((logits - target) ** 2).mean(-1) * mask).sum() / mask.sum()
+
+
+def simmim_loss(prediction: Tensor, images: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute error over hidden pixels [b, 1, h, w] (arXiv 2111.09886 §3.4)."""
+    error = ((prediction - images).abs() * mask).sum()
+    return error / (mask.sum() + 1e-5) / images.shape[1]
+
+
+def mae_outputs(model: transformers.ViTMAEForPreTraining, inputs: dict) -> dict[str, Tensor]:
+    images, noise = inputs["pixel_values"], inputs["noise"]
+    config = model.config
+    grid = grid_of(config.image_size, config.patch_size)
+    encoded = model.vit(images, noise=noise)
+    logits = model.decoder(encoded.last_hidden_state, encoded.ids_restore).logits
+    # The flag only switches off a refusal of images that are not square.
+    target = model.patchify(images, interpolate_pos_encoding=True)
+    loss = mae_loss(logits, target, encoded.mask, config.norm_pix_loss)
+    if grid[0] == grid[1] and isinstance(config.image_size, int):
+        whole = model(images, noise=noise)
+        torch.testing.assert_close((loss, logits), (whole.loss, whole.logits))
+    hidden = pixel_mask(encoded.mask, grid, config.patch_size)
+    return {
+        "loss": loss.reshape(1),
+        "features": encoded.last_hidden_state,
+        "hidden": hidden_cells(encoded.mask),
+        "logits": logits,
+        "reconstruction": unpatchify(logits, grid, config.patch_size) * hidden,
+    }
+
+
+def mim_outputs(model: transformers.ViTForMaskedImageModeling, inputs: dict) -> dict[str, Tensor]:
+    images, mask = inputs["pixel_values"], inputs["bool_masked_pos"].bool()
+    config = model.config
+    grid = grid_of(config.image_size, config.patch_size)
+    features = model.vit(images, bool_masked_pos=mask).last_hidden_state
+    prediction = model.decoder(features[:, 1:].mT.unflatten(2, grid))
+    hidden = pixel_mask(mask, grid, config.patch_size)
+    loss = simmim_loss(prediction, images, hidden)
+    if isinstance(config.image_size, int):
+        whole = model(images, bool_masked_pos=mask)
+        torch.testing.assert_close((loss, prediction), (whole.loss, whole.reconstruction))
+    return {
+        "loss": loss.reshape(1),
+        "features": features,
+        "hidden": hidden_cells(mask),
+        "reconstruction": prediction * hidden,
+    }
+
+
+def vit_outputs(model: transformers.ViTModel, inputs: dict) -> dict[str, Tensor]:
+    outputs = {"features": model(inputs["pixel_values"]).last_hidden_state}
+    if "pixel_values_resized" in inputs:
+        resized = model(inputs["pixel_values_resized"], interpolate_pos_encoding=True)
+        outputs["features_resized"] = resized.last_hidden_state
+    return outputs
+
+
+def vit_mae_outputs(model: transformers.ViTMAEModel, inputs: dict) -> dict[str, Tensor]:
+    images, noise = inputs["pixel_values"], inputs["noise"]
+    in_order = torch.arange(noise.shape[1], dtype=noise.dtype).expand_as(noise)
+    features = model(images, noise=noise).last_hidden_state
+    with patch.object(model.config, "mask_ratio", 0.0):
+        # Without noise transformers would shuffle the cells even though it keeps them all.
+        features_all = model(images, noise=in_order).last_hidden_state
+    return {"features": features, "features_all": features_all}
+
+
+OUTPUTS = {
+    "ViTMAEForPreTraining": mae_outputs,
+    "ViTForMaskedImageModeling": mim_outputs,
+    "ViTModel": vit_outputs,
+    "ViTMAEModel": vit_mae_outputs,
+}
+
+
+def outputs_of(model: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The answers of any supported transformers model."""
+    return OUTPUTS[type(model).__name__](model, inputs)
+
+
+@contextmanager
+def grids_that_are_not_square():
+    """Lets a `ViTMAEForPreTraining` be made for any grid.
+
+    Its constructor fills the decoder's positions for a square grid and fails on others; the values
+    do not last, as fresh models zero them afterwards and loaded ones overwrite them.
+    """
+    with patch.object(ViTMAEDecoder, "initialize_weights", lambda *_: None):
+        yield
+
+
+def load(folder: Path) -> tuple[nn.Module, dict]:
+    """The model of a saved folder, ready to run, and transformers' report on its keys."""
+    config = json.loads((folder / "config.json").read_text())
+    name = config["architectures"][0]
+    if name not in OUTPUTS:
+        raise ValueError(f"{folder}: {name} is none of {', '.join(OUTPUTS)}")
+    read = getattr(transformers, name).from_pretrained
+    with grids_that_are_not_square():
+        if name != "ViTModel":
+            model, report = read(folder, output_loading_info=True)
+        else:
+            # Whether a ViTModel has a pooler is not in its config: only its weights say.
+            model, report = read(folder, output_loading_info=True, add_pooling_layer=False)
+            if any(key.startswith("pooler.") for key in report["unexpected_keys"]):
+                model, report = read(folder, output_loading_info=True)
+    return model.eval(), report

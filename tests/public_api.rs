@@ -1,0 +1,74 @@
+//! What users import. A name that this file no longer finds was taken from them.
+
+#[cfg(feature = "data")]
+use burn_mim::data::{Loader, MimCollate};
+use burn_mim::{
+    BlockMask, ClosureMask, Decoder, DecoderConfig, Encoder, Error, FixedMask, Grid, GridMask,
+    GridTokens, ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim,
+    MimBatch, PatchMask, PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask,
+    Reconstruct, RegionMask, SimMim, SimMimConfig, Target, TaskConfig, TaskOutput, UniformMask,
+    VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+};
+use rand::Rng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+fn shared<T: Send + Sync + 'static>() {}
+fn strategy<S: MaskStrategy + Clone + 'static>() {}
+fn encoder<E: Encoder<Features = F>, F: Clone>() {}
+fn head<H: PredictionHead<F>, F>() {}
+fn target<T: Target<Value = burn::tensor::Tensor<3>> + Reconstruct>() {}
+fn task<T: PretextTask<Batch = MimBatch>>() {}
+fn file<C: Serialize + DeserializeOwned + Clone + PartialEq>() {}
+
+#[test]
+fn every_part_fulfils_its_contract() {
+    strategy::<RandomMask>();
+    strategy::<BlockMask>();
+    strategy::<RegionMask>();
+    strategy::<UniformMask>();
+    strategy::<FixedMask>();
+    strategy::<ClosureMask<fn(&mut dyn Rng) -> PatchMask>>();
+    encoder::<Vit, GridTokens>();
+    encoder::<VisibleVit, VisibleTokens>();
+    head::<LinearHead, GridTokens>();
+    head::<Decoder, VisibleTokens>();
+    target::<PixelTarget>();
+    task::<Mae>();
+    task::<SimMim>();
+    task::<Mim<VisibleVit, Decoder, PixelTarget>>();
+}
+
+#[test]
+fn everything_a_run_is_made_of_can_be_written_to_a_file() {
+    file::<Grid>();
+    file::<ImageShape>();
+    file::<MaskConfig>();
+    file::<VitConfig>();
+    file::<PixelLoss>();
+    file::<TaskConfig>();
+    file::<DecoderConfig>();
+    file::<MaeConfig>();
+    file::<SimMimConfig>();
+}
+
+#[test]
+fn what_crosses_threads_can() {
+    shared::<Error>();
+    shared::<burn_mim::Result<GridMask>>();
+    shared::<Mask>();
+    shared::<MimBatch>();
+    shared::<TaskOutput>();
+    shared::<Box<dyn MaskStrategy>>();
+    shared::<Mae>();
+    #[cfg(feature = "data")]
+    shared::<Loader<MimCollate>>();
+}
+
+#[test]
+fn a_closure_is_a_strategy_in_a_box() {
+    let grid = Grid::square(2);
+    let diagonal = PatchMask::from_indices(grid, [0, 3]).unwrap();
+    let strategy: Box<dyn MaskStrategy> = Box::new(mask_fn(grid, 2, move |_| diagonal.clone()));
+    assert_eq!(strategy.hidden(), 2);
+}
