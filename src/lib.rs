@@ -11,13 +11,13 @@
 //! 4. A [`PredictionHead`] turns its features into one prediction per hidden cell: [`head`].
 //! 5. A [`Target`] says what these should have been, and how wrong they are: [`target`].
 //! 6. [`Mim`] joins the three into a [`PretextTask`]; [`Mae`] and [`SimMim`] are choices of them.
-//! 7. `data` opens images, augments them, draws the masks, and loads batches.
-//! 8. `train` trains any pretext task, with the papers' recipes, and resumes to the same bits.
-//! 9. `viz` draws what a model makes of hidden patches, and how its loss fell.
-//! 10. `run` is all of that in one call, as the examples make it.
+//! 7. [`checkpoint`] reads and writes published weights, and reports what matched.
+//! 8. `data` opens images, augments them, draws the masks, and loads batches.
+//! 9. `train` trains any pretext task, with the papers' recipes, and resumes to the same bits.
+//! 10. `viz` draws what a model makes of hidden patches; `run` is all of this in one call.
 //!
-//! The last four are features (`data`, `train`, `viz`, all on by default; `run` needs them all).
-//! The rest names no backend: every function takes a device.
+//! `data`, `train` and `viz` are features, all on by default (`run` needs them all). The rest names
+//! no backend: every function takes a device.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {

@@ -16,6 +16,8 @@ pub enum Purpose {
     Data = 3,
     /// Initial weights.
     Weights = 4,
+    /// What a step draws on the device (drop path).
+    Device = 5,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

@@ -1,13 +1,14 @@
 //! Published weights in and out: one file a family of layouts.
 //!
 //! A *layout* lists, for one family, which tensors of a file make up which parameter of a model and
-//! how ([`Entry`](layout::Entry)); the same list loads and saves. Every load returns a
+//! how (an `Entry`); the same list loads and saves. Every load returns a
 //! [`LoadReport`], and nothing is guessed from file names: what a model looks like is read from its
 //! `config.json`, or said by the caller where a format has none.
 
 mod layout;
 mod official;
 mod parameters;
+mod pickle;
 mod report;
 mod transformers;
 mod transformers_config;

@@ -8,7 +8,9 @@ use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::store::{ModuleStore, PytorchStore, SafetensorsStore, bridge};
 use burn::tensor::DType;
 use serde::Deserialize;
+use tempfile::TempPath;
 
+use super::pickle;
 use crate::error::{Error, Result};
 
 /// A tensor on the host, row-major.
@@ -22,6 +24,8 @@ pub(super) struct HostTensor {
 pub struct WeightsFile {
     path: PathBuf,
     tensors: BTreeMap<String, StoredTensor>,
+    /// What the tensors are read from where it is not `path` itself.
+    _copy: Option<TempPath>,
 }
 
 impl std::fmt::Debug for WeightsFile {
@@ -46,8 +50,8 @@ impl WeightsFile {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        let tensors = match extension {
-            "safetensors" => safetensors(path)?,
+        let (tensors, copy) = match extension {
+            "safetensors" => (safetensors(path)?, None),
             "pth" | "pt" | "bin" => pytorch(path)?,
             other => {
                 return Err(Error::checkpoint(
@@ -56,7 +60,7 @@ impl WeightsFile {
                 ));
             }
         };
-        Ok(Self { path: path.to_path_buf(), tensors })
+        Ok(Self { path: path.to_path_buf(), tensors, _copy: copy })
     }
 
     /// Opens the weights in a transformers folder: `model.safetensors`, its shards, or
@@ -93,7 +97,7 @@ impl WeightsFile {
             }
             tensors.extend(safetensors(&folder.join(shard))?);
         }
-        Ok(Self { path: folder.to_path_buf(), tensors })
+        Ok(Self { path: folder.to_path_buf(), tensors, _copy: None })
     }
 
     /// The file or folder.
@@ -147,9 +151,25 @@ fn safetensors(path: &Path) -> Result<BTreeMap<String, StoredTensor>> {
     Ok(tensors.clone())
 }
 
-fn pytorch(path: &Path) -> Result<BTreeMap<String, StoredTensor>> {
+type Tensors = BTreeMap<String, StoredTensor>;
+
+/// The tensors of a PyTorch file, and the copy they are read from where it took one.
+fn pytorch(path: &Path) -> Result<(Tensors, Option<TempPath>)> {
     require_file(path)?;
-    let open = |top: Option<&str>| {
+    let error = match read_pytorch(path) {
+        Ok(tensors) => return Ok((tensors, None)),
+        Err(error) => error,
+    };
+    // Objects that are dictionaries (SimMIM's files hold their configuration as one) are beyond
+    // the reader: it gets a copy without them.
+    match pickle::copy_without_objects(path) {
+        Ok(copy) => Ok((read_pytorch(&copy).map_err(|_| error)?, Some(copy))),
+        Err(_) => Err(error),
+    }
+}
+
+fn read_pytorch(path: &Path) -> Result<Tensors> {
+    let read = |top: Option<&str>| {
         let store = PytorchStore::from_file(path).map_indices_contiguous(false);
         let mut store = match top {
             Some(key) => store.with_top_level_key(key),
@@ -158,13 +178,13 @@ fn pytorch(path: &Path) -> Result<BTreeMap<String, StoredTensor>> {
         store.get_all_tensors().cloned().map_err(|error| Error::checkpoint(path, error))
     };
     for top in ["model", "state_dict"] {
-        if let Ok(tensors) = open(Some(top))
+        if let Ok(tensors) = read(Some(top))
             && !tensors.is_empty()
         {
             return Ok(tensors);
         }
     }
-    open(None)
+    read(None)
 }
 
 fn require_file(path: &Path) -> Result<()> {

@@ -59,6 +59,7 @@ impl MimCollate {
     /// When a range of the augmentation is broken.
     pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
         augmentation.validate()?;
+        self.view = self.view.with_interpolation(augmentation.interpolation);
         self.augmentation = augmentation;
         Ok(self)
     }

@@ -254,7 +254,7 @@ impl<B> Epoch<B> {
             Source::Inline(make) => make(batch),
             Source::Workers(queues, first) => {
                 queues[(batch - first) % queues.len()].recv().unwrap_or_else(|_| {
-                    Err(Error::config(format!("the worker that made batch {batch} panicked")))
+                    Err(Error::data(format!("batch {batch}"), "the thread that made it panicked"))
                 })
             }
         }

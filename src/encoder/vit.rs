@@ -48,6 +48,9 @@ impl VitConfig {
 }
 
 impl From<VitBody> for VisibleVit {
+    /// # Panics
+    ///
+    /// When the body has relative positions.
     fn from(body: VitBody) -> Self {
         assert!(
             body.config().relative_positions == RelativePositions::None,

@@ -64,13 +64,13 @@ impl Mask {
     ///
     /// When `grid` is not a whole refinement of the grid of units.
     pub fn at(&self, grid: Grid) -> GridMask {
-        let mut read = self.read.lock().expect("no thread panics while it holds the lock");
-        if let Some(known) = read.iter().find(|mask| mask.grid == grid) {
-            return known.clone();
+        let known = || self.read.lock().expect("no thread panics while it holds the lock");
+        if let Some(mask) = known().iter().find(|mask| mask.grid == grid) {
+            return mask.clone();
         }
         let cells: Result<Vec<_>> = self.samples.iter().map(|mask| mask.at(grid)).collect();
         let mask = GridMask::new(&cells.unwrap_or_else(|error| panic!("{error}")), &self.device);
-        read.push(mask.clone());
+        known().push(mask.clone());
         mask
     }
 }

@@ -24,8 +24,8 @@ pub trait Target: Module + ModuleDisplay {
     /// The loss of `[batch, hidden, width]` predictions, a scalar.
     fn loss(&self, prediction: Tensor<3>, value: Self::Value) -> Tensor<1>;
 
-    /// The best prediction that does not look at the image: the same for every cell. Its loss is
-    /// what a model has to beat; `None` where there is no such prediction.
+    /// A good prediction that does not look at the image, such as the mean: the same for every
+    /// cell. Its loss is what a model has to beat; `None` where there is no such prediction.
     fn trivial_prediction(&self, value: &Self::Value) -> Option<Tensor<3>> {
         let _ = value;
         None

@@ -25,7 +25,7 @@ pub struct MaeConfig {
     /// The share of patches hidden. Default: 0.75 (§4.1, Figure 5)
     #[config(default = 0.75)]
     pub mask_ratio: f64,
-    /// Whether each patch's pixels are normalised. Default: true (§4.1, Table 1d)
+    /// Whether each patch's pixels are normalised. Default: true, the better of the two (Table 1d)
     #[config(default = true)]
     pub normalized: bool,
 }

@@ -1,5 +1,7 @@
 //! What a run measured.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One epoch's figures.
@@ -11,6 +13,9 @@ pub struct EpochMetrics {
     pub train_loss: f64,
     /// Mean loss over the validation samples, at the epoch's end.
     pub valid_loss: f64,
+    /// Means over the validation samples of what else the task reports, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub valid_metrics: BTreeMap<String, f64>,
     /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
     /// Training speed, validation not counted.

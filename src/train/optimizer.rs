@@ -10,8 +10,7 @@ use super::Recipe;
 /// (`encoder.body.blocks.0.mlp.fc1.weight`).
 ///
 /// It does on matrices. It does not on vectors (biases, norms, layer scales), on tokens
-/// (`*_token`) and on position tables (`*.table`): the rule of MAE's, SimMIM's and BEiT's code
-/// together.
+/// (`*_token`) and on position tables (`*.table`): all that MAE's, SimMIM's or BEiT's code spares.
 pub fn is_decayed(path: &str, rank: usize) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
     rank > 1 && !name.ends_with("_token") && name != "table"

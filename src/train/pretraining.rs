@@ -1,5 +1,6 @@
 //! The training loop of every pretext task.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use burn::module::Module;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
+use rand::Rng;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -19,6 +21,7 @@ use super::{
 };
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
+use crate::rng::{Purpose, stream};
 use crate::task::PretextTask;
 
 /// Validation batches the trivial predictor is measured on.
@@ -198,7 +201,12 @@ impl<'a, T: PretextTask> Run<'a, T> {
         match plan.folder.latest()?.filter(|_| plan.resume) {
             Some(checkpoint) => run = run.resumed(&checkpoint)?,
             None => {
-                plan.folder.clear()?;
+                if let Some(aside) = plan.folder.set_aside()? {
+                    run.reporter.note(&format!(
+                        "the folder holds another run: its checkpoints are now in {}",
+                        aside.display()
+                    ));
+                }
                 run.save()?;
             }
         }
@@ -284,8 +292,8 @@ impl<'a, T: PretextTask> Run<'a, T> {
         let first = self.snapshot.batch;
         let mut batches = train.epoch(self.snapshot.epoch as u64, first);
         while let Some(batch) = batches.next() {
-            // Every step has its own stream, so a resumed run drops the same paths.
-            self.device.seed(self.plan.seed ^ ((self.snapshot.step as u64) << 20));
+            // Every batch has its own stream, so a resumed run drops the same paths.
+            self.device.seed(self.device_seed(batches.position()));
             let loss = self.task().loss(batch?).loss;
             let gradients = GradientsParams::from_grads(loss.backward(), self.task());
             accumulator.accumulate(self.task(), gradients);
@@ -304,6 +312,11 @@ impl<'a, T: PretextTask> Run<'a, T> {
         }
         self.read(unread)?;
         Ok((self.snapshot.batch - first) * self.batch_size)
+    }
+
+    fn device_seed(&self, batch: usize) -> u64 {
+        let epoch = self.snapshot.epoch as u64;
+        stream(self.plan.seed, Purpose::Device, epoch, batch as u64).next_u64()
     }
 
     /// Reads the loss of a batch that went into a step.
@@ -346,11 +359,12 @@ impl<'a, T: PretextTask> Run<'a, T> {
         images: usize,
     ) -> Result<()> {
         let train_seconds = started.elapsed().as_secs_f64();
-        let valid_loss = self.validate(valid)?;
+        let (valid_loss, valid_metrics) = self.validate(valid)?;
         let metrics = EpochMetrics {
             epoch: self.snapshot.epoch + 1,
             train_loss: std::mem::take(&mut self.snapshot.running).mean(),
             valid_loss,
+            valid_metrics,
             learning_rate: self.schedule.at(self.snapshot.step - 1),
             images_per_second: images as f64 / train_seconds,
             seconds: started.elapsed().as_secs_f64(),
@@ -366,18 +380,29 @@ impl<'a, T: PretextTask> Run<'a, T> {
         self.plan.folder.write_json("metrics.json", &self.metrics())
     }
 
-    fn validate<C: Collate<Batch = T::Batch>>(&self, valid: &Loader<C>) -> Result<f64> {
+    /// The mean loss of the validation samples, and the means of what else the task reports.
+    fn validate<C: Collate<Batch = T::Batch>>(
+        &self,
+        valid: &Loader<C>,
+    ) -> Result<(f64, BTreeMap<String, f64>)> {
         let task = self.average.clone().unwrap_or_else(|| self.task().valid());
         let (samples, size) = (valid.samples(), valid.batch_size());
         let mut mean = RunningMean::default();
+        let mut metrics = BTreeMap::<_, RunningMean>::new();
         for (index, batch) in valid.epoch(0, 0).enumerate() {
-            let loss: f32 = task.loss(batch?).loss.into_scalar();
+            let count = size.min(samples - index * size);
+            let output = task.loss(batch?);
+            let loss: f32 = output.loss.into_scalar();
             if !loss.is_finite() {
                 return Err(self.diverged(loss, self.snapshot.step));
             }
-            mean.add(loss, size.min(samples - index * size));
+            mean.add(loss, count);
+            for (name, value) in output.metrics {
+                metrics.entry(name.to_string()).or_default().add(value.into_scalar(), count);
+            }
         }
-        Ok(mean.mean())
+        let metrics = metrics.into_iter().map(|(name, mean)| (name, mean.mean())).collect();
+        Ok((mean.mean(), metrics))
     }
 
     fn metrics(&self) -> Value {

@@ -37,8 +37,8 @@ pub struct RunFolder {
 /// Where in a run a checkpoint was taken, and what the run had measured by then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// What must be the same for a resumed run to equal an uninterrupted one: recipe, seed, batch
-    /// size and batches per epoch.
+    /// What must be the same for a resumed run to equal an uninterrupted one: configuration,
+    /// recipe, seed, batch size and batches per epoch.
     pub fingerprint: serde_json::Value,
     /// Finished epochs.
     pub epoch: usize,
@@ -108,9 +108,15 @@ impl RunFolder {
         write_json(&path, value)
     }
 
-    /// Removes every checkpoint, for a run that starts anew.
-    pub(super) fn clear(&self) -> Result<()> {
-        self.checkpoints()?.iter().try_for_each(|checkpoint| remove(checkpoint))
+    /// Moves an earlier run's checkpoints out of the way of one that starts anew; says where to.
+    pub(super) fn set_aside(&self) -> Result<Option<PathBuf>> {
+        if self.latest()?.is_none() {
+            return Ok(None);
+        }
+        let free = (1..).map(|n| self.path.join(format!("checkpoints.{n}")));
+        let aside = free.into_iter().find(|path| !path.exists()).expect("numbers do not end");
+        fs::rename(self.folder(), &aside).map_err(|error| Error::checkpoint(&aside, error))?;
+        Ok(Some(aside))
     }
 
     /// Writes a checkpoint under a temporary name and renames it, then removes those that are

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 import torch
-from reference import load, outputs_of
 from safetensors.torch import load_file
 from torch import Tensor
+
+from reference import load, outputs_of
 
 INPUTS = {"pixel_values", "pixel_values_resized", "noise", "bool_masked_pos"}
 KEY_FAULTS = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
@@ -64,7 +65,7 @@ def main():
     if len(arguments.paths) % 2:
         parser.error("folders and io files come in pairs")
     failed = False
-    for folder, io in zip(arguments.paths[::2], arguments.paths[1::2]):
+    for folder, io in zip(arguments.paths[::2], arguments.paths[1::2], strict=True):
         found = faults(folder, io, arguments.tolerance, arguments.resave)
         failed |= bool(found)
         print("\n".join(f"FAILED {folder}: {fault}" for fault in found) or f"ok {folder}")

@@ -42,7 +42,7 @@ def grid_of(image_size, patch_size: int) -> tuple[int, int]:
 
 
 def sin_cos(grid: tuple[int, int], width: int) -> Tensor:
-    """MAE's position table [cells, width]: the column's half first, as its released weights have it."""
+    """MAE's position table [cells, width]; the column's half goes first, as in released weights."""
     table = build_2d_sinusoidal_position_embedding(*grid, width)
     return torch.cat([table[:, width // 2 :], table[:, : width // 2]], dim=1)
 

@@ -5,9 +5,10 @@ models in `transformers` on square grids before it uses them.
 """
 
 import torch
-from reference import grid_of, hidden_cells, mae_loss, pixel_mask, simmim_loss, unpatchify
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from reference import grid_of, hidden_cells, mae_loss, pixel_mask, simmim_loss, unpatchify
 
 
 class Attention(nn.Module):

@@ -36,17 +36,28 @@ pub struct Augmentation {
     pub flip: bool,
     /// Change the colours.
     pub jitter: Option<JitterRange>,
+    /// The filter of every resize.
+    pub interpolation: Interpolation,
 }
 
 impl Augmentation {
     /// Masked autoencoders (He et al. 2022, appendix A.1): crops of 20 % of the area and up, flip.
     pub const fn mae() -> Self {
-        Self { crop: Some(CropRange::new([0.2, 1.0])), flip: true, jitter: None }
+        Self {
+            crop: Some(CropRange::new([0.2, 1.0])),
+            flip: true,
+            jitter: None,
+            interpolation: Interpolation::Bicubic,
+        }
     }
 
-    /// SimMIM (Xie et al. 2022, section 4.1.1): crops of 67 % of the area and up, flip.
+    /// SimMIM (Xie et al. 2022, section 4.1.1): crops of 67 % of the area and up, flip, bilinear.
     pub const fn simmim() -> Self {
-        Self { crop: Some(CropRange::new([0.67, 1.0])), flip: true, jitter: None }
+        Self {
+            crop: Some(CropRange::new([0.67, 1.0])),
+            interpolation: Interpolation::Bilinear,
+            ..Self::mae()
+        }
     }
 
     /// BEiT (Bao et al. 2022, appendix): crops of 8 % of the area and up, flip, colours by 0.4.
@@ -55,12 +66,13 @@ impl Augmentation {
             crop: Some(CropRange::new([0.08, 1.0])),
             flip: true,
             jitter: Some(JitterRange::uniform(0.4)),
+            interpolation: Interpolation::Bicubic,
         }
     }
 
     /// Nothing random: the middle of the image, for evaluation.
     pub const fn none() -> Self {
-        Self { crop: None, flip: false, jitter: None }
+        Self { crop: None, flip: false, jitter: None, interpolation: Interpolation::Bicubic }
     }
 
     /// Checks the rules of every part.

@@ -1,0 +1,129 @@
+//! PyTorch files whose pickle holds objects the reader does not know.
+//!
+//! A checkpoint often carries its training configuration as an object of some Python class. The
+//! objects are of no interest here and are never made: their opcodes are exchanged for those of
+//! empty dictionaries, and what remains are containers, numbers, strings and tensors.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use tempfile::{Builder, TempPath};
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
+
+/// A copy of the PyTorch file at `path` in which every object is a dictionary.
+pub(super) fn copy_without_objects(path: &Path) -> io::Result<TempPath> {
+    let mut archive = ZipArchive::new(File::open(path)?)?;
+    let (file, copy) = Builder::new().suffix(".pth").tempfile()?.into_parts();
+    let mut writer = ZipWriter::new(file);
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index_raw(index)?;
+        let name = entry.name()?.into_owned();
+        if !name.ends_with("data.pkl") {
+            writer.raw_copy_file(entry)?;
+            continue;
+        }
+        let mut pickle = Vec::new();
+        entry.read_to_end(&mut pickle)?;
+        let stored =
+            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        writer.start_file(name, stored)?;
+        writer.write_all(&without_objects(&pickle).ok_or(io::ErrorKind::InvalidData)?)?;
+    }
+    writer.finish()?.sync_all()?;
+    Ok(copy)
+}
+
+/// The pickle with `NEWOBJ` (class, arguments -> object) as "pop both, push an empty dictionary"
+/// and `BUILD` (object, state -> object) as "pop the state"; `None` if it is not a pickle.
+fn without_objects(pickle: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(pickle.len());
+    let mut rest = pickle;
+    while let [opcode, after @ ..] = rest {
+        let length = 1 + argument_length(*opcode, after)?;
+        match opcode {
+            0x81 => out.extend(b"00}"),
+            0x92 => out.extend(b"000}"),
+            b'b' => out.push(b'0'),
+            // Frames only announce how many bytes follow, which has changed.
+            0x95 => {}
+            _ => out.extend(rest.get(..length)?),
+        }
+        rest = rest.get(length..)?;
+    }
+    Some(out)
+}
+
+/// How many bytes after an opcode are its argument (CPython's pickletools).
+fn argument_length(opcode: u8, after: &[u8]) -> Option<usize> {
+    let counted = |bytes: usize| {
+        let count = after.get(..bytes)?.iter().rev().fold(0usize, |n, b| n << 8 | usize::from(*b));
+        count.checked_add(bytes)
+    };
+    let line = |from: usize| Some(from + after.get(from..)?.iter().position(|b| *b == b'\n')? + 1);
+    match opcode {
+        b'('
+        | b')'
+        | b'.'
+        | b'0'
+        | b'1'
+        | b'2'
+        | b'N'
+        | b'Q'
+        | b'R'
+        | b']'
+        | b'a'
+        | b'b'
+        | b'd'
+        | b'e'
+        | b'l'
+        | b'o'
+        | b's'
+        | b't'
+        | b'u'
+        | b'}'
+        | 0x81
+        | 0x85..=0x89
+        | 0x8f..=0x94
+        | 0x97
+        | 0x98 => Some(0),
+        b'K' | b'h' | b'q' | 0x80 | 0x82 => Some(1),
+        b'M' | 0x83 => Some(2),
+        b'J' | b'j' | b'r' | 0x84 => Some(4),
+        b'G' | 0x95 => Some(8),
+        b'U' | b'C' | 0x8a | 0x8c => counted(1),
+        b'T' | b'B' | b'X' | 0x8b => counted(4),
+        0x8d | 0x8e | 0x96 => counted(8),
+        b'F' | b'I' | b'L' | b'P' | b'S' | b'V' | b'g' | b'p' => line(0),
+        b'c' | b'i' => line(line(0)?),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_becomes_a_dictionary_and_its_state_is_dropped() {
+        // {"a": CfgNode() built with 1}, protocol 2, with memo entries.
+        let pickle =
+            b"\x80\x02}q\x00X\x01\x00\x00\x00acyacs.config\nCfgNode\nq\x01)\x81q\x02K\x01bs.";
+        let expected =
+            b"\x80\x02}q\x00X\x01\x00\x00\x00acyacs.config\nCfgNode\nq\x01)00}q\x02K\x010s.";
+        assert_eq!(without_objects(pickle).unwrap(), expected);
+    }
+
+    #[test]
+    fn opcodes_within_strings_are_left_alone() {
+        let pickle = b"\x80\x02X\x03\x00\x00\x00b\x81b.";
+        assert_eq!(without_objects(pickle).unwrap(), pickle);
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_pickle() {
+        assert!(without_objects(b"\x80\x02X\x09\x00\x00\x00ab").is_none());
+        assert!(without_objects(b"\xff").is_none());
+    }
+}
