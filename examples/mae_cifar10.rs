@@ -29,9 +29,9 @@ fn pretrain() -> Result<()> {
     let data = args.open()?;
     let mae = MaeConfig::small_images(args.image(&data));
     let recipe = Recipe::mae()
-        .with_epochs(args.epochs.unwrap_or(20))
-        .with_base_lr(1e-3)
-        .with_warmup_epochs(2.0);
+        .with_epochs(args.epochs.unwrap_or(3))
+        .with_base_lr(2e-3)
+        .with_warmup_epochs(0.5);
     let (run, mut weights) = args.run("mae")?;
     let model = mae.init(&mut weights);
     let pretrained = run.pretrain(mae.into(), model, &data, Augmentation::mae(), recipe)?;

@@ -29,9 +29,9 @@ fn pretrain() -> Result<()> {
     let data = args.open()?;
     let simmim = SimMimConfig::small_images(args.image(&data));
     let recipe = Recipe::simmim()
-        .with_epochs(args.epochs.unwrap_or(20))
-        .with_base_lr(1e-3)
-        .with_warmup_epochs(2.0);
+        .with_epochs(args.epochs.unwrap_or(1))
+        .with_base_lr(4e-3)
+        .with_warmup_epochs(0.2);
     let (run, mut weights) = args.run("simmim")?;
     let model = simmim.init(&mut weights);
     let pretrained = run.pretrain(simmim.into(), model, &data, Augmentation::simmim(), recipe)?;

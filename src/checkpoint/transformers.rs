@@ -52,7 +52,7 @@ pub enum TransformersModel {
     Mae(Box<Loaded<Mae, MaeConfig>>),
     /// `ViTForMaskedImageModeling`.
     SimMim(Box<Loaded<SimMim, SimMimConfig>>),
-    /// `ViTModel` or `ViTMAEModel`.
+    /// The encoder of a `ViTModel`, `ViTMAEModel` or `ViTForImageClassification`.
     Encoder(Box<Loaded<VisibleVit, VitConfig>>),
 }
 
@@ -107,7 +107,7 @@ impl Transformers {
             "ViTForMaskedImageModeling" => {
                 TransformersModel::SimMim(self.simmim(options, device)?.into())
             }
-            "ViTModel" | "ViTMAEModel" => {
+            "ViTModel" | "ViTMAEModel" | "ViTForImageClassification" => {
                 TransformersModel::Encoder(self.encoder(options, device)?.into())
             }
             other => {
@@ -115,7 +115,8 @@ impl Transformers {
                     &self.folder,
                     format!(
                         "config.json names the architecture {other:?}; supported are \
-                         ViTMAEForPreTraining, ViTForMaskedImageModeling, ViTModel, ViTMAEModel"
+                         ViTMAEForPreTraining, ViTForMaskedImageModeling, ViTModel, ViTMAEModel, \
+                         ViTForImageClassification"
                     ),
                 ));
             }

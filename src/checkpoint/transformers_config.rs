@@ -53,6 +53,7 @@ pub(super) struct VitJson {
     decoder_intermediate_size: usize,
     pub(super) mask_ratio: f64,
     norm_pix_loss: bool,
+    head_dim: Option<usize>,
 }
 
 impl Default for VitJson {
@@ -77,6 +78,7 @@ impl Default for VitJson {
             decoder_intermediate_size: 2048,
             mask_ratio: 0.75,
             norm_pix_loss: false,
+            head_dim: None,
         }
     }
 }
@@ -99,6 +101,13 @@ impl VitJson {
         if patch != patch_width {
             return Err(Error::config(format!(
                 "patches of {patch}×{patch_width} pixels are not square"
+            )));
+        }
+        let heads = self.num_attention_heads;
+        if self.head_dim.is_some_and(|head_dim| head_dim * heads != self.hidden_size) {
+            return Err(Error::config(format!(
+                "heads of {:?} features are not supported: {heads} of them share {}",
+                self.head_dim, self.hidden_size
             )));
         }
         let image = ImageShape::new(self.num_channels, height, width);

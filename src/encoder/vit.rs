@@ -66,7 +66,7 @@ impl Encoder for Vit {
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> GridTokens {
         let (grid, patches) = self.body.patches(images);
         let mask = mask.at(grid);
-        let visible = self.body.patch_embed.forward(mask.select_visible(patches));
+        let visible = self.body.embed(mask.select_visible(patches));
         let tokens = mask.fill_hidden(visible, self.mask_token.val());
         let tokens = self.body.with_positions(tokens, grid);
         let (tokens, class_token) = self.body.transform(tokens, grid);
@@ -88,7 +88,7 @@ impl Encoder for VisibleVit {
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> VisibleTokens {
         let (grid, patches) = self.body.patches(images);
         let mask = mask.at(grid);
-        let mut tokens = self.body.patch_embed.forward(mask.select_visible(patches));
+        let mut tokens = self.body.embed(mask.select_visible(patches));
         if let Some(positions) = &self.body.positions {
             tokens = tokens + mask.visible_from_table(positions.cells(grid));
         }

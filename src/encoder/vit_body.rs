@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, s};
 use super::{GridTokens, RelativePositions, VitConfig};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{Block, Init, PositionTable, RelativePositionBias, Weights};
+use crate::nn::{Block, Init, PositionTable, RelativePositionBias, Weights, per_token};
 
 /// Patch embedding, positions, blocks and the final norm.
 #[derive(Module, Debug)]
@@ -73,6 +73,11 @@ impl VitBody {
         (grid, patchify(images, self.config.patch, PatchLayout::ChannelsFirst))
     }
 
+    /// Patches as tokens, `[batch, patches, width]`.
+    pub(super) fn embed(&self, patches: Tensor<3>) -> Tensor<3> {
+        per_token(&self.patch_embed, patches)
+    }
+
     /// Adds the whole grid's positions to its tokens, `[batch, cells, width]`.
     pub(super) fn with_positions(&self, tokens: Tensor<3>, grid: Grid) -> Tensor<3> {
         match &self.positions {
@@ -111,7 +116,7 @@ impl VitBody {
     /// The features of whole images.
     pub(super) fn represent(&self, images: Tensor<4>) -> GridTokens {
         let (grid, patches) = self.patches(images);
-        let tokens = self.with_positions(self.patch_embed.forward(patches), grid);
+        let tokens = self.with_positions(self.embed(patches), grid);
         let (tokens, class_token) = self.transform(tokens, grid);
         GridTokens { tokens, class_token, grid }
     }

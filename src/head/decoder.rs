@@ -9,7 +9,7 @@ use super::PredictionHead;
 use crate::encoder::{VisibleTokens, VitConfig};
 use crate::error::Result;
 use crate::mask::Mask;
-use crate::nn::{Block, Init, PositionTable, Positions, Weights};
+use crate::nn::{Block, Init, PositionTable, Positions, Weights, per_token};
 
 /// Sizes of a [`Decoder`]; everything else is as in the encoder it decodes.
 #[derive(Config, Debug, PartialEq)]
@@ -90,7 +90,7 @@ impl PredictionHead<VisibleTokens> for Decoder {
     fn predict(&self, features: VisibleTokens, mask: &Mask) -> Tensor<3> {
         let VisibleTokens { tokens, class_token, grid } = features;
         let mask = mask.at(grid);
-        let cells = mask.fill_hidden(self.embed.forward(tokens), self.mask_token.val());
+        let cells = mask.fill_hidden(per_token(&self.embed, tokens), self.mask_token.val());
         let cells = cells + self.positions.cells(grid).unsqueeze();
         let first_cell = usize::from(class_token.is_some());
         let tokens = match class_token {
@@ -102,6 +102,6 @@ impl PredictionHead<VisibleTokens> for Decoder {
         };
         let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, None));
         let hidden = mask.select_hidden(tokens.slice(s![.., first_cell.., ..]));
-        self.projection.forward(self.norm.forward(hidden))
+        per_token(&self.projection, self.norm.forward(hidden))
     }
 }

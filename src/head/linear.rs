@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::PredictionHead;
 use crate::encoder::GridTokens;
 use crate::mask::Mask;
-use crate::nn::{Init, Weights};
+use crate::nn::{Init, Weights, per_token};
 
 /// A linear layer from a hidden cell's features to its prediction (SimMIM, arXiv 2111.09886 §3.3:
 /// as good as any deeper head).
@@ -27,6 +27,6 @@ impl LinearHead {
 
 impl PredictionHead<GridTokens> for LinearHead {
     fn predict(&self, features: GridTokens, mask: &Mask) -> Tensor<3> {
-        self.projection.forward(mask.at(features.grid).select_hidden(features.tokens))
+        per_token(&self.projection, mask.at(features.grid).select_hidden(features.tokens))
     }
 }

@@ -3,10 +3,10 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
-use burn::tensor::module::linear;
 use burn::tensor::{Tensor, assert_shape, s};
 use serde::{Deserialize, Serialize};
 
+use super::per_token::{per_token, per_token_with};
 use super::{Init, Weights};
 
 /// Which of query, key and value have a bias.
@@ -98,7 +98,7 @@ impl Attention {
         let [batch, count, _] = tokens.dims();
         let depth = width / self.heads;
         // [3 · batch, heads, tokens, depth]: one copy puts each head's rows next to each other.
-        let qkv = linear(tokens, self.qkv.weight.val(), self.qkv_bias())
+        let qkv = per_token_with(self.qkv.weight.val(), self.qkv_bias(), tokens)
             .reshape([batch, count, 3, self.heads, depth])
             .permute([2, 0, 3, 1, 4])
             .reshape([3 * batch, self.heads, count, depth]);
@@ -110,7 +110,7 @@ impl Attention {
             None => scores,
         };
         let joined = softmax(scores, 3).matmul(value).swap_dims(1, 2);
-        self.out.forward(joined.reshape([batch, count, width]))
+        per_token(&self.out, joined.reshape([batch, count, width]))
     }
 
     fn qkv_bias(&self) -> Option<Tensor<1>> {

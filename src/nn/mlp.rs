@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::gelu;
 
-use super::{Init, Weights};
+use super::{Init, Weights, per_token};
 
 /// Two linear layers with an exact GELU (the error function, not its tanh approximation) between.
 #[derive(Module, Debug)]
@@ -38,6 +38,6 @@ impl Mlp {
     /// - tokens: `[batch, tokens, width]`
     /// - output: the same
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(gelu(self.fc1.forward(tokens)))
+        per_token(&self.fc2, gelu(per_token(&self.fc1, tokens)))
     }
 }

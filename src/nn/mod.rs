@@ -6,6 +6,7 @@ mod drop_path;
 mod init;
 mod layer_scale;
 mod mlp;
+mod per_token;
 mod position;
 mod relative_position;
 
@@ -15,6 +16,7 @@ pub use drop_path::DropPath;
 pub use init::{Init, Weights};
 pub use layer_scale::LayerScale;
 pub use mlp::Mlp;
+pub use per_token::per_token;
 pub(crate) use position::resize_table;
 pub use position::{PositionTable, Positions, sin_cos_table};
 pub use relative_position::{RelativePositionBias, relative_position_index};
