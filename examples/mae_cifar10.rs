@@ -29,7 +29,7 @@ fn pretrain() -> Result<()> {
     let data = args.open()?;
     let mae = MaeConfig::small_images(args.image(&data));
     let recipe = Recipe::mae()
-        .with_epochs(args.epochs.unwrap_or(3))
+        .with_epochs(args.epochs(&data, 30_000))
         .with_base_lr(2e-3)
         .with_warmup_epochs(0.5);
     let (run, mut weights) = args.run("mae")?;

@@ -15,9 +15,9 @@ pub(crate) struct Args {
     /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR
     #[arg(long, default_value = "shapes")]
     pub(crate) data: DataSpec,
-    /// Passes over the training images
+    /// Passes over the training images [default: what about three minutes on two cores allow]
     #[arg(long)]
-    pub(crate) epochs: Option<usize>,
+    epochs: Option<usize>,
     /// Images per step
     #[arg(long, default_value_t = 128)]
     pub(crate) batch_size: usize,
@@ -59,6 +59,11 @@ impl Args {
             data.test.len()
         );
         Ok(data)
+    }
+
+    /// Passes over the training images: those asked for, or as many as show about `images`.
+    pub(crate) fn epochs(&self, data: &ImageData, images: usize) -> usize {
+        self.epochs.unwrap_or_else(|| images.div_ceil(data.train.len()))
     }
 
     /// The images the model reads.

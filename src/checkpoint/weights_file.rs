@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use burn::store::burn_pack::Tensor as StoredTensor;
-use burn::store::{ModuleStore, PytorchStore, SafetensorsStore, bridge};
-use burn::tensor::DType;
+use burn::store::burn_pack::Tensor as PyTorchTensor;
+use burn::store::{ModuleStore, PytorchStore, bridge};
+use burn::tensor::{DType, TensorData};
+use safetensors::tensor::{Metadata, TensorInfo};
 use serde::Deserialize;
 use tempfile::TempPath;
 
@@ -23,7 +26,7 @@ pub(super) struct HostTensor {
 /// The tensors of a checkpoint file, read one by one when they are asked for.
 pub struct WeightsFile {
     path: PathBuf,
-    tensors: BTreeMap<String, StoredTensor>,
+    tensors: Tensors,
     /// What the tensors are read from where it is not `path` itself.
     _copy: Option<TempPath>,
 }
@@ -118,21 +121,18 @@ impl WeightsFile {
 
     /// The shape of the tensor `key`, if there is one.
     pub fn shape(&self, key: &str) -> Option<Vec<usize>> {
-        self.tensors.get(key).map(|tensor| tensor.shape.iter().copied().collect())
+        self.tensors.get(key).map(Stored::shape)
     }
 
     /// Reads the tensor `key` as f32.
     pub(super) fn read(&self, key: &str) -> Result<HostTensor> {
         let fault = |reason: String| Error::checkpoint(&self.path, format!("{key}: {reason}"));
         let tensor = self.tensors.get(key).ok_or_else(|| fault("is missing".into()))?;
-        if !matches!(tensor.dtype, DType::F32 | DType::F64 | DType::F16 | DType::BF16) {
-            return Err(fault(format!(
-                "holds {:?}, expected floating-point numbers",
-                tensor.dtype
-            )));
+        let dtype = tensor.dtype();
+        if !matches!(dtype, DType::F32 | DType::F64 | DType::F16 | DType::BF16) {
+            return Err(fault("does not hold floating-point numbers".into()));
         }
-        let data = bridge::to_data(tensor).map_err(|error| fault(error.to_string()))?;
-        let shape = data.shape().iter().copied().collect();
+        let (shape, data) = (tensor.shape(), tensor.data().map_err(fault)?);
         let values = data
             .convert::<f32>()
             .try_into_vec::<f32>()
@@ -144,14 +144,89 @@ impl WeightsFile {
     }
 }
 
-fn safetensors(path: &Path) -> Result<BTreeMap<String, StoredTensor>> {
-    require_file(path)?;
-    let mut store = SafetensorsStore::from_file(path);
-    let tensors = store.get_all_tensors().map_err(|error| Error::checkpoint(path, error))?;
-    Ok(tensors.clone())
+type Tensors = BTreeMap<String, Stored>;
+
+/// Where the bytes of a tensor are.
+enum Stored {
+    /// At an offset in a safetensors file. Reading it there, not through a memory map, keeps the
+    /// memory of a load to that of its weights.
+    Slice { path: Arc<Path>, dtype: DType, shape: Vec<usize>, offset: u64, length: usize },
+    /// In a PyTorch file.
+    PyTorch(PyTorchTensor),
 }
 
-type Tensors = BTreeMap<String, StoredTensor>;
+impl Stored {
+    fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Slice { shape, .. } => shape.clone(),
+            Self::PyTorch(tensor) => tensor.shape.iter().copied().collect(),
+        }
+    }
+
+    fn dtype(&self) -> DType {
+        match self {
+            Self::Slice { dtype, .. } => *dtype,
+            Self::PyTorch(tensor) => tensor.dtype,
+        }
+    }
+
+    fn data(&self) -> Result<TensorData, String> {
+        match self {
+            Self::Slice { path, dtype, shape, offset, length } => {
+                let mut bytes = vec![0; *length];
+                let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
+                file.seek(SeekFrom::Start(*offset))
+                    .and_then(|_| file.read_exact(&mut bytes))
+                    .map_err(|error| error.to_string())?;
+                Ok(TensorData::from_bytes_vec(bytes, shape.clone(), *dtype))
+            }
+            Self::PyTorch(tensor) => bridge::to_data(tensor).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// The tensors a safetensors file names in its header.
+fn safetensors(path: &Path) -> Result<Tensors> {
+    let fault = |error: &dyn std::fmt::Display| Error::checkpoint(path, error);
+    let mut file = fs::File::open(path).map_err(|error| fault(&error))?;
+    let size = file.metadata().map_err(|error| fault(&error))?.len();
+    let mut prefix = [0; 8];
+    file.read_exact(&mut prefix).map_err(|_| fault(&"is cut short: it has no header"))?;
+    let start = u64::from_le_bytes(prefix).checked_add(8).filter(|start| *start <= size);
+    let start = start.ok_or_else(|| fault(&"is cut short, or is not a safetensors file"))?;
+    let mut header = Vec::new();
+    file.take(start - 8).read_to_end(&mut header).map_err(|error| fault(&error))?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| fault(&error))?;
+    let held = size - start;
+    let path: Arc<Path> = path.into();
+    let entry = |(key, info): (String, &TensorInfo)| {
+        let (first, last) = info.data_offsets;
+        if last as u64 > held {
+            return Err(fault(&format!("{key}: the file is cut short before its end")));
+        }
+        let stored = Stored::Slice {
+            path: path.clone(),
+            dtype: dtype(info.dtype),
+            shape: info.shape.clone(),
+            offset: start + first as u64,
+            length: last - first,
+        };
+        Ok((key, stored))
+    };
+    metadata.tensors().into_iter().map(entry).collect()
+}
+
+/// burn's name of a type of numbers; all that are not floating-point are one here, since no weight
+/// is read from them.
+fn dtype(dtype: safetensors::Dtype) -> DType {
+    match dtype {
+        safetensors::Dtype::F64 => DType::F64,
+        safetensors::Dtype::F32 => DType::F32,
+        safetensors::Dtype::F16 => DType::F16,
+        safetensors::Dtype::BF16 => DType::BF16,
+        _ => DType::I64,
+    }
+}
 
 /// The tensors of a PyTorch file, and the copy they are read from where it took one.
 fn pytorch(path: &Path) -> Result<(Tensors, Option<TempPath>)> {
@@ -169,13 +244,17 @@ fn pytorch(path: &Path) -> Result<(Tensors, Option<TempPath>)> {
 }
 
 fn read_pytorch(path: &Path) -> Result<Tensors> {
-    let read = |top: Option<&str>| {
+    let read = |top: Option<&str>| -> Result<Tensors> {
         let store = PytorchStore::from_file(path).map_indices_contiguous(false);
         let mut store = match top {
             Some(key) => store.with_top_level_key(key),
             None => store,
         };
-        store.get_all_tensors().cloned().map_err(|error| Error::checkpoint(path, error))
+        let tensors = store.get_all_tensors().map_err(|error| Error::checkpoint(path, error))?;
+        let stored = |(key, tensor): (&String, &PyTorchTensor)| {
+            (key.clone(), Stored::PyTorch(tensor.clone()))
+        };
+        Ok(tensors.iter().map(stored).collect::<Tensors>())
     };
     for top in ["model", "state_dict"] {
         if let Ok(tensors) = read(Some(top))
