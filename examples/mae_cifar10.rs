@@ -30,7 +30,7 @@ fn pretrain() -> Result<()> {
     let mae = MaeConfig::small_images(args.image(&data));
     let recipe = Recipe::mae()
         .with_epochs(args.epochs(&data, 30_000))
-        .with_base_lr(2e-3)
+        .with_base_lr(4e-3)
         .with_warmup_epochs(0.5);
     let (run, mut weights) = args.run("mae")?;
     let model = mae.init(&mut weights);

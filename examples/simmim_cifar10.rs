@@ -30,7 +30,7 @@ fn pretrain() -> Result<()> {
     let simmim = SimMimConfig::small_images(args.image(&data));
     let recipe = Recipe::simmim()
         .with_epochs(args.epochs(&data, 10_000))
-        .with_base_lr(4e-3)
+        .with_base_lr(8e-3)
         .with_warmup_epochs(0.2);
     let (run, mut weights) = args.run("simmim")?;
     let model = simmim.init(&mut weights);

@@ -82,6 +82,11 @@ pub use task::{Mae, MaeConfig, Mim, PretextTask, SimMim, SimMimConfig, TaskConfi
 #[doc = include_str!("../docs/adding-a-method.md")]
 mod adding_a_method {}
 
+/// What the README shows compiles and runs.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 #[cfg(test)]
 pub(crate) fn test_device() -> burn::tensor::Device {
     burn::tensor::Device::flex()

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(long)]
     epochs: Option<usize>,
     /// Images per step
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 64)]
     pub(crate) batch_size: usize,
     /// Side of the images the model reads, in pixels; others are cropped and resized
     #[arg(long, default_value_t = 32)]

@@ -11,6 +11,7 @@ mod progress;
 mod recipe;
 mod run_folder;
 mod schedule;
+mod session;
 
 pub use burn_trainer::{BurnOutput, BurnTask};
 pub use history::{EpochMetrics, History};

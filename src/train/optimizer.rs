@@ -85,7 +85,7 @@ mod tests {
         let mut paths = Paths::default();
         let weights = &mut Weights::new(0, &test_device());
         MaeConfig::small_images(ImageShape::square(3, 32)).init(weights).visit(&mut paths);
-        SimMimConfig::small_images(ImageShape::square(3, 32)).init(weights).visit(&mut paths);
+        SimMimConfig::base_patch16().init(weights).visit(&mut paths);
         let is_matrix = |path: &String| path.ends_with(".weight");
         assert!(paths.decayed.iter().all(is_matrix), "{:?}", paths.decayed);
         assert!(!paths.undecayed.iter().any(is_matrix), "{:?}", paths.undecayed);
