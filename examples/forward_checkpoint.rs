@@ -40,7 +40,18 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) if error.use_stderr() => {
+            // Without the usage below it, for those who read one line.
+            let message = error.to_string();
+            let fault: Vec<_> = message.lines().take_while(|line| !line.is_empty()).collect();
+            eprintln!("{}", fault.join(" "));
+            return ExitCode::from(2);
+        }
+        Err(help) => help.exit(),
+    };
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

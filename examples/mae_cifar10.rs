@@ -28,6 +28,7 @@ fn pretrain() -> Result<()> {
     let args = common::Args::parse();
     let data = args.open()?;
     let mae = MaeConfig::small_images(args.image(&data));
+    mae.validate()?;
     let recipe = Recipe::mae()
         .with_epochs(args.epochs(&data, 30_000))
         .with_base_lr(4e-3)

@@ -28,6 +28,7 @@ fn pretrain() -> Result<()> {
     let args = common::Args::parse();
     let data = args.open()?;
     let simmim = SimMimConfig::small_images(args.image(&data));
+    simmim.validate()?;
     let recipe = Recipe::simmim()
         .with_epochs(args.epochs(&data, 10_000))
         .with_base_lr(8e-3)
