@@ -71,6 +71,25 @@ fn another_grid_or_channel_count_is_resized_only_when_asked() {
 }
 
 #[test]
+fn a_table_over_a_grid_that_is_not_square_is_resized_too() {
+    let image = ImageShape::new(3, 16, 24);
+    let opened = Transformers::open(fixture("mae_not_square")).unwrap().with_image(image);
+    let loaded = opened.mae(RESIZE, &Device::flex()).unwrap();
+    // The encoder's and the decoder's positions; 12 × 20 pixels before.
+    assert_eq!(loaded.report.reshaped.len(), 2, "{}", loaded.report);
+    assert!(loaded.report.reshaped[0].ends_with("[1, 16, 12] -> [1, 25, 12]"));
+}
+
+#[test]
+fn a_table_of_as_many_cells_over_another_grid_is_not_taken_as_it_is() {
+    let opened = Transformers::open(fixture("mae_raw")).unwrap();
+    let opened = opened.with_image(ImageShape::new(3, 8, 32));
+    assert!(opened.mae(LoadOptions::default(), &Device::flex()).is_err());
+    let loaded = opened.mae(RESIZE, &Device::flex()).unwrap();
+    assert_eq!(loaded.report.reshaped.len(), 2, "{}", loaded.report);
+}
+
+#[test]
 fn a_file_that_is_cut_short_is_named() {
     let folder = edited(|_| {});
     let file = folder.path().join("model.safetensors");

@@ -27,6 +27,16 @@ pub(super) struct Entry {
     resize: Option<Resize>,
 }
 
+/// A file and what a resize must know of it.
+#[derive(Debug)]
+pub(super) struct Source<'a> {
+    pub(super) file: &'a WeightsFile,
+    /// The grid of its position tables, where that is known.
+    pub(super) grid: Option<Grid>,
+    /// Where to compute.
+    pub(super) device: Device,
+}
+
 /// How a tensor can be made to fit when its shape differs.
 #[derive(Debug, Clone, Copy)]
 enum Resize {
@@ -85,16 +95,17 @@ impl Entry {
 
     fn read(
         &self,
-        file: &WeightsFile,
+        source: &Source,
         options: LoadOptions,
         report: &mut LoadReport,
     ) -> Result<Vec<f32>> {
+        let file = source.file;
         let mut joined = Vec::new();
         for key in &self.theirs {
             let mut tensor = file.read(key)?;
-            if tensor.shape != self.shape {
+            if !self.fits(&tensor, source) {
                 let was = tensor.shape.clone();
-                tensor = self.resized(tensor, options).ok_or_else(|| {
+                tensor = self.resized(tensor, options, source).ok_or_else(|| {
                     let hint = match self.resize {
                         Some(_) if !options.resize => "; it can be resized, if asked for",
                         _ => "",
@@ -119,10 +130,29 @@ impl Entry {
         Ok(transpose(&joined, outputs, inputs))
     }
 
-    fn resized(&self, tensor: HostTensor, options: LoadOptions) -> Option<HostTensor> {
+    /// Whether the tensor can be taken as it is; a table of as many cells may be over another grid.
+    fn fits(&self, tensor: &HostTensor, source: &Source) -> bool {
+        let same_grid = match self.resize {
+            Some(Resize::Positions { grid, .. }) => source.grid.is_none_or(|from| from == grid),
+            _ => true,
+        };
+        tensor.shape == self.shape && same_grid
+    }
+
+    fn resized(
+        &self,
+        tensor: HostTensor,
+        options: LoadOptions,
+        source: &Source,
+    ) -> Option<HostTensor> {
         let values = match self.resize.filter(|_| options.resize)? {
             Resize::Channels => inflate(&tensor, &self.shape)?,
-            Resize::Positions { rows, grid } => resize_positions(&tensor, rows, grid, &self.shape)?,
+            Resize::Positions { rows, grid } => {
+                if tensor.shape.last() != self.shape.last() {
+                    return None;
+                }
+                resize_positions(&tensor, rows, source.grid?, grid, &source.device)?
+            }
         };
         Some(HostTensor { shape: self.shape.clone(), values })
     }
@@ -144,16 +174,17 @@ impl Entry {
     }
 }
 
-/// Loads into `model` what `entries` find in `file`.
+/// Loads into `model` what `entries` find in `source`.
 ///
 /// `buffers` are endings of keys that hold no weights; they are not reported.
 pub(super) fn load<M: Module>(
     model: M,
     entries: &[Entry],
-    file: &WeightsFile,
+    source: &Source,
     buffers: &[&str],
     options: LoadOptions,
 ) -> Result<(M, LoadReport)> {
+    let file = source.file;
     let shapes = parameters::shapes(&model);
     let mut report = LoadReport::default();
     let mut values = HashMap::new();
@@ -168,7 +199,7 @@ pub(super) fn load<M: Module>(
             continue;
         }
         let shape = shapes[&entry.ours].clone();
-        let read = entry.read(file, options, &mut report)?;
+        let read = entry.read(source, options, &mut report)?;
         values.insert(entry.ours.clone(), HostTensor { shape, values: read });
         report.matched.extend(entry.theirs.iter().cloned());
     }
@@ -223,25 +254,21 @@ fn inflate(tensor: &HostTensor, shape: &[usize]) -> Option<Vec<f32>> {
     Some(values)
 }
 
-/// A position table read on `grid`: a square one, as every published table of unknown grid is.
+/// A position table over `from`, read on `grid`.
 fn resize_positions(
     tensor: &HostTensor,
     rows: usize,
+    from: Grid,
     grid: Grid,
-    shape: &[usize],
+    device: &Device,
 ) -> Option<Vec<f32>> {
-    let (&[old, width], &[_, _, wanted]) = (tensor.shape.get(1..)?.first_chunk::<2>()?, shape)
-    else {
-        return None;
-    };
-    let side = old.checked_sub(rows)?.isqrt();
-    if width != wanted || side == 0 || side * side + rows != old {
+    let &[_, old, width] = tensor.shape.as_slice() else { return None };
+    if old != rows + from.cells() {
         return None;
     }
     let (first, cells) = tensor.values.split_at(rows * width);
-    let data = TensorData::new(cells.to_vec(), [side * side, width]);
-    let table = Tensor::from_data(data, &Device::default());
-    let resized = resize_table(table, Grid::square(side), grid);
+    let data = TensorData::new(cells.to_vec(), [from.cells(), width]);
+    let resized = resize_table(Tensor::from_data(data, device), from, grid);
     Some(first.iter().copied().chain(resized.into_data().iter::<f32>()).collect())
 }
 

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::layout::{self, Entry};
+use super::layout::{self, Entry, Source};
 use super::report::{LoadOptions, Loaded};
 use super::vit_names::{TIMM, VitNames, pointwise, shared_relative_positions};
 use super::weights_file::WeightsFile;
 use crate::encoder::{VisibleVit, VitConfig};
 use crate::error::Result;
+use crate::grid::Grid;
 use crate::nn::Weights;
 use crate::task::{Mae, MaeConfig, SimMim, SimMimConfig};
 
@@ -36,7 +37,7 @@ pub fn load_official_mae(
     let values = encoder.patch_values();
     entries.extend(VitNames::decoder("", "decoder_blocks", TIMM, encoder, decoder, values));
     let model = config.init(&mut Weights::new(0, device));
-    load(path, model, config, &entries, options)
+    load(path, model, config, encoder, &entries, options, device)
 }
 
 /// Loads the encoder of an official masked autoencoder (`mae_pretrain_vit_base.pth`).
@@ -67,7 +68,8 @@ pub fn load_timm(
 ) -> Result<Loaded<VisibleVit, VitConfig>> {
     config.validate()?;
     let entries = VitNames::timm("").body("body", config);
-    load(path, config.init_visible(&mut Weights::new(0, device)), config, &entries, options)
+    let model = config.init_visible(&mut Weights::new(0, device));
+    load(path, model, config, config, &entries, options, device)
 }
 
 /// Loads SimMIM on a vision transformer in the official layout.
@@ -90,19 +92,34 @@ pub fn load_official_simmim(
     entries.extend(shared_relative_positions("encoder.body", table, encoder));
     let values = encoder.patch_values();
     entries.extend(pointwise("head.projection", "decoder.0", encoder.width, values));
-    load(path, config.init(&mut Weights::new(0, device)), config, &entries, options)
+    let model = config.init(&mut Weights::new(0, device));
+    load(path, model, config, encoder, &entries, options, device)
 }
 
 fn load<M: burn::module::Module, C: Clone>(
     path: impl AsRef<Path>,
     model: M,
     config: &C,
+    encoder: &VitConfig,
     entries: &[Entry],
     options: LoadOptions,
+    device: &Device,
 ) -> Result<Loaded<M, C>> {
     let mut file = WeightsFile::open(path)?;
     // timm's layer scale, by the name the official code has for it.
     file.rename(|key| key.replace(".ls1.gamma", ".gamma_1").replace(".ls2.gamma", ".gamma_2"));
-    let (model, report) = layout::load(model, entries, &file, &BUFFERS, options)?;
+    let source = Source { grid: grid_of(&file, encoder), file: &file, device: device.clone() };
+    let (model, report) = layout::load(model, entries, &source, &BUFFERS, options)?;
     Ok(Loaded { model, config: config.clone(), report })
+}
+
+/// The grid of the file's position table, which these formats do not say: the encoder's where it
+/// has as many cells, else a square, as that of every published file.
+fn grid_of(file: &WeightsFile, encoder: &VitConfig) -> Option<Grid> {
+    let rows = *file.shape("pos_embed")?.get(1)?;
+    let cells = rows.checked_sub(usize::from(encoder.class_token))?;
+    if cells == encoder.grid().cells() {
+        return Some(encoder.grid());
+    }
+    Some(Grid::square(cells.isqrt())).filter(|grid| grid.cells() == cells)
 }

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use safetensors::tensor::{Dtype, View};
 use serde_json::Value;
 
-use super::layout::{self, Entry};
+use super::layout::{self, Entry, Source};
 use super::report::{LoadOptions, LoadReport, Loaded};
 use super::transformers_config::{VitJson, mae_json, vit_json};
 use super::vit_names::{TRANSFORMERS, VitNames, pointwise};
@@ -133,7 +133,7 @@ impl Transformers {
         config.encoder.image = self.image.unwrap_or(config.encoder.image);
         config.validate().map_err(|error| self.fault(error))?;
         let model = config.init(&mut Weights::new(0, device));
-        let (model, report) = self.fill(model, &mae_entries(&config), options)?;
+        let (model, report) = self.fill(model, &mae_entries(&config), options, device)?;
         Ok(Loaded { model, config, report })
     }
 
@@ -151,7 +151,8 @@ impl Transformers {
         config.encoder.image = self.image.unwrap_or(config.encoder.image);
         config.validate().map_err(|error| self.fault(error))?;
         let model = config.init(&mut Weights::new(0, device));
-        let (model, report) = self.fill(model, &simmim_entries(&config.encoder), options)?;
+        let (model, report) =
+            self.fill(model, &simmim_entries(&config.encoder), options, device)?;
         Ok(Loaded { model, config, report })
     }
 
@@ -171,7 +172,7 @@ impl Transformers {
         let whole_model = self.file.keys().any(|key| key.starts_with("vit."));
         let names = VitNames::transformers(if whole_model { "vit." } else { "" });
         let model = config.init_visible(&mut Weights::new(0, device));
-        let (model, report) = self.fill(model, &names.body("body", &config), options)?;
+        let (model, report) = self.fill(model, &names.body("body", &config), options, device)?;
         Ok(Loaded { model, config, report })
     }
 
@@ -180,8 +181,11 @@ impl Transformers {
         model: M,
         entries: &[Entry],
         options: LoadOptions,
+        device: &Device,
     ) -> Result<(M, LoadReport)> {
-        layout::load(model, entries, &self.file, &[], options)
+        let grid = self.json.encoder().ok().map(|config| config.grid());
+        let source = Source { file: &self.file, grid, device: device.clone() };
+        layout::load(model, entries, &source, &[], options)
     }
 
     fn fault(&self, error: Error) -> Error {
