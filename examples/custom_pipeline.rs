@@ -16,7 +16,7 @@ use burn_mim::data::{DataSpec, Loader, LoaderConfig, MimCollate};
 use burn_mim::image::{PatchLayout, patchify};
 use burn_mim::train::{Pretraining, Recipe};
 use burn_mim::{
-    Encoder, Grid, GridTokens, ImageShape, Mask, MaskStrategy, Mim, MimBatch, PatchMask,
+    Backbone, Encoder, Grid, GridTokens, ImageShape, Mask, MaskStrategy, Mim, MimBatch, PatchMask,
     PredictionHead, Result, Target,
 };
 use rand::{Rng, RngExt};
@@ -71,6 +71,16 @@ impl ConvEncoder {
     }
 }
 
+impl Backbone for ConvEncoder {
+    fn represent(&self, images: Tensor<4>) -> GridTokens {
+        self.mix(self.embed.forward(patchify(images, PATCH, PatchLayout::ChannelsFirst)))
+    }
+
+    fn width(&self) -> usize {
+        self.mask_token.dims()[1]
+    }
+}
+
 impl Encoder for ConvEncoder {
     type Features = GridTokens;
 
@@ -78,14 +88,6 @@ impl Encoder for ConvEncoder {
         let (mask, patches) = (mask.at(GRID), patchify(images, PATCH, PatchLayout::ChannelsFirst));
         let visible = self.embed.forward(mask.select_visible(patches));
         self.mix(mask.fill_hidden(visible, self.mask_token.val()))
-    }
-
-    fn represent(&self, images: Tensor<4>) -> GridTokens {
-        self.mix(self.embed.forward(patchify(images, PATCH, PatchLayout::ChannelsFirst)))
-    }
-
-    fn width(&self) -> usize {
-        self.mask_token.dims()[1]
     }
 }
 

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_mim::checkpoint::{LoadOptions, Transformers, TransformersModel};
 use burn_mim::{
-    Encoder, Error, Grid, GridTokens, Mask, MaskStrategy, MimBatch, PatchMask, PretextTask,
-    RandomMask, Result, VisibleTokens, VisibleVit,
+    Backbone, Encoder, Error, Grid, GridTokens, Mask, MaskStrategy, MimBatch, PatchMask,
+    PretextTask, RandomMask, Result, VisibleTokens, VisibleVit,
 };
 use clap::Parser;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};

@@ -66,7 +66,7 @@ pub mod train;
 pub mod viz;
 
 pub use batch::MimBatch;
-pub use encoder::{Encoder, GridTokens, VisibleTokens, VisibleVit, Vit, VitConfig};
+pub use encoder::{Backbone, Encoder, GridTokens, VisibleTokens, VisibleVit, Vit, VitConfig};
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{Decoder, DecoderConfig, LinearHead, PredictionHead};

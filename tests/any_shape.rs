@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use burn_mim::nn::sin_cos_table;
 use burn_mim::train::adamw;
 use burn_mim::{
-    DecoderConfig, Encoder, Grid, ImageShape, MaeConfig, MimBatch, PretextTask, RandomMask,
+    Backbone, DecoderConfig, Grid, ImageShape, MaeConfig, MimBatch, PretextTask, RandomMask,
     SimMimConfig, VitConfig,
 };
 use common::{loader, losses, mae, masked, noise, pretraining, recipe, simmim, weights};

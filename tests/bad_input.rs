@@ -207,7 +207,7 @@ fn a_model_for_images_that_do_not_divide_into_patches_is_not_made() {
 #[test]
 #[should_panic(expected = "an image of 18×16 pixels cannot be cut into squares of 4 pixels")]
 fn a_model_does_not_read_images_that_do_not_divide_into_patches() {
-    use burn_mim::Encoder;
+    use burn_mim::Backbone;
     simmim(IMAGE).init(&mut weights(0)).encoder.represent(noise(ImageShape::new(3, 18, 16), 1));
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use burn_mim::checkpoint::{LoadOptions, Transformers, WeightsFile};
-use burn_mim::{Encoder, ImageShape};
+use burn_mim::{Backbone, ImageShape};
 use serde_json::{Value, json};
 
 const STRICT: LoadOptions = LoadOptions { strict: true, resize: false };

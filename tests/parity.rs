@@ -19,7 +19,7 @@ use burn_mim::checkpoint::{
 use burn_mim::encoder::{RelativePositions, VitBody};
 use burn_mim::nn::{Attention, PositionTable, Positions, QkvBias, Weights, sin_cos_table};
 use burn_mim::{
-    DecoderConfig, Encoder, Grid, GridTokens, ImageShape, Mae, MaeConfig, Mask, MimBatch,
+    Backbone, DecoderConfig, Encoder, Grid, GridTokens, ImageShape, Mae, MaeConfig, Mask, MimBatch,
     PatchMask, PretextTask, SimMim, SimMimConfig, VisibleTokens, VitConfig,
 };
 use safetensors::tensor::{Dtype, SafeTensors};

@@ -14,11 +14,37 @@ pub use vit_config::{RelativePositions, VitConfig, VitInit};
 use crate::grid::Grid;
 use crate::mask::Mask;
 
-/// Turns images into features, with some of their patches hidden or with none.
+/// Turns whole images into features: what evaluation and downstream tasks need of a network.
+pub trait Backbone: Module + ModuleDisplay {
+    /// The features of whole images: what a user of the pre-trained encoder reads.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]`, normalised
+    fn represent(&self, images: Tensor<4>) -> GridTokens;
+
+    /// Features per token.
+    fn width(&self) -> usize;
+
+    /// Blocks one after another that fine-tuning tells apart. Default: 0
+    fn layers(&self) -> usize {
+        0
+    }
+
+    /// The layer of the parameter at a path within this module, such as `body.blocks.3.norm1.gamma`:
+    /// 0 for embeddings, 1 to [`layers`](Self::layers) for the blocks, one more for what follows
+    /// them. Layer-wise decay of the learning rate and partial fine-tuning count by it. Default: all
+    /// follow the last block
+    fn layer_of(&self, _parameter: &str) -> usize {
+        self.layers() + 1
+    }
+}
+
+/// A [`Backbone`] that can also read images with some of their patches hidden.
 ///
 /// How hidden patches are kept from the encoder is its own affair, and visible in the type of its
 /// features: replaced by a learned mask token ([`GridTokens`]) or dropped ([`VisibleTokens`]).
-pub trait Encoder: Module + ModuleDisplay {
+pub trait Encoder: Backbone {
     /// What a [`PredictionHead`](crate::PredictionHead) reads.
     type Features;
 
@@ -32,16 +58,6 @@ pub trait Encoder: Module + ModuleDisplay {
     ///
     /// When the images do not divide into patches, or the mask does not fit their grid.
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> Self::Features;
-
-    /// The features of whole images: what a user of the pre-trained encoder reads.
-    ///
-    /// # Shapes
-    ///
-    /// - images: `[batch, channels, height, width]`, normalised
-    fn represent(&self, images: Tensor<4>) -> GridTokens;
-
-    /// Features per token.
-    fn width(&self) -> usize;
 }
 
 /// Features of every cell of the encoder's grid.

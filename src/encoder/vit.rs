@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::{Encoder, GridTokens, RelativePositions, VisibleTokens, VitBody, VitConfig};
+use super::{Backbone, Encoder, GridTokens, RelativePositions, VisibleTokens, VitBody, VitConfig};
 use crate::mask::Mask;
 use crate::nn::Weights;
 
@@ -60,6 +60,24 @@ impl From<VitBody> for VisibleVit {
     }
 }
 
+impl Backbone for Vit {
+    fn represent(&self, images: Tensor<4>) -> GridTokens {
+        self.body.represent(images)
+    }
+
+    fn width(&self) -> usize {
+        self.body.config().width
+    }
+
+    fn layers(&self) -> usize {
+        self.body.config().depth
+    }
+
+    fn layer_of(&self, parameter: &str) -> usize {
+        self.body.layer_of(parameter)
+    }
+}
+
 impl Encoder for Vit {
     type Features = GridTokens;
 
@@ -72,13 +90,23 @@ impl Encoder for Vit {
         let (tokens, class_token) = self.body.transform(tokens, grid);
         GridTokens { tokens, class_token, grid }
     }
+}
 
+impl Backbone for VisibleVit {
     fn represent(&self, images: Tensor<4>) -> GridTokens {
         self.body.represent(images)
     }
 
     fn width(&self) -> usize {
         self.body.config().width
+    }
+
+    fn layers(&self) -> usize {
+        self.body.config().depth
+    }
+
+    fn layer_of(&self, parameter: &str) -> usize {
+        self.body.layer_of(parameter)
     }
 }
 
@@ -94,14 +122,6 @@ impl Encoder for VisibleVit {
         }
         let (tokens, class_token) = self.body.transform(tokens, grid);
         VisibleTokens { tokens, class_token, grid }
-    }
-
-    fn represent(&self, images: Tensor<4>) -> GridTokens {
-        self.body.represent(images)
-    }
-
-    fn width(&self) -> usize {
-        self.body.config().width
     }
 }
 
@@ -200,6 +220,25 @@ mod tests {
         let features = vit.encode(images(8, 12, 1), &mask([0, 2, 3, 5]));
         assert_eq!(features.tokens.dims(), [2, 2, 8]);
         assert_eq!(features.class_token.unwrap().dims(), [2, 8]);
+    }
+
+    #[test]
+    fn every_parameter_belongs_to_the_embedding_a_block_or_what_follows() {
+        let per_block = config().with_relative_positions(RelativePositions::PerBlock);
+        let vit = per_block.init(&mut Weights::new(0, &test_device()));
+        assert_eq!(vit.layers(), 2);
+        for (parameter, layer) in [
+            ("mask_token", 0),
+            ("body.patch_embed.weight", 0),
+            ("body.class_token", 0),
+            ("body.positions.table", 0),
+            ("body.blocks.0.norm1.gamma", 1),
+            ("body.blocks.1.mlp.fc1.weight", 2),
+            ("body.relative_positions.1.table", 2),
+            ("body.norm.gamma", 3),
+        ] {
+            assert_eq!(vit.layer_of(parameter), layer, "{parameter}");
+        }
     }
 
     #[test]

@@ -121,6 +121,18 @@ impl VitBody {
         GridTokens { tokens, class_token, grid }
     }
 
+    /// The layer of a parameter by its path: the blocks and their own bias tables count from 1.
+    pub(super) fn layer_of(&self, parameter: &str) -> usize {
+        let per_block = self.config.relative_positions == RelativePositions::PerBlock;
+        let mut names = parameter.split('.').skip_while(|name| *name == "body");
+        match (names.next(), names.next().and_then(|index| index.parse::<usize>().ok())) {
+            (Some("blocks"), Some(index)) => index + 1,
+            (Some("relative_positions"), Some(index)) if per_block => index + 1,
+            (Some("norm"), _) => self.config.depth + 1,
+            _ => 0,
+        }
+    }
+
     fn with_class_token(&self, tokens: Tensor<3>) -> Tensor<3> {
         let Some(class_token) = &self.class_token else { return tokens };
         let [batch, _, width] = tokens.dims();
