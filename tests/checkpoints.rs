@@ -140,7 +140,7 @@ fn a_pickle_that_would_run_code_is_refused_and_runs_nothing() {
 fn configurations_this_crate_has_no_model_for_are_refused_by_name() {
     for (key, value, expected) in [
         ("hidden_act", json!("relu"), "hidden_act \"relu\" is not supported, only gelu"),
-        ("model_type", json!("swin"), "model_type \"swin\"; supported are vit and vit_mae"),
+        ("model_type", json!("resnet"), "model_type \"resnet\"; supported are vit, vit_mae"),
         ("architectures", json!(["Resnet"]), "names the architecture \"Resnet\""),
         ("patch_size", json!([4, 2]), "patches of 4×2 pixels are not square"),
         ("num_attention_heads", json!(3), "3 heads do not divide a width of 16"),

@@ -11,7 +11,6 @@ mod parameters;
 mod pickle;
 mod report;
 mod transformers;
-mod transformers_config;
 mod vit_names;
 mod weights_file;
 

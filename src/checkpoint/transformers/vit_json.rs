@@ -1,11 +1,9 @@
 //! The `config.json` of Hugging Face transformers, for ViT and ViTMAE.
 
-use std::fs;
-use std::path::Path;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::json::{Size, image_size, only_gelu};
 use crate::encoder::{RelativePositions, VitConfig};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
@@ -13,29 +11,10 @@ use crate::head::DecoderConfig;
 use crate::nn::{Positions, QkvBias};
 use crate::task::{MaeConfig, SimMimConfig};
 
-/// A side length, or height and width.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
-enum Size {
-    Square(usize),
-    HeightWidth([usize; 2]),
-}
-
-impl Size {
-    fn height_width(self) -> [usize; 2] {
-        match self {
-            Self::Square(side) => [side; 2],
-            Self::HeightWidth(sides) => sides,
-        }
-    }
-}
-
 /// What is read of a `config.json`; what it leaves out has the value transformers gives it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub(super) struct VitJson {
-    pub(super) model_type: String,
-    pub(super) architectures: Vec<String>,
     image_size: Size,
     patch_size: Size,
     num_channels: usize,
@@ -51,7 +30,7 @@ pub(super) struct VitJson {
     decoder_num_hidden_layers: usize,
     decoder_num_attention_heads: usize,
     decoder_intermediate_size: usize,
-    pub(super) mask_ratio: f64,
+    mask_ratio: f64,
     norm_pix_loss: bool,
     head_dim: Option<usize>,
 }
@@ -59,8 +38,6 @@ pub(super) struct VitJson {
 impl Default for VitJson {
     fn default() -> Self {
         Self {
-            model_type: String::new(),
-            architectures: Vec::new(),
             image_size: Size::Square(224),
             patch_size: Size::Square(16),
             num_channels: 3,
@@ -84,18 +61,17 @@ impl Default for VitJson {
 }
 
 impl VitJson {
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|error| Error::checkpoint(path, error))?;
-        let json: Self =
-            serde_json::from_slice(&bytes).map_err(|error| Error::checkpoint(path, error))?;
-        if json.hidden_act != "gelu" {
-            let reason = format!("hidden_act {:?} is not supported, only gelu", json.hidden_act);
-            return Err(Error::checkpoint(path, reason));
+    /// The same model for other images.
+    pub(super) fn with_image(mut self, image: Option<ImageShape>) -> Self {
+        if let Some(ImageShape { channels, height, width }) = image {
+            self.image_size = Size::HeightWidth([height, width]);
+            self.num_channels = channels;
         }
-        Ok(json)
+        self
     }
 
     pub(super) fn encoder(&self) -> Result<VitConfig> {
+        only_gelu(&self.hidden_act)?;
         let ([height, width], [patch, patch_width]) =
             (self.image_size.height_width(), self.patch_size.height_width());
         if patch != patch_width {
@@ -130,10 +106,12 @@ impl VitJson {
             .with_heads(self.decoder_num_attention_heads)
             .with_mlp_ratio(mlp_ratio);
         // Its position tables are those of MAE: fixed.
-        Ok(MaeConfig::new(self.encoder()?.with_positions(Positions::SinCos))
+        let config = MaeConfig::new(self.encoder()?.with_positions(Positions::SinCos))
             .with_decoder(decoder)
             .with_mask_ratio(self.mask_ratio)
-            .with_normalized(self.norm_pix_loss))
+            .with_normalized(self.norm_pix_loss);
+        config.validate()?;
+        Ok(config)
     }
 
     pub(super) fn simmim(&self) -> Result<SimMimConfig> {
@@ -145,7 +123,9 @@ impl VitJson {
             )));
         }
         let patch = encoder.patch;
-        Ok(SimMimConfig::new(encoder).with_mask_unit(patch))
+        let config = SimMimConfig::new(encoder).with_mask_unit(patch);
+        config.validate()?;
+        Ok(config)
     }
 }
 
@@ -164,14 +144,12 @@ pub(super) fn vit_json(config: &VitConfig, architecture: &str, model_type: &str)
     refuse(config.relative_positions != RelativePositions::None, "relative positions")?;
     refuse(config.layer_scale.is_some(), "layer scale")?;
     refuse(config.qkv_bias == QkvBias::QueryValue, "bias on query and value alone")?;
-    let ImageShape { channels, height, width } = config.image;
-    let size = if height == width { json!(height) } else { json!([height, width]) };
     Ok(json!({
         "architectures": [architecture],
         "model_type": model_type,
-        "image_size": size,
+        "image_size": image_size(config.image),
         "patch_size": config.patch,
-        "num_channels": channels,
+        "num_channels": config.image.channels,
         "hidden_size": config.width,
         "num_hidden_layers": config.depth,
         "num_attention_heads": config.heads,
