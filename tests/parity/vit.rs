@@ -1,103 +1,23 @@
-//! The numbers of the reference implementations: transformers, timm, and the papers' formulas in
-//! torch. `tests/parity/make_fixtures.py` makes what is compared with here.
-//!
-//! Activations agree to 1e-4 of the largest value, losses to 1e-5 of their own, gradients to 1e-3
-//! of the largest: they are sums over many more terms.
+//! Vision transformers: transformers' ViT and ViTMAE, timm's, and the official files.
 
-use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use burn::module::Param;
-use burn::nn::Linear;
-use burn::tensor::activation::gelu;
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Gradients, Tensor, TensorData};
 use burn_mim::checkpoint::{
     LoadOptions, LoadReport, Transformers, TransformersModel, load_official_mae,
     load_official_mae_encoder, load_official_simmim, load_timm, save_mae, save_simmim, save_vit,
 };
 use burn_mim::encoder::{RelativePositions, VitBody};
-use burn_mim::nn::{Attention, PositionTable, Positions, QkvBias, Weights, sin_cos_table};
+use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::{
-    Backbone, DecoderConfig, Encoder, Grid, GridTokens, ImageShape, Mae, MaeConfig, Mask, MimBatch,
-    PatchMask, PretextTask, SimMim, SimMimConfig, VisibleTokens, VitConfig,
+    Backbone, DecoderConfig, Encoder, GridTokens, ImageShape, Mae, MaeConfig, MimBatch,
+    PretextTask, SimMim, SimMimConfig, VisibleTokens, VitConfig,
 };
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::SafeTensors;
 use serde_json::Value;
 
-const STRICT: LoadOptions = LoadOptions { strict: true, resize: false };
-
-fn device() -> Device {
-    Device::flex()
-}
-
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity").join(name)
-}
-
-/// The tensors of a fixture's `io.safetensors`, as f32.
-struct Io(HashMap<String, (Vec<usize>, Vec<f32>)>);
-
-impl Io {
-    fn open(name: &str) -> Self {
-        Self::read(&folder(name).join("io.safetensors"))
-    }
-
-    fn read(path: &Path) -> Self {
-        let bytes = fs::read(path).unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let read = |(key, view): (String, safetensors::tensor::TensorView)| {
-            let values = match view.dtype() {
-                Dtype::F32 => {
-                    let bytes = view.data().as_chunks::<4>().0;
-                    bytes.iter().map(|b| f32::from_le_bytes(*b)).collect()
-                }
-                Dtype::I64 => {
-                    let bytes = view.data().as_chunks::<8>().0;
-                    bytes.iter().map(|b| i64::from_le_bytes(*b) as f32).collect()
-                }
-                Dtype::U8 => view.data().iter().map(|b| f32::from(*b)).collect(),
-                other => panic!("{key} is {other:?}"),
-            };
-            (key, (view.shape().to_vec(), values))
-        };
-        Self(file.tensors().into_iter().map(read).collect())
-    }
-
-    fn tensor<const D: usize>(&self, key: &str) -> Tensor<D> {
-        let (shape, values) = &self.0[key];
-        Tensor::from_data(TensorData::new(values.clone(), shape.clone()), &device())
-    }
-
-    /// Each sample's mask, from its noise or its bits; and, from noise, its cells by noise.
-    fn masks(&self, grid: Grid, hidden: usize) -> (Mask, Vec<Vec<usize>>) {
-        // A mask's bits are a noise whose largest values are the hidden cells.
-        let key = if self.0.contains_key("noise") { "noise" } else { "bool_masked_pos" };
-        let samples = self.0[key].1.chunks(grid.cells()).map(|noise| {
-            let mut cells: Vec<usize> = (0..noise.len()).collect();
-            cells.sort_by(|&a, &b| noise[a].total_cmp(&noise[b]));
-            let dropped = cells.split_off(cells.len() - hidden);
-            (cells, PatchMask::from_indices(grid, dropped).unwrap())
-        });
-        let (cells, masks): (Vec<_>, Vec<_>) = samples.unzip();
-        (Mask::new(masks, &device()).unwrap(), cells)
-    }
-}
-
-/// Compares with `share` of the largest expected value.
-fn close<const D: usize>(
-    what: &str,
-    got: Tensor<D>,
-    expected: &(Vec<usize>, Vec<f32>),
-    share: f32,
-) {
-    assert_eq!(got.dims().as_slice(), expected.0.as_slice(), "{what}");
-    let got: Vec<f32> = got.into_data().try_to_vec().unwrap();
-    let largest = expected.1.iter().fold(0.0f32, |a, b| a.max(b.abs()));
-    let difference =
-        got.iter().zip(&expected.1).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
-    assert!(difference <= share * largest, "{what}: {difference} of {largest}");
-}
+use crate::io::{Io, STRICT, close, device, folder, gradient};
 
 fn with_class_token(features: GridTokens) -> Tensor<3> {
     match features.class_token {
@@ -109,11 +29,6 @@ fn with_class_token(features: GridTokens) -> Tensor<3> {
 fn exact(report: &LoadReport) {
     let nothing: &[String] = &[];
     assert_eq!((&*report.missing, &*report.reshaped), (nothing, nothing), "{report}");
-}
-
-/// The gradient of a parameter as PyTorch lays it out.
-fn gradient<const D: usize>(gradients: &Gradients, param: &Param<Tensor<D>>) -> Tensor<D> {
-    param.val().grad(gradients).expect("every trained parameter has a gradient")
 }
 
 fn compare_gradients(
@@ -378,68 +293,4 @@ fn what_is_saved_loads_again_to_the_same_bits() {
         assert_eq!(read(out.path()), read(&folder(name)), "{name}");
         Transformers::open(out.path()).unwrap().load(STRICT, &device()).unwrap();
     }
-}
-
-#[test]
-fn position_tables_are_resized_and_computed_as_in_torch() {
-    let io = Io::read(&folder("ops.safetensors"));
-    let sin_cos = sin_cos_table(Grid::new(4, 6), 16);
-    let sin_cos = Tensor::<2>::from_data(TensorData::new(sin_cos, [24, 16]), &device());
-    close("sin-cos", sin_cos, &io.0["sin_cos.4x6_width_16"], 1e-6);
-    let (grid, weights) = (Grid::new(4, 3), &mut Weights::new(0, &device()));
-    let mut table = PositionTable::new(Positions::Learned, grid, 8, false, weights).unwrap();
-    table.table = Param::from_tensor(io.tensor("resize.table_4x3"));
-    for (rows, cols) in [(6, 5), (2, 2), (4, 3)] {
-        let key = format!("resize.to_{rows}x{cols}");
-        close(&key, table.cells(Grid::new(rows, cols)), &io.0[&key], 1e-5);
-    }
-}
-
-#[test]
-fn attention_gives_torchs_output_and_gradients() {
-    let io = Io::read(&folder("ops.safetensors"));
-    let key = |name: &str| format!("attention_2_heads.{name}");
-    let leaf = |tensor: Tensor<2>| Param::from_tensor(tensor.transpose().autodiff());
-    let bias = |name: &str| Some(Param::from_tensor(io.tensor::<1>(&key(name)).autodiff()));
-    let layer = Attention {
-        qkv: Linear { weight: leaf(io.tensor(&key("qkv_weight"))), bias: bias("qkv_bias") },
-        query_bias: None,
-        value_bias: None,
-        out: Linear { weight: leaf(io.tensor(&key("out_weight"))), bias: bias("out_bias") },
-        heads: 2,
-    };
-    let input = io.tensor::<3>(&key("input")).autodiff().require_grad();
-    let scores = io.tensor::<4>(&key("scores_bias")).autodiff().require_grad();
-    let output = layer.forward(input.clone(), Some(scores.clone()));
-    close("output", output.clone(), &io.0[&key("output")], 1e-5);
-    let gradients = (output * io.tensor(&key("grad_output"))).sum().backward();
-    close("input", input.grad(&gradients).unwrap(), &io.0[&key("grad.input")], 1e-5);
-    close("scores", scores.grad(&gradients).unwrap(), &io.0[&key("grad.scores_bias")], 1e-5);
-    for (linear, name) in [(&layer.qkv, "qkv"), (&layer.out, "out")] {
-        let weight = gradient(&gradients, &linear.weight).transpose();
-        close(name, weight, &io.0[&key(&format!("grad.{name}_weight"))], 1e-5);
-        let bias = gradient(&gradients, linear.bias.as_ref().unwrap());
-        close(name, bias, &io.0[&key(&format!("grad.{name}_bias"))], 1e-5);
-    }
-}
-
-#[test]
-fn gelu_and_layer_norm_give_torchs_output_and_gradients() {
-    let io = Io::read(&folder("ops.safetensors"));
-    let input = io.tensor::<1>("gelu.input").autodiff().require_grad();
-    let output = gelu(input.clone());
-    close("gelu", output.clone(), &io.0["gelu.output"], 1e-6);
-    let gradients = (output * io.tensor("gelu.grad_output")).sum().backward();
-    close("gelu", input.grad(&gradients).unwrap(), &io.0["gelu.grad.input"], 1e-5);
-
-    let key = |name: &str| format!("layer_norm_eps_1e-3.{name}");
-    let mut norm = Weights::new(0, &device().autodiff()).norm(8, 1e-3);
-    norm.gamma = Param::from_tensor(io.tensor::<1>(&key("weight")).autodiff());
-    norm.beta = Some(Param::from_tensor(io.tensor::<1>(&key("bias")).autodiff()));
-    let input = io.tensor::<3>(&key("input")).autodiff().require_grad();
-    let output = norm.forward(input.clone());
-    close("norm", output.clone(), &io.0[&key("output")], 1e-6);
-    let gradients = (output * io.tensor(&key("grad_output"))).sum().backward();
-    close("norm", input.grad(&gradients).unwrap(), &io.0[&key("grad.input")], 1e-5);
-    close("norm", gradient(&gradients, &norm.gamma), &io.0[&key("grad.weight")], 1e-5);
 }
