@@ -86,31 +86,23 @@ impl Attention {
     /// # Shapes
     ///
     /// - tokens: `[batch, tokens, width]`
-    /// - bias: `[1, heads, tokens, tokens]`, added to the scaled scores
+    /// - bias: `[groups, heads, tokens, tokens]`, added to the scaled scores; `groups` divides the
+    ///   batch, and sample i takes the bias i modulo `groups`
     /// - output: `[batch, tokens, width]`
     ///
     /// # Panics
     ///
     /// When the width of `tokens` is not the layer's.
     pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
+        let qkv = self.project(tokens);
+        per_token(&self.out, attend(qkv, self.heads, bias))
+    }
+
+    /// Query, key and value of every token, `[batch, tokens, 3 · width]`.
+    pub(super) fn project(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [width, _] = self.qkv.weight.dims();
         assert_shape!(tokens, [_, _, width]);
-        let [batch, count, _] = tokens.dims();
-        let depth = width / self.heads;
-        // [3 · batch, heads, tokens, depth]: one copy puts each head's rows next to each other.
-        let qkv = per_token_with(self.qkv.weight.val(), self.qkv_bias(), tokens)
-            .reshape([batch, count, 3, self.heads, depth])
-            .permute([2, 0, 3, 1, 4])
-            .reshape([3 * batch, self.heads, count, depth]);
-        let [query, key, value] = [0, 1, 2]
-            .map(|part| qkv.clone().slice(s![part * batch..(part + 1) * batch, .., .., ..]));
-        let scores = (query * (depth as f64).powf(-0.5)).matmul(key.transpose());
-        let scores = match bias {
-            Some(bias) => scores + bias,
-            None => scores,
-        };
-        let joined = softmax(scores, 3).matmul(value).swap_dims(1, 2);
-        per_token(&self.out, joined.reshape([batch, count, width]))
+        per_token_with(self.qkv.weight.val(), self.qkv_bias(), tokens)
     }
 
     fn qkv_bias(&self) -> Option<Tensor<1>> {
@@ -123,6 +115,35 @@ impl Attention {
             _ => self.qkv.bias.as_ref().map(|bias| bias.val()),
         }
     }
+}
+
+/// softmax(Q Kᵀ / √d + bias) V, head by head.
+///
+/// # Shapes
+///
+/// - qkv: `[batch, tokens, 3 · width]`: query, key, value, each head by head
+/// - bias: `[groups, heads, tokens, tokens]`; sample i takes the bias i modulo `groups`
+/// - output: `[batch, tokens, width]`
+pub(super) fn attend(qkv: Tensor<3>, heads: usize, bias: Option<Tensor<4>>) -> Tensor<3> {
+    let [batch, count, joined] = qkv.dims();
+    let (width, depth) = (joined / 3, joined / 3 / heads);
+    // [3 · batch, heads, tokens, depth]: one copy puts each head's rows next to each other.
+    let qkv = qkv
+        .reshape([batch, count, 3, heads, depth])
+        .permute([2, 0, 3, 1, 4])
+        .reshape([3 * batch, heads, count, depth]);
+    let [query, key, value] = [0, 1, 2]
+        .map(|part| qkv.clone().slice(s![part * batch..(part + 1) * batch, .., .., ..]));
+    let scores = (query * (depth as f64).powf(-0.5)).matmul(key.transpose());
+    let scores = match bias {
+        Some(bias) => {
+            let [groups, ..] = bias.dims();
+            let grouped = scores.reshape([batch / groups, groups, heads, count, count]);
+            (grouped + bias.unsqueeze()).reshape([batch, heads, count, count])
+        }
+        None => scores,
+    };
+    softmax(scores, 3).matmul(value).swap_dims(1, 2).reshape([batch, count, width])
 }
 
 #[cfg(test)]
@@ -212,5 +233,21 @@ mod tests {
         let output = layer.forward(tokens(), Some(bias));
         let first = output.clone().slice(s![.., 0..1, ..]).expand([2, 3, 4]).into_data();
         output.into_data().assert_approx_eq::<f32>(&first, Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn sample_i_takes_the_bias_i_modulo_the_groups() {
+        let layer = attention(QkvBias::All);
+        let init = Init::Normal { std: 1.0 };
+        let bias = Weights::new(6, &test_device()).param([2, 2, 3, 3], init).val();
+        let four = Tensor::cat(vec![tokens(), tokens()], 0);
+        let grouped = layer.forward(four, Some(bias.clone()));
+        for sample in 0..4 {
+            let tokens = tokens().slice(s![sample % 2..sample % 2 + 1, .., ..]);
+            let bias = bias.clone().slice(s![sample % 2..sample % 2 + 1, .., .., ..]);
+            let alone = layer.forward(tokens, Some(bias)).into_data();
+            let among = grouped.clone().slice(s![sample..sample + 1, .., ..]).into_data();
+            among.assert_approx_eq::<f32>(&alone, Tolerance::absolute(1e-6));
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 mod attention;
 mod block;
+mod continuous_position;
+mod cosine_attention;
 mod drop_path;
 mod init;
 mod layer_scale;
@@ -9,9 +11,12 @@ mod mlp;
 mod per_token;
 mod position;
 mod relative_position;
+mod windows;
 
 pub use attention::{Attention, AttentionConfig, QkvBias};
 pub use block::{Block, BlockConfig};
+pub use continuous_position::ContinuousPositionBias;
+pub use cosine_attention::CosineAttention;
 pub use drop_path::DropPath;
 pub use init::{Init, Weights};
 pub use layer_scale::LayerScale;
@@ -20,3 +25,4 @@ pub use per_token::per_token;
 pub(crate) use position::resize_table;
 pub use position::{PositionTable, Positions, sin_cos_table};
 pub use relative_position::{RelativePositionBias, relative_position_index};
+pub use windows::Windows;

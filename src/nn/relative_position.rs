@@ -34,7 +34,7 @@ impl RelativePositionBias {
         let distances = offsets(grid).cells() + if class_token { CLASS_DISTANCES } else { 0 };
         Self {
             table: weights.param([distances, heads], init),
-            index: index_tensor(grid, class_token, weights.device()),
+            index: index_tensor(grid, grid, class_token, weights.device()),
             grid,
             class_token,
         }
@@ -51,10 +51,31 @@ impl RelativePositionBias {
             (self.table.val(), self.index.clone())
         } else {
             let device = self.table.val().device();
-            (self.resized(grid), index_tensor(grid, self.class_token, &device))
+            (self.resized(grid), index_tensor(grid, grid, self.class_token, &device))
         };
         let bias = table.select(0, index).reshape([tokens, tokens, heads]);
         bias.permute([2, 0, 1]).unsqueeze()
+    }
+
+    /// What to add to the scores on `grid`, a part of the table's own: the number of an offset
+    /// stays that of the offset.
+    ///
+    /// # Panics
+    ///
+    /// When `grid` is larger than the table's own.
+    pub fn within(&self, grid: Grid) -> Tensor<4> {
+        if grid == self.grid {
+            return self.on(grid);
+        }
+        assert!(
+            grid.rows <= self.grid.rows && grid.cols <= self.grid.cols,
+            "a bias table for {} has not all offsets of {grid}",
+            self.grid
+        );
+        let ([_, heads], tokens) = (self.table.dims(), grid.cells() + usize::from(self.class_token));
+        let table = self.table.val();
+        let index = index_tensor(grid, self.grid, self.class_token, &table.device());
+        table.select(0, index).reshape([tokens, tokens, heads]).permute([2, 0, 1]).unsqueeze()
     }
 
     fn resized(&self, grid: Grid) -> Tensor<2> {
@@ -74,8 +95,8 @@ fn offsets(grid: Grid) -> Grid {
     Grid::new(2 * grid.rows - 1, 2 * grid.cols - 1)
 }
 
-fn index_tensor(grid: Grid, class_token: bool, device: &Device) -> Tensor<1, Int> {
-    let index = relative_position_index(grid, class_token);
+fn index_tensor(grid: Grid, table: Grid, class_token: bool, device: &Device) -> Tensor<1, Int> {
+    let index = index_in(grid, table, class_token);
     let count = index.len();
     Tensor::from_data(TensorData::new(index, [count]), &device.clone().without_autodiff())
 }
@@ -85,11 +106,16 @@ fn index_tensor(grid: Grid, class_token: bool, device: &Device) -> Tensor<1, Int
 /// Two cells: (Δrow + rows − 1) · (2·cols − 1) + Δcol + cols − 1. With a class token, which comes
 /// first, three rows follow: class to cell, cell to class, class to class.
 pub fn relative_position_index(grid: Grid, class_token: bool) -> Vec<i64> {
-    let offsets = offsets(grid);
+    index_in(grid, grid, class_token)
+}
+
+/// The same for the cells of `grid`, in a table for the grid `table` that it is a part of.
+fn index_in(grid: Grid, table: Grid, class_token: bool) -> Vec<i64> {
+    let offsets = offsets(table);
     let class = offsets.cells();
     let between = |query: usize, key: usize| {
-        let rows = query / grid.cols + grid.rows - 1 - key / grid.cols;
-        let cols = query % grid.cols + grid.cols - 1 - key % grid.cols;
+        let rows = query / grid.cols + table.rows - 1 - key / grid.cols;
+        let cols = query % grid.cols + table.cols - 1 - key % grid.cols;
         rows * offsets.cols + cols
     };
     let first = usize::from(class_token);
@@ -142,5 +168,18 @@ mod tests {
         assert_eq!(other.dims(), [1, 2, 11, 11]);
         let other: Vec<f32> = other.into_data().try_to_vec().unwrap();
         assert_eq!((own[0], own[1], own[10]), (other[0], other[1], other[11]));
+    }
+
+    #[test]
+    fn a_part_of_the_grid_keeps_the_numbers_of_its_offsets() {
+        let mut weights = Weights::new(0, &test_device());
+        let init = Init::Normal { std: 1.0 };
+        let bias = RelativePositionBias::new(Grid::new(3, 4), false, 1, init, &mut weights);
+        let whole: Vec<f32> = bias.on(Grid::new(3, 4)).into_data().try_to_vec().unwrap();
+        let part: Vec<f32> = bias.within(Grid::new(2, 3)).into_data().try_to_vec().unwrap();
+        let cell = |index: usize| index / 3 * 4 + index % 3;
+        for (pair, number) in part.into_iter().enumerate() {
+            assert_eq!(number, whole[cell(pair / 6) * 12 + cell(pair % 6)]);
+        }
     }
 }
