@@ -66,7 +66,10 @@ pub mod train;
 pub mod viz;
 
 pub use batch::MimBatch;
-pub use encoder::{Backbone, Encoder, GridTokens, VisibleTokens, VisibleVit, Vit, VitConfig};
+pub use encoder::{
+    Backbone, Encoder, EncoderConfig, EncoderSizes, GridTokens, ReplacingEncoder, Swin, SwinConfig,
+    SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
+};
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{Decoder, DecoderConfig, LinearHead, PredictionHead};
@@ -74,7 +77,7 @@ pub use mask::{
     BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy, PatchMask,
     RandomMask, RegionMask, UniformMask, mask_fn,
 };
-pub use target::{PixelLoss, PixelTarget, Reconstruct, Target};
+pub use target::{Normalization, PixelLoss, PixelTarget, Reconstruct, Target};
 pub use task::{Mae, MaeConfig, Mim, PretextTask, SimMim, SimMimConfig, TaskConfig, TaskOutput};
 
 /// What the guide shows compiles.

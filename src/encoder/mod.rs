@@ -1,5 +1,8 @@
 //! Encoders: what pre-training is for.
 
+mod config;
+pub mod swin;
+pub mod swin_v2;
 mod vit;
 mod vit_body;
 mod vit_config;
@@ -7,6 +10,9 @@ mod vit_config;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
+pub use swin::{Swin, SwinConfig};
+pub use swin_v2::{SwinV2, SwinV2Config};
 pub use vit::{VisibleVit, Vit};
 pub use vit_body::VitBody;
 pub use vit_config::{RelativePositions, VitConfig, VitInit};

@@ -29,6 +29,21 @@ use crate::mask::Mask;
 /// # fn is_a_task<T: PretextTask>() {}
 /// is_a_task::<Mim<VisibleVit, LinearHead, PixelTarget>>();
 /// ```
+///
+/// Swin computes every cell, so MAE's decoder of visible cells is not for it.
+///
+/// ```
+/// # use burn_mim::{Decoder, LinearHead, Mim, PixelTarget, PretextTask, Swin, SwinV2};
+/// # fn is_a_task<T: PretextTask>() {}
+/// is_a_task::<Mim<Swin, LinearHead, PixelTarget>>();
+/// is_a_task::<Mim<SwinV2, LinearHead, PixelTarget>>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use burn_mim::{Decoder, LinearHead, Mim, PixelTarget, PretextTask, Swin, SwinV2};
+/// # fn is_a_task<T: PretextTask>() {}
+/// is_a_task::<Mim<Swin, Decoder, PixelTarget>>();
+/// ```
 pub trait PredictionHead<F>: Module + ModuleDisplay {
     /// One prediction for each hidden cell, in ascending order; nothing for visible ones.
     ///

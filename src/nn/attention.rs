@@ -128,12 +128,14 @@ pub(super) fn attend(qkv: Tensor<3>, heads: usize, bias: Option<Tensor<4>>) -> T
     let [batch, count, joined] = qkv.dims();
     let (width, depth) = (joined / 3, joined / 3 / heads);
     // [3 · batch, heads, tokens, depth]: one copy puts each head's rows next to each other.
-    let qkv = qkv
-        .reshape([batch, count, 3, heads, depth])
-        .permute([2, 0, 3, 1, 4])
-        .reshape([3 * batch, heads, count, depth]);
-    let [query, key, value] = [0, 1, 2]
-        .map(|part| qkv.clone().slice(s![part * batch..(part + 1) * batch, .., .., ..]));
+    let qkv = qkv.reshape([batch, count, 3, heads, depth]).permute([2, 0, 3, 1, 4]).reshape([
+        3 * batch,
+        heads,
+        count,
+        depth,
+    ]);
+    let [query, key, value] =
+        [0, 1, 2].map(|part| qkv.clone().slice(s![part * batch..(part + 1) * batch, .., .., ..]));
     let scores = (query * (depth as f64).powf(-0.5)).matmul(key.transpose());
     let scores = match bias {
         Some(bias) => {

@@ -72,7 +72,8 @@ impl RelativePositionBias {
             "a bias table for {} has not all offsets of {grid}",
             self.grid
         );
-        let ([_, heads], tokens) = (self.table.dims(), grid.cells() + usize::from(self.class_token));
+        let ([_, heads], tokens) =
+            (self.table.dims(), grid.cells() + usize::from(self.class_token));
         let table = self.table.val();
         let index = index_tensor(grid, self.grid, self.class_token, &table.device());
         table.select(0, index).reshape([tokens, tokens, heads]).permute([2, 0, 1]).unsqueeze()

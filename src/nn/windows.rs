@@ -9,7 +9,7 @@ use crate::grid::Grid;
 ///
 /// A grid that the side does not divide is padded with zeros below and to the right. A shift moves
 /// it up and to the left, and what leaves comes in at the other end: windows there hold parts that
-/// are no neighbours, which [`Windows::mask`] keeps apart.
+/// are no neighbours, which [`Windows::with_mask`] keeps apart.
 #[derive(Debug, Clone)]
 pub struct Windows {
     side: usize,
@@ -34,10 +34,7 @@ impl Windows {
     pub fn new(grid: Grid, side: usize, shift: usize, batch: usize, device: &Device) -> Self {
         assert!(shift < side, "windows of {side}×{side} cells cannot be shifted by {shift}");
         let device = device.clone().without_autodiff();
-        let padded = Grid::new(
-            grid.rows.next_multiple_of(side),
-            grid.cols.next_multiple_of(side),
-        );
+        let padded = Grid::new(grid.rows.next_multiple_of(side), grid.cols.next_multiple_of(side));
         let cells = grid.cells();
         let sources = sources(grid, padded, side, shift);
         let mut places = vec![0; cells];
@@ -112,14 +109,20 @@ impl Windows {
         tokens.select(0, self.places.clone()).reshape([self.batch, self.cells, width])
     }
 
-    /// `penalty` for every pair of tokens in a window that the shift alone brought together and 0
-    /// for all others, `[windows, 1, side², side²]`; `None` without a shift.
-    pub fn mask(&self, penalty: f64) -> Option<Tensor<4>> {
-        let parts = self.parts.clone()?;
+    /// `bias` for the scores within every window, plus `penalty` for every pair of tokens that the
+    /// shift alone brought together.
+    ///
+    /// # Shapes
+    ///
+    /// - bias: `[1, heads, side², side²]`
+    /// - output: `[windows, heads, side², side²]`, or as `bias` without a shift
+    pub fn with_mask(&self, bias: Tensor<4>, penalty: f64) -> Tensor<4> {
+        let Some(parts) = self.parts.clone() else { return bias };
         let [windows, places] = parts.dims();
         let query = parts.clone().reshape([windows, 1, places, 1]);
         let key = parts.reshape([windows, 1, 1, places]);
-        Some((query - key).abs().clamp_max(1.0) * penalty)
+        let strangers = (query - key).abs().clamp_max(1.0);
+        bias.clone() + (strangers * penalty).cast(bias.dtype())
     }
 }
 
@@ -128,9 +131,7 @@ fn sources(grid: Grid, padded: Grid, side: usize, shift: usize) -> Vec<Option<us
     let places = in_window_order(padded, side);
     places
         .map(|(row, col)| ((row + shift) % padded.rows, (col + shift) % padded.cols))
-        .map(|(row, col)| {
-            (row < grid.rows && col < grid.cols).then_some(row * grid.cols + col)
-        })
+        .map(|(row, col)| (row < grid.rows && col < grid.cols).then_some(row * grid.cols + col))
         .collect()
 }
 
@@ -212,13 +213,15 @@ mod tests {
     #[test]
     fn tokens_from_two_ends_do_not_see_each_other() {
         let cut = windows(Grid::new(4, 4), 2, 1, 1);
-        let mask = values(cut.mask(-100.0).unwrap());
+        let bias = Tensor::zeros([1, 1, 4, 4], &test_device());
+        let mask = values(cut.with_mask(bias.clone(), -100.0));
         // The first window is whole; the last holds four corners, strangers to each other.
         assert_eq!(mask[..16], [0.0; 16]);
         let corners: Vec<f32> =
             (0..16).map(|pair| if pair % 5 == 0 { 0.0 } else { -100.0 }).collect();
         assert_eq!(mask[48..], corners);
-        assert!(windows(Grid::new(4, 4), 2, 0, 1).mask(-100.0).is_none());
+        let whole = windows(Grid::new(4, 4), 2, 0, 1).with_mask(bias, -100.0);
+        assert_eq!(values(whole), [0.0; 16]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::RunConfig;
 use crate::batch::MimBatch;
 use crate::data::augment::Augmentation;
 use crate::data::{Collate, DataSpec, ImageData, Loader, LoaderConfig, MimCollate};
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, EncoderSizes};
 use crate::error::Result;
 use crate::head::PredictionHead;
 use crate::target::Reconstruct;
@@ -60,7 +60,8 @@ impl Run {
         H: PredictionHead<E::Features>,
         T: Reconstruct,
     {
-        let collate = MimCollate::new(task.encoder().image, &data.statistics, task.mask()?.into())?;
+        let collate =
+            MimCollate::new(task.encoder().image(), &data.statistics, task.mask()?.into())?;
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let train = self.loader(&data.train, augmented, true)?;
         let valid = self.loader(&data.test, collate, false)?;

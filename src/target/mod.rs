@@ -1,10 +1,12 @@
 //! Targets: what is predicted, and how a prediction is judged.
 
+mod normalization;
 mod pixels;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+pub use normalization::Normalization;
 pub use pixels::{PixelLoss, PixelTarget};
 
 use crate::batch::MimBatch;

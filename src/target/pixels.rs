@@ -1,16 +1,14 @@
-//! Pixels of the hidden patches, raw or normalised patch by patch.
+//! Pixels of the hidden patches, raw or normalised.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
-use super::{Reconstruct, Target};
+use super::normalization::{cell_statistics, sliding_statistics};
+use super::{Normalization, Reconstruct, Target};
 use crate::batch::MimBatch;
 use crate::image::{PatchLayout, grid_of, patchify, unpatchify};
 use crate::mask::GridMask;
-
-/// Added to a patch's variance before the square root (MAE, official code).
-const VARIANCE_EPSILON: f64 = 1e-6;
 
 /// How far a prediction is from its value, averaged over all values of all hidden cells.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,16 +27,16 @@ pub enum PixelLoss {
 }
 
 /// The pixels of each hidden cell: all channels of `cell` × `cell` pixels, in the units of the
-/// batch's images or, if `normalized`, with the cell's own mean 0 and variance 1 (arXiv 2111.06377
-/// §3, "reconstruction target": unbiased variance, plus 1e-6).
+/// batch's images or normalised.
 #[derive(Module, Debug)]
 pub struct PixelTarget {
     /// Channels of the images.
     pub channels: usize,
     /// Side of a cell in pixels.
     pub cell: usize,
-    /// Whether each cell is normalised by its own mean and standard deviation.
-    pub normalized: bool,
+    /// How the pixels are normalised.
+    #[module(skip)]
+    pub normalization: Normalization,
     /// The order of a cell's values.
     #[module(skip)]
     pub layout: PatchLayout,
@@ -50,14 +48,16 @@ pub struct PixelTarget {
 impl PixelTarget {
     /// MAE's target: (row, column, channel), squared error.
     pub fn mae(channels: usize, cell: usize, normalized: bool) -> Self {
+        let normalization = if normalized { Normalization::Cell } else { Normalization::None };
         let (layout, loss) = (PatchLayout::ChannelsLast, PixelLoss::L2);
-        Self { channels, cell, normalized, layout, loss }
+        Self { channels, cell, normalization, layout, loss }
     }
 
     /// SimMIM's target: (channel, row, column), raw pixels, absolute error.
     pub fn simmim(channels: usize, cell: usize) -> Self {
+        let normalization = Normalization::None;
         let (layout, loss) = (PatchLayout::ChannelsFirst, PixelLoss::L1);
-        Self { channels, cell, normalized: false, layout, loss }
+        Self { channels, cell, normalization, layout, loss }
     }
 
     /// The same target with another loss.
@@ -73,9 +73,14 @@ impl PixelTarget {
         self
     }
 
-    /// The same target with or without normalisation of each cell.
-    pub fn with_normalized(mut self, normalized: bool) -> Self {
-        self.normalized = normalized;
+    /// The same target with pixels normalised in another way.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`Normalization::validate`] when that fails.
+    pub fn with_normalization(mut self, normalization: Normalization) -> Self {
+        normalization.validate().unwrap_or_else(|error| panic!("{error}"));
+        self.normalization = normalization;
         self
     }
 
@@ -96,16 +101,23 @@ impl PixelTarget {
         batch.mask.at(grid_of(&batch.images, self.cell))
     }
 
-    /// The hidden cells' pixels as they are.
-    fn raw(&self, batch: &MimBatch) -> Tensor<3> {
-        let patches = patchify(batch.images.clone(), self.cell, self.layout);
+    /// The hidden cells of an image-sized tensor.
+    fn hidden(&self, images: Tensor<4>, batch: &MimBatch) -> Tensor<3> {
+        let patches = patchify(images, self.cell, self.layout);
         self.mask(batch).select_hidden(patches).detach()
     }
 
-    /// Mean and standard deviation of each cell, `[batch, hidden, 1]`.
-    fn statistics(cells: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
-        let (variance, mean) = cells.var_mean(2);
-        (mean, (variance + VARIANCE_EPSILON).sqrt())
+    /// Mean and standard deviation of the hidden cells' pixels, to be broadcast over `raw`, these
+    /// pixels; `None` where they stay as they are.
+    fn statistics(&self, raw: &Tensor<3>, batch: &MimBatch) -> Option<(Tensor<3>, Tensor<3>)> {
+        match self.normalization {
+            Normalization::None => None,
+            Normalization::Cell => Some(cell_statistics(raw.clone())),
+            Normalization::Sliding { side } => {
+                let (mean, std) = sliding_statistics(batch.images.clone(), side);
+                Some((self.hidden(mean, batch), self.hidden(std, batch)))
+            }
+        }
     }
 }
 
@@ -118,12 +130,11 @@ impl Target for PixelTarget {
 
     fn of(&self, batch: &MimBatch) -> Tensor<3> {
         assert_shape!(&batch.images, [_, self.channels, _, _]);
-        let cells = self.raw(batch);
-        if !self.normalized {
-            return cells;
+        let raw = self.hidden(batch.images.clone(), batch);
+        match self.statistics(&raw, batch) {
+            Some((mean, std)) => (raw - mean) / std,
+            None => raw,
         }
-        let (mean, std) = Self::statistics(cells.clone());
-        (cells - mean) / std
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
@@ -148,20 +159,23 @@ impl Target for PixelTarget {
 
 impl Reconstruct for PixelTarget {
     fn reconstruct(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
-        let pixels = if self.normalized {
-            let (mean, std) = Self::statistics(self.raw(batch));
-            prediction * std + mean
-        } else {
-            prediction
+        let raw = self.hidden(batch.images.clone(), batch);
+        let pixels = match self.statistics(&raw, batch) {
+            Some((mean, std)) => prediction * std + mean,
+            None => prediction,
         };
         self.place(pixels, batch)
     }
 
     fn caption(&self) -> &'static str {
-        if self.normalized {
-            "Predictions are de-normalised with the true mean and deviation of each hidden patch, which the model never saw."
-        } else {
-            ""
+        match self.normalization {
+            Normalization::None => "",
+            Normalization::Cell => {
+                "Predictions are de-normalised with the true mean and deviation of each hidden patch, which the model never saw."
+            }
+            Normalization::Sliding { .. } => {
+                "Predictions are de-normalised with the true mean and deviation around each pixel, which the model never saw."
+            }
         }
     }
 }
@@ -214,7 +228,12 @@ mod tests {
 
     #[test]
     fn a_perfect_prediction_reconstructs_the_hidden_pixels_and_nothing_else() {
-        for target in [PixelTarget::mae(1, 2, true), PixelTarget::simmim(1, 2)] {
+        let sliding = Normalization::Sliding { side: 3 };
+        for target in [
+            PixelTarget::mae(1, 2, true),
+            PixelTarget::simmim(1, 2),
+            PixelTarget::simmim(1, 2).with_normalization(sliding),
+        ] {
             let perfect = target.of(&batch());
             let images = target.reconstruct(perfect, &batch()).into_data();
             let expected = TensorData::from([[[[0.0f32, 0.0, 1.0, 2.0], [0.0, 0.0, 3.0, 6.0]]]]);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{MaeConfig, SimMimConfig};
-use crate::encoder::VitConfig;
+use crate::encoder::{EncoderConfig, EncoderSizes};
 use crate::error::Result;
 use crate::mask::MaskStrategy;
 
@@ -14,8 +14,8 @@ use crate::mask::MaskStrategy;
 pub enum TaskConfig {
     /// Masked autoencoder.
     Mae(MaeConfig),
-    /// SimMIM on a vision transformer.
-    SimMim(SimMimConfig),
+    /// SimMIM on any of its encoders.
+    SimMim(SimMimConfig<EncoderConfig>),
 }
 
 impl TaskConfig {
@@ -36,10 +36,10 @@ impl TaskConfig {
     }
 
     /// The encoder's sizes.
-    pub fn encoder(&self) -> &VitConfig {
+    pub fn encoder(&self) -> EncoderConfig {
         match self {
-            Self::Mae(config) => &config.encoder,
-            Self::SimMim(config) => &config.encoder,
+            Self::Mae(config) => config.encoder.clone().into(),
+            Self::SimMim(config) => config.encoder.clone(),
         }
     }
 
@@ -74,8 +74,34 @@ impl From<MaeConfig> for TaskConfig {
     }
 }
 
-impl From<SimMimConfig> for TaskConfig {
-    fn from(config: SimMimConfig) -> Self {
-        Self::SimMim(config)
+impl<C: EncoderSizes + Into<EncoderConfig>> From<SimMimConfig<C>> for TaskConfig {
+    fn from(config: SimMimConfig<C>) -> Self {
+        Self::SimMim(config.map_encoder(Into::into))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::{SwinConfig, SwinV2Config};
+    use crate::grid::ImageShape;
+
+    #[test]
+    fn a_file_tells_all_methods_and_encoders_apart() {
+        let image = ImageShape::square(3, 32);
+        let swin = SimMimConfig::new(SwinConfig::small_images(image)).with_mask_unit(8);
+        let swin_v2 = SimMimConfig::new(SwinV2Config::small_images(image)).with_mask_unit(8);
+        let tasks = [
+            MaeConfig::small_images(image).into(),
+            SimMimConfig::small_images(image).into(),
+            TaskConfig::from(swin),
+            swin_v2.into(),
+        ];
+        for task in &tasks {
+            task.validate().unwrap();
+            let json = serde_json::to_string(task).unwrap();
+            assert_eq!(&serde_json::from_str::<TaskConfig>(&json).unwrap(), task, "{json}");
+        }
+        assert!(matches!(tasks[3].encoder(), EncoderConfig::SwinV2(_)));
     }
 }

@@ -1,31 +1,123 @@
 //! SimMIM (Xie et al. 2021, arXiv 2111.09886).
 
 use burn::config::Config;
+use serde::{Deserialize, Serialize};
 
 use super::Mim;
-use crate::encoder::{RelativePositions, Vit, VitConfig, VitInit};
+use crate::encoder::{
+    EncoderSizes, RelativePositions, ReplacingEncoder, SwinConfig, SwinV2Config, Vit, VitConfig,
+    VitInit,
+};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::head::LinearHead;
 use crate::mask::RandomMask;
 use crate::nn::{Positions, QkvBias, Weights};
-use crate::target::{PixelTarget, Target};
+use crate::target::{Normalization, PixelTarget, Target};
 
 /// SimMIM: encode all patches, the hidden ones as a mask token, and read the hidden pixels off
 /// with one linear layer.
 pub type SimMim<E = Vit> = Mim<E, LinearHead, PixelTarget>;
 
-/// The parts of a [`SimMim`] on a vision transformer, with the paper's defaults.
-#[derive(Config, Debug, PartialEq)]
-pub struct SimMimConfig {
+/// The parts of a [`SimMim`], with the paper's defaults, on any encoder that replaces hidden
+/// patches.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn_mim::nn::Weights;
+/// use burn_mim::{ImageShape, SimMim, SimMimConfig, Swin, SwinConfig};
+///
+/// # let weights = &mut Weights::new(0, &burn::tensor::Device::flex().autodiff());
+/// let config = SimMimConfig::new(SwinConfig::tiny().with_image(ImageShape::square(3, 192)));
+/// let simmim: SimMim<Swin> = config.init(weights);
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SimMimConfig<C = VitConfig> {
     /// The encoder.
-    pub encoder: VitConfig,
-    /// Side of a mask unit in pixels, a multiple of the patch. Default: 32 (§3.2, Table 1)
-    #[config(default = 32)]
+    pub encoder: C,
+    /// Side of a mask unit in pixels, a multiple of the encoder's stride.
     pub mask_unit: usize,
-    /// The share of mask units hidden. Default: 0.6 (§4.1)
-    #[config(default = 0.6)]
+    /// The share of mask units hidden.
     pub mask_ratio: f64,
+    /// How the target pixels are normalised.
+    pub normalization: Normalization,
+}
+
+impl<C: EncoderSizes> Config for SimMimConfig<C> {}
+
+impl<C: EncoderSizes> SimMimConfig<C> {
+    /// SimMIM on `encoder`: units of 32 pixels (§3.2, Table 1), 0.6 of them hidden (§4.1), raw
+    /// pixels (§3.4).
+    pub fn new(encoder: C) -> Self {
+        Self { encoder, mask_unit: 32, mask_ratio: 0.6, normalization: Normalization::None }
+    }
+
+    /// The same with units of another side in pixels.
+    pub fn with_mask_unit(self, mask_unit: usize) -> Self {
+        Self { mask_unit, ..self }
+    }
+
+    /// The same with another share of hidden units.
+    pub fn with_mask_ratio(self, mask_ratio: f64) -> Self {
+        Self { mask_ratio, ..self }
+    }
+
+    /// The same with target pixels normalised in another way.
+    pub fn with_normalization(self, normalization: Normalization) -> Self {
+        Self { normalization, ..self }
+    }
+
+    /// Checks every rule the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.validate()?;
+        self.normalization.validate()?;
+        let (unit, stride) = (self.mask_unit, self.encoder.stride());
+        if !unit.is_multiple_of(stride) {
+            return Err(Error::config(format!(
+                "a mask unit of {unit} pixels is not a multiple of the encoder's stride of {stride}"
+            )));
+        }
+        self.mask().map(|_| ())
+    }
+
+    /// The paper's masks: uniformly random units.
+    ///
+    /// # Errors
+    ///
+    /// When the unit does not divide the image, or the ratio hides nothing or everything.
+    pub fn mask(&self) -> Result<RandomMask> {
+        RandomMask::simmim(self.encoder.image(), self.mask_unit, self.mask_ratio)
+    }
+
+    /// The same on the encoder that `into` makes of its own, the choice of a type put off to run
+    /// time, for one.
+    pub fn map_encoder<D>(self, into: impl FnOnce(C) -> D) -> SimMimConfig<D> {
+        let Self { encoder, mask_unit, mask_ratio, normalization } = self;
+        SimMimConfig { encoder: into(encoder), mask_unit, mask_ratio, normalization }
+    }
+}
+
+impl<C: ReplacingEncoder> SimMimConfig<C> {
+    /// The model with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`SimMimConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> SimMim<C::Encoder> {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let (channels, stride) = (self.encoder.image().channels, self.encoder.stride());
+        let target = PixelTarget::simmim(channels, stride).with_normalization(self.normalization);
+        Mim {
+            encoder: self.encoder.init(weights),
+            head: LinearHead::new(self.encoder.width(), target.width(), weights),
+            target,
+        }
+    }
 }
 
 impl SimMimConfig {
@@ -50,45 +142,47 @@ impl SimMimConfig {
     pub fn small_images(image: ImageShape) -> Self {
         Self::new(VitConfig::new(image, 4, 128, 4, 4)).with_mask_unit(8)
     }
+}
 
-    /// Checks every rule the parts must keep.
-    ///
-    /// # Errors
-    ///
-    /// Names the first rule that is broken and the values.
-    pub fn validate(&self) -> Result<()> {
-        self.encoder.validate()?;
-        let (unit, patch) = (self.mask_unit, self.encoder.patch);
-        if !unit.is_multiple_of(patch) {
-            return Err(Error::config(format!(
-                "a mask unit of {unit} pixels is not a multiple of the patch of {patch}"
-            )));
+impl SimMimConfig<SwinConfig> {
+    /// Swin-B on 192 × 192 pixels with windows of 6, the paper's main model (§4.1).
+    pub fn swin_base() -> Self {
+        Self::new(SwinConfig::base().with_image(ImageShape::square(3, 192)).with_window(6))
+    }
+}
+
+impl SimMimConfig<SwinV2Config> {
+    /// SwinV2-B on 192 × 192 pixels with windows of 12 and a target normalised in windows of 47 ×
+    /// 47 pixels, as the official configuration pre-trains it.
+    pub fn swin_v2_base() -> Self {
+        let encoder = SwinV2Config::base().with_image(ImageShape::square(3, 192)).with_window(12);
+        Self::new(encoder).with_normalization(Normalization::Sliding { side: 47 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::MaskStrategy;
+
+    #[test]
+    fn presets_predict_one_unit_per_output_cell() {
+        SimMimConfig::base_patch16().validate().unwrap();
+        for config in [
+            SimMimConfig::swin_base().map_encoder(crate::encoder::EncoderConfig::from),
+            SimMimConfig::swin_v2_base().map_encoder(crate::encoder::EncoderConfig::from),
+        ] {
+            config.validate().unwrap();
+            assert_eq!((config.encoder.stride(), config.encoder.width()), (32, 1024));
+            assert_eq!((config.mask().unwrap().grid().cells(), config.mask_unit), (36, 32));
         }
-        self.mask().map(|_| ())
     }
 
-    /// The paper's masks: uniformly random units.
-    ///
-    /// # Errors
-    ///
-    /// When the unit does not divide the image, or the ratio hides nothing or everything.
-    pub fn mask(&self) -> Result<RandomMask> {
-        RandomMask::simmim(self.encoder.image, self.mask_unit, self.mask_ratio)
-    }
-
-    /// The model with fresh weights.
-    ///
-    /// # Panics
-    ///
-    /// With the message of [`SimMimConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> SimMim {
-        self.validate().unwrap_or_else(|error| panic!("{error}"));
-        let VitConfig { image, patch, width, .. } = self.encoder;
-        let target = PixelTarget::simmim(image.channels, patch);
-        Mim {
-            encoder: self.encoder.init(weights),
-            head: LinearHead::new(width, target.width(), weights),
-            target,
-        }
+    #[test]
+    fn a_unit_finer_than_the_features_is_refused() {
+        let message = SimMimConfig::swin_base().with_mask_unit(16).validate().unwrap_err();
+        assert!(
+            message.to_string().contains("16 pixels is not a multiple of the encoder's stride")
+        );
     }
 }

@@ -10,10 +10,12 @@ use super::Recipe;
 /// (`encoder.body.blocks.0.mlp.fc1.weight`).
 ///
 /// It does on matrices. It does not on vectors (biases, norms, layer scales), on tokens
-/// (`*_token`) and on position tables (`*.table`): all that MAE's, SimMIM's or BEiT's code spares.
+/// (`*_token`), on position tables (`*.table`) and on Swin-v2's networks in their place
+/// (`position_bias.*`): all that MAE's, SimMIM's or BEiT's code spares.
 pub fn is_decayed(path: &str, rank: usize) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
-    rank > 1 && !name.ends_with("_token") && name != "table"
+    let is_position = name == "table" || path.contains("position_bias.");
+    rank > 1 && !name.ends_with("_token") && !is_position
 }
 
 /// The recipe's AdamW for `model`.

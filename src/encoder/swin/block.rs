@@ -1,0 +1,62 @@
+//! Swin's block: pre-norm, a bias table.
+
+use burn::module::Module;
+use burn::nn::LayerNorm;
+use burn::tensor::Tensor;
+
+use super::{SwinConfig, WindowBlock};
+use crate::grid::Grid;
+use crate::nn::{Attention, DropPath, Mlp, QkvBias, RelativePositionBias, Weights, Windows};
+
+/// Added to the score of two tokens that the shift alone brought together (official code).
+const PENALTY: f64 = -100.0;
+
+/// x + attention(norm(x)) within windows, then x + mlp(norm(x)) (arXiv 2103.14030 §3.2).
+#[derive(Module, Debug)]
+pub struct SwinBlock {
+    /// Before the attention.
+    pub norm1: LayerNorm,
+    /// Tokens of a window look at each other.
+    pub attention: Attention,
+    /// What scores gain by where the two tokens are to each other.
+    pub relative_positions: RelativePositionBias,
+    /// Before the MLP.
+    pub norm2: LayerNorm,
+    /// Tokens on their own.
+    pub mlp: Mlp,
+    /// Drops branches while training.
+    pub drop_path: DropPath,
+}
+
+impl SwinBlock {
+    pub(super) fn new(
+        config: &SwinConfig,
+        stage: usize,
+        block: usize,
+        weights: &mut Weights,
+    ) -> Self {
+        let attention = config.attention(stage, QkvBias::All);
+        let (width, init) = (attention.width, attention.init);
+        let window = Grid::square(config.window);
+        let heads = attention.heads;
+        Self {
+            norm1: weights.norm(width, config.norm_epsilon),
+            attention: attention.init(weights),
+            relative_positions: RelativePositionBias::new(window, false, heads, init, weights),
+            norm2: weights.norm(width, config.norm_epsilon),
+            mlp: Mlp::new(width, config.mlp_width(stage), [init; 2], weights),
+            drop_path: DropPath::new(config.block_drop_path(stage, block)),
+        }
+    }
+}
+
+impl WindowBlock for SwinBlock {
+    fn forward(&self, tokens: Tensor<3>, windows: &Windows) -> Tensor<3> {
+        let bias = windows.with_mask(self.relative_positions.within(windows.window()), PENALTY);
+        let within = windows.partition(self.norm1.forward(tokens.clone()));
+        let attended = windows.merge(self.attention.forward(within, Some(bias)));
+        let tokens = tokens + self.drop_path.forward(attended);
+        let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
+        tokens + self.drop_path.forward(transformed)
+    }
+}

@@ -1,0 +1,213 @@
+//! Swin's sizes.
+
+use burn::config::Config;
+
+use super::{StageParts, StageWindow, Swin, SwinBlock, SwinTransformer};
+use crate::error::{Error, Result};
+use crate::grid::{Grid, ImageShape};
+use crate::nn::{AttentionConfig, Init, QkvBias, Weights};
+
+/// How every matrix but the patch embedding's starts (official code).
+const INIT: Init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
+
+/// A Swin transformer (arXiv 2103.14030): sizes.
+#[derive(Config, Debug, PartialEq)]
+pub struct SwinConfig {
+    /// The images it is made for; it reads others of the same channels as well.
+    pub image: ImageShape,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Features per token in the first stage; each stage has twice those of the one before.
+    pub width: usize,
+    /// Blocks of each stage.
+    pub depths: Vec<usize>,
+    /// Attention heads of each stage.
+    pub heads: Vec<usize>,
+    /// Side of a window in tokens.
+    pub window: usize,
+    /// Width of the MLP between its layers, over a stage's width. Default: 4
+    #[config(default = 4.0)]
+    pub mlp_ratio: f64,
+    /// Epsilon of the blocks' norms and the last one; patch embedding and merging have 1e-5.
+    /// Default: 1e-5
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+    /// Whether query and value have a bias; in Swin, not in Swin-v2, the key as well. Default: true
+    #[config(default = true)]
+    pub qkv_bias: bool,
+    /// Whether learned absolute positions are added to the patches. Default: false
+    #[config(default = false)]
+    pub absolute_positions: bool,
+    /// Drop-path probability of the last block, growing linearly from 0 at the first. Default: 0
+    #[config(default = 0.0)]
+    pub drop_path: f64,
+}
+
+impl SwinConfig {
+    /// The same sizes for other images.
+    pub fn with_image(self, image: ImageShape) -> Self {
+        Self { image, ..self }
+    }
+
+    /// The same sizes with another window.
+    pub fn with_window(self, window: usize) -> Self {
+        Self { window, ..self }
+    }
+
+    /// An encoder with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`SwinConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> Swin {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        SwinTransformer::new(self, weights, |stage, weights| StageParts {
+            window: StageWindow::shrinking(self.window),
+            blocks: (0..self.depths[stage])
+                .map(|block| SwinBlock::new(self, stage, block, weights))
+                .collect(),
+            norm_last: false,
+        })
+    }
+
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        let rule = |kept: bool, message: String| {
+            if kept { Ok(()) } else { Err(Error::Config(message)) }
+        };
+        let Self { image, patch, window, ref depths, ref heads, .. } = *self;
+        rule(image.channels > 0, "an image needs at least one channel".into())?;
+        rule(window > 0, "a window needs at least one token".into())?;
+        rule(
+            !depths.is_empty() && !depths.contains(&0) && depths.len() == heads.len(),
+            format!(
+                "every stage needs blocks and heads, got depths {depths:?} and heads {heads:?}"
+            ),
+        )?;
+        let last = depths.len() - 1;
+        let grid =
+            Grid::new(image.height / patch.max(1) >> last, image.width / patch.max(1) >> last);
+        rule(
+            patch > 0 && grid.cells() > 0,
+            format!(
+                "an image of {}×{} pixels has no token left after patches of {patch} and {last} mergings",
+                image.height, image.width
+            ),
+        )?;
+        for (stage, &heads) in heads.iter().enumerate() {
+            let width = self.stage_width(stage);
+            rule(
+                heads > 0 && width > 0 && width.is_multiple_of(heads),
+                format!("{heads} heads do not divide the width of {width} of stage {stage}"),
+            )?;
+        }
+        rule(
+            self.mlp_width(0) > 0,
+            format!(
+                "an mlp_ratio of {} leaves no MLP for a width of {}",
+                self.mlp_ratio, self.width
+            ),
+        )?;
+        rule(
+            (0.0..1.0).contains(&self.drop_path),
+            format!("drop_path must be in [0, 1), got {}", self.drop_path),
+        )?;
+        rule(
+            self.norm_epsilon >= 0.0 && self.norm_epsilon.is_finite(),
+            format!("norm_epsilon must be finite and not negative, got {}", self.norm_epsilon),
+        )
+    }
+
+    /// The grid of patches, without what a patch too few pixels are left for would add.
+    pub fn grid(&self) -> Grid {
+        Grid::new(self.image.height / self.patch, self.image.width / self.patch)
+    }
+
+    /// Side of a cell of the features in pixels.
+    pub fn stride(&self) -> usize {
+        self.patch << (self.depths.len() - 1)
+    }
+
+    /// Features per token after the last stage.
+    pub fn output_width(&self) -> usize {
+        self.stage_width(self.depths.len() - 1)
+    }
+
+    /// Features per token in a stage, counted from 0.
+    pub fn stage_width(&self, stage: usize) -> usize {
+        self.width << stage
+    }
+
+    /// Features between the two layers of a stage's MLPs.
+    pub fn mlp_width(&self, stage: usize) -> usize {
+        (self.stage_width(stage) as f64 * self.mlp_ratio) as usize
+    }
+
+    /// The attention layers of a stage.
+    pub(in crate::encoder) fn attention(&self, stage: usize, qkv_bias: QkvBias) -> AttentionConfig {
+        AttentionConfig {
+            width: self.stage_width(stage),
+            heads: self.heads[stage],
+            qkv_bias: if self.qkv_bias { qkv_bias } else { QkvBias::None },
+            init: INIT,
+            output_init: INIT,
+        }
+    }
+
+    /// The drop-path probability of a block of a stage, both counted from 0.
+    pub(in crate::encoder) fn block_drop_path(&self, stage: usize, block: usize) -> f64 {
+        let total: usize = self.depths.iter().sum();
+        let before: usize = self.depths[..stage].iter().sum();
+        self.drop_path * (before + block) as f64 / (total - 1).max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> SwinConfig {
+        SwinConfig::new(ImageShape::new(3, 32, 48), 4, 8, vec![2, 3], vec![2, 4], 3)
+    }
+
+    #[test]
+    fn every_stage_doubles_the_width_and_halves_the_grid() {
+        let config = config();
+        config.validate().unwrap();
+        assert_eq!((config.stage_width(0), config.output_width(), config.stride()), (8, 16, 8));
+        assert_eq!((config.grid(), config.mlp_width(1)), (Grid::new(8, 12), 64));
+    }
+
+    #[test]
+    fn drop_path_grows_linearly_over_all_stages() {
+        let config = config().with_drop_path(0.4);
+        let rates =
+            [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)].map(|(s, b)| config.block_drop_path(s, b));
+        let expected = [0.0, 0.1, 0.2, 0.3, 0.4];
+        assert!(rates.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{rates:?}");
+    }
+
+    #[test]
+    fn every_broken_rule_is_named_with_its_values() {
+        let broken = |config: SwinConfig| config.validate().unwrap_err().to_string();
+        let message = broken(SwinConfig { heads: vec![2, 5], ..config() });
+        assert!(message.contains("5 heads do not divide the width of 16 of stage 1"), "{message}");
+        let message = broken(SwinConfig { depths: vec![2], ..config() });
+        assert!(message.contains("depths [2] and heads [2, 4]"), "{message}");
+        let message = broken(config().with_image(ImageShape::new(3, 7, 48)));
+        assert!(message.contains("7×48 pixels has no token left"), "{message}");
+        assert!(broken(config().with_window(0)).contains("at least one token"));
+        assert!(broken(config().with_mlp_ratio(0.0)).contains("mlp_ratio of 0"));
+        assert!(broken(config().with_drop_path(1.0)).contains("[0, 1), got 1"));
+    }
+
+    #[test]
+    fn a_config_survives_json() {
+        let json = serde_json::to_string(&config()).unwrap();
+        assert_eq!(serde_json::from_str::<SwinConfig>(&json).unwrap(), config());
+    }
+}

@@ -1,0 +1,101 @@
+//! Blocks over one grid, and the merging that ends them.
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::Tensor;
+
+use super::PatchMerging;
+use crate::grid::Grid;
+use crate::nn::Windows;
+
+/// A block whose attention stays within windows.
+pub trait WindowBlock: Module + ModuleDisplay {
+    /// The tokens after this block.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens: `[batch, cells, width]`
+    /// - output: the same
+    fn forward(&self, tokens: Tensor<3>, windows: &Windows) -> Tensor<3>;
+}
+
+/// One stage: every second block sees shifted windows.
+#[derive(Module, Debug)]
+pub struct Stage<B: Module> {
+    /// The blocks.
+    pub blocks: Vec<B>,
+    /// What leads to the next stage, where there is one.
+    pub merging: Option<PatchMerging>,
+    #[module(skip)]
+    pub(super) window: StageWindow,
+}
+
+/// What a stage is made of.
+pub(in crate::encoder) struct StageParts<B> {
+    pub(in crate::encoder) window: StageWindow,
+    pub(in crate::encoder) blocks: Vec<B>,
+    /// Whether the merging's norm comes after its linear layer.
+    pub(in crate::encoder) norm_last: bool,
+}
+
+/// The windows of a stage's blocks, whatever the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::encoder) struct StageWindow {
+    side: usize,
+    shift: usize,
+    shrinks: bool,
+}
+
+impl StageWindow {
+    /// Windows that shrink to the shorter side of a grid that is not larger, unshifted then.
+    pub(in crate::encoder) fn shrinking(side: usize) -> Self {
+        Self { side, shift: side / 2, shrinks: true }
+    }
+
+    /// Windows of one size and shift, whatever grid is read.
+    pub(in crate::encoder) fn fixed(side: usize, shift: usize) -> Self {
+        Self { side, shift, shrinks: false }
+    }
+
+    /// Side and shift of the windows over `grid`.
+    fn over(self, grid: Grid) -> (usize, usize) {
+        let shorter = grid.rows.min(grid.cols);
+        if self.shrinks && shorter <= self.side { (shorter, 0) } else { (self.side, self.shift) }
+    }
+}
+
+impl<B: WindowBlock> Stage<B> {
+    /// The tokens after the last block, before they are merged.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens: `[batch, cells, width]`
+    /// - output: the same
+    pub fn forward(&self, mut tokens: Tensor<3>, grid: Grid) -> Tensor<3> {
+        let ([batch, ..], device) = (tokens.dims(), tokens.device());
+        let (side, shift) = self.window.over(grid);
+        let plain = Windows::new(grid, side, 0, batch, &device);
+        let shifted = match shift {
+            0 => plain.clone(),
+            _ => Windows::new(grid, side, shift, batch, &device),
+        };
+        for (index, block) in self.blocks.iter().enumerate() {
+            let windows = if index % 2 == 0 { &plain } else { &shifted };
+            tokens = block.forward(tokens, windows);
+        }
+        tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_shrink_to_the_shorter_side_and_lose_their_shift() {
+        let window = StageWindow::shrinking(7);
+        assert_eq!(window.over(Grid::new(14, 8)), (7, 3));
+        assert_eq!(window.over(Grid::new(14, 7)), (7, 0));
+        assert_eq!(window.over(Grid::new(5, 14)), (5, 0));
+        assert_eq!(StageWindow::fixed(7, 3).over(Grid::new(5, 14)), (7, 3));
+    }
+}
