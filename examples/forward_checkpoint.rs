@@ -19,9 +19,10 @@ use std::process::ExitCode;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_mim::checkpoint::{LoadOptions, Transformers, TransformersModel};
+use burn_mim::image::unpatchify;
 use burn_mim::{
     Backbone, Encoder, Error, Grid, GridTokens, Mask, MaskStrategy, MimBatch, PatchMask,
-    PretextTask, RandomMask, Result, VisibleTokens, VisibleVit,
+    PredictionHead, PretextTask, RandomMask, Result, SimMim, VisibleTokens, VisibleVit,
 };
 use clap::Parser;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -79,13 +80,15 @@ fn run(args: &Args) -> Result<()> {
         }
         TransformersModel::SimMim(loaded) => {
             let masks = input.hidden_cells(loaded.config.encoder.grid())?;
-            let batch = MimBatch::new(input.images(&device)?, Mask::new(masks, &device)?);
-            let features = loaded.model.encoder.encode(batch.images.clone(), &batch.mask);
-            outputs.add("features", class_token_first(features));
-            let prediction = loaded.model.predict(&batch);
-            outputs.add("reconstruction", loaded.model.target.place(prediction, &batch));
-            outputs.hidden(&batch.mask);
-            outputs.add("loss", loaded.model.loss(batch).loss);
+            simmim(&loaded.model, input.images(&device)?, masks, &mut outputs)?;
+        }
+        TransformersModel::SwinSimMim(loaded) => {
+            let masks = input.hidden_cells(loaded.config.encoder.grid())?;
+            simmim(&loaded.model, input.images(&device)?, masks, &mut outputs)?;
+        }
+        TransformersModel::SwinV2SimMim(loaded) => {
+            let masks = input.hidden_cells(loaded.config.encoder.sizes.grid())?;
+            simmim(&loaded.model, input.images(&device)?, masks, &mut outputs)?;
         }
         TransformersModel::Encoder(loaded) if input.has("noise") => {
             let strategy = RandomMask::mae(loaded.config.grid(), folder.mask_ratio())?;
@@ -98,9 +101,69 @@ fn run(args: &Args) -> Result<()> {
             let features = loaded.model.represent(input.images(&device)?);
             outputs.add("features", class_token_first(features));
         }
+        TransformersModel::Swin(loaded) => {
+            outputs.add("features", loaded.model.represent(input.images(&device)?).tokens);
+        }
+        TransformersModel::SwinV2(loaded) => {
+            outputs.add("features", loaded.model.represent(input.images(&device)?).tokens);
+        }
         other => return Err(Error::data(&args.model, format!("cannot be run: {other:?}"))),
     }
     outputs.write(&args.output)
+}
+
+/// SimMIM whose masks may be finer than its features, as transformers allows.
+fn simmim<E: Encoder<Features = GridTokens>>(
+    model: &SimMim<E>,
+    images: Tensor<4>,
+    masks: Vec<PatchMask>,
+    outputs: &mut Outputs,
+) -> Result<()> {
+    let device = images.device();
+    let mask = Mask::new(masks, &device)?;
+    let features = model.encoder.encode(images.clone(), &mask);
+    outputs.hidden(&mask);
+    outputs.add("features", class_token_first(features.clone()));
+    if let Some(units) = units(mask.samples(), features.grid) {
+        let batch = MimBatch::new(images, Mask::new(units, &device)?);
+        let prediction = model.predict(&batch);
+        outputs.add("reconstruction", model.target.place(prediction, &batch));
+        outputs.add("loss", model.loss(batch).loss);
+        return Ok(());
+    }
+    // Some cells are hidden in part: predict them all, and look at the hidden pixels.
+    let (grid, cell) = (features.grid, model.target.cell);
+    let all = PatchMask::from_indices(grid, 0..grid.cells())?;
+    let all = Mask::new(vec![all; mask.samples().len()], &device)?;
+    let prediction =
+        unpatchify(model.head.predict(features, &all), grid, cell, model.target.layout);
+    let hidden = hidden_pixels(&mask, &prediction);
+    let error = (prediction.clone() - images).abs() * hidden.clone();
+    outputs.add("reconstruction", prediction * hidden.clone());
+    outputs.add("loss", error.sum() / hidden.sum());
+    Ok(())
+}
+
+/// The masks on a coarser grid, where they hide whole cells of it.
+fn units(masks: &[PatchMask], grid: Grid) -> Option<Vec<PatchMask>> {
+    let unit = |mask: &PatchMask| {
+        let scale = grid.refinement(mask.grid())?;
+        let first =
+            |cell: &usize| mask.is_hidden(cell / grid.cols * scale, cell % grid.cols * scale);
+        let unit = PatchMask::from_indices(grid, (0..grid.cells()).filter(first)).ok()?;
+        (unit.at(mask.grid()).ok()? == *mask).then_some(unit)
+    };
+    masks.iter().map(unit).collect()
+}
+
+/// 1 at every value of a hidden pixel of `images`, 0 elsewhere.
+fn hidden_pixels(mask: &Mask, images: &Tensor<4>) -> Tensor<4> {
+    let ([batch, channels, height, width], grid) = (images.dims(), mask.grid());
+    let patch = height / grid.rows;
+    let hidden = mask.at(grid).is_hidden().float().reshape([batch, 1, grid.rows, 1, grid.cols, 1]);
+    hidden
+        .expand([batch, channels, grid.rows, patch, grid.cols, patch])
+        .reshape([batch, channels, height, width])
 }
 
 fn class_token_first(features: GridTokens) -> Tensor<3> {

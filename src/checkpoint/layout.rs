@@ -44,6 +44,9 @@ enum Resize {
     Positions { rows: usize, grid: Grid },
     /// Weights `[outputs, channels, patch, patch]`.
     Channels,
+    /// A table `[offsets, heads]` of the offsets within a square window.
+    #[allow(dead_code)]
+    Offsets { window: Grid },
 }
 
 impl Entry {
@@ -91,6 +94,13 @@ impl Entry {
     ) -> Self {
         let entry = Self::tensor(ours, theirs, &[1, rows + grid.cells(), width]);
         Self { resize: Some(Resize::Positions { rows, grid }), ..entry }
+    }
+
+    /// A table `[offsets, heads]` of the offsets within `window`.
+    pub(super) fn offsets(ours: String, theirs: String, window: Grid, heads: usize) -> Self {
+        let offsets = (2 * window.rows - 1) * (2 * window.cols - 1);
+        let entry = Self::tensor(ours, theirs, &[offsets, heads]);
+        Self { resize: Some(Resize::Offsets { window }), ..entry }
     }
 
     fn read(
@@ -153,6 +163,7 @@ impl Entry {
                 }
                 resize_positions(&tensor, rows, source.grid?, grid, &source.device)?
             }
+            Resize::Offsets { .. } => return None,
         };
         Some(HostTensor { shape: self.shape.clone(), values })
     }

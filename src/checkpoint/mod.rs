@@ -10,11 +10,15 @@ mod official;
 mod parameters;
 mod pickle;
 mod report;
+mod swin_names;
 mod transformers;
 mod vit_names;
 mod weights_file;
 
 pub use official::{load_official_mae, load_official_mae_encoder, load_official_simmim, load_timm};
 pub use report::{LoadOptions, LoadReport, Loaded};
-pub use transformers::{Transformers, TransformersModel, save_mae, save_simmim, save_vit};
+pub use transformers::{
+    Transformers, TransformersModel, save_mae, save_simmim, save_swin, save_swin_simmim,
+    save_swin_v2, save_swin_v2_simmim, save_vit,
+};
 pub use weights_file::WeightsFile;

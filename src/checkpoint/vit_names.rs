@@ -218,7 +218,8 @@ pub(super) fn pointwise(ours: &str, theirs: &str, inputs: usize, outputs: usize)
     ]
 }
 
-fn norm(ours: &str, theirs: &str, width: usize) -> Vec<Entry> {
+/// A layer norm.
+pub(super) fn norm(ours: &str, theirs: &str, width: usize) -> Vec<Entry> {
     [("gamma", "weight"), ("beta", "bias")]
         .map(|(mine, their)| {
             Entry::vectors(format!("{ours}.{mine}"), vec![format!("{theirs}.{their}")], width)

@@ -9,8 +9,6 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::{Init, Weights, relative_position_index};
 use crate::grid::Grid;
 
-/// Features between the two layers (official code).
-const HIDDEN: usize = 512;
 /// The largest bias (official code).
 const LARGEST: f64 = 16.0;
 
@@ -33,6 +31,9 @@ pub struct ContinuousPositionBias {
 }
 
 impl ContinuousPositionBias {
+    /// Features between the two layers (official code).
+    pub const HIDDEN: usize = 512;
+
     /// A bias for `window`, learned in windows of `pretrained` cells a side.
     pub fn new(window: Grid, pretrained: Grid, heads: usize, weights: &mut Weights) -> Self {
         let init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
@@ -42,8 +43,8 @@ impl ContinuousPositionBias {
         let offsets = log_offsets(window, pretrained);
         let count = offsets.len() / 2;
         Self {
-            fc1: weights.linear(2, HIDDEN, init),
-            fc2: weights.linear_without_bias(HIDDEN, heads, init),
+            fc1: weights.linear(2, Self::HIDDEN, init),
+            fc2: weights.linear_without_bias(Self::HIDDEN, heads, init),
             offsets: Tensor::from_data(TensorData::new(offsets, [count, 2]), &device),
             index: Tensor::from_data(TensorData::new(index, [pairs]), &device),
             window,

@@ -1,6 +1,8 @@
 //! Folders of Hugging Face transformers, in and out: one file a family.
 
 mod json;
+mod swin;
+mod swin_json;
 mod vit;
 mod vit_json;
 mod write;
@@ -17,11 +19,12 @@ use serde_json::Value;
 use super::layout::{self, Entry, Source};
 use super::report::{LoadOptions, Loaded};
 use super::weights_file::WeightsFile;
-use crate::encoder::{VisibleVit, VitConfig};
+use crate::encoder::{Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, VitConfig};
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
 use crate::task::{Mae, MaeConfig, SimMim, SimMimConfig};
 
+pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
 pub use vit::{save_mae, save_simmim, save_vit};
 
 /// What every `config.json` says.
@@ -53,6 +56,14 @@ pub enum TransformersModel {
     SimMim(Box<Loaded<SimMim, SimMimConfig>>),
     /// The encoder of a `ViTModel`, `ViTMAEModel` or `ViTForImageClassification`.
     Encoder(Box<Loaded<VisibleVit, VitConfig>>),
+    /// `SwinForMaskedImageModeling`.
+    SwinSimMim(Box<Loaded<SimMim<Swin>, SimMimConfig<SwinConfig>>>),
+    /// The encoder of a `SwinModel` or `SwinForImageClassification`.
+    Swin(Box<Loaded<Swin, SwinConfig>>),
+    /// `Swinv2ForMaskedImageModeling`.
+    SwinV2SimMim(Box<Loaded<SimMim<SwinV2>, SimMimConfig<SwinV2Config>>>),
+    /// The encoder of a `Swinv2Model` or `Swinv2ForImageClassification`.
+    SwinV2(Box<Loaded<SwinV2, SwinV2Config>>),
 }
 
 /// A family of models that share their configuration and spell their keys alike.
@@ -66,7 +77,7 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 1] = [vit::FAMILY];
+static FAMILIES: [Family; 3] = [vit::FAMILY, swin::SWIN, swin::SWIN_V2];
 
 impl Default for Header {
     fn default() -> Self {

@@ -78,6 +78,14 @@ impl SwinV2Config {
         Self { sizes: self.sizes.with_image(image), ..self }
     }
 
+    /// The same sizes for other images, with position biases that keep what they learned: windows
+    /// of another size read them at the offsets of these.
+    pub fn resized_to(self, image: ImageShape) -> Self {
+        let stages = 0..self.sizes.depths.len();
+        let pretrained_windows = stages.map(|stage| self.pretrained_window(stage)).collect();
+        Self { pretrained_windows, ..self.with_image(image) }
+    }
+
     /// The same sizes with another window.
     pub fn with_window(self, window: usize) -> Self {
         Self { sizes: self.sizes.with_window(window), ..self }
@@ -132,8 +140,8 @@ impl SwinV2Config {
         Ok(())
     }
 
-    /// Side and shift of the windows of a stage.
-    pub(super) fn window(&self, stage: usize) -> (usize, usize) {
+    /// Side and shift of the windows of a stage, counted from 0.
+    pub fn window(&self, stage: usize) -> (usize, usize) {
         let rows = self.sizes.grid().rows >> stage;
         let window = self.sizes.window;
         if rows <= window { (rows, 0) } else { (window, window / 2) }
@@ -148,7 +156,7 @@ impl SwinV2Config {
     }
 
     /// Whether the tokens are normed once more after a block, counted from 0.
-    pub(super) fn has_extra_norm(&self, block: usize) -> bool {
+    pub fn has_extra_norm(&self, block: usize) -> bool {
         self.extra_norm_every.is_some_and(|every| (block + 1).is_multiple_of(every))
     }
 }
