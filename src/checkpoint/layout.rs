@@ -10,7 +10,7 @@ use super::report::{LoadOptions, LoadReport};
 use super::weights_file::{HostTensor, WeightsFile};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
-use crate::nn::resize_table;
+use crate::nn::{TableResize, resize_offsets, resize_table};
 
 /// One parameter of a model and where a file keeps it.
 #[derive(Debug, Clone)]
@@ -44,9 +44,9 @@ enum Resize {
     Positions { rows: usize, grid: Grid },
     /// Weights `[outputs, channels, patch, patch]`.
     Channels,
-    /// A table `[offsets, heads]` of the offsets within a square window.
-    #[allow(dead_code)]
-    Offsets { window: Grid },
+    /// A table `[offsets, heads]` of the offsets within a square window of `window` cells a side.
+    /// Files may have only those of the `smaller` one that is all a stage's grid has room for.
+    Offsets { window: usize, smaller: Option<usize>, resize: TableResize },
 }
 
 impl Entry {
@@ -96,11 +96,18 @@ impl Entry {
         Self { resize: Some(Resize::Positions { rows, grid }), ..entry }
     }
 
-    /// A table `[offsets, heads]` of the offsets within `window`.
-    pub(super) fn offsets(ours: String, theirs: String, window: Grid, heads: usize) -> Self {
-        let offsets = (2 * window.rows - 1) * (2 * window.cols - 1);
-        let entry = Self::tensor(ours, theirs, &[offsets, heads]);
-        Self { resize: Some(Resize::Offsets { window }), ..entry }
+    /// A table `[offsets, heads]` of the offsets within a square `window`, or within the `smaller`
+    /// one where the file has only these.
+    pub(super) fn offsets(
+        ours: String,
+        theirs: String,
+        heads: usize,
+        [window, smaller]: [usize; 2],
+        resize: TableResize,
+    ) -> Self {
+        let entry = Self::tensor(ours, theirs, &[offsets(window), heads]);
+        let smaller = (smaller < window).then_some(smaller);
+        Self { resize: Some(Resize::Offsets { window, smaller, resize }), ..entry }
     }
 
     fn read(
@@ -115,6 +122,10 @@ impl Entry {
             let mut tensor = file.read(key)?;
             if !self.fits(&tensor, source) {
                 let was = tensor.shape.clone();
+                if let Some(whole) = self.in_the_middle(&tensor) {
+                    joined = whole;
+                    continue;
+                }
                 tensor = self.resized(tensor, options, source).ok_or_else(|| {
                     let hint = match self.resize {
                         Some(_) if !options.resize => "; it can be resized, if asked for",
@@ -163,13 +174,39 @@ impl Entry {
                 }
                 resize_positions(&tensor, rows, source.grid?, grid, &source.device)?
             }
-            Resize::Offsets { .. } => return None,
+            Resize::Offsets { window, resize, .. } => {
+                resize_offsets_of(&tensor, self.shape[1], window, resize, &source.device)?
+            }
         };
         Some(HostTensor { shape: self.shape.clone(), values })
     }
 
+    /// The whole table around that of a smaller window, 0 where the file has no number.
+    fn in_the_middle(&self, tensor: &HostTensor) -> Option<Vec<f32>> {
+        let Some(Resize::Offsets { window, smaller: Some(smaller), .. }) = self.resize else {
+            return None;
+        };
+        let heads = self.shape[1];
+        if tensor.shape != [offsets(smaller), heads] {
+            return None;
+        }
+        let mut whole = vec![0.0; offsets(window) * heads];
+        for (row, numbers) in middle_rows(window, smaller).zip(tensor.values.chunks(heads)) {
+            whole[row * heads..][..heads].copy_from_slice(numbers);
+        }
+        Some(whole)
+    }
+
     /// The file's tensors for the value of the parameter.
     fn written(&self, value: HostTensor) -> Vec<(String, HostTensor)> {
+        if let Some(Resize::Offsets { window, smaller: Some(smaller), .. }) = self.resize {
+            let heads = self.shape[1];
+            let rows = middle_rows(window, smaller);
+            let values =
+                rows.flat_map(|row| value.values[row * heads..][..heads].to_vec()).collect();
+            let shape = vec![offsets(smaller), heads];
+            return vec![(self.theirs[0].clone(), HostTensor { shape, values })];
+        }
         let parts = self.theirs.len();
         let values = if self.transposed {
             let outputs = self.shape[0] * parts;
@@ -265,6 +302,36 @@ fn inflate(tensor: &HostTensor, shape: &[usize]) -> Option<Vec<f32>> {
     Some(values)
 }
 
+/// The offsets within a square window.
+fn offsets(window: usize) -> usize {
+    (2 * window - 1).pow(2)
+}
+
+/// The rows that the offsets within a `smaller` window have in the table of `window`.
+fn middle_rows(window: usize, smaller: usize) -> impl Iterator<Item = usize> {
+    let (side, inner, margin) = (2 * window - 1, 2 * smaller - 1, window - smaller);
+    (0..inner * inner).map(move |row| (row / inner + margin) * side + row % inner + margin)
+}
+
+/// A table of offsets within some square window, for `window`.
+fn resize_offsets_of(
+    tensor: &HostTensor,
+    heads: usize,
+    window: usize,
+    resize: TableResize,
+    device: &Device,
+) -> Option<Vec<f32>> {
+    let &[rows, width] = tensor.shape.as_slice() else { return None };
+    let from = rows.isqrt().div_ceil(2);
+    if width != heads || from == 0 || offsets(from) != rows {
+        return None;
+    }
+    let data = TensorData::new(tensor.values.clone(), [rows, heads]);
+    let table = Tensor::from_data(data, device);
+    let resized = resize_offsets(table, Grid::square(from), Grid::square(window), resize);
+    Some(resized.into_data().iter::<f32>().collect())
+}
+
 /// A position table over `from`, read on `grid`.
 fn resize_positions(
     tensor: &HostTensor,
@@ -313,5 +380,15 @@ mod tests {
         assert_eq!(written[0].1.values, [0., 4., 8., 1., 5., 9.]);
         assert_eq!(written[1].0, "k");
         assert_eq!(written[1].1.values, [2., 6., 10., 3., 7., 11.]);
+    }
+
+    #[test]
+    fn a_smaller_windows_table_lies_in_the_middle() {
+        let entry = Entry::offsets("o".into(), "t".into(), 1, [3, 2], TableResize::Bicubic);
+        let file = HostTensor { shape: vec![9, 1], values: (1..10).map(|i| i as f32).collect() };
+        let whole = entry.in_the_middle(&file).unwrap();
+        assert_eq!((whole.len(), &whole[6..9], whole[12]), (25, &[1., 2., 3.][..], 5.0));
+        let written = entry.written(HostTensor { shape: vec![25, 1], values: whole });
+        assert_eq!(written, [("t".to_string(), file)]);
     }
 }

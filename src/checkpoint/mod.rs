@@ -7,15 +7,21 @@
 
 mod layout;
 mod official;
+mod official_swin;
 mod parameters;
 mod pickle;
 mod report;
+mod safetensors_file;
 mod swin_names;
 mod transformers;
 mod vit_names;
 mod weights_file;
 
 pub use official::{load_official_mae, load_official_mae_encoder, load_official_simmim, load_timm};
+pub use official_swin::{
+    load_official_simmim_swin, load_official_simmim_swin_v2, save_official_simmim_swin,
+    save_official_simmim_swin_v2,
+};
 pub use report::{LoadOptions, LoadReport, Loaded};
 pub use transformers::{
     Transformers, TransformersModel, save_mae, save_simmim, save_swin, save_swin_simmim,

@@ -1,10 +1,10 @@
 //! The names of both Swins' tensors, as each family spells them.
 
 use super::layout::Entry;
-use super::vit_names::{linear, norm};
+use super::vit_names::{linear, norm, pointwise};
 use crate::encoder::{SwinConfig, SwinV2Config};
 use crate::grid::Grid;
-use crate::nn::ContinuousPositionBias;
+use crate::nn::{ContinuousPositionBias, TableResize};
 
 /// A family's names; every one of them with its prefix, those of a block within it.
 #[derive(Debug, Clone)]
@@ -37,6 +37,10 @@ struct BlockNames {
     out: &'static str,
     norms: [&'static str; 2],
     mlp: [&'static str; 2],
+    /// How a bias table for another window is resized.
+    resize: TableResize,
+    /// Whether the tables are those of the windows that a stage's grid has room for.
+    shrinks: bool,
 }
 
 /// The spelling of the official code.
@@ -48,6 +52,8 @@ const OFFICIAL: BlockNames = BlockNames {
     out: "attn.proj",
     norms: ["norm1", "norm2"],
     mlp: ["mlp.fc1", "mlp.fc2"],
+    resize: TableResize::Geometric,
+    shrinks: true,
 };
 
 /// The spelling of transformers.
@@ -59,6 +65,8 @@ const TRANSFORMERS: BlockNames = BlockNames {
     out: "attention.output.dense",
     norms: ["layernorm_before", "layernorm_after"],
     mlp: ["intermediate.dense", "output.dense"],
+    resize: TableResize::Bicubic,
+    shrinks: false,
 };
 
 impl SwinNames {
@@ -112,6 +120,28 @@ impl SwinNames {
     pub(super) fn mask_token(&self, ours: &str, config: &SwinConfig) -> Entry {
         let theirs = self.embeddings.mask_token.clone();
         Entry::tensor(format!("{ours}mask_token"), theirs, &[1, 1, config.width])
+    }
+
+    /// SimMIM on Swin: the encoder at the path `encoder`, and its head.
+    pub(super) fn simmim(&self, config: &SwinConfig) -> Vec<Entry> {
+        let mut entries = self.swin("encoder.", config);
+        entries.extend(self.mask_token_and_head(config));
+        entries
+    }
+
+    /// SimMIM on Swin-v2.
+    pub(super) fn simmim_v2(&self, config: &SwinV2Config) -> Vec<Entry> {
+        let mut entries = self.swin_v2("encoder.", config);
+        entries.extend(self.mask_token_and_head(&config.sizes));
+        entries
+    }
+
+    /// The head is a 1 × 1 convolution before a pixel shuffle.
+    fn mask_token_and_head(&self, config: &SwinConfig) -> Vec<Entry> {
+        let values = config.image.channels * config.stride() * config.stride();
+        let mut entries = pointwise("head.projection", "decoder.0", config.output_width(), values);
+        entries.push(self.mask_token("encoder.", config));
+        entries
     }
 
     /// Everything but the mask token; a merging's norm is `merged` times the stage's width.
@@ -175,9 +205,11 @@ impl BlockNames {
             entries.push(Entry::vectors(bias, self.query_key_value(theirs, "bias"), fused));
         }
         let table = format!("{theirs}.{}.relative_position_bias_table", self.attention);
-        let window = Grid::square(config.window);
+        let Grid { rows, cols } = config.grid();
+        let room = if self.shrinks { rows.min(cols) >> stage } else { config.window };
+        let windows = [config.window, room.min(config.window)];
         let ours = format!("{ours}.relative_positions.table");
-        entries.push(Entry::offsets(ours, table, window, config.heads[stage]));
+        entries.push(Entry::offsets(ours, table, config.heads[stage], windows, self.resize));
         entries
     }
 

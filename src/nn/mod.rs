@@ -11,6 +11,7 @@ mod mlp;
 mod per_token;
 mod position;
 mod relative_position;
+mod table_resize;
 mod windows;
 
 pub use attention::{Attention, AttentionConfig, QkvBias};
@@ -25,4 +26,6 @@ pub use per_token::per_token;
 pub(crate) use position::resize_table;
 pub use position::{PositionTable, Positions, sin_cos_table};
 pub use relative_position::{RelativePositionBias, relative_position_index};
+pub use table_resize::TableResize;
+pub(crate) use table_resize::resize_offsets;
 pub use windows::Windows;

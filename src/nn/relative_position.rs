@@ -3,8 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData, s};
 
-use super::position::resize_table;
-use super::{Init, Weights};
+use super::{Init, TableResize, Weights, resize_offsets};
 use crate::grid::Grid;
 
 /// Distances of the class token: to a cell, from a cell, to itself (BEiT's order).
@@ -51,7 +50,10 @@ impl RelativePositionBias {
             (self.table.val(), self.index.clone())
         } else {
             let device = self.table.val().device();
-            (self.resized(grid), index_tensor(grid, grid, self.class_token, &device))
+            (
+                self.resized(grid, TableResize::Bicubic),
+                index_tensor(grid, grid, self.class_token, &device),
+            )
         };
         let bias = table.select(0, index).reshape([tokens, tokens, heads]);
         bias.permute([2, 0, 1]).unsqueeze()
@@ -79,10 +81,23 @@ impl RelativePositionBias {
         table.select(0, index).reshape([tokens, tokens, heads]).permute([2, 0, 1]).unsqueeze()
     }
 
-    fn resized(&self, grid: Grid) -> Tensor<2> {
-        let (from, to) = (offsets(self.grid), offsets(grid));
+    /// The same bias for another grid, with a table of its own.
+    pub fn resize(self, grid: Grid, resize: TableResize) -> Self {
+        let table = self.resized(grid, resize).detach();
+        let device = table.device();
+        Self {
+            table: self.table.map(|_| table),
+            index: index_tensor(grid, grid, self.class_token, &device),
+            grid,
+            class_token: self.class_token,
+        }
+    }
+
+    fn resized(&self, grid: Grid, resize: TableResize) -> Tensor<2> {
+        let from = offsets(self.grid);
         let table = self.table.val();
-        let cells = resize_table(table.clone().slice(s![..from.cells(), ..]), from, to);
+        let cells = table.clone().slice(s![..from.cells(), ..]);
+        let cells = resize_offsets(cells, self.grid, grid, resize);
         if self.class_token {
             Tensor::cat(vec![cells, table.slice(s![from.cells().., ..])], 0)
         } else {

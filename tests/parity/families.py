@@ -42,6 +42,8 @@ def fill(model: nn.Module, grid: tuple[int, int]):
             values = 1 + 0.2 * values
         elif name.endswith(".bias"):
             values *= 0.2
+        elif name.endswith("logit_scale"):
+            values = weight + 0.5 * values
         elif weight.dim() == 1 or re.search(r"token$|table$", name):
             values *= 0.5
         else:
@@ -94,8 +96,11 @@ def saved_key(name: str) -> str:
         (r"attention\.o_proj", "attention.output.dense"),
         (r"mlp\.fc1", "intermediate.dense"),
         (r"mlp\.fc2", "output.dense"),
+        (r"attention\.relative_position_bias\.", "attention.self."),
     ]:
         name = re.sub(pattern, spelling, name)
+    if name.startswith(("swin.", "encoder.layers.")):
+        name = name.replace("attention.attention.", "attention.self.")
     return name
 
 
@@ -200,6 +205,47 @@ def vit_mae_model(folder: Path, save=as_saved, **config):
     write_transformers(folder, model, inputs, [], save)
 
 
+def swin_mim(folder: Path, hidden: int, save=as_saved, **config):
+    """`SwinForMaskedImageModeling`, hiding cells of its last stage."""
+    model, inputs = swin_mim_model(hidden, **config)
+    graded = graded_of(model, config)
+    write_transformers(folder, model, inputs, graded, save)
+
+
+def swin_mim_model(hidden: int, **config) -> tuple[nn.Module, dict]:
+    is_v2 = "pretrained_window_sizes" in config
+    make = transformers.Swinv2Config if is_v2 else transformers.SwinConfig
+    scale = 2 ** (len(config["depths"]) - 1)
+    config = make(**config, encoder_stride=config["patch_size"] * scale)
+    rows, cols = grid_of(config.image_size, config.encoder_stride)
+    masks = mask((rows, cols), hidden).reshape(-1, rows, cols)
+    masks = masks.repeat_interleave(scale, 1).repeat_interleave(scale, 2).flatten(1)
+    name = "Swinv2ForMaskedImageModeling" if is_v2 else "SwinForMaskedImageModeling"
+    return getattr(transformers, name)(config), {"bool_masked_pos": masks}
+
+
+def graded_of(model: nn.Module, config: dict) -> list[str]:
+    prefix = model.base_model_prefix
+    names = [f"{prefix}.embeddings.mask_token", "decoder.0.bias"]
+    names.append(f"{prefix}.encoder.layers.0.downsample.reduction.weight")
+    position = "continuous_position_bias_mlp.0.weight", "relative_position_bias_table"
+    names += [
+        name for name, _ in model.named_parameters() if "layers.0.blocks.1" in name
+        and name.endswith((*position, "logit_scale"))
+    ]
+    return names
+
+
+def swin_model(folder: Path, resized: list[int] | None = None, save=as_saved, **config):
+    """`SwinModel` or `Swinv2Model`, also on images of another size than its own."""
+    is_v2 = "pretrained_window_sizes" in config
+    make = transformers.Swinv2Config if is_v2 else transformers.SwinConfig
+    config = make(**config)
+    model = (transformers.Swinv2Model if is_v2 else transformers.SwinModel)(config)
+    inputs = {"pixel_values_resized": images(config.num_channels, resized)} if resized else {}
+    write_transformers(folder, model, inputs, [], save)
+
+
 def timm_vit(folder: Path, **config):
     """timm's `VisionTransformer`, with a classifier that an encoder has no use for."""
     model = VisionTransformer(
@@ -289,3 +335,54 @@ def official_simmim(folder: Path, hidden: int, **config):
     write_config(folder, config)
     torch.save(training_state(model) | extra, folder / "model.pth")
     write_io(folder, inputs, outputs, gradients)
+
+
+def official_swin_key(name: str) -> str:
+    """How the official code spells what `save_pretrained` writes of either Swin."""
+    for pattern, spelling in [
+        (r"^swin(v2)?\.", "encoder."),
+        (r"embeddings\.patch_embeddings\.projection", "patch_embed.proj"),
+        (r"embeddings\.norm", "patch_embed.norm"),
+        (r"embeddings\.mask_token", "mask_token"),
+        (r"encoder\.encoder\.layers", "encoder.layers"),
+        (r"encoder\.layernorm\.", "encoder.norm."),
+        (r"layernorm_before", "norm1"),
+        (r"layernorm_after", "norm2"),
+        (r"attention\.output\.dense", "attn.proj"),
+        (r"attention\.self\.continuous_position_bias_mlp", "attn.rpe_mlp"),
+        (r"attention\.self", "attn"),
+        (r"intermediate\.dense", "mlp.fc1"),
+        (r"output\.dense", "mlp.fc2"),
+    ]:
+        name = re.sub(pattern, spelling, name)
+    return name
+
+
+def official_swin_weights(saved: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a saved folder as the official code has them: query, key and value fused, the
+    biases of Swin-v2 apart, and buffers that hold no weights."""
+    weights = {official_swin_key(name): value for name, value in saved.items()}
+    for query in [name for name in weights if name.endswith("attn.query.weight")]:
+        block = query.removesuffix("query.weight")
+        parts = [weights.pop(f"{block}{part}.weight") for part in ("query", "key", "value")]
+        weights[f"{block}qkv.weight"] = torch.cat(parts)
+        if f"{block}key.bias" in weights:
+            parts = [weights.pop(f"{block}{part}.bias") for part in ("query", "key", "value")]
+            weights[f"{block}qkv.bias"] = torch.cat(parts)
+        elif f"{block}query.bias" in weights:
+            weights[f"{block}q_bias"] = weights.pop(f"{block}query.bias")
+            weights[f"{block}v_bias"] = weights.pop(f"{block}value.bias")
+        weights[f"{block}relative_position_index"] = torch.zeros(4, 4, dtype=torch.int64)
+    weights["encoder.layers.0.blocks.1.attn_mask"] = torch.zeros(4, 9, 9)
+    return weights
+
+
+def official_swin_simmim(folder: Path, hidden: int, **config):
+    """The official SimMIM layout on Swin or Swin-v2, as a training run leaves it: transformers'
+    model, whose numbers are the official code's, under its names."""
+    model, inputs = swin_mim_model(hidden, **config)
+    write_transformers(folder, model, inputs, [], as_saved)
+    weights = official_swin_weights(load_file(folder / "model.safetensors"))
+    (folder / "model.safetensors").unlink()
+    state = {"model": weights, "config": yacs_config({"TAG": "tiny"}), "max_accuracy": 0.0}
+    torch.save(state, folder / "model.pth")

@@ -10,6 +10,10 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
     mae_*, vit_mim_*      transformers' ViTMAEForPreTraining and ViTForMaskedImageModeling
     vit_model*            transformers' ViTModel (encoder alone)
     vit_mae_model*        transformers' ViTMAEModel (encoder alone)
+    swin_mim_*, swin_v2_mim_*      transformers' SwinForMaskedImageModeling, Swinv2For...
+    swin_model_*, swin_v2_model_*  transformers' SwinModel, Swinv2Model
+    official_swin_*, official_swin_v2_*  microsoft/SimMIM and Swin-Transformer, `.pth`: transformers'
+                          models under the official names
     timm_vit_*            timm's VisionTransformer
     official_mae_*        facebookresearch/mae, `.pth`, restated in restated.py
     official_simmim_*     microsoft/SimMIM, `.pth`, restated in restated.py
@@ -38,7 +42,10 @@ from families import (
     mae,
     official_mae,
     official_simmim,
+    official_swin_simmim,
     seed,
+    swin_mim,
+    swin_model,
     timm_vit,
     vit_mae_model,
     vit_mim,
@@ -63,7 +70,55 @@ PAPER = dict(patch_size=4, width=16, depth=2, heads=4, mlp_ratio=4.0, eps=1e-6)
 PAPER_DECODER = dict(decoder_width=12, decoder_depth=1, decoder_heads=3)
 TIMM = PAPER | dict(qkv_bias=True, class_token=True, layer_scale=False)
 
+SWIN = dict(patch_size=2, embed_dim=8, depths=[2, 3], num_heads=[2, 4], mlp_ratio=1.5)
+SWIN_V2 = SWIN | dict(depths=[2, 2], pretrained_window_sizes=[0, 0])
+
 FIXTURES = {
+    # 12×12 and 6×6 tokens: windows of 5 are shifted by 2 and padded in both stages.
+    "swin_mim_padded": (swin_mim, SWIN | dict(image_size=24, window_size=5, hidden=20)),
+    # 12×12 tokens in windows of 3; then 6×6, 3×3: as large as the window, so without shift.
+    "swin_mim_three_stages": (
+        swin_mim,
+        SWIN
+        | dict(depths=[2, 1, 2], num_heads=[1, 2, 4], image_size=24, window_size=3, hidden=4)
+        | dict(num_channels=5, qkv_bias=False, layer_norm_eps=1e-3, mlp_ratio=2.7)
+        | dict(use_absolute_embeddings=True),
+    ),
+    "swin_mim_memory_spelling": (
+        swin_mim,
+        SWIN | dict(save=as_named_in_memory, image_size=16, window_size=4, hidden=8)
+        | dict(num_channels=1),
+    ),
+    # Odd pixels, odd tokens before a merging; and another image than its own.
+    "swin_model_any_size": (
+        swin_model,
+        SWIN | dict(image_size=[23, 37], window_size=4, resized=[30, 19]),
+    ),
+    "swin_v2_mim_padded": (swin_mim, SWIN_V2 | dict(image_size=24, window_size=5, hidden=20)),
+    # The second stage has a window of 3, its biases are read as learned in one of 7.
+    "swin_v2_mim_pretrained_windows": (
+        swin_mim,
+        SWIN_V2 | dict(image_size=12, window_size=4, hidden=5, num_channels=5, qkv_bias=False)
+        | dict(pretrained_window_sizes=[6, 7], layer_norm_eps=1e-3),
+    ),
+    "swin_v2_model_any_size": (
+        swin_model,
+        SWIN_V2 | dict(image_size=[11, 36], window_size=4, resized=[30, 19], num_channels=1),
+    ),
+    # Published folders name four pre-trained windows, whatever the stages.
+    "swin_v2_model_deep": (
+        swin_model,
+        SWIN_V2 | dict(depths=[1, 3], image_size=20, window_size=3)
+        | dict(pretrained_window_sizes=[0, 0, 0, 0]),
+    ),
+    "official_swin_simmim": (
+        official_swin_simmim,
+        SWIN | dict(image_size=24, window_size=6, hidden=20),
+    ),
+    "official_swin_v2_simmim": (
+        official_swin_simmim,
+        SWIN_V2 | dict(image_size=24, window_size=5, hidden=20),
+    ),
     # 16 cells, 4 kept; transformers' default epsilon of 1e-12.
     "mae_raw": (mae, WITH_DECODER | dict(image_size=16)),
     # 25 cells, 10 kept.

@@ -138,7 +138,37 @@ def vit_mae_outputs(model: transformers.ViTMAEModel, inputs: dict) -> dict[str, 
     return {"features": features, "features_all": features_all}
 
 
+def swin_mim_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
+    images, mask = inputs["pixel_values"], inputs["bool_masked_pos"].bool()
+    config = model.config
+    features = model.base_model(images, bool_masked_pos=mask).last_hidden_state
+    prediction = model.decoder(features.mT.unflatten(2, grid_of(config.image_size, config.encoder_stride)))
+    hidden = pixel_mask(mask, grid_of(config.image_size, config.patch_size), config.patch_size)
+    loss = simmim_loss(prediction, images, hidden)
+    if isinstance(config.image_size, int):
+        whole = model(images, bool_masked_pos=mask)
+        torch.testing.assert_close((loss, prediction), (whole.loss, whole.reconstruction))
+    return {
+        "loss": loss.reshape(1),
+        "features": features,
+        "hidden": hidden_cells(mask),
+        "reconstruction": prediction * hidden,
+    }
+
+
+def swin_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
+    outputs = {"features": model(inputs["pixel_values"]).last_hidden_state}
+    if "pixel_values_resized" in inputs:
+        resized = model(inputs["pixel_values_resized"]).last_hidden_state
+        outputs["features_resized"] = resized
+    return outputs
+
+
 OUTPUTS = {
+    "SwinForMaskedImageModeling": swin_mim_outputs,
+    "SwinModel": swin_outputs,
+    "Swinv2ForMaskedImageModeling": swin_mim_outputs,
+    "Swinv2Model": swin_outputs,
     "ViTMAEForPreTraining": mae_outputs,
     "ViTForMaskedImageModeling": mim_outputs,
     "ViTModel": vit_outputs,

@@ -10,7 +10,6 @@ use super::{Family, Transformers, TransformersModel};
 use crate::checkpoint::layout::{self, Entry};
 use crate::checkpoint::report::{LoadOptions, Loaded};
 use crate::checkpoint::swin_names::SwinNames;
-use crate::checkpoint::vit_names::pointwise;
 use crate::encoder::{EncoderSizes, Swin, SwinConfig, SwinV2, SwinV2Config};
 use crate::error::Result;
 use crate::grid::Grid;
@@ -67,7 +66,7 @@ impl Transformers {
         let (config, grid) = self.swin_with(SwinJson::swin, SwinConfig::with_image)?;
         let config = self.swin_head(config)?;
         let model = config.init(&mut Weights::new(0, device));
-        let entries = simmim_entries(&config);
+        let entries = SwinNames::transformers("swin.").simmim(&config.encoder);
         self.fill(model, config, &entries, Some(grid), options, device)
     }
 
@@ -99,7 +98,7 @@ impl Transformers {
         let (config, grid) = self.swin_with(SwinJson::swin_v2, SwinV2Config::resized_to)?;
         let config = self.swin_head(config)?;
         let model = config.init(&mut Weights::new(0, device));
-        let entries = simmim_v2_entries(&config);
+        let entries = SwinNames::transformers("swinv2.").simmim_v2(&config.encoder);
         self.fill(model, config, &entries, Some(grid), options, device)
     }
 
@@ -185,7 +184,8 @@ pub fn save_swin_simmim(
     config: &SimMimConfig<SwinConfig>,
 ) -> Result<()> {
     let json = swin_json(&config.encoder, "SwinForMaskedImageModeling");
-    write(folder.as_ref(), json, layout::save(model, &simmim_entries(config)))
+    let entries = SwinNames::transformers("swin.").simmim(&config.encoder);
+    write(folder.as_ref(), json, layout::save(model, &entries))
 }
 
 /// Writes a folder that transformers loads as `SwinModel`, without the mask token, which that has
@@ -210,7 +210,8 @@ pub fn save_swin_v2_simmim(
     config: &SimMimConfig<SwinV2Config>,
 ) -> Result<()> {
     let json = swin_v2_json(&config.encoder, "Swinv2ForMaskedImageModeling")?;
-    write(folder.as_ref(), json, layout::save(model, &simmim_v2_entries(config)))
+    let entries = SwinNames::transformers("swinv2.").simmim_v2(&config.encoder);
+    write(folder.as_ref(), json, layout::save(model, &entries))
 }
 
 /// Writes a folder that transformers loads as `Swinv2Model`, without the mask token, which that
@@ -222,26 +223,4 @@ pub fn save_swin_v2_simmim(
 pub fn save_swin_v2(folder: impl AsRef<Path>, model: &SwinV2, config: &SwinV2Config) -> Result<()> {
     let entries = SwinNames::transformers("").swin_v2("", config);
     write(folder.as_ref(), swin_v2_json(config, "Swinv2Model")?, layout::save(model, &entries))
-}
-
-fn simmim_entries(config: &SimMimConfig<SwinConfig>) -> Vec<Entry> {
-    let (names, encoder) = (SwinNames::transformers("swin."), &config.encoder);
-    let mut entries = names.swin("encoder.", encoder);
-    entries.push(names.mask_token("encoder.", encoder));
-    entries.extend(head(encoder));
-    entries
-}
-
-fn simmim_v2_entries(config: &SimMimConfig<SwinV2Config>) -> Vec<Entry> {
-    let (names, encoder) = (SwinNames::transformers("swinv2."), &config.encoder);
-    let mut entries = names.swin_v2("encoder.", encoder);
-    entries.push(names.mask_token("encoder.", &encoder.sizes));
-    entries.extend(head(&encoder.sizes));
-    entries
-}
-
-/// The linear head, a 1 × 1 convolution before a pixel shuffle.
-fn head(config: &SwinConfig) -> Vec<Entry> {
-    let values = config.image.channels * config.stride() * config.stride();
-    pointwise("head.projection", "decoder.0", config.output_width(), values)
 }

@@ -1,53 +1,19 @@
 //! Writing a folder.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, View};
 use serde_json::Value;
 
+use crate::checkpoint::safetensors_file::write_safetensors;
 use crate::checkpoint::weights_file::HostTensor;
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 
-/// Little-endian bytes, as safetensors keeps them.
-struct Bytes {
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl View for &Bytes {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.bytes.as_slice().into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
 /// Writes `config.json` and `model.safetensors`.
 pub(super) fn write(folder: &Path, json: Value, tensors: Vec<(String, HostTensor)>) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| Error::checkpoint(folder, error))?;
-    let bytes = |HostTensor { shape, values }: HostTensor| Bytes {
-        shape,
-        bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-    };
-    let tensors: HashMap<_, _> = tensors.into_iter().map(|(k, t)| (k, bytes(t))).collect();
-    let format = HashMap::from([("format".to_string(), "pt".to_string())]);
-    let path = folder.join("model.safetensors");
-    let fault = |error: &dyn std::fmt::Display| Error::checkpoint(&path, error);
-    let serialized = safetensors::serialize(&tensors, Some(format)).map_err(|e| fault(&e))?;
-    write_whole(&path, &serialized).map_err(|e| fault(&e))?;
+    write_safetensors(&folder.join("model.safetensors"), tensors)?;
     let config = folder.join("config.json");
     let json = format!("{json:#}\n");
     write_whole(&config, json.as_bytes()).map_err(|error| Error::checkpoint(&config, error))

@@ -4,11 +4,14 @@ use burn::module::{Module, Param};
 use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
-use super::{PatchEmbedding, PatchMerging, Stage, StageParts, SwinConfig, WindowBlock};
+use super::{
+    PatchEmbedding, PatchMerging, Stage, StageParts, StageWindow, Swin, SwinBlock, SwinConfig,
+    WindowBlock,
+};
 use crate::encoder::{Backbone, Encoder, GridTokens};
 use crate::grid::Grid;
 use crate::mask::Mask;
-use crate::nn::{Init, Weights};
+use crate::nn::{Init, TableResize, Weights};
 
 /// Stages of window attention over fewer and fewer tokens, hidden patches replaced by one learned
 /// mask token (SimMIM). [`Swin`](super::Swin) and [`SwinV2`](crate::encoder::SwinV2) differ in
@@ -99,6 +102,29 @@ impl<B: WindowBlock> SwinTransformer<B> {
     }
 }
 
+impl Swin {
+    /// The same encoder with windows of another size, its bias tables resized: what fine-tuning at
+    /// another resolution starts from. Swin-v2 needs no such thing: its
+    /// [`pretrained_windows`](crate::encoder::SwinV2Config::pretrained_windows) say it.
+    ///
+    /// # Panics
+    ///
+    /// When `window` is 0.
+    pub fn with_window(mut self, window: usize, resize: TableResize) -> Self {
+        assert!(window > 0, "a window needs at least one token");
+        let resized = |mut block: SwinBlock| {
+            let grid = Grid::square(window);
+            block.relative_positions = block.relative_positions.resize(grid, resize);
+            block
+        };
+        for stage in &mut self.stages {
+            stage.window = StageWindow::shrinking(window);
+            stage.blocks = stage.blocks.drain(..).map(resized).collect();
+        }
+        self
+    }
+}
+
 impl<B: WindowBlock> Backbone for SwinTransformer<B> {
     fn represent(&self, images: Tensor<4>) -> GridTokens {
         let (grid, patches) = self.patch_embed.patches(images);
@@ -144,7 +170,7 @@ impl<B: WindowBlock> Encoder for SwinTransformer<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoder::{SwinV2Config, swin::SwinBlock};
+    use crate::encoder::SwinV2Config;
     use crate::grid::ImageShape;
     use crate::mask::PatchMask;
     use crate::test_device;
@@ -253,6 +279,20 @@ mod tests {
         };
         assert_eq!(felt(1), [0, 1, 2, 8, 9, 10, 16, 17, 18]);
         assert!(felt(2).len() > 9);
+    }
+
+    #[test]
+    fn another_window_has_tables_of_its_own() {
+        let image = Tensor::cat(vec![images(24, 32), images(24, 32)], 3);
+        let swin = config().init(&mut weights());
+        for resize in [TableResize::Bicubic, TableResize::Geometric] {
+            let wider = swin.clone().with_window(4, resize);
+            let made = config().with_window(4).init(&mut weights());
+            let shapes = |swin: &Swin| swin.stages[1].blocks[2].relative_positions.table.dims();
+            assert_eq!(shapes(&wider), shapes(&made));
+            let (wider, made) = (wider.represent(image.clone()), made.represent(image.clone()));
+            assert_eq!(wider.tokens.dims(), made.tokens.dims());
+        }
     }
 
     #[test]

@@ -1,0 +1,101 @@
+//! SimMIM on Swin and Swin-v2 in the official layout: weights without a configuration, which the
+//! caller says.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::layout::{self, Entry, Source};
+use super::report::{LoadOptions, Loaded};
+use super::safetensors_file::write_safetensors;
+use super::swin_names::SwinNames;
+use super::weights_file::WeightsFile;
+use crate::encoder::{Swin, SwinConfig, SwinV2, SwinV2Config};
+use crate::error::Result;
+use crate::nn::Weights;
+use crate::task::{SimMim, SimMimConfig};
+
+/// Tensors that hold no weights: they are computed from the sizes.
+const BUFFERS: [&str; 3] = ["relative_position_index", "relative_coords_table", "attn_mask"];
+
+/// Loads SimMIM on Swin in the official layout (`simmim_pretrain__swin_base__*.pth`). Tables for
+/// another window are resized geometrically, if asked for.
+///
+/// # Errors
+///
+/// When the file cannot be read, a tensor has another shape, or the load is strict and a key
+/// differs.
+pub fn load_official_simmim_swin(
+    path: impl AsRef<Path>,
+    config: &SimMimConfig<SwinConfig>,
+    options: LoadOptions,
+    device: &Device,
+) -> Result<Loaded<SimMim<Swin>, SimMimConfig<SwinConfig>>> {
+    config.validate()?;
+    let model = config.init(&mut Weights::new(0, device));
+    let entries = SwinNames::official("encoder.").simmim(&config.encoder);
+    load(path, model, config, &entries, options, device)
+}
+
+/// Loads SimMIM on Swin-v2 in the official layout (`simmim_pretrain__swinv2_base__*.pth`).
+///
+/// # Errors
+///
+/// As [`load_official_simmim_swin`].
+pub fn load_official_simmim_swin_v2(
+    path: impl AsRef<Path>,
+    config: &SimMimConfig<SwinV2Config>,
+    options: LoadOptions,
+    device: &Device,
+) -> Result<Loaded<SimMim<SwinV2>, SimMimConfig<SwinV2Config>>> {
+    config.validate()?;
+    let model = config.init(&mut Weights::new(0, device));
+    let entries = SwinNames::official("encoder.").simmim_v2(&config.encoder);
+    load(path, model, config, &entries, options, device)
+}
+
+/// Writes the weights by the official code's names as safetensors: in PyTorch,
+/// `torch.save({"model": safetensors.torch.load_file(path)}, "model.pth")` is what that code loads.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn save_official_simmim_swin(
+    path: impl AsRef<Path>,
+    model: &SimMim<Swin>,
+    config: &SimMimConfig<SwinConfig>,
+) -> Result<()> {
+    let entries = SwinNames::official("encoder.").simmim(&config.encoder);
+    write_safetensors(path.as_ref(), layout::save(model, &entries))
+}
+
+/// The same for Swin-v2.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn save_official_simmim_swin_v2(
+    path: impl AsRef<Path>,
+    model: &SimMim<SwinV2>,
+    config: &SimMimConfig<SwinV2Config>,
+) -> Result<()> {
+    let entries = SwinNames::official("encoder.").simmim_v2(&config.encoder);
+    write_safetensors(path.as_ref(), layout::save(model, &entries))
+}
+
+fn load<M: Module, C: Clone>(
+    path: impl AsRef<Path>,
+    model: M,
+    config: &C,
+    entries: &[Entry],
+    options: LoadOptions,
+    device: &Device,
+) -> Result<Loaded<M, C>> {
+    let mut file = WeightsFile::open(path)?;
+    // The released Swin-v2 files have an older name.
+    file.rename(|key| key.replace(".rpe_mlp.", ".cpb_mlp."));
+    let source = Source { file: &file, grid: None, device: device.clone() };
+    let (model, report) = layout::load(model, entries, &source, &BUFFERS, options)?;
+    Ok(Loaded { model, config: config.clone(), report })
+}
