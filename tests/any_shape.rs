@@ -10,7 +10,7 @@ use burn_mim::nn::sin_cos_table;
 use burn_mim::train::adamw;
 use burn_mim::{
     Backbone, DecoderConfig, Grid, ImageShape, MaeConfig, MimBatch, PretextTask, RandomMask,
-    SimMimConfig, VitConfig,
+    ReplacingEncoder, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
 };
 use common::{loader, losses, mae, masked, noise, pretraining, recipe, simmim, weights};
 
@@ -59,8 +59,9 @@ fn check_mae(config: MaeConfig, samples: usize) {
     check_reconstruction(task.reconstruct(&batch), &batch);
 }
 
-fn check_simmim(config: SimMimConfig, samples: usize) {
-    let batch = masked(noise(config.encoder.image, samples), &config.mask().unwrap());
+fn check_simmim<C: ReplacingEncoder>(config: SimMimConfig<C>, samples: usize) {
+    let image = config.encoder.image();
+    let batch = masked(noise(image, samples), &config.mask().unwrap());
     let task = trained(config.init(&mut weights(3)), &batch);
     check_reconstruction(task.reconstruct(&batch), &batch);
 }
@@ -178,4 +179,39 @@ fn encoder_and_decoder_read_the_same_positions_on_another_grid() {
         }
         assert!((positions[cell * 16 + 8] - (row as f32).sin()).abs() < 1e-5, "{row}, {col}");
     }
+}
+
+/// Two stages over patches of 4, windows of 4.
+fn swin(image: ImageShape) -> SwinConfig {
+    SwinConfig::new(image, 4, 8, vec![2, 2], vec![2, 4], 4)
+}
+
+#[test]
+fn simmim_on_both_swins_learns_from_images_that_are_not_square() {
+    for channels in [1, 3, 5] {
+        let image = ImageShape::new(channels, 24, 40);
+        check_simmim(SimMimConfig::new(swin(image)).with_mask_unit(8), 2);
+        let swin_v2 = SwinV2Config::new(swin(image)).with_branch_norm(1.0);
+        check_simmim(SimMimConfig::new(swin_v2).with_mask_unit(8), 2);
+    }
+}
+
+#[test]
+fn a_swin_trained_at_one_size_reads_and_reconstructs_another() {
+    fn check<C: ReplacingEncoder>(config: SimMimConfig<C>) {
+        let small = masked(noise(config.encoder.image(), 2), &config.mask().unwrap());
+        let task = trained(config.init(&mut weights(3)), &small);
+        let large = noise(ImageShape::new(3, 64, 48), 2);
+        let features = task.encoder.represent(large.clone());
+        assert_eq!(features.grid, Grid::new(8, 6));
+        assert!(is_finite(features.tokens));
+        let mask = RandomMask::simmim(ImageShape::new(3, 64, 48), 8, 0.6).unwrap();
+        let batch = masked(large, &mask);
+        assert!(is_finite(task.loss(batch.clone()).loss));
+        check_reconstruction(task.reconstruct(&batch), &batch);
+    }
+    let image = ImageShape::square(3, 32);
+    check(SimMimConfig::new(swin(image)).with_mask_unit(8));
+    let swin_v2 = SwinV2Config::new(swin(image)).with_branch_norm(1.0);
+    check(SimMimConfig::new(swin_v2).with_mask_unit(8));
 }

@@ -8,7 +8,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 use burn_mim::nn::{Init, Positions, Weights};
 use burn_mim::{
-    ImageShape, MaeConfig, MaskStrategy, MimBatch, PixelLoss, PretextTask, SimMimConfig, VitConfig,
+    ImageShape, MaeConfig, MaskStrategy, MimBatch, Normalization, PixelLoss, PretextTask,
+    SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
 };
 use common::{device, mae, masked, noise, simmim, weights};
 
@@ -183,4 +184,30 @@ fn gradients_of_simmim_with_a_smooth_l1_loss_are_those_of_its_loss() {
     // Most errors are beyond this β, many within it.
     task.target = task.target.with_loss(PixelLoss::SmoothL1 { beta: 0.7 });
     check(task, &batch(&config.mask().unwrap()));
+}
+
+/// 4×6 patches of 2 pixels, then 2×3: windows of 3 are shifted and padded, then shrink.
+fn tiny_swin() -> SwinConfig {
+    SwinConfig::new(IMAGE, 2, 4, vec![2, 2], vec![2, 2], 3)
+        .with_mlp_ratio(1.5)
+        .with_absolute_positions(true)
+}
+
+#[test]
+fn gradients_of_simmim_on_swin_are_those_of_its_loss() {
+    let config = SimMimConfig::new(tiny_swin()).with_mask_unit(4);
+    let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+    assert!(fixed.is_empty(), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_simmim_on_swin_v2_are_those_of_its_loss() {
+    let encoder = SwinV2Config::new(tiny_swin().with_absolute_positions(false))
+        .with_pretrained_windows(vec![5, 0])
+        .with_extra_norm_every(Some(2));
+    let config = SimMimConfig::new(encoder)
+        .with_mask_unit(4)
+        .with_normalization(Normalization::Sliding { side: 5 });
+    let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+    assert!(fixed.is_empty(), "{fixed:?}");
 }

@@ -6,4 +6,5 @@
 
 mod io;
 mod operations;
+mod swin;
 mod vit;

@@ -81,7 +81,7 @@ FIXTURES = {
         swin_mim,
         SWIN
         | dict(depths=[2, 1, 2], num_heads=[1, 2, 4], image_size=24, window_size=3, hidden=4)
-        | dict(num_channels=5, qkv_bias=False, layer_norm_eps=1e-3, mlp_ratio=2.7)
+        | dict(num_channels=2, qkv_bias=False, layer_norm_eps=1e-3, mlp_ratio=2.7)
         | dict(use_absolute_embeddings=True),
     ),
     "swin_mim_memory_spelling": (

@@ -1,4 +1,29 @@
 //! Swin-v2 (Liu et al. 2021, arXiv 2111.09883): Swin made to scale in size and resolution.
+//!
+//! The paper trains its largest models on 1536 × 1536 pixels by computing activations twice. burn
+//! offers this for whole devices, not for single blocks: on such a device element-wise results are
+//! computed again when gradients need them, those of matrix products are kept.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::Device;
+//! use burn_mim::nn::Weights;
+//! use burn_mim::{ImageShape, SimMimConfig, SwinV2Config};
+//!
+//! let device = Device::flex().autodiff().gradient_checkpointing();
+//! let encoder = SwinV2Config::small_images(ImageShape::square(3, 32));
+//! let simmim = SimMimConfig::new(encoder).with_mask_unit(8).init(&mut Weights::new(0, &device));
+//! # use burn::tensor::Tensor;
+//! # use burn_mim::rng::{Purpose, stream};
+//! # use burn_mim::{Mask, MaskStrategy, MimBatch, PretextTask, RandomMask};
+//! # let masks = RandomMask::simmim(ImageShape::square(3, 32), 8, 0.6).unwrap();
+//! # let mask = masks.sample(&mut stream(0, Purpose::Mask, 0, 0));
+//! # let images = Tensor::ones([1, 3, 32, 32], &Device::flex());
+//! # let batch = MimBatch::new(images, Mask::new([mask], &Device::flex()).unwrap());
+//! # let gradients = simmim.loss(batch).loss.backward();
+//! # assert!(simmim.encoder.mask_token.grad(&gradients).is_some());
+//! # }
+//! ```
 
 mod block;
 mod config;
