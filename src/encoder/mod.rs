@@ -3,6 +3,8 @@
 mod config;
 pub mod swin;
 pub mod swin_v2;
+mod patchwise;
+mod residual;
 mod vit;
 mod vit_body;
 mod vit_config;
@@ -13,6 +15,8 @@ use burn::tensor::Tensor;
 pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
 pub use swin::{Swin, SwinConfig};
 pub use swin_v2::{SwinV2, SwinV2Config};
+pub use patchwise::Patchwise;
+pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};
 pub use vit::{VisibleVit, Vit};
 pub use vit_body::VitBody;
 pub use vit_config::{RelativePositions, VitConfig, VitInit};

@@ -1,0 +1,111 @@
+//! A network that reads every patch of an image on its own.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::{Backbone, GridTokens};
+use crate::grid::Grid;
+use crate::image::{PatchLayout, grid_of, patchify};
+
+/// A network of small images that reads each patch of a large one alone: one vector per patch, the
+/// mean over the network's own cells (Selfie's patch processing network, arXiv 1906.02940 §3.1).
+#[derive(Module, Debug)]
+pub struct Patchwise<E: Module> {
+    /// Reads images of a patch's size. One that reads any size can be used on whole images too.
+    pub network: E,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+}
+
+impl<E: Backbone> Patchwise<E> {
+    /// The vectors of patches that were cut already.
+    ///
+    /// # Shapes
+    ///
+    /// - patches: `[batch, patches, channels · patch²]`, in the order (channel, row, column)
+    /// - output: `[batch, patches, width]`
+    ///
+    /// # Panics
+    ///
+    /// When a patch does not have whole channels.
+    pub fn encode_patches(&self, patches: Tensor<3>) -> Tensor<3> {
+        let [batch, count, values] = patches.dims();
+        let area = self.patch * self.patch;
+        assert!(
+            values.is_multiple_of(area),
+            "a patch of {values} values has no whole channels of {area}"
+        );
+        let images = patches.reshape([batch * count, values / area, self.patch, self.patch]);
+        let vectors = self.network.represent(images).mean_pool();
+        vectors.reshape([batch, count, self.network.width()])
+    }
+
+    /// The images' grid and their patches, as [`Self::encode_patches`] reads them.
+    ///
+    /// # Panics
+    ///
+    /// When the patch does not divide the images.
+    pub fn patches(&self, images: Tensor<4>) -> (Grid, Tensor<3>) {
+        let grid = grid_of(&images, self.patch);
+        (grid, patchify(images, self.patch, PatchLayout::ChannelsFirst))
+    }
+}
+
+impl<E: Backbone> Backbone for Patchwise<E> {
+    fn represent(&self, images: Tensor<4>) -> GridTokens {
+        let (grid, patches) = self.patches(images);
+        GridTokens { tokens: self.encode_patches(patches), class_token: None, grid }
+    }
+
+    fn width(&self) -> usize {
+        self.network.width()
+    }
+
+    fn layers(&self) -> usize {
+        self.network.layers()
+    }
+
+    fn layer_of(&self, parameter: &str) -> usize {
+        self.network.layer_of(parameter.strip_prefix("network.").unwrap_or(parameter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::{ResidualConfig, VitConfig};
+    use crate::grid::ImageShape;
+    use crate::nn::{Init, Weights};
+    use crate::test_device;
+    use burn::tensor::{Tolerance, s};
+
+    fn images() -> Tensor<4> {
+        Weights::new(1, &test_device()).param([2, 3, 16, 24], Init::Normal { std: 1.0 }).val()
+    }
+
+    fn reads_each_patch_alone(network: impl Backbone) {
+        let encoder = Patchwise { network, patch: 8 };
+        let features = encoder.represent(images());
+        assert_eq!(features.grid, Grid::new(2, 3));
+        let alone = encoder.network.represent(images().slice(s![1..2, .., 8..16, 16..24]));
+        let alone = alone.mean_pool().into_data();
+        let last = features.tokens.slice(s![1..2, 5..6, ..]).squeeze_dim::<2>(1).into_data();
+        last.assert_approx_eq::<f32>(&alone, Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn a_patch_has_the_features_it_would_have_alone() {
+        let weights = &mut Weights::new(0, &test_device());
+        reads_each_patch_alone(ResidualConfig::new(3).init(weights));
+        let vit = VitConfig::new(ImageShape::square(3, 8), 4, 8, 1, 2);
+        reads_each_patch_alone(vit.init_visible(weights));
+    }
+
+    #[test]
+    fn layers_are_those_of_the_network() {
+        let network = ResidualConfig::new(3).init(&mut Weights::new(0, &test_device()));
+        let encoder = Patchwise { network, patch: 8 };
+        assert_eq!((encoder.layers(), encoder.width()), (3, 128));
+        assert_eq!(encoder.layer_of("network.blocks.2.first.weight"), 3);
+    }
+}

@@ -1,0 +1,255 @@
+//! A small residual convolutional network (He et al. 2015, arXiv 1512.03385).
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Tensor, assert_shape};
+
+use super::{Backbone, GridTokens};
+use crate::error::{Error, Result};
+use crate::grid::Grid;
+use crate::nn::{Init, Weights};
+
+/// Sizes of a [`ResidualNet`].
+#[derive(Config, Debug, PartialEq)]
+pub struct ResidualConfig {
+    /// Channels of the images; their size is free.
+    pub channels: usize,
+    /// Features of each stage; every stage but the first halves rows and columns. Default: 32, 64,
+    /// 128
+    #[config(default = "vec![32, 64, 128]")]
+    pub widths: Vec<usize>,
+    /// Blocks in each stage. Default: 1
+    #[config(default = 1)]
+    pub blocks: usize,
+    /// Groups of every norm; must divide each width. Default: 8
+    #[config(default = 8)]
+    pub groups: usize,
+}
+
+impl ResidualConfig {
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        let Self { channels, widths, blocks, groups } = self;
+        if *channels == 0 || widths.is_empty() || *blocks == 0 {
+            return Err(Error::config(format!(
+                "a residual network needs channels, stages and blocks, got {channels} channels, \
+                 {} stages of {blocks} blocks",
+                widths.len()
+            )));
+        }
+        let divides = |width: &&usize| **width > 0 && *groups > 0 && width.is_multiple_of(*groups);
+        match widths.iter().find(|width| !divides(width)) {
+            Some(width) => Err(Error::config(format!(
+                "{groups} groups of a norm do not divide a width of {width}"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The network with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`ResidualConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> ResidualNet {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let mut width = self.widths[0];
+        let stem = ConvNorm::new([self.channels, width], 3, 1, self.groups, weights);
+        let mut blocks = Vec::new();
+        for (stage, &next) in self.widths.iter().enumerate() {
+            for block in 0..self.blocks {
+                let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+                blocks.push(ResidualBlock::new([width, next], stride, self.groups, weights));
+                width = next;
+            }
+        }
+        ResidualNet { stem, blocks, width }
+    }
+}
+
+/// A 3 × 3 convolution, then residual blocks in stages of half the size each. It reads images of
+/// any size, and one cell of its grid is 2^(stages − 1) pixels wide.
+///
+/// Norms are over groups of channels of one image (arXiv 1803.08494), not over the batch: the
+/// network stays a function of the image alone.
+#[derive(Module, Debug)]
+pub struct ResidualNet {
+    /// The first convolution.
+    pub stem: ConvNorm,
+    /// The blocks of all stages.
+    pub blocks: Vec<ResidualBlock>,
+    width: usize,
+}
+
+impl ResidualNet {
+    /// The last stage's features.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]`
+    /// - output: `[batch, features, rows, columns]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let features = relu(self.stem.forward(images));
+        self.blocks.iter().fold(features, |features, block| block.forward(features))
+    }
+}
+
+impl Backbone for ResidualNet {
+    fn represent(&self, images: Tensor<4>) -> GridTokens {
+        let features = self.forward(images);
+        let [_, _, rows, cols] = features.dims();
+        let tokens = features.flatten::<3>(2, 3).swap_dims(1, 2);
+        GridTokens { tokens, class_token: None, grid: Grid::new(rows, cols) }
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn layer_of(&self, parameter: &str) -> usize {
+        let block = parameter.strip_prefix("blocks.").and_then(|rest| rest.split('.').next());
+        block.and_then(|index| index.parse().ok()).map_or(0, |index: usize| index + 1)
+    }
+}
+
+/// x' + norm(conv(relu(norm(conv(x))))) and a relu, x' being x or, where the shape changes, its
+/// projection.
+#[derive(Module, Debug)]
+pub struct ResidualBlock {
+    /// 3 × 3, and the stage's stride.
+    pub first: ConvNorm,
+    /// 3 × 3.
+    pub second: ConvNorm,
+    /// 1 × 1, where the shape changes.
+    pub projection: Option<ConvNorm>,
+}
+
+impl ResidualBlock {
+    fn new(widths: [usize; 2], stride: usize, groups: usize, weights: &mut Weights) -> Self {
+        let [from, to] = widths;
+        let changes = from != to || stride > 1;
+        Self {
+            first: ConvNorm::new(widths, 3, stride, groups, weights),
+            second: ConvNorm::new([to, to], 3, 1, groups, weights),
+            projection: changes.then(|| ConvNorm::new(widths, 1, stride, groups, weights)),
+        }
+    }
+
+    fn forward(&self, features: Tensor<4>) -> Tensor<4> {
+        let branch = self.second.forward(relu(self.first.forward(features.clone())));
+        let identity = match &self.projection {
+            Some(projection) => projection.forward(features),
+            None => features,
+        };
+        relu(identity + branch)
+    }
+}
+
+/// A convolution without bias and the norm that has one.
+#[derive(Module, Debug)]
+pub struct ConvNorm {
+    /// `[outputs, inputs, side, side]`.
+    pub weight: Param<Tensor<4>>,
+    /// Over groups of the outputs.
+    pub norm: GroupNorm,
+    stride: usize,
+}
+
+impl ConvNorm {
+    fn new(
+        [inputs, outputs]: [usize; 2],
+        side: usize,
+        stride: usize,
+        groups: usize,
+        weights: &mut Weights,
+    ) -> Self {
+        // He et al. 2015 (arXiv 1502.01852): keeps the variance through relus.
+        let std = (2.0 / (inputs * side * side) as f32).sqrt();
+        Self {
+            weight: weights.param([outputs, inputs, side, side], Init::Normal { std }),
+            norm: GroupNormConfig::new(groups, outputs).init(weights.device()),
+            stride,
+        }
+    }
+
+    fn forward(&self, features: Tensor<4>) -> Tensor<4> {
+        let [_, inputs, side, _] = self.weight.dims();
+        assert_shape!(features, [_, inputs, _, _]);
+        let options = ConvOptions::new([self.stride; 2], [side / 2; 2], [1; 2], 1);
+        self.norm.forward(conv2d(features, self.weight.val(), None, options))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    fn net(channels: usize) -> ResidualNet {
+        let config = ResidualConfig::new(channels).with_widths(vec![8, 16, 16]).with_blocks(2);
+        config.init(&mut Weights::new(0, &test_device()))
+    }
+
+    fn images(channels: usize, height: usize, width: usize) -> Tensor<4> {
+        let init = Init::Normal { std: 1.0 };
+        Weights::new(1, &test_device()).param([2, channels, height, width], init).val()
+    }
+
+    #[test]
+    fn any_image_becomes_a_grid_of_a_quarter_of_its_sides() {
+        for (channels, size, grid) in
+            [(1, (8, 8), (2, 2)), (3, (12, 20), (3, 5)), (5, (7, 30), (2, 8))]
+        {
+            let features = net(channels).represent(images(channels, size.0, size.1));
+            assert_eq!(features.grid, Grid::new(grid.0, grid.1));
+            assert_eq!(features.tokens.dims(), [2, grid.0 * grid.1, 16]);
+        }
+    }
+
+    #[test]
+    fn tokens_are_row_major_over_the_grid() {
+        let net = net(2);
+        let images = images(2, 8, 12);
+        let tokens = net.represent(images.clone()).tokens;
+        let last = tokens.slice([1..2, 4..5, 0..16]).into_data();
+        let cell = net.forward(images).slice([1..2, 0..16, 1..2, 1..2]).reshape([1, 1, 16]);
+        cell.into_data().assert_eq(&last, true);
+    }
+
+    #[test]
+    fn an_image_is_read_alone() {
+        let images = images(3, 8, 8);
+        let both = net(3).represent(images.clone()).tokens.slice([0..1]).into_data();
+        net(3).represent(images.slice([0..1])).tokens.into_data().assert_eq(&both, true);
+    }
+
+    #[test]
+    fn every_parameter_belongs_to_the_stem_or_a_block() {
+        let net = net(3);
+        assert_eq!((net.layers(), net.width()), (6, 16));
+        assert_eq!(net.layer_of("stem.weight"), 0);
+        assert_eq!(net.layer_of("blocks.0.first.weight"), 1);
+        assert_eq!(net.layer_of("blocks.5.second.norm.gamma"), 6);
+    }
+
+    #[test]
+    fn every_broken_rule_is_named_with_its_values() {
+        let broken = |config: ResidualConfig| config.validate().unwrap_err().to_string();
+        let base = || ResidualConfig::new(3);
+        assert!(broken(base().with_groups(5)).contains("5 groups of a norm do not divide"));
+        assert!(broken(base().with_widths(vec![])).contains("0 stages"));
+        assert!(broken(ResidualConfig::new(0)).contains("got 0 channels"));
+    }
+}
