@@ -10,7 +10,7 @@ use burn::tensor::{Tensor, assert_shape};
 
 use super::{Backbone, GridTokens};
 use crate::error::{Error, Result};
-use crate::grid::Grid;
+use crate::grid::{Grid, ImageShape};
 use crate::nn::{Init, Weights};
 
 /// Sizes of a [`ResidualNet`].
@@ -52,6 +52,12 @@ impl ResidualConfig {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// The grid it makes of an image.
+    pub fn grid(&self, image: ImageShape) -> Grid {
+        let halved = |side: usize| self.widths.iter().skip(1).fold(side, |s, _| s.div_ceil(2));
+        Grid::new(halved(image.height), halved(image.width))
     }
 
     /// The network with fresh weights.
@@ -197,9 +203,12 @@ mod tests {
     use super::*;
     use crate::test_device;
 
+    fn config(channels: usize) -> ResidualConfig {
+        ResidualConfig::new(channels).with_widths(vec![8, 16, 16]).with_blocks(2)
+    }
+
     fn net(channels: usize) -> ResidualNet {
-        let config = ResidualConfig::new(channels).with_widths(vec![8, 16, 16]).with_blocks(2);
-        config.init(&mut Weights::new(0, &test_device()))
+        config(channels).init(&mut Weights::new(0, &test_device()))
     }
 
     fn images(channels: usize, height: usize, width: usize) -> Tensor<4> {
@@ -214,6 +223,8 @@ mod tests {
         {
             let features = net(channels).represent(images(channels, size.0, size.1));
             assert_eq!(features.grid, Grid::new(grid.0, grid.1));
+            let image = ImageShape::new(channels, size.0, size.1);
+            assert_eq!(config(channels).grid(image), features.grid);
             assert_eq!(features.tokens.dims(), [2, grid.0 * grid.1, 16]);
         }
     }

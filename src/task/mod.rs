@@ -1,16 +1,23 @@
 //! Pretext tasks: whatever turns a batch of images into a self-supervised loss.
 
+mod choice;
 mod config;
+mod context;
 mod mae;
 mod mim;
+mod selfie;
 mod simmim;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use config::TaskConfig;
+pub use context::{
+    ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,
+};
 pub use mae::{Mae, MaeConfig};
 pub use mim::Mim;
+pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
 pub use simmim::{SimMim, SimMimConfig};
 
 /// The only thing training knows of a model.
