@@ -3,6 +3,7 @@
 mod config;
 mod device;
 mod pretrain;
+mod train;
 
 pub use config::RunConfig;
 pub use device::device_named;

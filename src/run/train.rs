@@ -1,0 +1,93 @@
+//! The training of any pretext task, and the files it leaves.
+
+use std::sync::Arc;
+
+use burn::data::dataset::Dataset;
+
+use super::{Run, RunConfig};
+use crate::data::augment::Augmentation;
+use crate::data::{Collate, ImageData, Loader, LoaderConfig, Sample};
+use crate::error::{Error, Result};
+use crate::task::{PretextTask, TaskConfig};
+use crate::train::{Interrupt, Pretrained, Pretraining, Recipe};
+use crate::viz::LossCurve;
+
+impl Run {
+    /// Trains `model`, the one `task` describes, on batches that `train` makes of the training
+    /// split, measures it on those that `valid` makes of the test split, and leaves checkpoints,
+    /// `config.json`, `metrics.json` and `loss_curve.png` in the run's folder. Ctrl-C stops it after
+    /// the step it is in, with everything saved.
+    ///
+    /// `augmentation` is what `train` does to the images, for `config.json`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pretraining::run`], and when the curve cannot be written.
+    pub fn train<T, C>(
+        &self,
+        task: TaskConfig,
+        model: T,
+        data: &ImageData,
+        augmentation: Augmentation,
+        [train, valid]: [C; 2],
+        recipe: Recipe,
+    ) -> Result<Pretrained<T>>
+    where
+        T: PretextTask<Batch = C::Batch>,
+        C: Collate,
+    {
+        let train = self.loader(&data.train, train, true)?;
+        let valid = self.loader(&data.test, valid, false)?;
+        let title = task.title();
+        let config = RunConfig {
+            task,
+            data: self.data.clone(),
+            statistics: data.statistics.clone(),
+            augmentation,
+            seed: self.seed,
+        };
+        let pretrained = Pretraining::new(&self.out, recipe)
+            .seed(self.seed)
+            .resume(self.resume)
+            .interrupt(Interrupt::on_ctrl_c()?)
+            .config(&config)?
+            .run(model, &train, &valid)?;
+        self.curve(title, &pretrained)?;
+        Ok(pretrained)
+    }
+
+    /// The first batch of the test split as `valid` makes it: what a picture of the trained model
+    /// shows.
+    ///
+    /// # Errors
+    ///
+    /// When the batch cannot be made.
+    pub fn validation_batch<C: Collate>(&self, data: &ImageData, valid: C) -> Result<C::Batch> {
+        let first = self.loader(&data.test, valid, false)?.epoch(0, 0).next();
+        first.unwrap_or_else(|| Err(Error::config("there is no image to test on")))
+    }
+
+    fn loader<C: Collate>(
+        &self,
+        dataset: &Arc<dyn Dataset<Sample>>,
+        collate: C,
+        training: bool,
+    ) -> Result<Loader<C>> {
+        let Self { batch_size, seed, workers, .. } = *self;
+        let config = LoaderConfig { batch_size, seed, workers, training };
+        Loader::new(dataset.clone(), collate, config, &self.device)
+    }
+
+    fn curve<T>(&self, title: &str, pretrained: &Pretrained<T>) -> Result<()> {
+        let history = &pretrained.history;
+        let epochs = || history.epochs.iter();
+        let mut curve = LossCurve::new(format!("{title}: loss"))
+            .with_train(epochs().map(|e| (e.epoch, e.train_loss)))
+            .with_validation(epochs().map(|e| (e.epoch, e.valid_loss)))
+            .with_learning_rate(epochs().map(|e| (e.epoch, e.learning_rate)));
+        if let Some(loss) = history.trivial_loss {
+            curve = curve.with_trivial(loss);
+        }
+        curve.save(self.out.join("loss_curve.png"))
+    }
+}
