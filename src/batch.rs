@@ -56,3 +56,13 @@ impl MimBatch {
         }
     }
 }
+
+/// A batch of images to train a tokenizer on.
+#[derive(Debug, Clone)]
+pub struct TokenizerBatch {
+    /// `[batch, channels, height, width]` in [0, 1].
+    pub images: Tensor<4>,
+    /// Gumbel noise for each token of each cell, `[batch, cells, vocabulary]`; `None` for tokenizers
+    /// that need none, and in validation.
+    pub noise: Option<Tensor<3>>,
+}

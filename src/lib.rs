@@ -65,7 +65,7 @@ pub mod train;
 #[cfg(feature = "viz")]
 pub mod viz;
 
-pub use batch::MimBatch;
+pub use batch::{MimBatch, TokenizerBatch};
 pub use encoder::{
     Backbone, Encoder, EncoderConfig, EncoderSizes, GridTokens, ReplacingEncoder, Swin, SwinConfig,
     SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
@@ -77,8 +77,14 @@ pub use mask::{
     BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy, PatchMask,
     RandomMask, RegionMask, UniformMask, mask_fn,
 };
-pub use target::{Normalization, PixelLoss, PixelTarget, Reconstruct, Target};
-pub use task::{Mae, MaeConfig, Mim, PretextTask, SimMim, SimMimConfig, TaskConfig, TaskOutput};
+pub use target::{
+    Normalization, PixelLoss, PixelTarget, Reconstruct, Target, TokenTarget, Tokenizer,
+    TokenizerConfig,
+};
+pub use task::{
+    Beit, BeitConfig, Mae, MaeConfig, Mim, PretextTask, SimMim, SimMimConfig, StepEnd, TaskConfig,
+    TaskOutput,
+};
 
 /// What the guide shows compiles.
 #[cfg(all(doctest, feature = "data", feature = "flex"))]

@@ -18,6 +18,8 @@ pub enum Purpose {
     Weights = 4,
     /// What a step draws on the device (drop path).
     Device = 5,
+    /// The relaxed choice of tokens (Gumbel noise).
+    Tokens = 6,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

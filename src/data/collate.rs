@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::batch::MimBatch;
-use crate::data::augment::{Augmentation, Normalization, Scratch, View};
+use crate::data::augment::{Augmentation, Interpolation, Normalization, Scratch, Transform, View};
 use crate::data::loader::{Collate, Item};
 use crate::data::sample::ChannelStatistics;
 use crate::error::{Error, Result};
@@ -20,6 +20,7 @@ pub struct MimCollate {
     augmentation: Augmentation,
     normalization: Normalization,
     mask: Arc<dyn MaskStrategy>,
+    target_view: Option<(View, Normalization)>,
 }
 
 impl MimCollate {
@@ -49,7 +50,33 @@ impl MimCollate {
             )));
         }
         let (view, augmentation) = (View::new(shape)?, Augmentation::none());
-        Ok(Self { view, augmentation, normalization, mask })
+        Ok(Self { view, augmentation, normalization, mask, target_view: None })
+    }
+
+    /// The same batches with a second view of every crop, of `shape`, resized by `interpolation` and
+    /// normalised by `statistics`: what a tokenizer ([`ChannelStatistics::none`]) or a teacher reads.
+    ///
+    /// # Errors
+    ///
+    /// When the view holds no pixels, or has other channels than the images or the statistics.
+    pub fn with_target_view(
+        mut self,
+        shape: ImageShape,
+        interpolation: Interpolation,
+        statistics: &ChannelStatistics,
+    ) -> Result<Self> {
+        let (view, normalization) = (View::new(shape)?, Normalization::new(statistics)?);
+        let channels = self.view.shape().channels;
+        if shape.channels != channels || normalization.channels() != channels {
+            return Err(Error::config(format!(
+                "a second view of {} channels, normalised with statistics of {}, does not go with \
+                 images of {channels}",
+                shape.channels,
+                normalization.channels()
+            )));
+        }
+        self.target_view = Some((view.with_interpolation(interpolation), normalization));
+        Ok(self)
     }
 
     /// The same batches of augmented images.
@@ -73,27 +100,130 @@ impl Collate for MimCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<MimBatch> {
-        let (batch, shape) = (items.len(), self.view.shape());
-        let mut scratch = Scratch::default();
-        let mut pixels = vec![0; shape.values()];
-        let mut images = vec![0.0; batch * shape.values()];
+        let batch = items.len();
+        let mut images = Rendering::new(&self.view, &self.normalization, batch);
+        let mut target_view = self
+            .target_view
+            .as_ref()
+            .map(|(view, normalization)| Rendering::new(view, normalization, batch));
         let (mut masks, mut labels) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
-        for (item, out) in items.zip(images.chunks_exact_mut(shape.values())) {
+        for item in items {
             let item = item?;
             let mut rng = item.stream(Purpose::Augmentation);
             let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
-            self.view
-                .render(&item.sample.image, &transform, &mut scratch, &mut pixels)
-                .map_err(|error| Error::data(format!("sample {}", item.index), error))?;
-            self.normalization.write(&pixels, out);
+            images.push(&item, &transform)?;
+            target_view.iter_mut().try_for_each(|view| view.push(&item, &transform))?;
             masks.push(self.mask.sample(&mut item.stream(Purpose::Mask)));
             labels.extend(item.sample.label.map(|label| label as i64));
         }
-        let ImageShape { channels, height, width } = shape;
-        let images = TensorData::new(images, [batch, channels, height, width]);
         let labels = (labels.len() == batch)
             .then(|| Tensor::from_data(TensorData::new(labels, [batch]), device));
-        let images = Tensor::from_data(images, device);
-        Ok(MimBatch { images, target_view: None, mask: Mask::new(masks, device)?, labels })
+        Ok(MimBatch {
+            images: images.finish(device),
+            target_view: target_view.map(|view| view.finish(device)),
+            mask: Mask::new(masks, device)?,
+            labels,
+        })
+    }
+}
+
+/// The images of a batch as one view shows them, while it fills.
+#[derive(Debug)]
+pub(super) struct Rendering<'a> {
+    view: &'a View,
+    normalization: &'a Normalization,
+    scratch: Scratch,
+    pixels: Vec<u8>,
+    values: Vec<f32>,
+}
+
+impl<'a> Rendering<'a> {
+    /// Room for `batch` images.
+    pub(super) fn new(view: &'a View, normalization: &'a Normalization, batch: usize) -> Self {
+        let size = view.shape().values();
+        let values = Vec::with_capacity(batch * size);
+        Self { view, normalization, scratch: Scratch::default(), pixels: vec![0; size], values }
+    }
+
+    /// Adds the image of `item`, seen through `transform`.
+    pub(super) fn push(&mut self, item: &Item, transform: &Transform) -> Result<()> {
+        self.view
+            .render(&item.sample.image, transform, &mut self.scratch, &mut self.pixels)
+            .map_err(|error| Error::data(format!("sample {}", item.index), error))?;
+        let start = self.values.len();
+        self.values.resize(start + self.pixels.len(), 0.0);
+        self.normalization.write(&self.pixels, &mut self.values[start..]);
+        Ok(())
+    }
+
+    /// `[batch, channels, height, width]`.
+    pub(super) fn finish(self, device: &Device) -> Tensor<4> {
+        let ImageShape { channels, height, width } = self.view.shape();
+        let batch = self.values.len() / self.pixels.len();
+        Tensor::from_data(TensorData::new(self.values, [batch, channels, height, width]), device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::sample::{Image, Sample};
+    use crate::data::{Loader, LoaderConfig};
+    use crate::grid::Grid;
+    use crate::mask::RandomMask;
+    use crate::test_device;
+    use burn::data::dataset::InMemDataset;
+
+    const SHAPE: ImageShape = ImageShape::new(2, 8, 12);
+
+    fn statistics(mean: f32) -> ChannelStatistics {
+        ChannelStatistics { mean: vec![mean; 2], std: vec![0.5; 2] }
+    }
+
+    fn collate() -> MimCollate {
+        let mask = Arc::new(RandomMask::mae(Grid::new(2, 3), 0.5).unwrap());
+        MimCollate::new(SHAPE, &statistics(0.5), mask).unwrap()
+    }
+
+    fn first_batch(collate: MimCollate) -> MimBatch {
+        // Brightness grows from left to right, so a flip or a crop shows.
+        let pixels = (0..SHAPE.values()).map(|i| (i % 12 * 20) as u8).collect::<Vec<_>>();
+        let sample = Sample { image: Image::new(SHAPE, pixels).unwrap(), label: None };
+        let dataset = Arc::new(InMemDataset::new(vec![sample; 4]));
+        let config = LoaderConfig { batch_size: 4, seed: 3, workers: 0, training: true };
+        let loader = Loader::new(dataset, collate, config, &test_device()).unwrap();
+        loader.epoch(0, 0).next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn both_views_show_the_same_crop_and_flip_each_in_its_normalisation() {
+        let augmentation = Augmentation { jitter: None, ..Augmentation::beit() };
+        let collate = collate().with_augmentation(augmentation).unwrap();
+        let second = ImageShape::new(2, 4, 6);
+        let none = ChannelStatistics::none(2);
+        let batch =
+            first_batch(collate.with_target_view(second, Interpolation::Lanczos, &none).unwrap());
+        let view = batch.target_view.unwrap();
+        assert_eq!(view.dims(), [4, 2, 4, 6]);
+        let first: Vec<f32> = (batch.images * 0.5 + 0.5).mean_dim(2).into_data().iter().collect();
+        let second: Vec<f32> = view.mean_dim(2).into_data().iter().collect();
+        for (row, half) in first.chunks(12).zip(second.chunks(6)) {
+            for (pair, value) in row.chunks(2).zip(half) {
+                assert!(((pair[0] + pair[1]) / 2.0 - value).abs() < 0.03, "{row:?} {half:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_second_view_there_is_none() {
+        assert!(first_batch(collate()).target_view.is_none());
+    }
+
+    #[test]
+    fn a_second_view_of_other_channels_is_refused() {
+        let other = ImageShape::new(3, 4, 6);
+        let view = collate().with_target_view(other, Interpolation::Lanczos, &statistics(0.0));
+        let message = view.unwrap_err().to_string();
+        assert!(message.contains("3 channels") && message.contains("images of 2"), "{message}");
     }
 }

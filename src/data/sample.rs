@@ -68,6 +68,13 @@ pub struct ChannelStatistics {
     pub std: Vec<f32>,
 }
 
+impl ChannelStatistics {
+    /// Those that leave pixels in [0, 1] as they are: what tokenizers read.
+    pub fn none(channels: usize) -> Self {
+        Self { mean: vec![0.0; channels], std: vec![1.0; channels] }
+    }
+}
+
 /// An opened data source: its splits and what is known of them.
 ///
 /// The splits are plain burn data sets, so any `Dataset<Sample>` of yours takes their place.

@@ -213,6 +213,46 @@ impl GridMask {
         self.fill(hidden, self.hidden(), filler, &self.hidden_or_filler)
     }
 
+    /// The hidden cells' ids.
+    ///
+    /// # Shapes
+    ///
+    /// - ids: `[batch, cells]`
+    /// - output: `[batch, hidden]`
+    ///
+    /// # Panics
+    ///
+    /// When `ids` is of another batch or grid.
+    pub fn select_hidden_ids(&self, ids: Tensor<2, Int>) -> Tensor<2, Int> {
+        assert_shape!(ids, [self.batch, self.grid.cells()]);
+        let all = ids.reshape([self.batch * self.grid.cells()]);
+        all.select(0, self.hidden_rows.clone()).reshape([self.batch, self.hidden])
+    }
+
+    /// All cells' ids, with others at hidden cells.
+    ///
+    /// # Shapes
+    ///
+    /// - ids: `[batch, cells]`
+    /// - hidden: `[batch, hidden]`
+    /// - output: `[batch, cells]`
+    ///
+    /// # Panics
+    ///
+    /// When `ids` or `hidden` is of another batch or grid.
+    pub fn replace_hidden_ids(
+        &self,
+        ids: Tensor<2, Int>,
+        hidden: Tensor<2, Int>,
+    ) -> Tensor<2, Int> {
+        assert_shape!(ids, [self.batch, self.grid.cells()]);
+        assert_shape!(hidden, [self.batch, self.hidden]);
+        let hidden = hidden.reshape([self.batch * self.hidden]);
+        let filler = Tensor::zeros([1], (&hidden.device(), hidden.dtype()));
+        let placed = Tensor::cat(vec![hidden, filler], 0).select(0, self.hidden_or_filler.clone());
+        ids.mask_where(self.is_hidden(), placed.reshape([self.batch, self.grid.cells()]))
+    }
+
     /// Which cells are hidden, `[batch, cells]`.
     pub fn is_hidden(&self) -> Tensor<2, Bool> {
         let visible = (self.batch * self.visible()) as i64;
@@ -291,6 +331,17 @@ mod tests {
         let mask = mask([&[1, 2], &[0, 3]]).at(Grid::new(2, 2));
         let table = Tensor::from_floats([[0.0], [10.0], [20.0], [30.0]], &test_device());
         assert_eq!(values(mask.visible_from_table(table)), [0., 30., 10., 20.]);
+    }
+
+    #[test]
+    fn ids_are_read_and_replaced_at_hidden_cells() {
+        let mask = mask([&[1, 2], &[0, 3]]).at(Grid::new(2, 2));
+        let ids = Tensor::<2, Int>::from_ints([[1, 2, 3, 4], [5, 6, 7, 8]], &test_device());
+        let values = |ids: Tensor<2, Int>| ids.into_data().try_into_vec_as::<i64>().unwrap();
+        let hidden = mask.select_hidden_ids(ids.clone());
+        assert_eq!(values(hidden.clone()), [2, 3, 5, 8]);
+        let replaced = mask.replace_hidden_ids(ids, hidden * 10);
+        assert_eq!(values(replaced), [1, 20, 30, 4, 50, 6, 7, 80]);
     }
 
     #[test]

@@ -2,12 +2,16 @@
 
 mod normalization;
 mod pixels;
+pub mod tokenizer;
+mod tokens;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use normalization::Normalization;
 pub use pixels::{PixelLoss, PixelTarget};
+pub use tokenizer::{Tokenizer, TokenizerConfig};
+pub use tokens::TokenTarget;
 
 use crate::batch::MimBatch;
 
@@ -25,6 +29,16 @@ pub trait Target: Module + ModuleDisplay {
 
     /// The loss of `[batch, hidden, width]` predictions, a scalar.
     fn loss(&self, prediction: Tensor<3>, value: Self::Value) -> Tensor<1>;
+
+    /// What else than the loss tells how good a prediction is, such as an accuracy: scalars by name.
+    fn metrics(
+        &self,
+        prediction: &Tensor<3>,
+        value: &Self::Value,
+    ) -> Vec<(&'static str, Tensor<1>)> {
+        let _ = (prediction, value);
+        Vec::new()
+    }
 
     /// A good prediction that does not look at the image, such as the mean: the same for every
     /// cell. Its loss is what a model has to beat; `None` where there is no such prediction.

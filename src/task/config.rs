@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MaeConfig, SimMimConfig};
+use super::{BeitConfig, MaeConfig, SimMimConfig};
 use crate::encoder::{EncoderConfig, EncoderSizes};
 use crate::error::Result;
+use crate::grid::ImageShape;
 use crate::mask::MaskStrategy;
 
 /// A method and its parts, as a run's `config.json` keeps them.
@@ -16,6 +17,8 @@ pub enum TaskConfig {
     Mae(MaeConfig),
     /// SimMIM on any of its encoders.
     SimMim(SimMimConfig<EncoderConfig>),
+    /// BEiT.
+    Beit(BeitConfig),
 }
 
 impl TaskConfig {
@@ -24,6 +27,7 @@ impl TaskConfig {
         match self {
             Self::Mae(_) => "mae",
             Self::SimMim(_) => "simmim",
+            Self::Beit(_) => "beit",
         }
     }
 
@@ -32,6 +36,7 @@ impl TaskConfig {
         match self {
             Self::Mae(_) => "MAE",
             Self::SimMim(_) => "SimMIM",
+            Self::Beit(_) => "BEiT",
         }
     }
 
@@ -40,6 +45,7 @@ impl TaskConfig {
         match self {
             Self::Mae(config) => config.encoder.clone().into(),
             Self::SimMim(config) => config.encoder.clone(),
+            Self::Beit(config) => config.encoder.clone().into(),
         }
     }
 
@@ -52,6 +58,7 @@ impl TaskConfig {
         Ok(match self {
             Self::Mae(config) => Box::new(config.mask()?),
             Self::SimMim(config) => Box::new(config.mask()?),
+            Self::Beit(config) => Box::new(config.mask()?),
         })
     }
 
@@ -64,6 +71,16 @@ impl TaskConfig {
         match self {
             Self::Mae(config) => config.validate(),
             Self::SimMim(config) => config.validate(),
+            Self::Beit(config) => config.validate(),
+        }
+    }
+
+    /// The images a tokenizer reads, as the second view of a batch; `None` for methods whose target
+    /// is in the images themselves.
+    pub fn target_view(&self) -> Option<ImageShape> {
+        match self {
+            Self::Beit(config) => Some(config.view()),
+            Self::Mae(_) | Self::SimMim(_) => None,
         }
     }
 }
@@ -77,6 +94,12 @@ impl From<MaeConfig> for TaskConfig {
 impl<C: EncoderSizes + Into<EncoderConfig>> From<SimMimConfig<C>> for TaskConfig {
     fn from(config: SimMimConfig<C>) -> Self {
         Self::SimMim(config.map_encoder(Into::into))
+    }
+}
+
+impl From<BeitConfig> for TaskConfig {
+    fn from(config: BeitConfig) -> Self {
+        Self::Beit(config)
     }
 }
 

@@ -60,7 +60,8 @@ where
     fn loss(&self, batch: MimBatch) -> TaskOutput {
         let value = self.target.of(&batch);
         let prediction = self.predict(&batch);
-        self.target.loss(prediction, value).into()
+        let metrics = self.target.metrics(&prediction, &value);
+        TaskOutput { loss: self.target.loss(prediction, value), metrics, observed: None }
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {

@@ -1,24 +1,30 @@
 //! Pretext tasks: whatever turns a batch of images into a self-supervised loss.
 
+mod beit;
 mod choice;
 mod config;
 mod context;
+mod dvae;
 mod mae;
 mod mim;
 mod selfie;
 mod simmim;
+mod vq;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+pub use beit::{Beit, BeitConfig};
 pub use config::TaskConfig;
 pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,
 };
+pub use dvae::{DvaeSchedule, DvaeTask};
 pub use mae::{Mae, MaeConfig};
 pub use mim::Mim;
 pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
 pub use simmim::{SimMim, SimMimConfig};
+pub use vq::{PixelObjective, TeacherObjective, VqObjective, VqTask};
 
 /// The only thing training knows of a model.
 pub trait PretextTask: Module + ModuleDisplay {
@@ -34,6 +40,23 @@ pub trait PretextTask: Module + ModuleDisplay {
         let _ = batch;
         None
     }
+
+    /// The task after a training step: where what no gradient moves is moved, such as a codebook, a
+    /// temperature or a teacher. It must be kept in parameters (without gradient) to be part of
+    /// checkpoints. Default: nothing moves
+    fn after_step(self, step: StepEnd) -> Self {
+        let _ = step;
+        self
+    }
+}
+
+/// What a finished training step tells [`PretextTask::after_step`].
+#[derive(Debug)]
+pub struct StepEnd {
+    /// The finished share of the run's steps, in (0, 1].
+    pub progress: f64,
+    /// [`TaskOutput::observed`] of each batch of the step.
+    pub observed: Vec<Tensor<2>>,
 }
 
 /// What a step yields; tensors stay on the device until somebody reads them.
@@ -43,10 +66,12 @@ pub struct TaskOutput {
     pub loss: Tensor<1>,
     /// Named scalars to watch, such as an accuracy.
     pub metrics: Vec<(&'static str, Tensor<1>)>,
+    /// What [`PretextTask::after_step`] needs of this batch; carries no gradient.
+    pub observed: Option<Tensor<2>>,
 }
 
 impl From<Tensor<1>> for TaskOutput {
     fn from(loss: Tensor<1>) -> Self {
-        Self { loss, metrics: Vec::new() }
+        Self { loss, metrics: Vec::new(), observed: None }
     }
 }

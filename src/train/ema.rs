@@ -1,10 +1,13 @@
 //! A moving average of a model's weights.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use std::collections::HashSet;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// The average after one more step: `decay` · average + (1 − `decay`) · model.
+/// The average after one more step: `decay` · average + (1 − `decay`) · model; what has no gradient
+/// (a frozen tokenizer, a codebook) is the model's own.
 ///
 /// `average` is a validation copy of the model (`model.valid()`): parameters are matched by id.
 pub(super) fn updated<M: Module>(average: M, model: &M, decay: f64) -> M {
@@ -17,10 +20,14 @@ pub(super) fn updated<M: Module>(average: M, model: &M, decay: f64) -> M {
 #[derive(Default)]
 struct Weights {
     tensors: GradientsParams,
+    untrained: HashSet<ParamId>,
 }
 
 impl ModuleVisitor for Weights {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            self.untrained.insert(param.id);
+        }
         self.tensors.register(param.id, param.val().without_autodiff());
     }
 }
@@ -33,6 +40,9 @@ struct Average {
 impl ModuleMapper for Average {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(new) = self.weights.tensors.remove::<D>(param.id) else { return param };
+        if self.weights.untrained.contains(&param.id) {
+            return param.map(|_| new);
+        }
         param.map(|average| average * self.decay + new * (1.0 - self.decay))
     }
 }
@@ -59,5 +69,15 @@ mod tests {
             assert!((got - (old + 0.25)).abs() < 1e-6);
         }
         assert!(!average.weight.val().device().is_autodiff());
+    }
+
+    #[test]
+    fn what_has_no_gradient_is_copied_bit_by_bit() {
+        let device = test_device().autodiff();
+        let mut model = LinearConfig::new(2, 2).init(&device).no_grad();
+        let average = model.valid();
+        model.weight = model.weight.map(|weight| weight + 0.1);
+        let average = updated(average, &model, 0.75);
+        assert_eq!(weight(&average), weight(&model));
     }
 }

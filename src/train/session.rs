@@ -18,7 +18,7 @@ use super::{EpochMetrics, History, Pretraining, Schedule, Snapshot, adamw, ema, 
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, stream};
-use crate::task::PretextTask;
+use crate::task::{PretextTask, StepEnd};
 
 /// Validation batches the trivial predictor is measured on.
 const TRIVIAL_BATCHES: usize = 8;
@@ -171,13 +171,16 @@ impl<'a, T: PretextTask> Session<'a, T> {
     ) -> Result<usize> {
         let mut accumulator = GradientsAccumulator::new();
         let mut accumulated = 0;
+        let mut observed = Vec::new();
         let mut unread = None;
         let first = self.snapshot.batch;
         let mut batches = train.epoch(self.snapshot.epoch as u64, first);
         while let Some(batch) = batches.next() {
             // Every batch has its own stream, so a resumed run drops the same paths.
             self.device.seed(self.device_seed(batches.position()));
-            let loss = self.task().loss(batch?).loss;
+            let output = self.task().loss(batch?);
+            observed.extend(output.observed);
+            let loss = output.loss;
             let gradients = GradientsParams::from_grads(loss.backward(), self.task());
             accumulator.accumulate(self.task(), gradients);
             accumulated += 1;
@@ -185,7 +188,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
             self.read(unread.replace((self.snapshot.step, loss.without_autodiff())))?;
             let last = batches.position() == self.batches;
             if accumulated == self.plan.recipe.accumulation || last {
-                self.step(accumulator.grads(), accumulated);
+                self.step(accumulator.grads(), accumulated, std::mem::take(&mut observed));
                 accumulated = 0;
                 self.snapshot.batch = batches.position();
                 if self.plan.interrupt.is_requested() {
@@ -221,14 +224,17 @@ impl<'a, T: PretextTask> Session<'a, T> {
         Error::Diverged { loss, step, epoch, saved: self.saved.clone() }
     }
 
-    /// Moves the weights by the mean of `count` batches' gradients.
-    fn step(&mut self, gradients: GradientsParams, count: usize) {
+    /// Moves the weights by the mean of `count` batches' gradients, then what moves without them.
+    fn step(&mut self, gradients: GradientsParams, count: usize, observed: Vec<Tensor<2>>) {
         let recipe = &self.plan.recipe;
         let mean = 1.0 / count as f64;
         let gradients = gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
         let lr = ModuleLearningRate::from(self.schedule.at(self.snapshot.step));
         let optimizer = &mut self.optimizer;
-        self.task = self.task.take().map(|task| optimizer.step(lr, task, gradients));
+        let steps = self.batches.div_ceil(recipe.accumulation) * recipe.epochs;
+        let end = StepEnd { progress: (self.snapshot.step + 1) as f64 / steps as f64, observed };
+        let stepped = self.task.take().map(|task| optimizer.step(lr, task, gradients));
+        self.task = stepped.map(|task| task.after_step(end));
         if let (Some(average), Some(decay)) = (self.average.take(), recipe.ema) {
             self.average = Some(ema::updated(average, self.task(), decay));
         }

@@ -1,0 +1,395 @@
+//! DALL·E's discrete variational autoencoder (Ramesh et al. 2021, arXiv 2102.12092, §2.1, A).
+
+mod stack;
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::{Int, Tensor, assert_shape};
+use serde::{Deserialize, Serialize};
+
+pub use stack::{Conv, ResidualBlock, ResidualStack};
+
+use super::Tokenizer;
+use crate::error::{Error, Result};
+use crate::grid::{Grid, ImageShape};
+use crate::image::grid_of;
+use crate::nn::{Init, Weights, per_token};
+
+/// How far pixels are kept from 0 and 1 where their logit is taken (DALL·E's `map_pixels`).
+const PIXEL_MARGIN: f64 = 0.1;
+
+/// How a decoded image is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reconstruction {
+    /// The logit-Laplace distribution (DALL·E, appendix A.3): the decoder yields its location and
+    /// the logarithm of its scale.
+    LogitLaplace,
+    /// Squared error: the decoder yields pixels.
+    L2,
+}
+
+/// What a [`Dvae`] is made of.
+#[derive(Config, Debug, PartialEq)]
+pub struct DvaeConfig {
+    /// The images it reads.
+    pub image: ImageShape,
+    /// Side in pixels of the square a token stands for, a power of two. Default: 8
+    #[config(default = 8)]
+    pub cell: usize,
+    /// Tokens. Default: 8192
+    #[config(default = 8192)]
+    pub vocabulary: usize,
+    /// Channels of the first group, a multiple of 4; every group doubles them. Default: 256
+    #[config(default = 256)]
+    pub hidden: usize,
+    /// Residual blocks of each group. Default: 2
+    #[config(default = 2)]
+    pub blocks: usize,
+    /// Values of a code vector. Default: 128
+    #[config(default = 128)]
+    pub code_width: usize,
+    /// How a decoded image is judged. Default: logit-Laplace
+    #[config(default = "Reconstruction::LogitLaplace")]
+    pub reconstruction: Reconstruction,
+    /// Whether there is a decoder; the published encoder comes without. Default: true
+    #[config(default = true)]
+    pub decoder: bool,
+}
+
+impl DvaeConfig {
+    /// The published encoder on BEiT's view of 112 × 112 pixels: 14 × 14 tokens (arXiv 2106.08254,
+    /// §3.1).
+    pub fn dalle_encoder() -> Self {
+        Self::new(ImageShape::square(3, 112)).with_decoder(false)
+    }
+
+    /// A tokenizer for images of a few dozen pixels that a laptop's processor trains in minutes:
+    /// cells of 4 pixels, 512 tokens.
+    pub fn small_images(image: ImageShape) -> Self {
+        Self::new(image)
+            .with_cell(4)
+            .with_vocabulary(512)
+            .with_hidden(32)
+            .with_blocks(1)
+            .with_code_width(64)
+            .with_reconstruction(Reconstruction::L2)
+    }
+
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.image.grid(self.cell)?;
+        super::check_vocabulary(self.vocabulary)?;
+        let rule = |kept: bool, message: String| {
+            if kept { Ok(()) } else { Err(Error::Config(message)) }
+        };
+        rule(
+            self.cell.is_power_of_two(),
+            format!("a dVAE's cell must be a power of two, got {}", self.cell),
+        )?;
+        rule(
+            self.hidden > 0 && self.hidden.is_multiple_of(4),
+            format!("a dVAE's hidden channels must be a multiple of 4, got {}", self.hidden),
+        )?;
+        rule(
+            self.blocks > 0 && self.code_width > 0,
+            format!(
+                "a dVAE needs blocks and code vectors, got {} and a width of {}",
+                self.blocks, self.code_width
+            ),
+        )
+    }
+
+    /// The tokenizer with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`DvaeConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> Dvae {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let channels = self.image.channels;
+        let groups = self.cell.ilog2() as usize + 1;
+        let mut widths: Vec<_> = (0..groups).map(|group| self.hidden << group).collect();
+        let deepest = widths[groups - 1];
+        let normal = |inputs: usize| Init::Normal { std: 1.0 / (inputs as f32).sqrt() };
+        let input = Conv::new(channels, self.hidden, 7, weights);
+        let encoder_widths = [&[self.hidden], &widths[..]].concat();
+        let encoder = ResidualStack::shrinking(&encoder_widths, self.blocks, weights);
+        let to_logits = weights.linear(deepest, self.vocabulary, normal(deepest));
+        widths.reverse();
+        let decoder = self.decoder.then(|| DvaeDecoder {
+            codes: weights.linear(self.vocabulary, self.code_width, Init::Normal { std: 1.0 }),
+            stack: ResidualStack::growing(
+                &[&[self.code_width], &widths[..]].concat(),
+                self.blocks,
+                weights,
+            ),
+            output: Conv::new(self.hidden, channels * self.outputs_per_channel(), 1, weights),
+        });
+        Dvae { input, encoder, to_logits, decoder, config: self.clone() }
+    }
+
+    fn outputs_per_channel(&self) -> usize {
+        match self.reconstruction {
+            Reconstruction::LogitLaplace => 2,
+            Reconstruction::L2 => 1,
+        }
+    }
+}
+
+/// The encoder and decoder of a discrete variational autoencoder.
+#[derive(Module, Debug)]
+pub struct Dvae {
+    /// The first convolution.
+    pub input: Conv,
+    /// The encoder's groups.
+    pub encoder: ResidualStack,
+    /// A cell's features → one logit for each token.
+    pub to_logits: Linear,
+    /// What the tokens are trained with.
+    pub decoder: Option<DvaeDecoder>,
+    #[module(skip)]
+    config: DvaeConfig,
+}
+
+/// From tokens to images.
+#[derive(Module, Debug)]
+pub struct DvaeDecoder {
+    /// One row for each token: the code vectors.
+    pub codes: Linear,
+    /// The decoder's groups.
+    pub stack: ResidualStack,
+    /// The last convolution.
+    pub output: Conv,
+}
+
+impl Dvae {
+    /// The sizes it was made with.
+    pub fn config(&self) -> &DvaeConfig {
+        &self.config
+    }
+
+    /// How well each token describes each cell.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]` in [0, 1]
+    /// - output: `[batch, cells, vocabulary]`
+    pub fn logits(&self, images: Tensor<4>) -> Tensor<3> {
+        assert_shape!(&images, [_, self.config.image.channels, _, _]);
+        let mapped = images * (1.0 - 2.0 * PIXEL_MARGIN) + PIXEL_MARGIN;
+        let features = self.encoder.forward(self.input.forward(mapped));
+        per_token(&self.to_logits, features.flatten::<3>(2, 3).swap_dims(1, 2))
+    }
+
+    /// What the decoder makes of the code vectors of each cell: pixels, or the two parameters of
+    /// their distribution.
+    ///
+    /// # Shapes
+    ///
+    /// - codes: `[batch, cells, code width]`
+    /// - output: `[batch, outputs, height, width]`
+    ///
+    /// # Panics
+    ///
+    /// When there is no decoder, or `codes` are not those of `grid`.
+    pub fn decode_codes(&self, codes: Tensor<3>, grid: Grid) -> Tensor<4> {
+        let [batch, _, width] = codes.dims();
+        assert_shape!(codes, [_, grid.cells(), _]);
+        let map = codes.swap_dims(1, 2).reshape([batch, width, grid.rows, grid.cols]);
+        let decoder = self.decoder();
+        decoder.output.forward(decoder.stack.forward(map))
+    }
+
+    /// The mean code vectors of a relaxed choice of tokens: softmax((logits + noise) / temperature)
+    /// (Jang et al. 2016, arXiv 1611.01144).
+    ///
+    /// # Shapes
+    ///
+    /// - logits, noise: `[batch, cells, vocabulary]`
+    /// - temperature: `[1]`
+    /// - output: `[batch, cells, code width]`
+    ///
+    /// # Panics
+    ///
+    /// When there is no decoder.
+    pub fn relaxed_codes(
+        &self,
+        logits: Tensor<3>,
+        noise: Option<Tensor<3>>,
+        temperature: Tensor<1>,
+    ) -> Tensor<3> {
+        let logits = match noise {
+            Some(noise) => logits + noise,
+            None => logits,
+        };
+        per_token(&self.decoder().codes, softmax(logits / temperature.unsqueeze(), 2))
+    }
+
+    /// The code vectors of tokens.
+    ///
+    /// # Shapes
+    ///
+    /// - ids: `[batch, cells]`
+    /// - output: `[batch, cells, code width]`
+    ///
+    /// # Panics
+    ///
+    /// When there is no decoder.
+    pub fn codes(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, cells] = ids.dims();
+        let codes = &self.decoder().codes;
+        let rows = codes.weight.val().select(0, ids.reshape([batch * cells]));
+        let rows = match &codes.bias {
+            Some(bias) => rows + bias.val().unsqueeze(),
+            None => rows,
+        };
+        rows.reshape([batch, cells, self.config.code_width])
+    }
+
+    /// The mean loss of a pixel value of `images`, given what the decoder made of them: the squared
+    /// error, or the negative log-likelihood.
+    ///
+    /// # Shapes
+    ///
+    /// - decoded: `[batch, outputs, height, width]`
+    /// - images: `[batch, channels, height, width]` in [0, 1]
+    pub fn reconstruction_loss(&self, decoded: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
+        match self.config.reconstruction {
+            Reconstruction::L2 => (decoded - images).square().mean(),
+            Reconstruction::LogitLaplace => {
+                let channels = self.config.image.channels;
+                let mapped = images * (1.0 - 2.0 * PIXEL_MARGIN) + PIXEL_MARGIN;
+                let rest = mapped.clone().neg() + 1.0;
+                let location = decoded.clone().narrow(1, 0, channels);
+                let log_scale = decoded.narrow(1, channels, channels);
+                let distance = (mapped.clone().log() - rest.clone().log() - location).abs();
+                let likelihood = (mapped * rest * 2.0).log() + log_scale.clone();
+                (distance * log_scale.neg().exp() + likelihood).mean()
+            }
+        }
+    }
+
+    fn decoder(&self) -> &DvaeDecoder {
+        self.decoder.as_ref().expect("a dVAE that was made with a decoder")
+    }
+
+    /// The most likely pixels, in [0, 1].
+    fn pixels(&self, decoded: Tensor<4>) -> Tensor<4> {
+        match self.config.reconstruction {
+            Reconstruction::L2 => decoded.clamp(0.0, 1.0),
+            Reconstruction::LogitLaplace => {
+                let location = decoded.narrow(1, 0, self.config.image.channels);
+                let mapped = sigmoid(location);
+                ((mapped - PIXEL_MARGIN) / (1.0 - 2.0 * PIXEL_MARGIN)).clamp(0.0, 1.0)
+            }
+        }
+    }
+}
+
+impl Tokenizer for Dvae {
+    fn vocabulary(&self) -> usize {
+        self.config.vocabulary
+    }
+
+    fn cell(&self) -> usize {
+        self.config.cell
+    }
+
+    fn tokenize(&self, images: Tensor<4>) -> Tensor<2, Int> {
+        grid_of(&images, self.config.cell);
+        self.logits(images).argmax(2).squeeze_dim(2)
+    }
+
+    fn decode(&self, ids: Tensor<2, Int>, grid: Grid) -> Option<Tensor<4>> {
+        self.decoder.as_ref()?;
+        Some(self.pixels(self.decode_codes(self.codes(ids), grid)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+    use burn::tensor::Tolerance;
+
+    fn config() -> DvaeConfig {
+        DvaeConfig::new(ImageShape::new(2, 8, 12))
+            .with_cell(4)
+            .with_vocabulary(5)
+            .with_hidden(4)
+            .with_blocks(1)
+            .with_code_width(3)
+    }
+
+    fn images() -> Tensor<4> {
+        let noise = Weights::new(1, &test_device()).param([2, 2, 8, 12], Init::XavierUniform);
+        noise.val() + 0.5
+    }
+
+    #[test]
+    fn every_cell_has_a_token_and_decodes_to_pixels() {
+        for reconstruction in [Reconstruction::LogitLaplace, Reconstruction::L2] {
+            let config = config().with_reconstruction(reconstruction);
+            let dvae = config.init(&mut Weights::new(0, &test_device()));
+            let ids = dvae.tokenize(images());
+            assert_eq!(ids.dims(), [2, 6]);
+            let decoded = dvae.decode(ids, Grid::new(2, 3)).unwrap();
+            assert_eq!(decoded.dims(), [2, 2, 8, 12]);
+            assert!(decoded.clone().min().into_scalar::<f32>() >= 0.0);
+            assert!(decoded.max().into_scalar::<f32>() <= 1.0);
+        }
+    }
+
+    #[test]
+    fn a_cold_relaxed_choice_is_the_hard_one() {
+        let dvae = config().init(&mut Weights::new(0, &test_device()));
+        let cold = Tensor::from_floats([1e-4], &test_device());
+        let relaxed = dvae.relaxed_codes(dvae.logits(images()), None, cold).into_data();
+        let hard = dvae.codes(dvae.tokenize(images())).into_data();
+        relaxed.assert_approx_eq::<f32>(&hard, Tolerance::absolute(1e-4));
+    }
+
+    #[test]
+    fn the_logit_laplace_loss_is_that_of_the_paper() {
+        let config = DvaeConfig { image: ImageShape::new(1, 4, 4), ..config() };
+        let dvae = config.init(&mut Weights::new(0, &test_device()));
+        // x = 0.75 is mapped to 0.7, whose logit is ln(7/3); location 0.5, scale e^0.2.
+        let images = Tensor::full([1, 1, 4, 4], 0.75, &test_device());
+        let location = Tensor::<4>::full([1, 1, 4, 4], 0.5, &test_device());
+        let log_scale = Tensor::full([1, 1, 4, 4], 0.2, &test_device());
+        let decoded = Tensor::cat(vec![location, log_scale], 1);
+        let loss: f32 = dvae.reconstruction_loss(decoded, images).into_scalar();
+        let logit = (7.0f32 / 3.0).ln();
+        let density =
+            (-(logit - 0.5).abs() / 0.2f32.exp()).exp() / (2.0 * 0.2f32.exp() * 0.7 * 0.3);
+        assert!((loss + density.ln()).abs() < 1e-5, "{loss}");
+    }
+
+    #[test]
+    fn the_published_encoder_has_no_decoder() {
+        let config = config().with_decoder(false);
+        let dvae = config.init(&mut Weights::new(0, &test_device()));
+        assert!(dvae.decode(dvae.tokenize(images()), Grid::new(2, 3)).is_none());
+        DvaeConfig::dalle_encoder().validate().unwrap();
+    }
+
+    #[test]
+    fn every_broken_rule_is_named_with_its_values() {
+        let message = |config: DvaeConfig| config.validate().unwrap_err().to_string();
+        assert!(
+            message(DvaeConfig { image: ImageShape::new(1, 6, 12), cell: 6, ..config() })
+                .contains("power of two, got 6")
+        );
+        assert!(message(config().with_hidden(6)).contains("multiple of 4, got 6"));
+        assert!(message(config().with_vocabulary(1)).contains("at least 2 tokens, got 1"));
+        assert!(message(config().with_blocks(0)).contains("got 0"));
+    }
+}

@@ -1,0 +1,187 @@
+//! The residual convolutions of DALL·E's encoder and decoder.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+use burn::tensor::module::{conv2d, max_pool2d};
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
+
+use crate::nn::{Init, Weights};
+
+/// A convolution of stride 1 over an odd kernel that keeps the image's size.
+#[derive(Module, Debug)]
+pub struct Conv {
+    /// `[outputs, inputs, kernel, kernel]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[outputs]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Conv {
+    /// Normal weights of variance 1 / (inputs · kernel²), as DALL·E's.
+    pub fn new(inputs: usize, outputs: usize, kernel: usize, weights: &mut Weights) -> Self {
+        let std = 1.0 / ((inputs * kernel * kernel) as f32).sqrt();
+        let shape = [outputs, inputs, kernel, kernel];
+        Self { weight: weights.param(shape, Init::Normal { std }), bias: weights.zeros([outputs]) }
+    }
+
+    /// # Shapes
+    ///
+    /// - images: `[batch, inputs, height, width]`
+    /// - output: `[batch, outputs, height, width]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let [.., kernel] = self.weight.dims();
+        let padding = [(kernel - 1) / 2; 2];
+        let options = ConvOptions::new([1, 1], padding, [1, 1], 1);
+        conv2d(images, self.weight.val(), Some(self.bias.val()), options)
+    }
+}
+
+/// x + gain · (four convolutions, each after a rectifier) of x.
+#[derive(Module, Debug)]
+pub struct ResidualBlock {
+    /// Where the channels change, what stands for x: a 1 × 1 convolution.
+    pub identity: Option<Conv>,
+    /// The four convolutions, the first three a quarter as wide as the last.
+    pub convs: Vec<Conv>,
+    /// 1 / (blocks of the stack)².
+    pub gain: f64,
+}
+
+impl ResidualBlock {
+    fn new(
+        [inputs, outputs]: [usize; 2],
+        kernels: [usize; 4],
+        gain: f64,
+        weights: &mut Weights,
+    ) -> Self {
+        let narrow = outputs / 4;
+        let widths = [inputs, narrow, narrow, narrow, outputs];
+        Self {
+            identity: (inputs != outputs).then(|| Conv::new(inputs, outputs, 1, weights)),
+            convs: (0..4)
+                .map(|i| Conv::new(widths[i], widths[i + 1], kernels[i], weights))
+                .collect(),
+            gain,
+        }
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let residual =
+            self.convs.iter().fold(images.clone(), |images, conv| conv.forward(relu(images)));
+        let identity = match &self.identity {
+            Some(conv) => conv.forward(images),
+            None => images,
+        };
+        identity + residual * self.gain
+    }
+}
+
+/// Groups of residual blocks with a change of size between two groups, then a rectifier.
+#[derive(Module, Debug)]
+pub struct ResidualStack {
+    /// The groups.
+    pub groups: Vec<Vec<ResidualBlock>>,
+    /// Whether the images are halved between two groups, and not doubled.
+    pub shrinks: bool,
+}
+
+impl ResidualStack {
+    /// An encoder's stack: `widths[0]` channels in, one group of `blocks` for each other width.
+    pub(super) fn shrinking(widths: &[usize], blocks: usize, weights: &mut Weights) -> Self {
+        Self::new(widths, blocks, [3, 3, 3, 1], true, weights)
+    }
+
+    /// A decoder's stack.
+    pub(super) fn growing(widths: &[usize], blocks: usize, weights: &mut Weights) -> Self {
+        Self::new(widths, blocks, [1, 3, 3, 3], false, weights)
+    }
+
+    fn new(
+        widths: &[usize],
+        blocks: usize,
+        kernels: [usize; 4],
+        shrinks: bool,
+        weights: &mut Weights,
+    ) -> Self {
+        let gain = 1.0 / ((widths.len() - 1) * blocks).pow(2) as f64;
+        let groups = widths
+            .windows(2)
+            .map(|pair| {
+                (0..blocks)
+                    .map(|block| {
+                        let inputs = if block == 0 { pair[0] } else { pair[1] };
+                        ResidualBlock::new([inputs, pair[1]], kernels, gain, weights)
+                    })
+                    .collect()
+            })
+            .collect();
+        Self { groups, shrinks }
+    }
+
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels of the first block, height, width]`
+    /// - output: `[batch, channels of the last block, ..]`, halved or doubled between the groups
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let mut images = images;
+        for (index, group) in self.groups.iter().enumerate() {
+            if index > 0 {
+                images = if self.shrinks { halved(images) } else { doubled(images) };
+            }
+            images = group.iter().fold(images, |images, block| block.forward(images));
+        }
+        relu(images)
+    }
+}
+
+/// The largest of every 2 × 2 pixels.
+fn halved(images: Tensor<4>) -> Tensor<4> {
+    max_pool2d(images, MaxPoolOptions::new([2, 2]))
+}
+
+/// Every pixel as 2 × 2 of them.
+fn doubled(images: Tensor<4>) -> Tensor<4> {
+    let [batch, channels, height, width] = images.dims();
+    images
+        .reshape([batch, channels, height, 1, width, 1])
+        .expand([batch, channels, height, 2, width, 2])
+        .reshape([batch, channels, 2 * height, 2 * width])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    #[test]
+    fn halving_a_doubled_image_gives_it_back() {
+        let images =
+            Tensor::<4>::from_floats([[[[1.0, -2.0, 3.0], [4.0, 5.0, 6.0]]]], &test_device());
+        let doubled = doubled(images.clone());
+        let first: Vec<f32> =
+            doubled.clone().slice([0..1, 0..1, 0..1, 0..6]).into_data().try_to_vec().unwrap();
+        assert_eq!(first, [1.0, 1.0, -2.0, -2.0, 3.0, 3.0]);
+        halved(doubled).into_data().assert_eq(&images.into_data(), true);
+    }
+
+    #[test]
+    fn a_block_without_gain_is_the_identity() {
+        let weights = &mut Weights::new(0, &test_device());
+        let block = ResidualBlock::new([4, 4], [3, 3, 3, 1], 0.0, weights);
+        let images = Tensor::<4>::ones([1, 4, 2, 3], &test_device());
+        block.forward(images.clone()).into_data().assert_eq(&images.into_data(), true);
+    }
+
+    #[test]
+    fn stacks_change_sizes_between_groups_and_have_the_gain_of_all_blocks() {
+        let weights = &mut Weights::new(0, &test_device());
+        let stack = ResidualStack::shrinking(&[4, 4, 8, 16], 2, weights);
+        let images = Tensor::ones([2, 4, 8, 16], &test_device());
+        assert_eq!(stack.forward(images).dims(), [2, 16, 2, 4]);
+        assert_eq!(stack.groups[2][1].gain, 1.0 / 36.0);
+        let stack = ResidualStack::growing(&[4, 16, 8], 1, weights);
+        let images = Tensor::ones([2, 4, 2, 4], &test_device());
+        assert_eq!(stack.forward(images).dims(), [2, 8, 4, 8]);
+    }
+}

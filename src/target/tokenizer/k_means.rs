@@ -1,0 +1,186 @@
+//! k-means on the host: how palettes are made and codebooks start.
+
+use rand::{Rng, RngExt};
+
+use crate::error::{Error, Result};
+
+/// Lloyd's algorithm from k-means++ seeds (Arthur & Vassilvitskii 2007).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KMeans {
+    /// Centres.
+    pub count: usize,
+    /// Rounds of assigning rows and moving centres.
+    pub rounds: usize,
+    /// Whether centres are scaled to length 1 (for rows of length 1: cosine similarity).
+    pub spherical: bool,
+}
+
+impl KMeans {
+    /// The centres of `rows`, each of `width` values; a centre that no row is nearest to moves to a
+    /// random row.
+    ///
+    /// # Shapes
+    ///
+    /// - rows: `[rows * width]`
+    /// - output: `[count * width]`
+    ///
+    /// # Errors
+    ///
+    /// When there are fewer different rows than centres.
+    ///
+    /// # Panics
+    ///
+    /// When `width` is 0 or does not divide the values.
+    pub fn fit(&self, rows: &[f32], width: usize, rng: &mut dyn Rng) -> Result<Vec<f32>> {
+        assert!(
+            width > 0 && rows.len().is_multiple_of(width),
+            "{} values cannot be cut into rows of {width}",
+            rows.len()
+        );
+        let mut centres = self.seeds(rows, width, rng)?;
+        for _ in 0..self.rounds {
+            self.move_centres(rows, width, &mut centres, rng);
+        }
+        Ok(centres)
+    }
+
+    /// Rows far from one another: each is drawn with the square of its distance to those before it
+    /// as its weight.
+    fn seeds(&self, rows: &[f32], width: usize, rng: &mut dyn Rng) -> Result<Vec<f32>> {
+        let all: Vec<_> = rows.chunks_exact(width).collect();
+        let mut centres: Vec<f32> = Vec::with_capacity(self.count * width);
+        let mut nearest = vec![f32::INFINITY; all.len()];
+        for found in 0..self.count {
+            let chosen = if found == 0 && !all.is_empty() {
+                Some(rng.random_range(0..all.len()))
+            } else {
+                draw_by_weight(&nearest, rng)
+            };
+            let Some(chosen) = chosen else {
+                return Err(Error::config(format!(
+                    "{} clusters cannot be found among {} rows of which {found} differ",
+                    self.count,
+                    all.len()
+                )));
+            };
+            centres.extend_from_slice(all[chosen]);
+            for (nearest, row) in nearest.iter_mut().zip(&all) {
+                *nearest = nearest.min(squared_distance(row, all[chosen]));
+            }
+        }
+        Ok(centres)
+    }
+
+    fn move_centres(&self, rows: &[f32], width: usize, centres: &mut [f32], rng: &mut dyn Rng) {
+        let mut sums = vec![0.0; centres.len()];
+        let mut counts = vec![0usize; self.count];
+        for row in rows.chunks_exact(width) {
+            let centre = nearest_centre(row, centres);
+            counts[centre] += 1;
+            for (sum, value) in sums[centre * width..][..width].iter_mut().zip(row) {
+                *sum += f64::from(*value);
+            }
+        }
+        let all = rows.len() / width;
+        let parts = centres.chunks_exact_mut(width).zip(sums.chunks_exact(width));
+        for ((centre, sum), count) in parts.zip(counts) {
+            if count == 0 {
+                centre.copy_from_slice(&rows[rng.random_range(0..all) * width..][..width]);
+                continue;
+            }
+            let length = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
+            let divisor = if self.spherical { length.max(1e-12) } else { count as f64 };
+            for (value, sum) in centre.iter_mut().zip(sum) {
+                *value = (sum / divisor) as f32;
+            }
+        }
+    }
+}
+
+/// The centre nearest to `row`, the first of equals.
+fn nearest_centre(row: &[f32], centres: &[f32]) -> usize {
+    let mut best = (f32::INFINITY, 0);
+    for (index, centre) in centres.chunks_exact(row.len()).enumerate() {
+        let distance = squared_distance(row, centre);
+        if distance < best.0 {
+            best = (distance, index);
+        }
+    }
+    best.1
+}
+
+fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+}
+
+/// An index with a probability proportional to its weight; `None` when all weights are 0.
+fn draw_by_weight(weights: &[f32], rng: &mut dyn Rng) -> Option<usize> {
+    let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+    let mut left = rng.random::<f64>() * total;
+    let mut last = None;
+    for (index, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+        last = Some(index);
+        left -= f64::from(weight);
+        if left < 0.0 {
+            break;
+        }
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, stream};
+
+    const PLAIN: KMeans = KMeans { count: 3, rounds: 10, spherical: false };
+
+    /// Three clouds of nine points in a plane, around (0, 0), (10, 0) and (0, 10).
+    fn clouds() -> Vec<f32> {
+        let offsets = [-1.0, 0.0, 1.0];
+        let mut rows = Vec::new();
+        for centre in [[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]] {
+            for (dx, dy) in offsets.iter().flat_map(|x| offsets.iter().map(move |y| (x, y))) {
+                rows.extend([centre[0] + dx, centre[1] + dy]);
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn centres_of_clouds_are_their_means_for_any_seed() {
+        for seed in 0..10 {
+            let rng = &mut stream(seed, Purpose::Weights, 0, 0);
+            let centres = PLAIN.fit(&clouds(), 2, rng).unwrap();
+            let mut centres: Vec<_> = centres.chunks(2).map(|c| [c[0], c[1]]).collect();
+            centres.sort_by(|a, b| a.partial_cmp(b).unwrap());
+            assert_eq!(centres, [[0.0, 0.0], [0.0, 10.0], [10.0, 0.0]], "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn spherical_centres_have_length_one() {
+        let rows = [1.0f32, 0.0, 0.8, 0.6, 0.0, -1.0];
+        let spherical = KMeans { count: 2, rounds: 5, spherical: true };
+        let rng = &mut stream(0, Purpose::Weights, 0, 0);
+        let centres = spherical.fit(&rows, 2, rng).unwrap();
+        for centre in centres.chunks(2) {
+            assert!((centre[0].hypot(centre[1]) - 1.0).abs() < 1e-6, "{centre:?}");
+        }
+    }
+
+    #[test]
+    fn too_few_different_rows_are_an_error_with_the_counts() {
+        let rng = &mut stream(0, Purpose::Weights, 0, 0);
+        let message = PLAIN.fit(&[1.0, 1.0, 2.0, 2.0], 1, rng).unwrap_err().to_string();
+        assert!(message.contains("3 clusters") && message.contains("2 differ"), "{message}");
+        let message = PLAIN.fit(&[], 1, rng).unwrap_err().to_string();
+        assert!(message.contains("0 rows"), "{message}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_centres() {
+        let fit = |seed| PLAIN.fit(&clouds(), 2, &mut stream(seed, Purpose::Weights, 0, 0));
+        assert_eq!(fit(3).unwrap(), fit(3).unwrap());
+    }
+}

@@ -1,0 +1,210 @@
+//! Colours as tokens.
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::{Int, Tensor, TensorData, assert_shape};
+
+use super::{KMeans, Tokenizer};
+use crate::error::{Error, Result};
+use crate::grid::{Grid, ImageShape};
+use crate::image::{PatchLayout, grid_of, patchify, unpatchify};
+use crate::nn::{Init, Weights};
+use crate::rng::{Purpose, stream};
+
+/// Rows that k-means looks at, at most.
+const ROWS: usize = 32_768;
+
+/// Rounds of k-means.
+const ROUNDS: usize = 15;
+
+/// What a [`Palette`] is made of.
+#[derive(Config, Debug, PartialEq, Eq)]
+pub struct PaletteConfig {
+    /// The images it reads.
+    pub image: ImageShape,
+    /// Side in pixels of the square whose mean colour is a token; 1 for single pixels. Default: 1
+    #[config(default = 1)]
+    pub cell: usize,
+    /// Colours. Default: 512, the 9 bits of Image GPT (Chen et al. 2020, §3.1)
+    #[config(default = 512)]
+    pub vocabulary: usize,
+}
+
+impl PaletteConfig {
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.image.grid(self.cell)?;
+        super::check_vocabulary(self.vocabulary)
+    }
+
+    /// A palette of random colours, to load a fitted one into.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`PaletteConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> Palette {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let colours = weights.param([self.vocabulary, self.image.channels], Init::XavierUniform);
+        Palette { colours: colours.set_require_grad(false), cell: self.cell }
+    }
+
+    /// The palette of `images`, by k-means over their cells' mean colours; on the images' device.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]` in [0, 1]
+    ///
+    /// # Errors
+    ///
+    /// When the sizes are broken, or the images have fewer different colours than the palette.
+    pub fn fit(&self, images: Tensor<4>, seed: u64) -> Result<Palette> {
+        self.validate()?;
+        let (channels, device) = (self.image.channels, images.device());
+        let colours: Vec<f32> = mean_colours(images, self.cell).into_data().iter().collect();
+        let total = colours.len() / channels;
+        let read = total.min(ROWS);
+        let rows: Vec<f32> = (0..read)
+            .flat_map(|nth| colours[nth * total / read * channels..][..channels].iter().copied())
+            .collect();
+        let k_means = KMeans { count: self.vocabulary, rounds: ROUNDS, spherical: false };
+        let rng = &mut stream(seed, Purpose::Weights, 0, 0);
+        let centres = k_means
+            .fit(&rows, channels, rng)
+            .map_err(|error| Error::config(format!("the images do not fill a palette: {error}")))?;
+        let centres = TensorData::new(centres, [self.vocabulary, channels]);
+        let colours = Param::from_tensor(Tensor::from_data(centres, &device));
+        Ok(Palette { colours: colours.set_require_grad(false), cell: self.cell })
+    }
+}
+
+/// The nearest of a few colours: a tokenizer that needs no training loop. With cells of one pixel it
+/// is the input of Image GPT (Chen et al. 2020, §3.1).
+#[derive(Module, Debug)]
+pub struct Palette {
+    /// `[vocabulary, channels]`, in [0, 1].
+    pub colours: Param<Tensor<2>>,
+    /// Side in pixels of the square whose mean colour is a token.
+    pub cell: usize,
+}
+
+impl Palette {
+    /// The palette's colours of `ids`.
+    ///
+    /// # Shapes
+    ///
+    /// - ids: `[batch, count]`
+    /// - output: `[batch, count, channels]`
+    pub fn colours_of(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let ([batch, count], [_, channels]) = (ids.dims(), self.colours.dims());
+        let ids = ids.reshape([batch * count]);
+        self.colours.val().select(0, ids).reshape([batch, count, channels])
+    }
+
+    /// The id of the nearest colour.
+    ///
+    /// # Shapes
+    ///
+    /// - colours: `[batch, count, channels]`
+    /// - output: `[batch, count]`
+    pub fn nearest(&self, colours: Tensor<3>) -> Tensor<2, Int> {
+        let [batch, count, channels] = colours.dims();
+        let palette = self.colours.val();
+        assert_shape!(&palette, [_, channels]);
+        // |x − c|² = |x|² − 2 x·c + |c|², and |x|² does not decide between colours.
+        let lengths = palette.clone().square().sum_dim(1).transpose();
+        let products = colours.reshape([batch * count, channels]).matmul(palette.transpose());
+        (products * 2.0 - lengths).argmax(1).reshape([batch, count])
+    }
+}
+
+impl Tokenizer for Palette {
+    fn vocabulary(&self) -> usize {
+        self.colours.dims()[0]
+    }
+
+    fn cell(&self) -> usize {
+        self.cell
+    }
+
+    fn tokenize(&self, images: Tensor<4>) -> Tensor<2, Int> {
+        self.nearest(mean_colours(images, self.cell))
+    }
+
+    fn decode(&self, ids: Tensor<2, Int>, grid: Grid) -> Option<Tensor<4>> {
+        let ([batch, count], [_, channels]) = (ids.dims(), self.colours.dims());
+        let area = self.cell * self.cell;
+        let pixels = self.colours_of(ids).unsqueeze_dim::<4>(3);
+        let pixels = pixels.expand([batch, count, channels, area]);
+        let cells = pixels.reshape([batch, count, channels * area]);
+        Some(unpatchify(cells, grid, self.cell, PatchLayout::ChannelsFirst))
+    }
+}
+
+/// `[batch, cells, channels]`.
+fn mean_colours(images: Tensor<4>, cell: usize) -> Tensor<3> {
+    let [batch, channels, ..] = images.dims();
+    let cells = grid_of(&images, cell).cells();
+    let pixels = patchify(images, cell, PatchLayout::ChannelsFirst);
+    pixels.reshape([batch, cells, channels, cell * cell]).mean_dim(3).squeeze_dim(3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    /// One image of 2 × 4 pixels and two channels: its cells of 2 have the means (0, 1), (0.5, 0).
+    fn images() -> Tensor<4> {
+        Tensor::from_floats(
+            [[
+                [[0.0, 0.0, 0.4, 0.6], [0.0, 0.0, 0.5, 0.5]],
+                [[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]],
+            ]],
+            &test_device(),
+        )
+    }
+
+    fn palette(cell: usize) -> Palette {
+        let colours = Tensor::from_floats([[0.5, 0.1], [0.1, 0.9], [0.9, 0.9]], &test_device());
+        Palette { colours: Param::from_tensor(colours), cell }
+    }
+
+    #[test]
+    fn a_cell_is_the_colour_nearest_to_its_mean() {
+        let ids = palette(2).tokenize(images());
+        assert_eq!(ids.into_data().try_into_vec_as::<i64>().unwrap(), [1, 0]);
+        let ids = palette(1).tokenize(images());
+        let ids = ids.into_data().try_into_vec_as::<i64>().unwrap();
+        assert_eq!(ids, [1, 1, 0, 0, 1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn decoding_fills_each_cell_with_its_colour() {
+        let ids = palette(2).tokenize(images());
+        let decoded = palette(2).decode(ids, Grid::new(1, 2)).unwrap();
+        let decoded: Vec<f32> = decoded.into_data().try_to_vec().unwrap();
+        let red = [0.1, 0.1, 0.5, 0.5].repeat(2);
+        let green = [0.9, 0.9, 0.1, 0.1].repeat(2);
+        assert_eq!(decoded, [red, green].concat());
+    }
+
+    #[test]
+    fn a_fitted_palette_holds_the_images_own_colours() {
+        let config = PaletteConfig::new(ImageShape::new(2, 2, 4)).with_cell(2).with_vocabulary(2);
+        let palette = config.fit(images(), 0).unwrap();
+        let decoded = palette.decode(palette.tokenize(images()), Grid::new(1, 2)).unwrap();
+        let means: Vec<f32> = mean_colours(decoded, 2).into_data().try_to_vec().unwrap();
+        assert_eq!(means, [0.0, 1.0, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn too_few_colours_are_an_error() {
+        let config = PaletteConfig::new(ImageShape::new(2, 2, 4)).with_cell(2).with_vocabulary(3);
+        let message = config.fit(images(), 0).unwrap_err().to_string();
+        assert!(message.contains("do not fill a palette") && message.contains("2 differ"));
+    }
+}

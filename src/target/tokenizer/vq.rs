@@ -1,0 +1,481 @@
+//! Vector quantisation: the tokenizer of BEiT v2 (Peng et al. 2022, arXiv 2208.06366, §3.1).
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::{LayerNorm, Linear};
+use burn::tensor::activation::tanh;
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, assert_shape, s};
+use serde::{Deserialize, Serialize};
+
+use super::{KMeans, Tokenizer};
+use crate::encoder::{Backbone, VisibleVit, VitConfig};
+use crate::error::{Error, Result};
+use crate::grid::{Grid, ImageShape};
+use crate::image::{PatchLayout, unpatchify};
+use crate::nn::{Block, Init, PositionTable, Positions, Weights, per_token};
+use crate::rng::{Purpose, stream};
+
+/// Rounds of the k-means that a codebook starts with.
+const ROUNDS: usize = 10;
+
+/// What the decoder of a [`Vq`] yields for each cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum VqOutput {
+    /// The cell's pixels.
+    Pixels,
+    /// A teacher's features.
+    Features {
+        /// The teacher's width.
+        width: usize,
+    },
+}
+
+/// What a [`Vq`] is made of.
+#[derive(Config, Debug, PartialEq)]
+pub struct VqConfig {
+    /// The encoder; its patch is the cell of a token, its positions are absolute.
+    pub encoder: VitConfig,
+    /// Tokens. Default: 8192
+    #[config(default = 8192)]
+    pub vocabulary: usize,
+    /// Values of a code vector. Default: 32
+    #[config(default = 32)]
+    pub code_width: usize,
+    /// Blocks of the decoder, which is as wide as the encoder. Default: 1 (BEiT v2's base model)
+    #[config(default = 1)]
+    pub decoder_depth: usize,
+    /// What the decoder yields. Default: pixels
+    #[config(default = "VqOutput::Pixels")]
+    pub output: VqOutput,
+    /// How slowly code vectors follow the cells they stand for. Default: 0.99
+    #[config(default = 0.99)]
+    pub decay: f64,
+    /// A code used less often than this share of the average moves to some cell of the batch; 0
+    /// never moves one. Default: 0.05
+    #[config(default = 0.05)]
+    pub revive_below: f64,
+}
+
+impl VqConfig {
+    /// A tokenizer for images of a few dozen pixels that a laptop's processor trains in minutes:
+    /// cells of 4 pixels, encoder 96 × 2, decoder 96 × 1, 512 tokens of 16 values.
+    pub fn small_images(image: ImageShape) -> Self {
+        Self::new(VitConfig::new(image, 4, 96, 2, 4).with_class_token(false))
+            .with_vocabulary(512)
+            .with_code_width(16)
+    }
+
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.validate()?;
+        super::check_vocabulary(self.vocabulary)?;
+        let rule = |kept: bool, message: String| {
+            if kept { Ok(()) } else { Err(Error::Config(message)) }
+        };
+        rule(self.code_width > 0, "a code vector needs at least one value".into())?;
+        rule(
+            (0.0..1.0).contains(&self.decay),
+            format!("a codebook's decay must be in [0, 1), got {}", self.decay),
+        )?;
+        rule(
+            (0.0..1.0).contains(&self.revive_below),
+            format!("revive_below must be in [0, 1), got {}", self.revive_below),
+        )
+    }
+
+    /// The tokenizer with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`VqConfig::validate`] when that fails, or when the encoder's positions
+    /// are relative.
+    pub fn init(&self, weights: &mut Weights) -> Vq {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let width = self.encoder.width;
+        let outputs = match self.output {
+            VqOutput::Pixels => self.encoder.patch_values(),
+            VqOutput::Features { width } => width,
+        };
+        let uniform = Init::XavierUniform;
+        let codes = weights.param([self.vocabulary, self.code_width], Init::Normal { std: 1.0 });
+        let uses = weights.zeros([self.vocabulary]);
+        Vq {
+            encoder: self.encoder.init_visible(weights),
+            to_code: Narrow::new([width, width, self.code_width], weights),
+            codes: codes.set_require_grad(false),
+            uses: uses.set_require_grad(false),
+            embed: weights.linear(self.code_width, width, uniform),
+            positions: PositionTable::new(
+                Positions::SinCos,
+                self.encoder.grid(),
+                width,
+                false,
+                weights,
+            )
+            .expect("sin-cos positions are positions"),
+            blocks: (0..self.decoder_depth).map(|i| self.encoder.block(i).init(weights)).collect(),
+            norm: weights.norm(width, self.encoder.norm_epsilon),
+            to_output: Narrow::new([width, width, outputs], weights),
+            config: self.clone(),
+        }
+    }
+}
+
+/// Two linear layers with a hyperbolic tangent between them.
+#[derive(Module, Debug)]
+pub struct Narrow {
+    /// The first layer.
+    pub first: Linear,
+    /// The second layer.
+    pub second: Linear,
+}
+
+impl Narrow {
+    fn new([inputs, between, outputs]: [usize; 3], weights: &mut Weights) -> Self {
+        Self {
+            first: weights.linear(inputs, between, Init::XavierUniform),
+            second: weights.linear(between, outputs, Init::XavierUniform),
+        }
+    }
+
+    fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        per_token(&self.second, tanh(per_token(&self.first, tokens)))
+    }
+}
+
+/// A transformer whose output for each cell is replaced by the most similar of a few code vectors of
+/// length 1. The code vectors are no trained weights: they follow the cells they stand for.
+#[derive(Module, Debug)]
+pub struct Vq {
+    /// From images to cells.
+    pub encoder: VisibleVit,
+    /// From a cell's features to its latent vector.
+    pub to_code: Narrow,
+    /// The codebook, `[vocabulary, code width]`, rows of length 1.
+    pub codes: Param<Tensor<2>>,
+    /// How often each code was used per batch of late, `[vocabulary]`.
+    pub uses: Param<Tensor<1>>,
+    /// From code vectors to the decoder's width.
+    pub embed: Linear,
+    /// Where a cell is.
+    pub positions: PositionTable,
+    /// The decoder.
+    pub blocks: Vec<Block>,
+    /// After its last block.
+    pub norm: LayerNorm,
+    /// From a cell's features to what is compared.
+    pub to_output: Narrow,
+    #[module(skip)]
+    config: VqConfig,
+}
+
+/// What a [`Vq`] makes of a batch.
+#[derive(Debug, Clone)]
+pub struct Quantized {
+    /// The tokens, `[batch, cells]`.
+    pub ids: Tensor<2, Int>,
+    /// Their code vectors, `[batch, cells, code width]`, with the gradient of the latent vectors
+    /// they replaced (straight-through).
+    pub codes: Tensor<3>,
+    /// How far latent and code vectors are from each other: the mean squared difference, whose
+    /// gradient pulls on the latent vectors alone.
+    pub commitment: Tensor<1>,
+    /// What [`Vq::follow`] reads.
+    pub observed: Tensor<2>,
+}
+
+impl Vq {
+    /// The sizes it was made with.
+    pub fn config(&self) -> &VqConfig {
+        &self.config
+    }
+
+    /// The latent vectors of all cells, of length 1.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]` in [0, 1]
+    /// - output: `[batch, cells, code width]`
+    pub fn latents(&self, images: Tensor<4>) -> Tensor<3> {
+        let features = self.encoder.represent(images * 2.0 - 1.0);
+        unit(self.to_code.forward(features.tokens))
+    }
+
+    /// The nearest code vector to each latent vector.
+    ///
+    /// # Shapes
+    ///
+    /// - latents: `[batch, cells, code width]`, of length 1
+    pub fn quantize(&self, latents: Tensor<3>) -> Quantized {
+        let plain = latents.clone().without_autodiff();
+        let ids = self.nearest(plain.clone());
+        let codes = self.codes_of(ids.clone());
+        let observed = self.observe(plain.clone(), ids.clone());
+        let commitment = (latents.clone() - codes.clone()).square().mean();
+        let codes = latents + (codes - plain);
+        Quantized { ids, codes, commitment, observed }
+    }
+
+    /// What the decoder makes of code vectors: [`VqOutput`] for each cell.
+    ///
+    /// # Shapes
+    ///
+    /// - codes: `[batch, cells, code width]`
+    /// - output: `[batch, cells, outputs]`
+    ///
+    /// # Panics
+    ///
+    /// When `codes` are not those of `grid`.
+    pub fn decode_codes(&self, codes: Tensor<3>, grid: Grid) -> Tensor<3> {
+        assert_shape!(&codes, [_, grid.cells(), self.config.code_width]);
+        let tokens = per_token(&self.embed, codes) + self.positions.cells(grid).unsqueeze();
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, None));
+        self.to_output.forward(self.norm.forward(tokens))
+    }
+
+    /// The tokenizer with its codebook started from `latents`, by k-means.
+    ///
+    /// # Shapes
+    ///
+    /// - latents: `[batch, cells, code width]`, of length 1
+    ///
+    /// # Errors
+    ///
+    /// When fewer of them differ than there are codes.
+    pub fn with_codes_from(mut self, latents: Tensor<3>, seed: u64) -> Result<Self> {
+        let VqConfig { vocabulary, code_width, .. } = self.config;
+        let [batch, cells, _] = latents.dims();
+        let rows: Vec<f32> = latents.into_data().iter().collect();
+        let k_means = KMeans { count: vocabulary, rounds: ROUNDS, spherical: true };
+        let codes = k_means.fit(&rows, code_width, &mut stream(seed, Purpose::Weights, 1, 0))?;
+        let codes = TensorData::new(codes, [vocabulary, code_width]);
+        self.codes = self.codes.map(|old| Tensor::from_data(codes, &old.device()));
+        // As if all had been used alike, so that none is taken for dead.
+        let average = (batch * cells) as f64 / vocabulary as f64;
+        self.uses = self.uses.map(|old| old.full_like(average));
+        Ok(self)
+    }
+
+    /// The tokenizer after a step: each code vector moves towards the cells it was chosen for, and
+    /// one that is hardly ever chosen moves to one of the batch's cells.
+    ///
+    /// # Shapes
+    ///
+    /// - observed: `[vocabulary, 2 · code width + 1]`, of [`Vq::quantize`]
+    pub fn follow(mut self, observed: Tensor<2>) -> Self {
+        let VqConfig { vocabulary, code_width, decay, revive_below, .. } = self.config;
+        assert_shape!(&observed, [vocabulary, 2 * code_width + 1]);
+        let sums = observed.clone().slice(s![.., 0..code_width]);
+        let candidates = observed.clone().slice(s![.., code_width..2 * code_width]);
+        let counts = observed.slice(s![.., 2 * code_width..]);
+        let average = counts.clone().mean();
+        let uses = self.uses.val().unsqueeze_dim::<2>(1) * decay + counts.clone() * (1.0 - decay);
+        let dead = uses.clone().lower(average.clone().mul_scalar(revive_below).unsqueeze());
+        self.codes = self.codes.map(|codes| {
+            let unused = counts.equal_elem(0.0).expand([vocabulary, code_width]);
+            let seen = unit_rows(sums).mask_where(unused, codes.clone());
+            let followed = unit_rows(codes * decay + seen * (1.0 - decay));
+            followed.mask_where(dead.clone().expand([vocabulary, code_width]), candidates)
+        });
+        // A revived code counts as used, or it would move again before it can be chosen.
+        let revived = average.unsqueeze::<2>().expand([vocabulary, 1]);
+        self.uses = self.uses.map(|_| uses.mask_where(dead, revived).squeeze_dim(1));
+        self
+    }
+
+    /// For each code: the sum of the latent vectors it was chosen for, a latent vector of the batch
+    /// to move to, and how often it was chosen.
+    fn observe(&self, latents: Tensor<3>, ids: Tensor<2, Int>) -> Tensor<2> {
+        let VqConfig { vocabulary, code_width, .. } = self.config;
+        let ([batch, cells, _], device) = (latents.dims(), latents.device());
+        let rows = batch * cells;
+        let latents = latents.reshape([rows, code_width]);
+        // An odd stride, so that the candidates are of all columns of a grid of even width.
+        let stride = (rows / vocabulary) | 1;
+        let chosen = Tensor::<1, Int>::arange(0..vocabulary as i64, &device);
+        let chosen = (chosen * stride as i64).remainder_scalar(rows as i64);
+        let candidates = latents.clone().select(0, chosen);
+        let values = Tensor::cat(vec![latents, Tensor::ones([rows, 1], &device)], 1);
+        let sums = Tensor::zeros([vocabulary, code_width + 1], &device).select_assign(
+            0,
+            ids.reshape([rows]),
+            values,
+            IndexingUpdateOp::Add,
+        );
+        let counts = sums.clone().slice(s![.., code_width..]);
+        Tensor::cat(vec![sums.slice(s![.., 0..code_width]), candidates, counts], 1)
+    }
+
+    fn nearest(&self, latents: Tensor<3>) -> Tensor<2, Int> {
+        let [batch, cells, width] = latents.dims();
+        let codes = self.codes.val().without_autodiff().transpose();
+        let similarity = latents.reshape([batch * cells, width]).matmul(codes);
+        similarity.argmax(1).reshape([batch, cells])
+    }
+
+    fn codes_of(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, cells] = ids.dims();
+        let codes = self.codes.val().without_autodiff();
+        codes.select(0, ids.reshape([batch * cells])).reshape([
+            batch,
+            cells,
+            self.config.code_width,
+        ])
+    }
+}
+
+impl Tokenizer for Vq {
+    fn vocabulary(&self) -> usize {
+        self.config.vocabulary
+    }
+
+    fn cell(&self) -> usize {
+        self.config.encoder.patch
+    }
+
+    fn tokenize(&self, images: Tensor<4>) -> Tensor<2, Int> {
+        self.nearest(self.latents(images).without_autodiff())
+    }
+
+    fn decode(&self, ids: Tensor<2, Int>, grid: Grid) -> Option<Tensor<4>> {
+        if self.config.output != VqOutput::Pixels {
+            return None;
+        }
+        let cells = self.decode_codes(self.codes_of(ids), grid);
+        let pixels = unpatchify(cells, grid, self.cell(), PatchLayout::ChannelsFirst);
+        Some(pixels.clamp(0.0, 1.0))
+    }
+}
+
+fn unit(vectors: Tensor<3>) -> Tensor<3> {
+    let length = vectors.clone().square().sum_dim(2).sqrt().clamp_min(1e-12);
+    vectors / length
+}
+
+fn unit_rows(vectors: Tensor<2>) -> Tensor<2> {
+    let length = vectors.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
+    vectors / length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+    use burn::tensor::Tolerance;
+
+    fn config() -> VqConfig {
+        VqConfig::new(VitConfig::new(ImageShape::new(2, 4, 6), 2, 8, 1, 2))
+            .with_vocabulary(3)
+            .with_code_width(2)
+    }
+
+    fn vq() -> Vq {
+        let mut vq = config().init(&mut Weights::new(0, &test_device()));
+        let codes = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], &test_device());
+        vq.codes = Param::from_tensor(codes);
+        vq
+    }
+
+    /// Four cells: the first two nearest to code 0, then code 1, then code 1.
+    fn latents() -> Tensor<3> {
+        Tensor::from_floats([[[1.0, 0.0], [0.8, -0.6], [0.0, 1.0], [0.6, 0.8]]], &test_device())
+    }
+
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().try_to_vec().unwrap()
+    }
+
+    #[test]
+    fn every_cell_becomes_its_most_similar_code() {
+        let quantized = vq().quantize(latents());
+        assert_eq!(quantized.ids.into_data().try_into_vec_as::<i64>().unwrap(), [0, 0, 1, 1]);
+        let expected = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0];
+        let codes = values(quantized.codes);
+        assert!(codes.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{codes:?}");
+        // 0.2² + 0.6² and 0.6² + 0.2², over eight values.
+        assert!((values(quantized.commitment)[0] - 0.8 / 8.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_gradient_of_a_code_reaches_its_latent_vector_unchanged() {
+        let latents = latents().autodiff().require_grad();
+        let scale = Tensor::<3>::from_floats(
+            [[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]],
+            &test_device(),
+        );
+        let gradients = (vq().quantize(latents.clone()).codes * scale.clone()).sum().backward();
+        latents.grad(&gradients).unwrap().into_data().assert_eq(&scale.into_data(), true);
+    }
+
+    #[test]
+    fn codes_follow_their_cells_and_dead_ones_are_revived() {
+        let mut vq = vq();
+        vq.config = config().with_decay(0.5).with_revive_below(0.5);
+        vq.uses = Param::from_tensor(Tensor::from_floats([1.0, 1.0, 1.0], &test_device()));
+        let observed = vq.quantize(latents()).observed;
+        let vq = vq.follow(observed);
+        let codes = values(vq.codes.val());
+        // The mean direction of (1, 0) and (0.8, −0.6) is (1.8, −0.6) / √3.6; half way to it.
+        let seen = [1.8 / 3.6f32.sqrt(), -0.6 / 3.6f32.sqrt()];
+        let half = [0.5 + 0.5 * seen[0], 0.5 * seen[1]];
+        let length = half[0].hypot(half[1]);
+        assert!((codes[0] - half[0] / length).abs() < 1e-6, "{codes:?}");
+        assert!((codes[1] - half[1] / length).abs() < 1e-6, "{codes:?}");
+        // Code 2 was used 0.5 times of late, less than half of the average of 4/3: it is the third
+        // candidate now, cell 2 of a stride of 1.
+        assert_eq!(codes[4..], [0.0, 1.0]);
+        let uses = values(vq.uses.val());
+        assert!((uses[0] - 1.5).abs() < 1e-6 && (uses[2] - 4.0 / 3.0).abs() < 1e-6, "{uses:?}");
+    }
+
+    #[test]
+    fn a_codebook_starts_from_the_cells() {
+        let vq = vq();
+        let mut other = vq.clone();
+        other.config = config().with_vocabulary(2);
+        other.uses = Param::from_tensor(Tensor::zeros([2], &test_device()));
+        let other = other.with_codes_from(latents(), 1).unwrap();
+        assert_eq!(other.codes.dims(), [2, 2]);
+        let codes = values(other.codes.val());
+        assert!(codes.chunks(2).all(|code| (code[0].hypot(code[1]) - 1.0).abs() < 1e-6));
+        assert_eq!(values(other.uses.val()), [2.0, 2.0]);
+        let flat = latents().slice(s![.., 0..1, ..]);
+        assert!(vq.with_codes_from(flat, 1).is_err());
+    }
+
+    #[test]
+    fn tokens_decode_to_pixels_and_those_of_a_teacher_do_not() {
+        let images = Tensor::<4>::ones([2, 2, 4, 6], &test_device());
+        let vq = vq();
+        let ids = vq.tokenize(images.clone());
+        assert_eq!(ids.dims(), [2, 6]);
+        assert_eq!(vq.decode(ids, Grid::new(2, 3)).unwrap().dims(), [2, 2, 4, 6]);
+        let teacher = config().with_output(VqOutput::Features { width: 5 });
+        let vq = teacher.init(&mut Weights::new(0, &test_device()));
+        let codes = vq.quantize(vq.latents(images.clone())).codes;
+        assert_eq!(vq.decode_codes(codes, Grid::new(2, 3)).dims(), [2, 6, 5]);
+        assert!(vq.decode(vq.tokenize(images), Grid::new(2, 3)).is_none());
+    }
+
+    #[test]
+    fn latents_have_length_one() {
+        let latents = vq().latents(Tensor::ones([1, 2, 4, 6], &test_device()));
+        let lengths = latents.square().sum_dim(2).into_data();
+        let ones = TensorData::ones::<f32, _>([1, 6, 1]);
+        lengths.assert_approx_eq::<f32>(&ones, Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn every_broken_rule_is_named_with_its_values() {
+        let message = |config: VqConfig| config.validate().unwrap_err().to_string();
+        assert!(message(config().with_decay(1.0)).contains("[0, 1), got 1"));
+        assert!(message(config().with_revive_below(-1.0)).contains("revive_below"));
+        assert!(message(config().with_code_width(0)).contains("at least one value"));
+    }
+}

@@ -1,0 +1,150 @@
+//! BEiT (Bao et al. 2021, arXiv 2106.08254).
+
+use burn::config::Config;
+
+use super::Mim;
+use crate::encoder::{RelativePositions, Vit, VitConfig, VitInit};
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+use crate::head::LinearHead;
+use crate::mask::BlockMask;
+use crate::nn::{Positions, QkvBias, Weights};
+use crate::target::TokenTarget;
+use crate::target::tokenizer::{AnyTokenizer, DvaeConfig, Tokenizer, TokenizerConfig};
+
+/// BEiT: encode all patches, the hidden ones as a mask token, and classify the hidden ones into the
+/// tokens of a frozen tokenizer.
+pub type Beit<K = AnyTokenizer> = Mim<Vit, LinearHead, TokenTarget<K>>;
+
+/// The parts of a [`Beit`], with the paper's defaults.
+#[derive(Config, Debug, PartialEq)]
+pub struct BeitConfig {
+    /// The encoder.
+    pub encoder: VitConfig,
+    /// What gives the tokens; its grid is the encoder's.
+    pub tokenizer: TokenizerConfig,
+    /// The share of patches hidden. Default: 75 / 196, about 40 % (§2.3, Algorithm 1)
+    #[config(default = "75.0 / 196.0")]
+    pub mask_ratio: f64,
+    /// Patches of the smallest block. Default: 16 (Algorithm 1)
+    #[config(default = 16)]
+    pub min_block: usize,
+    /// A block's narrowest aspect ratio. Default: 0.3 (Algorithm 1)
+    #[config(default = 0.3)]
+    pub block_aspect: f64,
+}
+
+impl BeitConfig {
+    /// ViT-B/16 as BEiT trains it, on the tokens of DALL·E's encoder: shared relative positions
+    /// alone, bias on query and value, layer scale 0.1, drop path 0.1 (§3.1, appendix G, and the
+    /// official code).
+    pub fn base_patch16() -> Self {
+        let encoder = VitConfig::base_patch16()
+            .with_positions(Positions::None)
+            .with_relative_positions(RelativePositions::Shared)
+            .with_qkv_bias(QkvBias::QueryValue)
+            .with_layer_scale(Some(0.1))
+            .with_drop_path(0.1)
+            .with_init(VitInit::Beit);
+        Self::new(encoder, TokenizerConfig::Dvae(DvaeConfig::dalle_encoder()))
+    }
+
+    /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
+    /// 4, encoder 128 × 4 with sin-cos positions, blocks of at least 4 patches.
+    pub fn small_images(tokenizer: TokenizerConfig) -> Self {
+        let encoder = VitConfig::new(tokenizer.image(), 4, 128, 4, 4);
+        Self::new(encoder, tokenizer).with_min_block(4)
+    }
+
+    /// The images the tokenizer reads: the batches' second view.
+    pub fn view(&self) -> ImageShape {
+        self.tokenizer.image()
+    }
+
+    /// Checks every rule the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.validate()?;
+        self.tokenizer.validate()?;
+        let (patches, tokens) = (self.encoder.grid(), self.tokenizer.grid()?);
+        if patches != tokens {
+            return Err(Error::config(format!(
+                "a token for each patch: the encoder has {patches} patches, the tokenizer {tokens}"
+            )));
+        }
+        let (own, view) = (self.encoder.image.channels, self.view().channels);
+        if own != view {
+            return Err(Error::config(format!(
+                "the encoder reads {own} channels, its tokenizer {view}"
+            )));
+        }
+        self.mask().map(|_| ())
+    }
+
+    /// The paper's masks: random blocks.
+    ///
+    /// # Errors
+    ///
+    /// When the ratio hides nothing or everything, or a block does not fit.
+    pub fn mask(&self) -> Result<BlockMask> {
+        let grid = self.encoder.image.grid(self.encoder.patch)?;
+        BlockMask::with_ratio(grid, self.mask_ratio, self.min_block, self.block_aspect)
+    }
+
+    /// The model with fresh weights around `tokenizer`, which is frozen. `mean` and `std` are those
+    /// the encoder's images are normalised with.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`BeitConfig::validate`] when that fails.
+    pub fn init<K: Tokenizer>(
+        &self,
+        tokenizer: K,
+        mean: &[f32],
+        std: &[f32],
+        weights: &mut Weights,
+    ) -> Beit<K> {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        Mim {
+            encoder: self.encoder.init(weights),
+            head: LinearHead::new(self.encoder.width, tokenizer.vocabulary(), weights),
+            target: TokenTarget::new(tokenizer, mean, std),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::MaskStrategy;
+    use crate::target::tokenizer::PaletteConfig;
+
+    fn palette(image: ImageShape, cell: usize) -> TokenizerConfig {
+        TokenizerConfig::Palette(PaletteConfig::new(image).with_cell(cell))
+    }
+
+    #[test]
+    fn the_base_model_hides_75_of_196_patches_for_tokens_of_half_the_size() {
+        let config = BeitConfig::base_patch16();
+        config.validate().unwrap();
+        assert_eq!(config.mask().unwrap().hidden(), 75);
+        assert_eq!(config.view(), ImageShape::square(3, 112));
+    }
+
+    #[test]
+    fn a_tokenizer_of_another_grid_or_other_channels_is_refused() {
+        let image = ImageShape::new(3, 32, 48);
+        let config = BeitConfig::small_images(palette(image, 4));
+        config.validate().unwrap();
+        let message = |tokenizer| {
+            BeitConfig { tokenizer, ..config.clone() }.validate().unwrap_err().to_string()
+        };
+        let other = message(palette(image, 8));
+        assert!(other.contains("8×12 patches, the tokenizer 4×6"), "{other}");
+        let other = message(palette(ImageShape::new(1, 32, 48), 4));
+        assert!(other.contains("3 channels, its tokenizer 1"), "{other}");
+    }
+}

@@ -1,0 +1,208 @@
+//! Training a discrete variational autoencoder (Ramesh et al. 2021, arXiv 2102.12092, §2.1).
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::{Device, Tensor};
+
+use super::{PretextTask, StepEnd, TaskOutput};
+use crate::batch::TokenizerBatch;
+use crate::error::{Error, Result};
+use crate::image::grid_of;
+use crate::target::Tokenizer;
+use crate::target::tokenizer::Dvae;
+
+/// What changes while a [`DvaeTask`] trains.
+#[derive(Config, Debug, PartialEq)]
+pub struct DvaeSchedule {
+    /// Temperature of the relaxed choice, from the run's start to its end along half a cosine.
+    /// Default: 1 to 1/16 (appendix A.2)
+    #[config(default = "[1.0, 0.0625]")]
+    pub temperature: [f64; 2],
+    /// Weight of the KL divergence to the uniform distribution, in units of nats a cell over the
+    /// reconstruction loss of a pixel value, at the end of its growth. Default: 1e-3
+    #[config(default = 1e-3)]
+    pub kl_weight: f64,
+    /// The share of the run in which the weight grows from 0 along half a cosine. Default: 0.1
+    #[config(default = 0.1)]
+    pub kl_growth: f64,
+}
+
+impl DvaeSchedule {
+    /// Checks every rule the numbers must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        let [first, last] = self.temperature;
+        if !(last > 0.0 && first >= last && first.is_finite()) {
+            return Err(Error::config(format!(
+                "a temperature must fall and stay above 0, got {first} to {last}"
+            )));
+        }
+        if !(self.kl_weight >= 0.0 && self.kl_weight.is_finite()) {
+            return Err(Error::config(format!(
+                "kl_weight must be at least 0, got {}",
+                self.kl_weight
+            )));
+        }
+        if !(0.0..=1.0).contains(&self.kl_growth) {
+            return Err(Error::config(format!(
+                "kl_growth must be in [0, 1], got {}",
+                self.kl_growth
+            )));
+        }
+        Ok(())
+    }
+
+    /// The temperature after `progress` of the run.
+    pub fn temperature_at(&self, progress: f64) -> f64 {
+        let [first, last] = self.temperature;
+        first + (last - first) * half_cosine(progress)
+    }
+
+    /// The KL divergence's weight after `progress` of the run.
+    pub fn kl_weight_at(&self, progress: f64) -> f64 {
+        let grown = if self.kl_growth > 0.0 { progress / self.kl_growth } else { 1.0 };
+        self.kl_weight * half_cosine(grown)
+    }
+}
+
+/// 0 to 1 along half a cosine.
+fn half_cosine(progress: f64) -> f64 {
+    0.5 - 0.5 * (std::f64::consts::PI * progress.clamp(0.0, 1.0)).cos()
+}
+
+/// Encode, choose tokens a little at random, decode, compare: the evidence lower bound with a
+/// relaxed choice that grows colder. Without noise (validation) the choice is the tokenizer's own.
+#[derive(Module, Debug)]
+pub struct DvaeTask {
+    /// What is kept.
+    pub tokenizer: Dvae,
+    /// Temperature of the choice, `[1]`.
+    pub temperature: Param<Tensor<1>>,
+    /// Weight of the KL divergence, `[1]`.
+    pub kl_weight: Param<Tensor<1>>,
+    #[module(skip)]
+    schedule: DvaeSchedule,
+}
+
+impl DvaeTask {
+    /// A task that trains `tokenizer` by `schedule`.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`DvaeSchedule::validate`] when that fails, or when the tokenizer has no
+    /// decoder.
+    pub fn new(tokenizer: Dvae, schedule: DvaeSchedule) -> Self {
+        schedule.validate().unwrap_or_else(|error| panic!("{error}"));
+        assert!(tokenizer.decoder.is_some(), "a dVAE without decoder cannot be trained");
+        let device = tokenizer.to_logits.weight.lazy_device();
+        let temperature = constant(schedule.temperature_at(0.0), &device);
+        let kl_weight = constant(schedule.kl_weight_at(0.0), &device);
+        Self { tokenizer, temperature, kl_weight, schedule }
+    }
+}
+
+fn constant(value: f64, device: &Device) -> Param<Tensor<1>> {
+    Param::from_tensor(Tensor::full([1], value, device)).set_require_grad(false)
+}
+
+impl PretextTask for DvaeTask {
+    type Batch = TokenizerBatch;
+
+    fn loss(&self, batch: TokenizerBatch) -> TaskOutput {
+        let TokenizerBatch { images, noise } = batch;
+        let grid = grid_of(&images, self.tokenizer.cell());
+        let logits = self.tokenizer.logits(images.clone());
+        let divergence = divergence_from_uniform(logits.clone());
+        let codes = match noise {
+            Some(noise) => {
+                self.tokenizer.relaxed_codes(logits, Some(noise), self.temperature.val())
+            }
+            None => self.tokenizer.codes(logits.argmax(2).squeeze_dim(2)),
+        };
+        let decoded = self.tokenizer.decode_codes(codes, grid);
+        let reconstruction = self.tokenizer.reconstruction_loss(decoded, images);
+        let metrics = vec![("reconstruction", reconstruction.clone()), ("kl", divergence.clone())];
+        let loss = reconstruction + divergence * self.kl_weight.val();
+        TaskOutput { loss, metrics, observed: None }
+    }
+
+    fn after_step(mut self, step: StepEnd) -> Self {
+        let temperature = self.schedule.temperature_at(step.progress);
+        let kl_weight = self.schedule.kl_weight_at(step.progress);
+        self.temperature = self.temperature.map(|old| old.full_like(temperature));
+        self.kl_weight = self.kl_weight.map(|old| old.full_like(kl_weight));
+        self
+    }
+}
+
+/// The mean over all cells of KL(softmax(logits) ‖ uniform), in nats.
+fn divergence_from_uniform(logits: Tensor<3>) -> Tensor<1> {
+    let [_, _, vocabulary] = logits.dims();
+    let negative_entropy = (softmax(logits.clone(), 2) * log_softmax(logits, 2)).sum_dim(2);
+    negative_entropy.mean() + (vocabulary as f64).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::ImageShape;
+    use crate::nn::Weights;
+    use crate::target::tokenizer::DvaeConfig;
+    use crate::test_device;
+
+    fn task() -> DvaeTask {
+        let config = DvaeConfig::new(ImageShape::new(1, 4, 8))
+            .with_cell(2)
+            .with_vocabulary(5)
+            .with_hidden(4)
+            .with_blocks(1)
+            .with_code_width(3);
+        let weights = &mut Weights::new(0, &test_device().autodiff());
+        DvaeTask::new(config.init(weights), DvaeSchedule::new())
+    }
+
+    #[test]
+    fn the_divergence_is_zero_for_a_uniform_choice_and_ln_of_the_vocabulary_for_a_sure_one() {
+        let uniform = divergence_from_uniform(Tensor::zeros([2, 3, 8], &test_device()));
+        assert!(uniform.into_scalar::<f32>().abs() < 1e-6);
+        let sure = Tensor::from_floats([[[1e3, 0.0, 0.0, 0.0]]], &test_device());
+        let sure: f32 = divergence_from_uniform(sure).into_scalar();
+        assert!((sure - 4f32.ln()).abs() < 1e-5, "{sure}");
+    }
+
+    #[test]
+    fn temperature_and_weight_follow_the_runs_progress() {
+        let task = task().after_step(StepEnd { progress: 0.05, observed: vec![] });
+        // Half way through the growth.
+        assert!((task.kl_weight.val().into_scalar::<f32>() - 5e-4).abs() < 1e-8);
+        let task = task.after_step(StepEnd { progress: 1.0, observed: vec![] });
+        assert_eq!(task.temperature.val().into_scalar::<f32>(), 0.0625);
+        assert!((task.kl_weight.val().into_scalar::<f32>() - 1e-3).abs() < 1e-8);
+        assert!(!task.temperature.is_require_grad());
+    }
+
+    #[test]
+    fn every_weight_has_a_gradient_in_training() {
+        let task = task().after_step(StepEnd { progress: 0.5, observed: vec![] });
+        let images = Tensor::ones([2, 1, 4, 8], &test_device()) * 0.3;
+        let noise = Some(Tensor::ones([2, 8, 5], &test_device()));
+        let gradients = task.loss(TokenizerBatch { images, noise }).loss.backward();
+        let dvae = &task.tokenizer;
+        assert!(dvae.input.weight.grad(&gradients).is_some());
+        assert!(dvae.to_logits.weight.grad(&gradients).is_some());
+        assert!(dvae.decoder.as_ref().unwrap().codes.weight.grad(&gradients).is_some());
+    }
+
+    #[test]
+    fn broken_schedules_are_named() {
+        let message = |schedule: DvaeSchedule| schedule.validate().unwrap_err().to_string();
+        let schedule = DvaeSchedule::new;
+        assert!(message(schedule().with_temperature([0.1, 1.0])).contains("got 0.1 to 1"));
+        assert!(message(schedule().with_kl_weight(f64::NAN)).contains("kl_weight"));
+        assert!(message(schedule().with_kl_growth(2.0)).contains("[0, 1], got 2"));
+    }
+}

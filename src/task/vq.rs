@@ -1,0 +1,177 @@
+//! Training a vector-quantised tokenizer (Peng et al. 2022, arXiv 2208.06366, §3.1).
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::Tensor;
+
+use super::{PretextTask, StepEnd, TaskOutput};
+use crate::batch::TokenizerBatch;
+use crate::encoder::Backbone;
+use crate::image::{PatchLayout, grid_of, normalize, patchify};
+use crate::target::Tokenizer;
+use crate::target::tokenizer::{Quantized, Vq};
+
+/// What a tokenizer's decoder must say of each cell.
+pub trait VqObjective: Module + ModuleDisplay {
+    /// The loss of what was decoded, a scalar.
+    ///
+    /// # Shapes
+    ///
+    /// - decoded: `[batch, cells, outputs]`
+    /// - images: `[batch, channels, height, width]` in [0, 1]
+    fn loss(&self, decoded: Tensor<3>, images: Tensor<4>) -> Tensor<1>;
+
+    /// The loss of the best answer that does not look at the images, if there is one.
+    fn trivial_loss(&self, images: Tensor<4>) -> Option<Tensor<1>> {
+        let _ = images;
+        None
+    }
+}
+
+/// The cell's pixels, by squared error.
+#[derive(Module, Debug)]
+pub struct PixelObjective {
+    /// Side of a cell in pixels.
+    pub cell: usize,
+}
+
+impl VqObjective for PixelObjective {
+    fn loss(&self, decoded: Tensor<3>, images: Tensor<4>) -> Tensor<1> {
+        (decoded - patchify(images, self.cell, PatchLayout::ChannelsFirst)).square().mean()
+    }
+
+    fn trivial_loss(&self, images: Tensor<4>) -> Option<Tensor<1>> {
+        Some((images.clone() - images.mean_dim(0)).square().mean())
+    }
+}
+
+/// The features a frozen teacher has of the cell, by one minus their cosine similarity (BEiT v2's
+/// vector-quantised knowledge distillation, VQ-KD).
+#[derive(Module, Debug)]
+pub struct TeacherObjective<E: Module> {
+    /// Never trained. Its grid must be the tokenizer's.
+    pub teacher: E,
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl<E: Backbone> TeacherObjective<E> {
+    /// The objective of the features of `teacher`, which reads images normalised by `mean` and `std`
+    /// and is frozen.
+    pub fn new(teacher: E, mean: &[f32], std: &[f32]) -> Self {
+        let teacher = teacher.valid().freeze();
+        Self { teacher, mean: mean.to_vec(), std: std.to_vec() }
+    }
+}
+
+impl<E: Backbone> VqObjective for TeacherObjective<E> {
+    fn loss(&self, decoded: Tensor<3>, images: Tensor<4>) -> Tensor<1> {
+        let features = self.teacher.represent(normalize(images, &self.mean, &self.std)).tokens;
+        let product = (decoded.clone() * features.clone()).sum_dim(2);
+        let lengths = decoded.square().sum_dim(2) * features.square().sum_dim(2);
+        (product / lengths.sqrt().clamp_min(1e-8)).mean().neg() + 1.0
+    }
+}
+
+/// Encode, quantise, decode, compare; the codebook follows by itself.
+#[derive(Module, Debug)]
+pub struct VqTask<O: Module> {
+    /// What is kept.
+    pub tokenizer: Vq,
+    /// What its decoder must say.
+    pub objective: O,
+}
+
+impl<O: VqObjective> PretextTask for VqTask<O> {
+    type Batch = TokenizerBatch;
+
+    fn loss(&self, batch: TokenizerBatch) -> TaskOutput {
+        let images = batch.images;
+        let grid = grid_of(&images, self.tokenizer.cell());
+        let latents = self.tokenizer.latents(images.clone());
+        let Quantized { codes, commitment, observed, .. } = self.tokenizer.quantize(latents);
+        let decoded = self.tokenizer.decode_codes(codes, grid);
+        let reconstruction = self.objective.loss(decoded, images);
+        let metrics =
+            vec![("reconstruction", reconstruction.clone()), ("commitment", commitment.clone())];
+        // Weight 1, as in BEiT v2's code.
+        TaskOutput { loss: reconstruction + commitment, metrics, observed: Some(observed) }
+    }
+
+    fn trivial_loss(&self, batch: &TokenizerBatch) -> Option<Tensor<1>> {
+        self.objective.trivial_loss(batch.images.clone())
+    }
+
+    fn after_step(mut self, step: StepEnd) -> Self {
+        for observed in step.observed {
+            self.tokenizer = self.tokenizer.follow(observed);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::VitConfig;
+    use crate::grid::ImageShape;
+    use crate::nn::{Init, Weights};
+    use crate::target::tokenizer::{VqConfig, VqOutput};
+    use crate::test_device;
+
+    fn vit() -> VitConfig {
+        VitConfig::new(ImageShape::new(2, 4, 6), 2, 8, 1, 2)
+    }
+
+    fn vq(output: VqOutput) -> Vq {
+        let config = VqConfig::new(vit()).with_vocabulary(3).with_code_width(2).with_output(output);
+        config.init(&mut Weights::new(0, &test_device().autodiff()))
+    }
+
+    fn batch() -> TokenizerBatch {
+        let init = Init::Normal { std: 0.3 };
+        let images = Weights::new(5, &test_device()).param([2, 2, 4, 6], init).val();
+        TokenizerBatch { images, noise: None }
+    }
+
+    #[test]
+    fn weights_are_trained_and_the_codebook_follows_without_gradient() {
+        let objective = PixelObjective { cell: 2 };
+        let task = VqTask { tokenizer: vq(VqOutput::Pixels), objective };
+        let output = task.loss(batch());
+        let gradients = output.loss.backward();
+        let vq = &task.tokenizer;
+        assert!(vq.encoder.body.patch_embed.weight.grad(&gradients).is_some());
+        assert!(vq.to_output.second.weight.grad(&gradients).is_some());
+        assert!(!vq.codes.is_require_grad() && vq.codes.grad(&gradients).is_none());
+        let before = vq.codes.val().into_data();
+        let observed = output.observed.into_iter().collect();
+        let task = task.after_step(StepEnd { progress: 0.5, observed });
+        assert!(task.tokenizer.codes.val().into_data() != before);
+        assert!(!task.tokenizer.codes.is_require_grad());
+    }
+
+    #[test]
+    fn a_teachers_direction_has_no_loss_and_its_opposite_the_largest() {
+        let teacher = vit().init(&mut Weights::new(3, &test_device().autodiff()));
+        let images = batch().images;
+        let features = teacher.represent(normalize(images.clone(), &[0.5; 2], &[0.5; 2])).tokens;
+        let features = features.without_autodiff();
+        let objective = TeacherObjective::new(teacher, &[0.5; 2], &[0.5; 2]);
+        let loss = |scale: f64| -> f32 {
+            objective.loss(features.clone() * scale, images.clone()).into_scalar()
+        };
+        assert!(loss(3.0).abs() < 1e-5);
+        assert!((loss(-1.0) - 2.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_teacher_is_not_trained() {
+        let teacher = vit().init(&mut Weights::new(3, &test_device().autodiff()));
+        let objective = TeacherObjective::new(teacher, &[0.5; 2], &[0.5; 2]);
+        let task = VqTask { tokenizer: vq(VqOutput::Features { width: 8 }), objective };
+        let gradients = task.loss(batch()).loss.backward();
+        assert!(task.tokenizer.to_code.first.weight.grad(&gradients).is_some());
+        let weight = &task.objective.teacher.body.patch_embed.weight;
+        assert!(!weight.is_require_grad() && !weight.val().device().is_autodiff());
+    }
+}
