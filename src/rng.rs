@@ -20,6 +20,8 @@ pub enum Purpose {
     Device = 5,
     /// The relaxed choice of tokens (Gumbel noise).
     Tokens = 6,
+    /// What a generative model draws.
+    Sampling = 16,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

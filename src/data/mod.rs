@@ -2,6 +2,8 @@
 
 pub mod augment;
 mod collate;
+mod context;
+mod image_gpt;
 mod loader;
 mod sample;
 pub mod source;
@@ -9,6 +11,8 @@ mod spec;
 mod tokenizer_collate;
 
 pub use collate::MimCollate;
+pub use context::ContextCollate;
+pub use image_gpt::ImageGptCollate;
 pub use loader::{Collate, Epoch, Item, Loader, LoaderConfig};
 pub use sample::{ChannelStatistics, Image, ImageData, Sample};
 pub use spec::DataSpec;

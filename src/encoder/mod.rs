@@ -3,6 +3,7 @@
 mod config;
 pub mod swin;
 pub mod swin_v2;
+mod gpt;
 mod patchwise;
 mod residual;
 mod vit;
@@ -15,6 +16,10 @@ use burn::tensor::Tensor;
 pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
 pub use swin::{Swin, SwinConfig};
 pub use swin_v2::{SwinV2, SwinV2Config};
+pub use gpt::{
+    Gpt, GptBlock, GptCache, GptConfig, KeysValues, MlpActivation, PixelGpt, RootMeanSquareNorm,
+    ScoreScale,
+};
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};
 pub use vit::{VisibleVit, Vit};

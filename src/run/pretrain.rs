@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use crate::batch::MimBatch;
 use crate::data::augment::Augmentation;
 use crate::data::{DataSpec, ImageData, MimCollate};
-use crate::encoder::{Encoder, EncoderSizes};
+use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::head::PredictionHead;
 use crate::target::Reconstruct;
@@ -57,8 +57,7 @@ impl Run {
         H: PredictionHead<E::Features>,
         T: Reconstruct,
     {
-        let collate =
-            MimCollate::new(task.encoder().image(), &data.statistics, task.mask()?.into())?;
+        let collate = MimCollate::new(task.image(), &data.statistics, task.mask()?.into())?;
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let title = task.title();
         let collates = [augmented, collate.clone()];

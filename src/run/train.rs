@@ -67,7 +67,7 @@ impl Run {
         first.unwrap_or_else(|| Err(Error::config("there is no image to test on")))
     }
 
-    fn loader<C: Collate>(
+    pub(super) fn loader<C: Collate>(
         &self,
         dataset: &Arc<dyn Dataset<Sample>>,
         collate: C,

@@ -1,7 +1,7 @@
 //! What the tasks that choose one of several answers share.
 
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::TaskOutput;
 
@@ -11,10 +11,10 @@ pub(super) fn choose(logits: Tensor<2>, right: Tensor<1, Int>) -> TaskOutput {
     let chosen = logits.clone().without_autodiff().argmax(1).squeeze_dim::<1>(1);
     let accuracy = chosen.equal(right.clone()).float().mean();
     let loss = CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, right);
-    TaskOutput { loss, metrics: vec![("accuracy", accuracy)] }
+    TaskOutput { metrics: vec![("accuracy", accuracy)], ..loss.into() }
 }
 
 /// The loss of giving `answers` answers the same probability each.
-pub(super) fn guessing(answers: usize, logits: &burn::tensor::Device) -> Tensor<1> {
-    Tensor::from_floats([(answers as f32).ln()], logits)
+pub(super) fn guessing(answers: usize, device: &Device) -> Tensor<1> {
+    Tensor::from_floats([(answers as f32).ln()], device)
 }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BeitConfig, MaeConfig, SimMimConfig};
+use super::{BeitConfig, ContextConfig, ImageGptConfig, MaeConfig, SelfieConfig, SimMimConfig};
 use crate::encoder::{EncoderConfig, EncoderSizes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::mask::MaskStrategy;
 
@@ -19,6 +19,12 @@ pub enum TaskConfig {
     SimMim(SimMimConfig<EncoderConfig>),
     /// BEiT.
     Beit(BeitConfig),
+    /// Context prediction on a residual network.
+    Context(ContextConfig),
+    /// Selfie on a residual network.
+    Selfie(SelfieConfig),
+    /// Image GPT.
+    ImageGpt(ImageGptConfig),
 }
 
 impl TaskConfig {
@@ -28,6 +34,9 @@ impl TaskConfig {
             Self::Mae(_) => "mae",
             Self::SimMim(_) => "simmim",
             Self::Beit(_) => "beit",
+            Self::Context(_) => "context",
+            Self::Selfie(_) => "selfie",
+            Self::ImageGpt(_) => "image_gpt",
         }
     }
 
@@ -37,15 +46,31 @@ impl TaskConfig {
             Self::Mae(_) => "MAE",
             Self::SimMim(_) => "SimMIM",
             Self::Beit(_) => "BEiT",
+            Self::Context(_) => "Context prediction",
+            Self::Selfie(_) => "Selfie",
+            Self::ImageGpt(_) => "Image GPT",
         }
     }
 
-    /// The encoder's sizes.
-    pub fn encoder(&self) -> EncoderConfig {
+    /// The encoder's sizes, where it reads images with patches hidden.
+    pub fn encoder(&self) -> Option<EncoderConfig> {
         match self {
-            Self::Mae(config) => config.encoder.clone().into(),
-            Self::SimMim(config) => config.encoder.clone(),
-            Self::Beit(config) => config.encoder.clone().into(),
+            Self::Mae(config) => Some(config.encoder.clone().into()),
+            Self::SimMim(config) => Some(config.encoder.clone()),
+            Self::Beit(config) => Some(config.encoder.clone().into()),
+            Self::Context(_) | Self::Selfie(_) | Self::ImageGpt(_) => None,
+        }
+    }
+
+    /// The images the method reads.
+    pub fn image(&self) -> ImageShape {
+        match self {
+            Self::Mae(config) => config.encoder.image,
+            Self::SimMim(config) => config.encoder.image(),
+            Self::Beit(config) => config.encoder.image,
+            Self::Context(config) => config.pairs.image,
+            Self::Selfie(config) => config.image,
+            Self::ImageGpt(config) => config.encoder.image,
         }
     }
 
@@ -53,12 +78,17 @@ impl TaskConfig {
     ///
     /// # Errors
     ///
-    /// When they do not fit the encoder's images.
+    /// When they do not fit the encoder's images, or the method hides nothing.
     pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
         Ok(match self {
             Self::Mae(config) => Box::new(config.mask()?),
             Self::SimMim(config) => Box::new(config.mask()?),
             Self::Beit(config) => Box::new(config.mask()?),
+            Self::Selfie(config) => Box::new(config.mask()?),
+            Self::Context(_) | Self::ImageGpt(_) => {
+                let message = format!("{} has a loader of its own and no masks", self.title());
+                return Err(Error::config(message));
+            }
         })
     }
 
@@ -72,6 +102,9 @@ impl TaskConfig {
             Self::Mae(config) => config.validate(),
             Self::SimMim(config) => config.validate(),
             Self::Beit(config) => config.validate(),
+            Self::Context(config) => config.validate(),
+            Self::Selfie(config) => config.validate(),
+            Self::ImageGpt(config) => config.validate(),
         }
     }
 
@@ -80,7 +113,7 @@ impl TaskConfig {
     pub fn target_view(&self) -> Option<ImageShape> {
         match self {
             Self::Beit(config) => Some(config.view()),
-            Self::Mae(_) | Self::SimMim(_) => None,
+            _ => None,
         }
     }
 }
@@ -100,6 +133,24 @@ impl<C: EncoderSizes + Into<EncoderConfig>> From<SimMimConfig<C>> for TaskConfig
 impl From<BeitConfig> for TaskConfig {
     fn from(config: BeitConfig) -> Self {
         Self::Beit(config)
+    }
+}
+
+impl From<ContextConfig> for TaskConfig {
+    fn from(config: ContextConfig) -> Self {
+        Self::Context(config)
+    }
+}
+
+impl From<SelfieConfig> for TaskConfig {
+    fn from(config: SelfieConfig) -> Self {
+        Self::Selfie(config)
+    }
+}
+
+impl From<ImageGptConfig> for TaskConfig {
+    fn from(config: ImageGptConfig) -> Self {
+        Self::ImageGpt(config)
     }
 }
 
@@ -125,6 +176,6 @@ mod tests {
             let json = serde_json::to_string(task).unwrap();
             assert_eq!(&serde_json::from_str::<TaskConfig>(&json).unwrap(), task, "{json}");
         }
-        assert!(matches!(tasks[3].encoder(), EncoderConfig::SwinV2(_)));
+        assert!(matches!(tasks[3].encoder(), Some(EncoderConfig::SwinV2(_))));
     }
 }

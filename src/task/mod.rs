@@ -5,6 +5,7 @@ mod choice;
 mod config;
 mod context;
 mod dvae;
+mod image_gpt;
 mod mae;
 mod mim;
 mod selfie;
@@ -20,6 +21,7 @@ pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,
 };
 pub use dvae::{DvaeSchedule, DvaeTask};
+pub use image_gpt::{ImageGpt, ImageGptBatch, ImageGptConfig, Sampling};
 pub use mae::{Mae, MaeConfig};
 pub use mim::Mim;
 pub use selfie::{AttentionPooling, Selfie, SelfieConfig};

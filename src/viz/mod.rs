@@ -7,17 +7,24 @@
 
 mod canvas;
 mod chart;
+mod completion;
+mod context;
 mod curve;
+mod images;
 mod line;
 mod picture;
 mod picture_grid;
 mod png;
 mod reconstruct;
+mod selfie;
 mod sheet;
 mod text;
 
+pub use completion::completion_sheet;
+pub use context::context_sheet;
 pub use curve::{EpochValue, LossCurve};
 pub use picture::Picture;
 pub use picture_grid::PictureGrid;
 pub use reconstruct::reconstruction_sheet;
+pub use selfie::selfie_sheet;
 pub use sheet::{ReconstructionSheet, SheetRow};

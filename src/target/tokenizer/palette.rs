@@ -2,12 +2,12 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, TensorData, assert_shape};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::{KMeans, Tokenizer};
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
-use crate::image::{PatchLayout, grid_of, patchify, unpatchify};
+use crate::image::{PatchLayout, grid_of, nearest, patchify, unpatchify};
 use crate::nn::{Init, Weights};
 use crate::rng::{Purpose, stream};
 
@@ -112,12 +112,8 @@ impl Palette {
     /// - output: `[batch, count]`
     pub fn nearest(&self, colours: Tensor<3>) -> Tensor<2, Int> {
         let [batch, count, channels] = colours.dims();
-        let palette = self.colours.val();
-        assert_shape!(&palette, [_, channels]);
-        // |x − c|² = |x|² − 2 x·c + |c|², and |x|² does not decide between colours.
-        let lengths = palette.clone().square().sum_dim(1).transpose();
-        let products = colours.reshape([batch * count, channels]).matmul(palette.transpose());
-        (products * 2.0 - lengths).argmax(1).reshape([batch, count])
+        let colours = colours.reshape([batch * count, channels]);
+        nearest(colours, self.colours.val()).reshape([batch, count])
     }
 }
 

@@ -1,0 +1,167 @@
+//! The sizes and variants of Image GPT's transformer.
+
+use burn::config::Config;
+use serde::{Deserialize, Serialize};
+
+use super::{Gpt, GptBlock, MlpActivation, RootMeanSquareNorm};
+use crate::error::{Error, Result};
+use crate::grid::{Grid, ImageShape};
+use crate::nn::{Init, PositionTable, Positions, Weights};
+
+/// What decides how large attention scores are before the softmax.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreScale {
+    /// Divided by the root of a head's features.
+    pub by_width: bool,
+    /// Divided by the block's number from 1.
+    pub by_layer: bool,
+}
+
+/// A GPT-2 over the pixels of an image (Chen et al. 2020, "Generative Pretraining from Pixels"):
+/// sizes, and the variants that published weights need.
+#[derive(Config, Debug, PartialEq)]
+pub struct GptConfig {
+    /// The images it is made for; every pixel is a token.
+    pub image: ImageShape,
+    /// Features per token.
+    pub width: usize,
+    /// Blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Colours of the palette. Default: 512 (§3.1)
+    #[config(default = 512)]
+    pub colors: usize,
+    /// Features between the layers of the MLP; four times the width by default.
+    #[config(default = "None")]
+    pub mlp_width: Option<usize>,
+    /// What comes between them. Default: quick GELU
+    #[config(default = "MlpActivation::QuickGelu")]
+    pub activation: MlpActivation,
+    /// Epsilon of every norm. Default: 1e-5
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+    /// How attention scores are scaled. Default: by the width of a head alone
+    #[config(default = "ScoreScale { by_width: true, by_layer: false }")]
+    pub score_scale: ScoreScale,
+    /// Whether a pixel sees those before it alone: the autoregressive objective. Without, every
+    /// pixel sees all: the BERT objective. Default: true
+    #[config(default = true)]
+    pub causal: bool,
+}
+
+impl GptConfig {
+    /// iGPT-S: 512 features, 24 blocks, 8 heads, for 32 × 32 pixels (§3.1; 76 M parameters).
+    pub fn small() -> Self {
+        Self::new(ImageShape::square(3, 32), 512, 24, 8)
+    }
+
+    /// iGPT-M: 1024 features, 36 blocks, 8 heads, for 32 × 32 pixels (§3.1; 455 M parameters).
+    pub fn medium() -> Self {
+        Self::new(ImageShape::square(3, 32), 1024, 36, 8)
+    }
+
+    /// iGPT-L: 1536 features, 48 blocks, 16 heads, for 32 × 32 pixels (§3.1; 1.4 G parameters).
+    pub fn large() -> Self {
+        Self::new(ImageShape::square(3, 32), 1536, 48, 16)
+    }
+
+    /// The grid of pixels.
+    pub fn grid(&self) -> Grid {
+        Grid::new(self.image.height, self.image.width)
+    }
+
+    /// Features between the MLP's two layers.
+    pub fn mlp_width(&self) -> usize {
+        self.mlp_width.unwrap_or(4 * self.width)
+    }
+
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        let Self { image, width, depth, heads, colors, norm_epsilon, .. } = *self;
+        let rule = |kept: bool, message: String| {
+            if kept { Ok(()) } else { Err(Error::config(message)) }
+        };
+        rule(image.values() > 0, format!("images of {image} hold no pixels"))?;
+        rule(depth > 0, "a transformer needs at least one block".into())?;
+        rule(
+            heads > 0 && width > 0 && width.is_multiple_of(heads),
+            format!("{heads} heads do not divide a width of {width}"),
+        )?;
+        rule(colors > 1, format!("a palette needs at least 2 colours, got {colors}"))?;
+        rule(self.mlp_width() > 0, "an MLP needs at least one feature".into())?;
+        rule(
+            norm_epsilon >= 0.0 && norm_epsilon.is_finite(),
+            format!("norm_epsilon must be finite and not negative, got {norm_epsilon}"),
+        )
+    }
+
+    /// The network with fresh weights: GPT-2's, everything normal with σ = 0.02, and the matrices
+    /// that write to the residual stream with 0.02 / √(2 · depth).
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`GptConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> Gpt {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let (grid, width) = (self.grid(), self.width);
+        Gpt {
+            token_embed: weights.param([self.colors + 1, width], Init::Normal { std: 0.02 }),
+            positions: PositionTable::new(Positions::Learned, grid, width, false, weights)
+                .expect("learned positions are positions"),
+            blocks: (0..self.depth).map(|index| GptBlock::new(self, index, weights)).collect(),
+            norm: RootMeanSquareNorm::new(width, self.norm_epsilon, weights),
+            config: self.clone(),
+        }
+    }
+
+    /// What the scores of the block at `index` are multiplied by.
+    pub(super) fn scale(&self, index: usize) -> f64 {
+        let ScoreScale { by_width, by_layer } = self.score_scale;
+        let width = if by_width { (self.width / self.heads) as f64 } else { 1.0 };
+        let layer = if by_layer { (index + 1) as f64 } else { 1.0 };
+        1.0 / (width.sqrt() * layer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+    use burn::module::Module;
+
+    #[test]
+    fn the_presets_have_the_papers_parameters() {
+        for (config, millions) in
+            [(GptConfig::small(), 76), (GptConfig::medium(), 455), (GptConfig::large(), 1362)]
+        {
+            config.validate().unwrap();
+            let gpt = config.init(&mut Weights::new(0, &test_device()));
+            // The head is beside the encoder.
+            let parameters = gpt.num_params() + config.colors * config.width;
+            // The paper rounds, and does not say what it counts.
+            assert!((parameters as f64 / 1e6 / f64::from(millions) - 1.0).abs() < 0.02);
+        }
+    }
+
+    #[test]
+    fn every_broken_rule_is_named_with_its_values() {
+        let base = || GptConfig::new(ImageShape::new(1, 4, 6), 8, 1, 2);
+        let broken = |config: GptConfig| config.validate().unwrap_err().to_string();
+        assert!(broken(GptConfig { heads: 3, ..base() }).contains("3 heads do not divide"));
+        assert!(broken(GptConfig { depth: 0, ..base() }).contains("at least one block"));
+        assert!(broken(base().with_colors(1)).contains("2 colours, got 1"));
+        assert!(broken(base().with_mlp_width(Some(0))).contains("at least one feature"));
+    }
+
+    #[test]
+    fn a_config_survives_json() {
+        let config = GptConfig::small().with_causal(false).with_mlp_width(Some(7));
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<GptConfig>(&json).unwrap(), config);
+    }
+}

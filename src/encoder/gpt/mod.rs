@@ -1,0 +1,205 @@
+//! Image GPT's transformer over colours (Chen et al. 2020, "Generative Pretraining from Pixels").
+
+mod block;
+mod config;
+mod pixel_gpt;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor, TensorData, s};
+
+pub use block::{GptBlock, KeysValues, MlpActivation, RootMeanSquareNorm};
+pub use config::{GptConfig, ScoreScale};
+pub use pixel_gpt::PixelGpt;
+
+use crate::nn::PositionTable;
+
+/// Token ids to features. A vocabulary of `colors` ids, and one more that starts a sequence.
+#[derive(Module, Debug)]
+pub struct Gpt {
+    /// `[colors + 1, width]`; the last row is the start of a sequence.
+    pub token_embed: Param<Tensor<2>>,
+    /// One row for each pixel of the raster.
+    pub positions: PositionTable,
+    /// The transformer.
+    pub blocks: Vec<GptBlock>,
+    /// After the last block.
+    pub norm: RootMeanSquareNorm,
+    #[module(skip)]
+    config: GptConfig,
+}
+
+/// What every block has seen so far, to go on from: empty at first.
+#[derive(Debug, Clone, Default)]
+pub struct GptCache {
+    blocks: Vec<Option<KeysValues>>,
+    tokens: usize,
+}
+
+impl Gpt {
+    /// The sizes it was made with.
+    pub fn config(&self) -> &GptConfig {
+        &self.config
+    }
+
+    /// Ids as vectors, without positions.
+    ///
+    /// # Shapes
+    ///
+    /// - ids: `[batch, tokens]`, each up to `colors`
+    /// - output: `[batch, tokens, width]`
+    pub fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, count] = ids.dims();
+        let rows = self.token_embed.val().select(0, ids.reshape([batch * count]));
+        rows.reshape([batch, count, self.config.width])
+    }
+
+    /// The features of the ids of a sequence's first tokens, after the last norm.
+    ///
+    /// # Shapes
+    ///
+    /// - ids: `[batch, tokens]`, at most as many tokens as pixels
+    /// - output: `[batch, tokens, width]`
+    pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let positions = self.rows(0, ids.dims()[1]);
+        self.transform(self.embed(ids) + positions.unsqueeze(), self.config.depth)
+    }
+
+    /// The features of the ids that follow those in `cache`, which they are added to.
+    ///
+    /// # Shapes
+    ///
+    /// - ids: `[batch, tokens]`
+    /// - output: `[batch, tokens, width]`
+    ///
+    /// # Panics
+    ///
+    /// When tokens see those after them, since the past would then change.
+    pub fn forward_cached(&self, ids: Tensor<2, Int>, cache: &mut GptCache) -> Tensor<3> {
+        assert!(self.config.causal, "only a causal transformer can keep what it has seen");
+        let (past, count) = (cache.tokens, ids.dims()[1]);
+        cache.blocks.resize(self.blocks.len(), None);
+        cache.tokens += count;
+        let mut tokens = self.embed(ids) + self.rows(past, count).unsqueeze();
+        let bias = causal_bias(past, count, &tokens.device());
+        for (block, past) in self.blocks.iter().zip(&mut cache.blocks) {
+            tokens = block.forward(tokens, bias.clone(), Some(past));
+        }
+        self.norm.forward(tokens)
+    }
+
+    /// What the block at `layer`, counted from 0, reads: the tokens before it, under its own first
+    /// norm. At the number of blocks it is what comes out of the last norm.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such layer.
+    pub fn transform(&self, mut tokens: Tensor<3>, layer: usize) -> Tensor<3> {
+        let depth = self.blocks.len();
+        assert!(layer <= depth, "a transformer of {depth} blocks has no features {layer}");
+        let bias = self
+            .config
+            .causal
+            .then(|| causal_bias(0, tokens.dims()[1], &tokens.device()))
+            .flatten();
+        for block in &self.blocks[..layer] {
+            tokens = block.forward(tokens, bias.clone(), None);
+        }
+        let norm = self.blocks.get(layer).map_or(&self.norm, |block| &block.norm1);
+        norm.forward(tokens)
+    }
+
+    /// The layer of a parameter by its path.
+    fn layer_of(&self, parameter: &str) -> usize {
+        let mut names = parameter.split('.');
+        match (names.next(), names.next().and_then(|index| index.parse::<usize>().ok())) {
+            (Some("blocks"), Some(index)) => index + 1,
+            (Some("norm"), _) => self.config.depth + 1,
+            _ => 0,
+        }
+    }
+
+    fn rows(&self, first: usize, count: usize) -> Tensor<2> {
+        let (all, end) = (self.config.grid().cells(), first + count);
+        assert!(end <= all, "a sequence of {end} tokens is longer than the {all} it is made for");
+        self.positions.table.val().slice(s![first..end, ..])
+    }
+}
+
+/// `[1, 1, count, past + count]`: −∞ where a token would see one after it; `None` for one token.
+fn causal_bias(past: usize, count: usize, device: &Device) -> Option<Tensor<4>> {
+    if count == 1 {
+        return None;
+    }
+    let sees = |query: usize, key: usize| key <= past + query;
+    let value = |query, key| if sees(query, key) { 0.0 } else { f32::NEG_INFINITY };
+    let keys = past + count;
+    let values: Vec<f32> = (0..count * keys).map(|at| value(at / keys, at % keys)).collect();
+    let device = device.clone().without_autodiff();
+    Some(Tensor::from_data(TensorData::new(values, [1, 1, count, keys]), &device))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::ImageShape;
+    use crate::nn::Weights;
+    use crate::test_device;
+    use burn::tensor::Tolerance;
+
+    fn config() -> GptConfig {
+        GptConfig::new(ImageShape::new(1, 2, 5), 8, 2, 2).with_colors(7)
+    }
+
+    fn gpt(config: &GptConfig) -> Gpt {
+        config.init(&mut Weights::new(0, &test_device()))
+    }
+
+    fn ids(last: i64) -> Tensor<2, Int> {
+        Tensor::from_ints([[7, 0, 3, 6, 2, last], [7, 1, 1, 5, 0, last]], &test_device())
+    }
+
+    #[test]
+    fn a_token_sees_none_after_it() {
+        let gpt = gpt(&config());
+        let before = |last| gpt.forward(ids(last)).slice([0..2, 0..5]).into_data();
+        assert_eq!(before(1), before(4));
+        let gpt = super::GptConfig { causal: false, ..config() };
+        let gpt = gpt.init(&mut Weights::new(0, &test_device()));
+        let before = |last| gpt.forward(ids(last)).slice([0..2, 0..5]).into_data();
+        assert_ne!(before(1), before(4));
+    }
+
+    #[test]
+    fn tokens_fed_one_by_one_have_the_features_they_have_together() {
+        let gpt = gpt(&config());
+        let whole = gpt.forward(ids(4)).into_data();
+        for first in 1..6 {
+            let mut cache = GptCache::default();
+            let mut parts = vec![gpt.forward_cached(ids(4).slice([0..2, 0..first]), &mut cache)];
+            for next in first..6 {
+                parts.push(gpt.forward_cached(ids(4).slice([0..2, next..next + 1]), &mut cache));
+            }
+            let parts = Tensor::cat(parts, 1).into_data();
+            parts.assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-5));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a sequence of 11 tokens is longer than the 10 it is made for")]
+    fn a_sequence_that_is_too_long_panics() {
+        gpt(&config()).forward(Tensor::zeros([1, 11], &test_device()));
+    }
+
+    #[test]
+    fn every_parameter_belongs_to_the_embedding_a_block_or_what_follows() {
+        let gpt = gpt(&config());
+        for (parameter, layer) in [
+            ("token_embed", 0),
+            ("positions.table", 0),
+            ("blocks.1.qkv.weight", 2),
+            ("norm.gamma", 3),
+        ] {
+            assert_eq!(gpt.layer_of(parameter), layer, "{parameter}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A run of Selfie.
+
+use std::sync::Arc;
+
+use super::Run;
+use crate::data::augment::Augmentation;
+use crate::data::{ImageData, MimCollate};
+use crate::encoder::ResidualNet;
+use crate::error::Result;
+use crate::nn::Weights;
+use crate::task::{Selfie, SelfieConfig};
+use crate::train::{Pretrained, Recipe};
+use crate::viz::selfie_sheet;
+
+/// Rows of the picture.
+const SHEET_ROWS: usize = 8;
+
+impl Run {
+    /// Trains Selfie as [`Run::train`] does, and leaves `choices.png` beside the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::train`], when the configuration is broken, and when the picture cannot be written.
+    pub fn selfie(
+        &self,
+        config: SelfieConfig,
+        weights: &mut Weights,
+        data: &ImageData,
+        augmentation: Augmentation,
+        recipe: Recipe,
+    ) -> Result<Pretrained<Selfie<ResidualNet>>> {
+        config.validate()?;
+        let collate = MimCollate::new(config.image, &data.statistics, Arc::new(config.mask()?))?;
+        let augmented = collate.clone().with_augmentation(augmentation)?;
+        let collates = [augmented, collate.clone()];
+        let model = config.init(weights);
+        let pretrained = self.train(config.into(), model, data, augmentation, collates, recipe)?;
+        let batch = self.validation_batch(data, collate)?.first(SHEET_ROWS)?;
+        let statistics = [&*data.statistics.mean, &*data.statistics.std];
+        let title = "Selfie: validation images";
+        selfie_sheet(title, &pretrained.task, &batch, statistics)?
+            .save(self.out.join("choices.png"))?;
+        Ok(pretrained)
+    }
+}

@@ -1,0 +1,52 @@
+//! Images that Image GPT goes on from.
+
+use burn::tensor::{Tensor, s};
+
+use super::images::pictures;
+use super::picture::Picture;
+use super::picture_grid::PictureGrid;
+use crate::error::Result;
+use crate::grid::Grid;
+use crate::task::{ImageGpt, Sampling};
+
+/// What stands for the pixels that are not given.
+const UNKNOWN: f32 = 0.88;
+
+/// One row for each image: the image in the palette's colours, its upper half, and what the model
+/// makes of that, `completions` times. Images and palette are in [0, 1].
+///
+/// # Errors
+///
+/// As [`ImageGpt::complete`], and when there is no image.
+pub fn completion_sheet(
+    title: &str,
+    model: &ImageGpt,
+    images: Tensor<4>,
+    sampling: &Sampling,
+    completions: usize,
+) -> Result<PictureGrid> {
+    let [batch, channels, rows, cols] = images.dims();
+    let (grid, half) = (Grid::new(rows, cols), rows / 2);
+    let ids = model.encoder.ids(images);
+    let given = ids.clone().slice(s![.., 0..half * cols]);
+    let whole = model.encoder.images(ids, grid);
+    let unknown = Tensor::full([batch, channels, rows - half, cols], UNKNOWN, &whole.device());
+    let upper = Tensor::cat(vec![whole.clone().slice(s![.., .., 0..half, ..]), unknown], 2);
+    let mut columns =
+        vec![("original".to_string(), pictures(whole)?), ("given".into(), pictures(upper)?)];
+    for nth in 0..completions as u64 {
+        let sampling = sampling.with_seed(sampling.seed + nth);
+        let drawn = model.complete(given.clone(), &sampling)?;
+        columns.push((format!("{}", nth + 1), pictures(model.encoder.images(drawn, grid))?));
+    }
+    let top_k = sampling.top_k.map_or(String::new(), |k| format!(", top {k} colours"));
+    let mut sheet = PictureGrid::new(title, columns.iter().map(|(title, _)| title.clone()))
+        .with_footer(format!("Temperature {}{top_k}.", sampling.temperature));
+    if let Some(note) = Picture::channel_note(channels) {
+        sheet = sheet.with_footer(note);
+    }
+    for row in 0..batch {
+        sheet.push_row(columns.iter().map(|(_, column)| column[row].clone()).collect())?;
+    }
+    Ok(sheet)
+}
