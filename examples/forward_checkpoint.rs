@@ -7,18 +7,20 @@
 //!
 //! IN: `pixel_values` f32 [b, c, h, w], already normalised; for a masked autoencoder `noise` f32
 //! [b, patches], whose smallest values are kept; otherwise `bool_masked_pos` (u8, bool or i64)
-//! [b, patches], 1 = hidden.
+//! [b, patches], 1 = hidden. For an Image GPT instead `input_ids` i64 [b, tokens].
 //!
 //! OUT: `loss` f32 [1]; `features` f32 [b, tokens, width], class token first, a masked
 //! autoencoder's kept tokens by increasing noise; `hidden` i64 [b, k], ascending;
 //! `reconstruction` f32 [b, c, h, w] in target space, zero at visible cells. An encoder alone
-//! yields `features`, of whole images unless `noise` is given.
+//! yields `features`, of whole images unless `noise` is given. An Image GPT yields `features`, after
+//! its last norm, and `logits` f32 [b, tokens, colours] where it has a head.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_mim::checkpoint::{LoadOptions, Transformers, TransformersModel};
+use burn_mim::encoder::GptConfig;
 use burn_mim::image::unpatchify;
 use burn_mim::{
     Backbone, Encoder, Error, Grid, GridTokens, Mask, MaskStrategy, MimBatch, PatchMask,
@@ -106,6 +108,15 @@ fn run(args: &Args) -> Result<()> {
         }
         TransformersModel::SwinV2(loaded) => {
             outputs.add("features", loaded.model.represent(input.images(&device)?).tokens);
+        }
+        TransformersModel::ImageGpt(loaded) => {
+            let ids = input.ids(&loaded.config.encoder, &device)?;
+            outputs.add("features", loaded.model.encoder.gpt.forward(ids.clone()));
+            outputs.add("logits", loaded.model.logits(ids));
+        }
+        TransformersModel::PixelGpt(loaded) => {
+            let ids = input.ids(&loaded.config, &device)?;
+            outputs.add("features", loaded.model.gpt.forward(ids));
         }
         other => return Err(Error::data(&args.model, format!("cannot be run: {other:?}"))),
     }
@@ -229,6 +240,23 @@ impl<'a> Input<'a> {
     fn images(&self, device: &Device) -> Result<Tensor<4>> {
         let (shape, values) = self.floats("pixel_values", 4)?;
         Ok(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+
+    /// Ids that an Image GPT of `config` can read.
+    fn ids(&self, config: &GptConfig, device: &Device) -> Result<Tensor<2, Int>> {
+        let tensor = self.tensor("input_ids", 2, &[Dtype::I64])?;
+        let (bytes, _) = tensor.data().as_chunks::<8>();
+        let ids: Vec<i64> = bytes.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
+        let (shape, pixels) = (tensor.shape().to_vec(), config.grid().cells());
+        let known = |id: &i64| (0..=config.colors as i64).contains(id);
+        if shape[1] == 0 || shape[1] > pixels || !ids.iter().all(known) {
+            let reason = format!(
+                "input_ids: {} tokens a sample, the model reads 1 to {pixels} of ids up to {}",
+                shape[1], config.colors
+            );
+            return Err(Error::data(self.path, reason));
+        }
+        Ok(Tensor::from_data(TensorData::new(ids, shape), device))
     }
 
     fn check_cells(&self, key: &str, cells: usize, grid: Grid) -> Result<()> {

@@ -1,4 +1,5 @@
 //! The command line that the pre-training examples share.
+#![allow(dead_code, reason = "each example uses its own part")]
 
 use std::path::PathBuf;
 
@@ -21,9 +22,10 @@ pub(crate) struct Args {
     /// Images per step
     #[arg(long, default_value_t = 64)]
     pub(crate) batch_size: usize,
-    /// Side of the images the model reads, in pixels; others are cropped and resized
-    #[arg(long, default_value_t = 32)]
-    pub(crate) image_size: usize,
+    /// Side of the images the model reads, in pixels; others are cropped and resized [default: 32,
+    /// or 16 where every pixel is a token]
+    #[arg(long)]
+    pub(crate) image_size: Option<usize>,
     /// Seed of weights, order, crops and masks
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
@@ -68,7 +70,12 @@ impl Args {
 
     /// The images the model reads.
     pub(crate) fn image(&self, data: &ImageData) -> ImageShape {
-        ImageShape::square(data.shape.channels, self.image_size)
+        self.image_or(data, 32)
+    }
+
+    /// The images the model reads, of `side` pixels unless another size is asked for.
+    pub(crate) fn image_or(&self, data: &ImageData, side: usize) -> ImageShape {
+        ImageShape::square(data.shape.channels, self.image_size.unwrap_or(side))
     }
 
     /// The run the arguments ask for, and the source of its model's weights.

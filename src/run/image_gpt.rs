@@ -42,7 +42,7 @@ impl Run {
         let collate = ImageGptCollate::new(&config)?;
         let statistics = ChannelStatistics::none(config.encoder.image.channels);
         let data = ImageData { statistics, ..data.clone() };
-        let model = config.init(self.colors(&config, &data)?, weights);
+        let model = config.init(Some(self.colors(&config, &data)?), weights);
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let collates = [augmented, collate.clone()];
         let causal = config.encoder.causal;

@@ -19,6 +19,7 @@ from torch import Tensor
 from reference import load, outputs_of
 
 INPUTS = {"pixel_values", "pixel_values_resized", "noise", "bool_masked_pos"}
+INPUTS |= {"input_ids", "image_ids"}
 KEY_FAULTS = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
 
 

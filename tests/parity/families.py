@@ -38,7 +38,7 @@ def fill(model: nn.Module, grid: tuple[int, int]):
             cells, width = grid[0] * grid[1], weight.shape[-1]
             values *= 0.1
             values[0, weight.shape[1] - cells :] += sin_cos(grid, width)
-        elif re.search(r"norm\w*\.weight$", name):
+        elif re.search(r"(norm\w*|ln_\w+)\.weight$", name):
             values = 1 + 0.2 * values
         elif name.endswith(".bias"):
             values *= 0.2
@@ -244,6 +244,47 @@ def swin_model(folder: Path, resized: list[int] | None = None, save=as_saved, **
     model = (transformers.Swinv2Model if is_v2 else transformers.SwinModel)(config)
     inputs = {"pixel_values_resized": images(config.num_channels, resized)} if resized else {}
     write_transformers(folder, model, inputs, [], save)
+
+
+IMAGE_GPT_GRADED = [
+    "transformer.wte.weight",
+    "transformer.h.0.attn.c_attn.weight",
+    "transformer.h.1.ln_2.weight",
+    "lm_head.weight",
+]
+
+
+def save_image_gpt(folder: Path, model: nn.Module):
+    model.save_pretrained(folder)
+    # How to sample is not part of the model.
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+
+def image_gpt(folder: Path, tokens: int, head: bool = True, **config):
+    """`ImageGPTForCausalImageModeling` or, without its head, `ImageGPTModel`."""
+    config = transformers.ImageGPTConfig(**config)
+    kind = transformers.ImageGPTForCausalImageModeling if head else transformers.ImageGPTModel
+    model = kind(config)
+    fill(model.eval(), (1, 1))
+    inputs = {"input_ids": torch.randint(0, config.vocab_size, (BATCH, tokens))}
+    save_image_gpt(folder, model)
+    write_io(folder, inputs, outputs_of(model, inputs))
+
+
+def image_gpt_loss(folder: Path, colors: int, **config):
+    """`ImageGPTForCausalImageModeling` with a palette, on whole images of 3 x 3 pixels."""
+    config = transformers.ImageGPTConfig(**config, vocab_size=colors + 1, n_positions=9)
+    model = transformers.ImageGPTForCausalImageModeling(config)
+    fill(model.eval(), (1, 1))
+    pixels = torch.randint(0, colors, (BATCH, 9))
+    start = torch.full((BATCH, 1), colors)
+    inputs = {"input_ids": torch.cat([start, pixels[:, :-1]], 1), "image_ids": pixels}
+    outputs = outputs_of(model, inputs)
+    gradients = gradients_of(model, outputs["loss"], IMAGE_GPT_GRADED)
+    save_image_gpt(folder, model)
+    clusters = torch.rand(colors, 3) * 2 - 1
+    transformers.ImageGPTImageProcessor(clusters=clusters.tolist()).save_pretrained(folder)
+    write_io(folder, inputs, outputs, gradients)
 
 
 def timm_vit(folder: Path, **config):

@@ -14,11 +14,12 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
     swin_model_*, swin_v2_model_*  transformers' SwinModel, Swinv2Model
     official_swin_*, official_swin_v2_*  microsoft/SimMIM and Swin-Transformer, `.pth`: transformers'
                           models under the official names
+    image_gpt_*           transformers' ImageGPTForCausalImageModeling and ImageGPTModel
     timm_vit_*            timm's VisionTransformer
     official_mae_*        facebookresearch/mae, `.pth`, restated in restated.py
     official_simmim_*     microsoft/SimMIM, `.pth`, restated in restated.py
 
-The `config.json` of the first three groups is transformers' own; timm's and the official files
+The `config.json` of the first four groups is transformers' own; timm's and the official files
 have no complete one, so theirs has fields of our own. `ops.safetensors` has single operations.
 
 Seeds are fixed and follow from a folder's name: the weights and inputs come out the same anywhere,
@@ -38,6 +39,8 @@ from families import (
     as_named_in_memory,
     as_on_the_hub,
     as_pytorch_bin,
+    image_gpt,
+    image_gpt_loss,
     in_shards,
     mae,
     official_mae,
@@ -72,6 +75,7 @@ TIMM = PAPER | dict(qkv_bias=True, class_token=True, layer_scale=False)
 
 SWIN = dict(patch_size=2, embed_dim=8, depths=[2, 3], num_heads=[2, 4], mlp_ratio=1.5)
 SWIN_V2 = SWIN | dict(depths=[2, 2], pretrained_window_sizes=[0, 0])
+GPT = dict(n_embd=12, n_layer=2, n_head=3, n_positions=16, vocab_size=8)
 
 FIXTURES = {
     # 12×12 and 6×6 tokens: windows of 5 are shifted by 2 and padded in both stages.
@@ -190,6 +194,26 @@ FIXTURES = {
         vit_mae_model,
         ENCODER | dict(save=as_on_the_hub, image_size=12, num_channels=1),
     ),
+    # Whole images, so that the loss and its gradients are those of training.
+    "image_gpt_loss": (image_gpt_loss, dict(n_embd=12, n_layer=2, n_head=2, colors=6)),
+    "image_gpt_scaled_by_layer": (
+        image_gpt,
+        GPT | dict(tokens=16, scale_attn_by_inverse_layer_idx=True, n_inner=20, n_layer=3),
+    ),
+    "image_gpt_unscaled": (
+        image_gpt,
+        GPT | dict(tokens=5, scale_attn_weights=False, layer_norm_epsilon=1e-2),
+    ),
+    # Neither a square of positions nor Image GPT's activation.
+    "image_gpt_gelu": (
+        image_gpt,
+        GPT | dict(tokens=1, n_positions=7, activation_function="gelu"),
+    ),
+    "image_gpt_gelu_new": (
+        image_gpt,
+        GPT | dict(tokens=9, activation_function="gelu_new", reorder_and_upcast_attn=True),
+    ),
+    "image_gpt_model": (image_gpt, GPT | dict(tokens=12, head=False)),
     "timm_vit_rgb": (timm_vit, TIMM | dict(image_size=[16, 16], channels=3)),
     "timm_vit_no_qkv_bias": (
         timm_vit,

@@ -8,6 +8,7 @@ Tensors of an `io.safetensors` (b samples, c channels, k hidden cells, grid h/p 
     pixel_values      f32 [b, c, h, w]       input
     noise             f32 [b, cells]         input of MAE: the cells of smallest noise are kept
     bool_masked_pos   u8  [b, cells]         input of the others: 1 = hidden
+    input_ids         i64 [b, tokens]        input of ImageGPT, whose outputs are with its function
     loss              f32 [1]
     features          f32 [b, tokens, width] after the encoder's final norm; class token first, then
                                              MAE's kept cells by increasing noise, or all cells
@@ -164,11 +165,30 @@ def swin_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
     return outputs
 
 
+def image_gpt_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
+    """`features`, `logits` where there is a head, the `loss` where images are known, and what each
+    block reads, `layer.N`: the tokens before it under its own first norm."""
+    ids = inputs["input_ids"]
+    answer = model(ids, output_hidden_states=True)
+    gpt = getattr(model, "transformer", model)
+    states = answer.hidden_states
+    outputs = {f"layer.{at}": block.ln_1(states[at]) for at, block in enumerate(gpt.h)}
+    outputs |= {f"layer.{len(gpt.h)}": states[-1].clone(), "features": states[-1].clone()}
+    if hasattr(model, "lm_head"):
+        outputs["logits"] = answer.logits
+    if "image_ids" in inputs:
+        loss = nn.functional.cross_entropy(answer.logits.mT, inputs["image_ids"])
+        outputs["loss"] = loss.reshape(1)
+    return outputs
+
+
 OUTPUTS = {
     "SwinForMaskedImageModeling": swin_mim_outputs,
     "SwinModel": swin_outputs,
     "Swinv2ForMaskedImageModeling": swin_mim_outputs,
     "Swinv2Model": swin_outputs,
+    "ImageGPTForCausalImageModeling": image_gpt_outputs,
+    "ImageGPTModel": image_gpt_outputs,
     "ViTMAEForPreTraining": mae_outputs,
     "ViTForMaskedImageModeling": mim_outputs,
     "ViTModel": vit_outputs,

@@ -1,5 +1,7 @@
 //! Folders of Hugging Face transformers, in and out: one file a family.
 
+mod image_gpt;
+mod image_gpt_json;
 mod json;
 mod swin;
 mod swin_json;
@@ -19,11 +21,14 @@ use serde_json::Value;
 use super::layout::{self, Entry, Source};
 use super::report::{LoadOptions, Loaded};
 use super::weights_file::WeightsFile;
-use crate::encoder::{Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, VitConfig};
+use crate::encoder::{
+    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, VitConfig,
+};
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
-use crate::task::{Mae, MaeConfig, SimMim, SimMimConfig};
+use crate::task::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};
 
+pub use image_gpt::{save_image_gpt, save_pixel_gpt};
 pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
 pub use vit::{save_mae, save_simmim, save_vit};
 
@@ -64,6 +69,10 @@ pub enum TransformersModel {
     SwinV2SimMim(Box<Loaded<SimMim<SwinV2>, SimMimConfig<SwinV2Config>>>),
     /// The encoder of a `Swinv2Model` or `Swinv2ForImageClassification`.
     SwinV2(Box<Loaded<SwinV2, SwinV2Config>>),
+    /// `ImageGPTForCausalImageModeling`.
+    ImageGpt(Box<Loaded<ImageGpt, ImageGptConfig>>),
+    /// The transformer of an `ImageGPTModel` or `ImageGPTForImageClassification`.
+    PixelGpt(Box<Loaded<PixelGpt, GptConfig>>),
 }
 
 /// A family of models that share their configuration and spell their keys alike.
@@ -77,7 +86,10 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 3] = [vit::FAMILY, swin::SWIN, swin::SWIN_V2];
+static FAMILIES: [Family; 4] = [vit::FAMILY, swin::SWIN, swin::SWIN_V2, image_gpt::FAMILY];
+
+/// Endings of keys that hold no weights: ImageGPT's causal masks.
+const BUFFERS: [&str; 2] = [".attn.bias", ".attn.masked_bias"];
 
 impl Default for Header {
     fn default() -> Self {
@@ -165,7 +177,7 @@ impl Transformers {
         device: &Device,
     ) -> Result<Loaded<M, C>> {
         let source = Source { file: &self.file, grid, device: device.clone() };
-        let (model, report) = layout::load(model, entries, &source, &[], options)?;
+        let (model, report) = layout::load(model, entries, &source, &BUFFERS, options)?;
         Ok(Loaded { model, config, report })
     }
 

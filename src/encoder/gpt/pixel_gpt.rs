@@ -14,8 +14,8 @@ pub struct PixelGpt {
     /// The transformer.
     pub gpt: Gpt,
     /// `[colors, channels]`, in the units of the images it reads: [0, 1] unless the images are
-    /// normalised. Never trained.
-    pub palette: Param<Tensor<2>>,
+    /// normalised. Never trained. A published model may come without, and then reads ids alone.
+    pub palette: Option<Param<Tensor<2>>>,
     /// Which block's input the features are, counted from 0; the number of blocks for the final
     /// features. The paper probes layers in the middle (§4.1).
     pub layer: usize,
@@ -27,11 +27,13 @@ impl PixelGpt {
     /// # Panics
     ///
     /// When the palette is not of the transformer's colours and channels.
-    pub fn new(gpt: Gpt, palette: Tensor<2>) -> Self {
+    pub fn new(gpt: Gpt, palette: Option<Tensor<2>>) -> Self {
         let config = gpt.config();
-        assert_shape!(&palette, [config.colors, config.image.channels]);
-        let (layer, palette) = (config.depth / 2, Param::from_tensor(palette.detach()));
-        Self { gpt, palette: palette.set_require_grad(false), layer }
+        let palette = palette.map(|palette| {
+            assert_shape!(&palette, [config.colors, config.image.channels]);
+            Param::from_tensor(palette.detach()).set_require_grad(false)
+        });
+        Self { layer: config.depth / 2, palette, gpt }
     }
 
     /// The same encoder with features from the input of the block at `layer`.
@@ -52,11 +54,15 @@ impl PixelGpt {
     ///
     /// - images: `[batch, channels, height, width]`
     /// - output: `[batch, height · width]`
+    ///
+    /// # Panics
+    ///
+    /// When the model has no palette, or one of other channels.
     pub fn ids(&self, images: Tensor<4>) -> Tensor<2, Int> {
         let [batch, channels, height, width] = images.dims();
         let pixels = patchify(images, 1, PatchLayout::ChannelsFirst);
         let pixels = pixels.reshape([batch * height * width, channels]);
-        nearest(pixels, self.palette.val()).reshape([batch, height * width])
+        nearest(pixels, self.palette()).reshape([batch, height * width])
     }
 
     /// Images of these colours.
@@ -65,9 +71,14 @@ impl PixelGpt {
     ///
     /// - ids: `[batch, pixels]`, row-major over `grid`
     /// - output: `[batch, channels, rows, columns]`
+    ///
+    /// # Panics
+    ///
+    /// When the model has no palette.
     pub fn images(&self, ids: Tensor<2, Int>, grid: Grid) -> Tensor<4> {
-        let ([batch, count], [_, channels]) = (ids.dims(), self.palette.dims());
-        let colors = self.palette.val().select(0, ids.reshape([batch * count]));
+        let palette = self.palette();
+        let ([batch, count], [_, channels]) = (ids.dims(), palette.dims());
+        let colors = palette.select(0, ids.reshape([batch * count]));
         unpatchify(colors.reshape([batch, count, channels]), grid, 1, PatchLayout::ChannelsFirst)
     }
 
@@ -79,9 +90,13 @@ impl PixelGpt {
             return ids;
         }
         let [batch, count] = ids.dims();
-        let start = ids.clone().slice(s![.., 0..1]).zeros_like() + config.colors as i64;
-        debug_assert_eq!(start.dims(), [batch, 1]);
+        let start = Tensor::full([batch, 1], config.colors as i64, &ids.device());
         Tensor::cat(vec![start, ids.slice(s![.., 0..count - 1])], 1)
+    }
+
+    fn palette(&self) -> Tensor<2> {
+        let palette = self.palette.as_ref().expect("pixels become ids by a palette: this has none");
+        palette.val()
     }
 }
 
@@ -121,7 +136,7 @@ mod tests {
         let config =
             GptConfig::new(ImageShape::new(2, 2, 3), 8, 3, 2).with_colors(3).with_causal(causal);
         let palette = Tensor::from_floats([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &test_device());
-        PixelGpt::new(config.init(&mut Weights::new(0, &test_device())), palette)
+        PixelGpt::new(config.init(&mut Weights::new(0, &test_device())), Some(palette))
     }
 
     fn images() -> Tensor<4> {

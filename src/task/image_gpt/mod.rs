@@ -91,7 +91,7 @@ impl ImageGptConfig {
     ///
     /// With the message of [`ImageGptConfig::validate`] when that fails, and when the palette is not
     /// of the transformer's colours and channels.
-    pub fn init(&self, palette: Tensor<2>, weights: &mut Weights) -> ImageGpt {
+    pub fn init(&self, palette: Option<Tensor<2>>, weights: &mut Weights) -> ImageGpt {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let GptConfig { width, colors, .. } = self.encoder;
         let encoder = PixelGpt::new(self.encoder.init(weights), palette);
@@ -199,7 +199,7 @@ mod tests {
 
     fn model(config: &ImageGptConfig) -> ImageGpt {
         let palette = Tensor::from_floats([[0.0], [1.0], [2.0], [3.0]], &test_device());
-        config.init(palette, &mut Weights::new(0, &test_device()))
+        config.init(Some(palette), &mut Weights::new(0, &test_device()))
     }
 
     fn images(values: [f32; 12]) -> Tensor<4> {

@@ -133,7 +133,7 @@ mod tests {
         let weights = &mut Weights::new(0, &test_device());
         let palette = weights.param([6, 1], Init::Normal { std: 1.0 }).val();
         let config = ImageGptConfig::new(config.with_causal(causal));
-        let mut model = config.init(palette, weights);
+        let mut model = config.init(Some(palette), weights);
         // Fresh logits are all alike: larger weights make some colours likelier.
         model.head.weight = Param::from_tensor(model.head.weight.val() * 100.0);
         model

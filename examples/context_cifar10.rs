@@ -1,0 +1,44 @@
+//! Context prediction (where is the second patch, seen from the first?) on small images.
+//!
+//! ```text
+//! cargo run --release --example context_cifar10                    # built-in data, about 3 minutes
+//! cargo run --release --example context_cifar10 -- --data cifar10  # downloads CIFAR-10 first
+//! ```
+//!
+//! Leaves `runs/context/`: checkpoints, `metrics.json` with the accuracy, `pairs.png`, `loss_curve.png`.
+
+mod common;
+
+use std::process::ExitCode;
+
+use burn_mim::data::augment::Augmentation;
+use burn_mim::train::Recipe;
+use burn_mim::{Result, task::ContextConfig};
+use clap::Parser;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    common::exit(pretrain())
+}
+
+fn pretrain() -> Result<()> {
+    let args = common::Args::parse();
+    let data = args.open()?;
+    let config = ContextConfig::small_images(args.image(&data));
+    config.validate()?;
+    let recipe = Recipe::mae()
+        .with_epochs(args.epochs(&data, 60_000))
+        .with_base_lr(4e-3)
+        .with_warmup_epochs(0.2)
+        .with_clip_norm(Some(1.0));
+    let (run, mut weights) = args.run("context")?;
+    let pretrained = run.context(config, &mut weights, &data, Augmentation::simmim(), recipe)?;
+    if let Some(last) = pretrained.history.last() {
+        println!("accuracy {:.3} (chance 0.125)", last.valid_metrics["accuracy"]);
+    }
+    common::report(&run, &pretrained.history, pretrained.interrupted);
+    Ok(())
+}

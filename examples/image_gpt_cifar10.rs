@@ -1,0 +1,48 @@
+//! Image GPT (the next colour) on small images.
+//!
+//! ```text
+//! cargo run --release --example image_gpt_cifar10                    # built-in data, about 3 minutes
+//! cargo run --release --example image_gpt_cifar10 -- --data cifar10  # downloads CIFAR-10 first
+//! ```
+//!
+//! Leaves `runs/image_gpt/`: checkpoints, `metrics.json` with bits per dimension, `completion.png`, `loss_curve.png`.
+
+mod common;
+
+use std::process::ExitCode;
+
+use burn_mim::data::augment::Augmentation;
+use burn_mim::train::Recipe;
+use burn_mim::{Result, task::ImageGptConfig};
+use clap::Parser;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    common::exit(pretrain())
+}
+
+fn pretrain() -> Result<()> {
+    let args = common::Args::parse();
+    let data = args.open()?;
+    let config = ImageGptConfig::small_images(args.image_or(&data, 16));
+    config.validate()?;
+    let recipe = Recipe::mae()
+        .with_epochs(args.epochs(&data, 10_000))
+        .with_base_lr(8e-3)
+        .with_warmup_epochs(0.2)
+        .with_clip_norm(Some(1.0));
+    let (run, mut weights) = args.run("image_gpt")?;
+    let pretrained = run.image_gpt(config, &mut weights, &data, Augmentation::simmim(), recipe)?;
+    let entropy = pretrained.history.trivial_loss.unwrap_or(f64::NAN) / std::f64::consts::LN_2;
+    if let Some(last) = pretrained.history.last() {
+        println!(
+            "{:.3} bits per dimension (entropy of the colours {:.3})",
+            last.valid_metrics["bits_per_dim"], entropy
+        );
+    }
+    common::report(&run, &pretrained.history, pretrained.interrupted);
+    Ok(())
+}
