@@ -5,8 +5,12 @@ mod common;
 
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, FloatDType, Tensor, TensorData};
+use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
+use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::nn::{Init, Positions, Weights};
+use burn_mim::task::{
+    ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs, SelfieConfig,
+};
 use burn_mim::{
     ImageShape, MaeConfig, MaskStrategy, MimBatch, Normalization, PixelLoss, PretextTask,
     SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
@@ -43,7 +47,7 @@ fn batch(mask: &impl MaskStrategy) -> MimBatch {
     masked(noise(IMAGE, 2).cast(FloatDType::F64), mask)
 }
 
-fn loss<T: PretextTask<Batch = MimBatch>>(task: &T, batch: &MimBatch) -> Tensor<1> {
+fn loss<T: PretextTask<Batch: Clone>>(task: &T, batch: &T::Batch) -> Tensor<1> {
     task.loss(batch.clone()).loss
 }
 
@@ -132,7 +136,7 @@ impl ModuleMapper for Nudge<'_> {
 }
 
 /// Compares a few entries of every parameter; returns the paths of the fixed ones.
-fn check<T: PretextTask<Batch = MimBatch>>(task: T, batch: &MimBatch) -> Vec<String> {
+fn check<T: PretextTask<Batch: Clone>>(task: T, batch: &T::Batch) -> Vec<String> {
     let task = task.map(&mut Shaken(Weights::new(7, &device())));
     let gradients = GradientsParams::from_grads(loss(&task, batch).backward(), &task);
     let mut entries = Entries { gradients, path: vec![], trained: vec![], fixed: vec![] };
@@ -200,6 +204,25 @@ fn gradients_of_simmim_on_swin_are_those_of_its_loss() {
     assert!(fixed.is_empty(), "{fixed:?}");
 }
 
+/// A residual network whose norms have two groups of two.
+fn tiny_residual() -> ResidualConfig {
+    ResidualConfig::new(IMAGE.channels).with_widths(vec![4, 4]).with_groups(2)
+}
+
+#[test]
+fn gradients_of_context_prediction_are_those_of_its_loss() {
+    let pairs = PatchPairs::new(ImageShape::new(2, 20, 24), 5, 1, 1);
+    let config = ContextConfig::new(tiny_residual(), pairs).with_hidden(6);
+    let patches = |seed| {
+        let patches = Weights::new(seed, &device()).param([3, 2, 5, 5], Init::Normal { std: 1.0 });
+        patches.val().cast(FloatDType::F64)
+    };
+    let positions = Tensor::<1, Int>::from_ints([0, 7, 3], &device());
+    let batch = ContextBatch { centers: patches(1), neighbors: patches(2), positions };
+    let fixed = check(config.init(&mut weights(3)), &batch);
+    assert!(fixed.is_empty(), "{fixed:?}");
+}
+
 #[test]
 fn gradients_of_simmim_on_swin_v2_are_those_of_its_loss() {
     let encoder = SwinV2Config::new(tiny_swin().with_absolute_positions(false))
@@ -210,4 +233,33 @@ fn gradients_of_simmim_on_swin_v2_are_those_of_its_loss() {
         .with_normalization(Normalization::Sliding { side: 5 });
     let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
     assert!(fixed.is_empty(), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_selfie_are_those_of_its_loss() {
+    let config =
+        SelfieConfig::new(IMAGE, tiny_residual()).with_patch(4).with_depth(1).with_heads(2);
+    let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+    assert!(fixed.is_empty(), "{fixed:?}");
+}
+
+fn tiny_image_gpt() -> ImageGptConfig {
+    ImageGptConfig::new(GptConfig::new(ImageShape::new(2, 3, 4), 8, 2, 2).with_colors(5))
+}
+
+fn check_image_gpt(config: &ImageGptConfig) -> Vec<String> {
+    let palette = Weights::new(4, &device()).param([5, 2], Init::Normal { std: 1.0 }).val();
+    let images = noise(config.encoder.image, 2).cast(FloatDType::F64);
+    let mask = config.mask().unwrap().map(|mask| masked(images.clone(), &mask).mask);
+    check(config.init(Some(palette), &mut weights(3)), &ImageGptBatch { images, mask })
+}
+
+#[test]
+fn gradients_of_image_gpt_are_those_of_its_loss_and_its_palette_has_none() {
+    assert_eq!(check_image_gpt(&tiny_image_gpt()), ["encoder.palette"]);
+}
+
+#[test]
+fn gradients_of_image_gpt_with_the_bert_objective_are_those_of_its_loss() {
+    assert_eq!(check_image_gpt(&tiny_image_gpt().bert()), ["encoder.palette"]);
 }

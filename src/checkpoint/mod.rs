@@ -24,7 +24,7 @@ pub use official_swin::{
 };
 pub use report::{LoadOptions, LoadReport, Loaded};
 pub use transformers::{
-    Transformers, TransformersModel, save_image_gpt, save_mae, save_pixel_gpt, save_simmim, save_swin,
-    save_swin_simmim, save_swin_v2, save_swin_v2_simmim, save_vit,
+    Transformers, TransformersModel, save_image_gpt, save_mae, save_pixel_gpt, save_simmim,
+    save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim, save_vit,
 };
 pub use weights_file::WeightsFile;

@@ -1,11 +1,11 @@
 //! Encoders: what pre-training is for.
 
 mod config;
-pub mod swin;
-pub mod swin_v2;
 mod gpt;
 mod patchwise;
 mod residual;
+pub mod swin;
+pub mod swin_v2;
 mod vit;
 mod vit_body;
 mod vit_config;
@@ -14,14 +14,14 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
-pub use swin::{Swin, SwinConfig};
-pub use swin_v2::{SwinV2, SwinV2Config};
 pub use gpt::{
     Gpt, GptBlock, GptCache, GptConfig, KeysValues, MlpActivation, PixelGpt, RootMeanSquareNorm,
     ScoreScale,
 };
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};
+pub use swin::{Swin, SwinConfig};
+pub use swin_v2::{SwinV2, SwinV2Config};
 pub use vit::{VisibleVit, Vit};
 pub use vit_body::VitBody;
 pub use vit_config::{RelativePositions, VitConfig, VitInit};

@@ -5,7 +5,7 @@ mod config;
 mod pixel_gpt;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData, s};
+use burn::tensor::{Int, Tensor, TensorData, s};
 
 pub use block::{GptBlock, KeysValues, MlpActivation, RootMeanSquareNorm};
 pub use config::{GptConfig, ScoreScale};
@@ -80,7 +80,7 @@ impl Gpt {
         cache.blocks.resize(self.blocks.len(), None);
         cache.tokens += count;
         let mut tokens = self.embed(ids) + self.rows(past, count).unsqueeze();
-        let bias = causal_bias(past, count, &tokens.device());
+        let bias = causal_bias(past, &tokens);
         for (block, past) in self.blocks.iter().zip(&mut cache.blocks) {
             tokens = block.forward(tokens, bias.clone(), Some(past));
         }
@@ -96,11 +96,7 @@ impl Gpt {
     pub fn transform(&self, mut tokens: Tensor<3>, layer: usize) -> Tensor<3> {
         let depth = self.blocks.len();
         assert!(layer <= depth, "a transformer of {depth} blocks has no features {layer}");
-        let bias = self
-            .config
-            .causal
-            .then(|| causal_bias(0, tokens.dims()[1], &tokens.device()))
-            .flatten();
+        let bias = if self.config.causal { causal_bias(0, &tokens) } else { None };
         for block in &self.blocks[..layer] {
             tokens = block.forward(tokens, bias.clone(), None);
         }
@@ -125,8 +121,10 @@ impl Gpt {
     }
 }
 
-/// `[1, 1, count, past + count]`: −∞ where a token would see one after it; `None` for one token.
-fn causal_bias(past: usize, count: usize, device: &Device) -> Option<Tensor<4>> {
+/// For `tokens` after `past` others, `[1, 1, tokens, past + tokens]`: −∞ where one would see one
+/// after it; `None` for one token.
+fn causal_bias(past: usize, tokens: &Tensor<3>) -> Option<Tensor<4>> {
+    let [_, count, _] = tokens.dims();
     if count == 1 {
         return None;
     }
@@ -134,8 +132,8 @@ fn causal_bias(past: usize, count: usize, device: &Device) -> Option<Tensor<4>> 
     let value = |query, key| if sees(query, key) { 0.0 } else { f32::NEG_INFINITY };
     let keys = past + count;
     let values: Vec<f32> = (0..count * keys).map(|at| value(at / keys, at % keys)).collect();
-    let device = device.clone().without_autodiff();
-    Some(Tensor::from_data(TensorData::new(values, [1, 1, count, keys]), &device))
+    let (device, dtype) = (tokens.device().without_autodiff(), tokens.dtype());
+    Some(Tensor::from_data(TensorData::new(values, [1, 1, count, keys]), (&device, dtype)))
 }
 
 #[cfg(test)]
