@@ -11,6 +11,7 @@
 //! 4. A [`PredictionHead`] turns its features into one prediction per hidden cell: [`head`].
 //! 5. A [`Target`] says what these should have been, and how wrong they are: [`target`].
 //! 6. [`Mim`] joins the three into a [`PretextTask`]; [`Mae`] and [`SimMim`] are choices of them.
+//!    Tasks of another shape bring their own: [`ContextPrediction`], [`Selfie`], [`ImageGpt`].
 //! 7. [`checkpoint`] reads and writes published weights, and reports what matched.
 //! 8. `data` opens images, augments them, draws the masks, and loads batches.
 //! 9. `train` trains any pretext task, with the papers' recipes, and resumes to the same bits.
@@ -82,8 +83,8 @@ pub use target::{
     TokenizerConfig,
 };
 pub use task::{
-    Beit, BeitConfig, Mae, MaeConfig, Mim, PretextTask, SimMim, SimMimConfig, StepEnd, TaskConfig,
-    TaskOutput,
+    Beit, BeitConfig, ContextConfig, ContextPrediction, ImageGpt, ImageGptConfig, Mae, MaeConfig,
+    Mim, PretextTask, Selfie, SelfieConfig, SimMim, SimMimConfig, StepEnd, TaskConfig, TaskOutput,
 };
 
 /// What the guide shows compiles.

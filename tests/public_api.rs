@@ -1,13 +1,16 @@
 //! What users import. A name that this file no longer finds was taken from them.
 
+use burn_mim::Backbone;
 #[cfg(feature = "data")]
 use burn_mim::data::{Loader, MimCollate};
+use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet};
 use burn_mim::{
-    BlockMask, ClosureMask, Decoder, DecoderConfig, Encoder, Error, FixedMask, Grid, GridMask,
-    GridTokens, ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim,
-    MimBatch, PatchMask, PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask,
-    Reconstruct, RegionMask, SimMim, SimMimConfig, Target, TaskConfig, TaskOutput, UniformMask,
-    VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    BlockMask, ClosureMask, ContextConfig, ContextPrediction, Decoder, DecoderConfig, Encoder,
+    Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt, ImageGptConfig, ImageShape, LinearHead,
+    Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim, MimBatch, PatchMask, PixelLoss,
+    PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct, RegionMask, Selfie,
+    SelfieConfig, SimMim, SimMimConfig, Target, TaskConfig, TaskOutput, UniformMask, VisibleTokens,
+    VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -15,10 +18,12 @@ use serde::de::DeserializeOwned;
 
 fn shared<T: Send + Sync + 'static>() {}
 fn strategy<S: MaskStrategy + Clone + 'static>() {}
+fn backbone<B: Backbone>() {}
 fn encoder<E: Encoder<Features = F>, F: Clone>() {}
 fn head<H: PredictionHead<F>, F>() {}
 fn target<T: Target<Value = burn::tensor::Tensor<3>> + Reconstruct>() {}
 fn task<T: PretextTask<Batch = MimBatch>>() {}
+fn any_task<T: PretextTask>() {}
 fn file<C: Serialize + DeserializeOwned + Clone + PartialEq>() {}
 
 #[test]
@@ -37,6 +42,12 @@ fn every_part_fulfils_its_contract() {
     task::<Mae>();
     task::<SimMim>();
     task::<Mim<VisibleVit, Decoder, PixelTarget>>();
+    backbone::<ResidualNet>();
+    backbone::<Patchwise<Vit>>();
+    backbone::<PixelGpt>();
+    any_task::<ContextPrediction<Vit>>();
+    task::<Selfie<ResidualNet>>();
+    any_task::<ImageGpt>();
 }
 
 #[test]
@@ -50,6 +61,9 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<DecoderConfig>();
     file::<MaeConfig>();
     file::<SimMimConfig>();
+    file::<ContextConfig>();
+    file::<SelfieConfig>();
+    file::<ImageGptConfig>();
 }
 
 #[test]

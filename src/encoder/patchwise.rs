@@ -8,7 +8,7 @@ use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
 
 /// A network of small images that reads each patch of a large one alone: one vector per patch, the
-/// mean over the network's own cells (Selfie's patch processing network, arXiv 1906.02940 §3.1).
+/// mean over the network's own cells (Selfie's patch processing network, arXiv 1906.02940).
 #[derive(Module, Debug)]
 pub struct Patchwise<E: Module> {
     /// Reads images of a patch's size. One that reads any size can be used on whole images too.

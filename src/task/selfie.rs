@@ -19,7 +19,7 @@ use crate::nn::{Block, Init, PositionTable, Positions, Weights};
 pub struct SelfieConfig {
     /// The images.
     pub image: ImageShape,
-    /// Side of a patch in pixels. Default: 8, the paper's for small images (§4.1)
+    /// Side of a patch in pixels. Default: 8, the paper's for 32 × 32 pixels
     #[config(default = 8)]
     pub patch: usize,
     /// The network that reads every patch.
@@ -27,7 +27,7 @@ pub struct SelfieConfig {
     /// The share of patches that are hidden, and are each other's distractors. Default: 0.5
     #[config(default = 0.5)]
     pub mask_ratio: f64,
-    /// Blocks of the attention pooling. Default: 3, the paper's (§4.1)
+    /// Blocks of the attention pooling. Default: 3
     #[config(default = 3)]
     pub depth: usize,
     /// Attention heads of these. Default: 4
@@ -100,7 +100,7 @@ impl SelfieConfig {
 }
 
 /// One vector for a place from what is visible: a transformer over the visible patches and a
-/// summary token, whose output meets the position asked for (§3.2, §3.3).
+/// summary token, whose output meets the position asked for (the paper's "attention pooling").
 #[derive(Module, Debug)]
 pub struct AttentionPooling {
     /// What gathers the summary, `[1, width]`.

@@ -29,7 +29,7 @@ pub struct GptConfig {
     pub depth: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Colours of the palette. Default: 512 (§3.1)
+    /// Colours of the palette. Default: 512 (§3.2, "context reduction")
     #[config(default = 512)]
     pub colors: usize,
     /// Features between the layers of the MLP; four times the width by default.
@@ -51,17 +51,17 @@ pub struct GptConfig {
 }
 
 impl GptConfig {
-    /// iGPT-S: 512 features, 24 blocks, 8 heads, for 32 × 32 pixels (§3.1; 76 M parameters).
+    /// iGPT-S: 512 features, 24 blocks, 8 heads, for 32 × 32 pixels (§3.3; 76 M parameters).
     pub fn small() -> Self {
         Self::new(ImageShape::square(3, 32), 512, 24, 8)
     }
 
-    /// iGPT-M: 1024 features, 36 blocks, 8 heads, for 32 × 32 pixels (§3.1; 455 M parameters).
+    /// iGPT-M: 1024 features, 36 blocks, 8 heads, for 32 × 32 pixels (§3.3; 455 M parameters).
     pub fn medium() -> Self {
         Self::new(ImageShape::square(3, 32), 1024, 36, 8)
     }
 
-    /// iGPT-L: 1536 features, 48 blocks, 16 heads, for 32 × 32 pixels (§3.1; 1.4 G parameters).
+    /// iGPT-L: 1536 features, 48 blocks, 16 heads, for 32 × 32 pixels (§3.3; 1.4 G parameters).
     pub fn large() -> Self {
         Self::new(ImageShape::square(3, 32), 1536, 48, 16)
     }

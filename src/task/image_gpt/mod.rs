@@ -24,7 +24,7 @@ use crate::nn::{Init, Weights, per_token};
 pub struct ImageGptConfig {
     /// The transformer.
     pub encoder: GptConfig,
-    /// The share of pixels that the BERT objective hides. Default: 0.15 (§2.2)
+    /// The share of pixels that the BERT objective hides. Default: 0.15 (§2.1)
     #[config(default = 0.15)]
     pub mask_ratio: f64,
 }

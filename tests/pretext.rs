@@ -1,0 +1,144 @@
+//! The tasks that choose or continue instead of filling in: what they promise as the others do.
+#![cfg(feature = "train")]
+
+mod common;
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use burn_mim::data::augment::Augmentation;
+use burn_mim::data::{
+    ChannelStatistics, Collate, ContextCollate, ImageGptCollate, Loader, LoaderConfig, MimCollate,
+};
+use burn_mim::encoder::{GptConfig, ResidualConfig};
+use burn_mim::nn::{Init, Weights};
+use burn_mim::task::{ContextConfig, ImageGptConfig, PatchPairs, SelfieConfig};
+use burn_mim::train::RunFolder;
+use burn_mim::{Backbone, Grid, ImageShape, PretextTask, TaskConfig};
+use common::{device, losses, noise, pretraining, recipe, waves, weights};
+
+/// Neither square nor RGB.
+const IMAGE: ImageShape = ImageShape::new(2, 16, 24);
+
+fn statistics() -> ChannelStatistics {
+    ChannelStatistics { mean: vec![0.5; 2], std: vec![0.25; 2] }
+}
+
+fn residual() -> ResidualConfig {
+    ResidualConfig::new(2).with_widths(vec![8, 8]).with_groups(2)
+}
+
+fn context() -> ContextConfig {
+    let pairs = PatchPairs::new(IMAGE, 4, 1, 1).with_min_pixels(4);
+    ContextConfig::new(residual(), pairs).with_hidden(8)
+}
+
+fn selfie() -> SelfieConfig {
+    SelfieConfig::new(IMAGE, residual()).with_depth(1).with_heads(2)
+}
+
+fn image_gpt() -> ImageGptConfig {
+    ImageGptConfig::new(GptConfig::new(ImageShape::new(2, 4, 6), 8, 1, 2).with_colors(5))
+}
+
+fn palette() -> Option<Tensor<2>> {
+    Some(Weights::new(4, &device()).param([5, 2], Init::Normal { std: 0.5 }).val())
+}
+
+/// Two runs of two epochs, which must give the same bits: their losses, and the trained task.
+fn trained_twice<T, C>(task: impl Fn() -> T, collate: impl Fn(bool) -> C) -> (Vec<[f64; 3]>, T)
+where
+    T: PretextTask<Batch = C::Batch>,
+    C: Collate,
+{
+    let run = |workers| {
+        let loader = |training| {
+            let config = LoaderConfig { batch_size: 8, seed: 5, workers, training };
+            let images = waves(IMAGE, if training { 43 } else { 12 });
+            Loader::new(images, collate(training), config, &device()).unwrap()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let run = pretraining(folder.path(), recipe(2));
+        let history = run.run(task(), &loader(true), &loader(false)).unwrap().history;
+        (losses(&history), RunFolder::new(folder.path()).load(task()).unwrap())
+    };
+    let (first, task) = run(0);
+    assert_eq!(run(2).0, first);
+    (first, task)
+}
+
+fn augmentation(training: bool) -> Augmentation {
+    if training { Augmentation::simmim() } else { Augmentation::none() }
+}
+
+/// What evaluation and a user of the encoder call.
+fn represents(encoder: &impl Backbone, images: Tensor<4>, grid: Grid) {
+    let features = encoder.represent(images);
+    assert_eq!(features.grid, grid);
+    let [batch, cells, width] = features.tokens.dims();
+    assert_eq!((cells, width), (grid.cells(), encoder.width()));
+    assert_eq!(features.mean_pool().dims(), [batch, width]);
+}
+
+#[test]
+fn context_prediction_repeats_to_the_bit_and_its_encoder_reads_whole_images() {
+    let config = context();
+    let collate = |training| {
+        let collate = ContextCollate::new(&config.pairs, &statistics()).unwrap();
+        collate.with_augmentation(augmentation(training)).unwrap()
+    };
+    let (losses, task) = trained_twice(|| config.init(&mut weights(3)), collate);
+    assert!(losses.iter().flatten().all(|loss| loss.is_finite()));
+    represents(&task.encoder, noise(IMAGE, 3), Grid::new(8, 12));
+}
+
+#[test]
+fn selfie_repeats_to_the_bit_and_its_encoder_reads_whole_images_patch_by_patch() {
+    let config = selfie();
+    let collate = |training| {
+        let mask = Arc::new(config.mask().unwrap());
+        let collate = MimCollate::new(IMAGE, &statistics(), mask).unwrap();
+        collate.with_augmentation(augmentation(training)).unwrap()
+    };
+    let (losses, task) = trained_twice(|| config.init(&mut weights(3)), collate);
+    assert!(losses.iter().flatten().all(|loss| loss.is_finite()));
+    represents(&task.encoder, noise(IMAGE, 3), Grid::new(2, 3));
+    // The network that reads patches reads whole images too, as the paper fine-tunes it.
+    represents(&task.encoder.network, noise(IMAGE, 3), Grid::new(8, 12));
+}
+
+#[test]
+fn image_gpt_repeats_to_the_bit_under_both_objectives_and_keeps_its_palette() {
+    for config in [image_gpt(), image_gpt().bert()] {
+        let collate = |training| {
+            let collate = ImageGptCollate::new(&config).unwrap();
+            collate.with_augmentation(augmentation(training)).unwrap()
+        };
+        // A model that is about to be loaded has any palette.
+        let (losses, task) = trained_twice(|| config.init(palette(), &mut weights(3)), collate);
+        assert!(losses.iter().flatten().all(|loss| loss.is_finite()));
+        let kept = task.encoder.palette.as_ref().unwrap().val().into_data();
+        kept.assert_eq(&palette().unwrap().into_data(), true);
+        represents(&task.encoder, noise(config.encoder.image, 3), Grid::new(4, 6));
+    }
+}
+
+#[test]
+fn a_method_is_known_by_its_name_in_json() {
+    for (task, name) in [
+        (TaskConfig::from(context()), "context"),
+        (TaskConfig::from(selfie()), "selfie"),
+        (TaskConfig::from(image_gpt()), "imagegpt"),
+    ] {
+        task.validate().unwrap();
+        let json = serde_json::to_value(&task).unwrap();
+        assert_eq!(json["method"], name);
+        assert_eq!(serde_json::from_value::<TaskConfig>(json).unwrap(), task);
+        assert!(task.encoder().is_none());
+    }
+    let message = TaskConfig::from(context()).mask().unwrap_err().to_string();
+    assert!(
+        message.contains("Context prediction has a loader of its own and no masks"),
+        "{message}"
+    );
+}
