@@ -1,6 +1,8 @@
 //! The command line that the pre-training examples share.
 #![allow(dead_code, reason = "each example uses its own part")]
 
+pub(crate) mod tokenizer;
+
 use std::path::PathBuf;
 
 use burn_mim::data::{DataSpec, ImageData};

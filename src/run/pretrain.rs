@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 
 use crate::batch::MimBatch;
-use crate::data::augment::Augmentation;
-use crate::data::{DataSpec, ImageData, MimCollate};
+use crate::data::augment::{Augmentation, Interpolation};
+use crate::data::{ChannelStatistics, DataSpec, ImageData, MimCollate};
 use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::head::PredictionHead;
@@ -57,7 +57,11 @@ impl Run {
         H: PredictionHead<E::Features>,
         T: Reconstruct,
     {
-        let collate = MimCollate::new(task.image(), &data.statistics, task.mask()?.into())?;
+        let mut collate = MimCollate::new(task.image(), &data.statistics, task.mask()?.into())?;
+        if let Some(view) = task.target_view() {
+            let pixels = ChannelStatistics::none(view.channels);
+            collate = collate.with_target_view(view, Interpolation::Lanczos, &pixels)?;
+        }
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let title = task.title();
         let collates = [augmented, collate.clone()];

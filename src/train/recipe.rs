@@ -94,6 +94,19 @@ impl Recipe {
             .with_decay(Decay::MultiStep { epochs: vec![700.0], factor: 0.1 })
     }
 
+    /// BEiT's pre-training of 800 epochs (arXiv 2106.08254 §3.1, appendix G): rates are for its batch
+    /// of 2048.
+    pub fn beit() -> Self {
+        Self::new()
+            .with_base_lr(1.5e-3)
+            .with_lr_batch(2048)
+            .with_warmup_epochs(10.0)
+            .with_warmup_lr(1e-6)
+            .with_min_lr(1e-5)
+            .with_betas([0.9, 0.999])
+            .with_clip_norm(Some(3.0))
+    }
+
     /// Samples between two steps of the optimizer.
     pub fn effective_batch(&self, batch_size: usize) -> usize {
         batch_size * self.accumulation
@@ -181,6 +194,8 @@ mod tests {
         let simmim = Recipe::simmim();
         assert!((simmim.base_lr * simmim.lr_scale(2048) - 8e-4).abs() < 1e-12);
         assert!((Recipe::simmim_800().base_lr * simmim.lr_scale(2048) - 4e-4).abs() < 1e-12);
+        let beit = Recipe::beit();
+        assert!((beit.base_lr * beit.lr_scale(2048) - 1.5e-3).abs() < 1e-12);
         let accumulated = Recipe::mae().with_accumulation(16);
         assert_eq!(accumulated.lr_scale(256), mae.lr_scale(4096));
     }

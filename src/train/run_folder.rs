@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::{History, RunningMean};
 use crate::error::{Error, Result};
-use crate::file::{temporary_beside, write_whole};
+use crate::file::{read_json, temporary_beside, write_json};
 
 const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
@@ -267,14 +267,4 @@ fn load_module<M: Module>(model: M, path: PathBuf) -> Result<M> {
 
 fn remove(folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).map_err(|error| Error::checkpoint(folder, error))
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let json = serde_json::to_vec_pretty(value).map_err(|error| Error::checkpoint(path, error))?;
-    write_whole(path, &json).map_err(|error| Error::checkpoint(path, error))
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).map_err(|error| Error::checkpoint(path, error))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::checkpoint(path, error))
 }

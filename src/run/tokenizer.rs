@@ -1,0 +1,220 @@
+//! Fitting a tokenizer, and the files it leaves.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::Run;
+use super::tokenizer_report::{TokenizerReport, sheet};
+use crate::batch::TokenizerBatch;
+use crate::data::augment::Augmentation;
+use crate::data::{ImageData, Loader, TokenizerCollate};
+use crate::error::{Error, Result};
+use crate::file::{read_json, write_json};
+use crate::nn::Weights;
+use crate::target::TokenizerConfig;
+use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
+use crate::task::{DvaeSchedule, DvaeTask, PixelObjective, PretextTask, VqTask};
+use crate::train::{Interrupt, Pretraining, Recipe};
+
+const CONFIG: &str = "tokenizer.json";
+const WEIGHTS: &str = "tokenizer.bpk";
+
+/// Training images that a palette, or the start of a codebook, is fitted on.
+const FITTED_IMAGES: usize = 512;
+
+/// How a tokenizer is trained; a palette is not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenizerRecipe {
+    /// What is done to the images.
+    pub augmentation: Augmentation,
+    /// How weights move.
+    pub recipe: Recipe,
+    /// What changes while a dVAE trains.
+    pub schedule: DvaeSchedule,
+}
+
+/// A tokenizer that is ready to be used.
+#[derive(Debug)]
+pub struct FittedTokenizer {
+    /// Its sizes.
+    pub config: TokenizerConfig,
+    /// Its weights, on a plain device.
+    pub tokenizer: AnyTokenizer,
+    /// What it is worth on test images.
+    pub report: TokenizerReport,
+}
+
+impl Run {
+    /// Fits the tokenizer of `config` and leaves `tokenizer.json`, `tokenizer.bpk`, `metrics.json`
+    /// and `reconstruction.png` in the run's folder, beside checkpoints where it is trained; `None`
+    /// when it was asked to stop first, and can be resumed.
+    ///
+    /// Everything is written before a collapsed codebook is reported:
+    /// [`CodebookUsage::check`](crate::target::tokenizer::CodebookUsage::check) is the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pretraining::run`]; when the configuration is broken or its tokenizer cannot be trained
+    /// on images alone; when the images have too few colours for a palette.
+    pub fn fit_tokenizer(
+        &self,
+        config: TokenizerConfig,
+        data: &ImageData,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<FittedTokenizer>> {
+        config.validate()?;
+        if !config.decodes() {
+            return Err(Error::config(format!(
+                "a {} tokenizer without a decoder to pixels cannot be trained on images alone",
+                config.name()
+            )));
+        }
+        let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
+        let fitted = match &config {
+            TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette, data)?),
+            TokenizerConfig::Vq(vq) => {
+                self.train_vq(vq.init(weights), data, recipe)?.map(AnyTokenizer::Vq)
+            }
+            TokenizerConfig::Dvae(dvae) => {
+                self.train_dvae(dvae.init(weights), data, recipe)?.map(AnyTokenizer::Dvae)
+            }
+        };
+        let Some(tokenizer) = fitted else { return Ok(None) };
+        let report = self.measure_tokenizer(&config, &tokenizer, data)?;
+        let fitted = FittedTokenizer { config, tokenizer, report };
+        self.leave_tokenizer(&fitted, data)?;
+        Ok(Some(fitted))
+    }
+
+    /// What a tokenizer is worth on the test images.
+    ///
+    /// # Errors
+    ///
+    /// When an image cannot be read or is not of the tokenizer's channels.
+    pub fn measure_tokenizer(
+        &self,
+        config: &TokenizerConfig,
+        tokenizer: &AnyTokenizer,
+        data: &ImageData,
+    ) -> Result<TokenizerReport> {
+        let collate = TokenizerCollate::new(config.image())?;
+        let images = self.loader(&data.test, collate, false)?;
+        TokenizerReport::of(tokenizer, config.grid()?, &images)
+    }
+
+    fn fit_palette(&self, config: &PaletteConfig, data: &ImageData) -> Result<AnyTokenizer> {
+        let collate = TokenizerCollate::new(config.image)?;
+        let images = first_images(&self.loader(&data.train, collate, true)?)?;
+        Ok(AnyTokenizer::Palette(config.fit(images, self.seed)?))
+    }
+
+    fn train_vq(&self, vq: Vq, data: &ImageData, recipe: &TokenizerRecipe) -> Result<Option<Vq>> {
+        let VqConfig { encoder, output, .. } = vq.config();
+        assert!(*output == VqOutput::Pixels, "checked before");
+        let objective = PixelObjective { cell: encoder.patch };
+        let collate = TokenizerCollate::new(encoder.image)?;
+        let train = collate.clone().with_augmentation(recipe.augmentation)?;
+        let train = self.loader(&data.train, train, true)?;
+        let latents = vq.valid().latents(first_images(&train)?);
+        let vq = vq.with_codes_from(latents, self.seed)?;
+        let valid = self.loader(&data.test, collate, false)?;
+        let task =
+            self.train_tokenizer(VqTask { tokenizer: vq, objective }, &train, &valid, recipe)?;
+        Ok(task.map(|task| task.tokenizer))
+    }
+
+    fn train_dvae(
+        &self,
+        dvae: Dvae,
+        data: &ImageData,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<Dvae>> {
+        recipe.schedule.validate()?;
+        let config = dvae.config();
+        let cells = config.image.grid(config.cell)?.cells();
+        let collate = TokenizerCollate::new(config.image)?;
+        let train = collate.clone().with_augmentation(recipe.augmentation)?;
+        let train = train.with_noise(cells, config.vocabulary);
+        let train = self.loader(&data.train, train, true)?;
+        let valid = self.loader(&data.test, collate, false)?;
+        let task = DvaeTask::new(dvae, recipe.schedule.clone());
+        let task = self.train_tokenizer(task, &train, &valid, recipe)?;
+        Ok(task.map(|task| task.tokenizer))
+    }
+
+    fn train_tokenizer<T>(
+        &self,
+        task: T,
+        train: &Loader<TokenizerCollate>,
+        valid: &Loader<TokenizerCollate>,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<T>>
+    where
+        T: PretextTask<Batch = TokenizerBatch>,
+    {
+        let trained = Pretraining::new(&self.out, recipe.recipe.clone())
+            .seed(self.seed)
+            .resume(self.resume)
+            .interrupt(Interrupt::on_ctrl_c()?)
+            .config(recipe)?
+            .run(task, train, valid)?;
+        Ok((!trained.interrupted).then_some(trained.task))
+    }
+
+    fn leave_tokenizer(&self, fitted: &FittedTokenizer, data: &ImageData) -> Result<()> {
+        let FittedTokenizer { config, tokenizer, report } = fitted;
+        let metrics = self.out.join("metrics.json");
+        // What training measured, where there was any.
+        let mut all: serde_json::Map<_, _> = match tokenizer {
+            AnyTokenizer::Palette(_) => serde_json::Map::new(),
+            _ => read_json(&metrics)?,
+        };
+        all.insert("tokenizer".into(), report.to_json());
+        std::fs::create_dir_all(&self.out).map_err(|error| Error::checkpoint(&self.out, error))?;
+        write_json(&metrics, &all)?;
+        let collate = TokenizerCollate::new(config.image())?;
+        let test = self.loader(&data.test, collate, false)?;
+        if let Some(batch) = test.epoch(0, 0).next() {
+            let sheet = sheet(tokenizer, config, batch?.images)?;
+            sheet.save(self.out.join("reconstruction.png"))?;
+        }
+        let path = self.out.join(WEIGHTS);
+        let saved = tokenizer.clone().into_record().save(&path);
+        saved.map_err(|error| Error::checkpoint(&path, error))?;
+        // Last: a folder with this file holds a whole tokenizer.
+        write_json(&self.out.join(CONFIG), config)
+    }
+}
+
+/// The tokenizer in the folder `path`, or in the folder of one of its files `path`, as
+/// [`Run::fit_tokenizer`] leaves it.
+///
+/// # Errors
+///
+/// When there is none, or its files do not fit each other.
+pub fn load_tokenizer(path: &Path, device: &Device) -> Result<(TokenizerConfig, AnyTokenizer)> {
+    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+    let config: TokenizerConfig = read_json(&folder.join(CONFIG))?;
+    config.validate()?;
+    let path = folder.join(WEIGHTS);
+    let fault = |error| Error::checkpoint(&path, error);
+    let tokenizer = config.init(&mut Weights::new(0, device));
+    let record = ModuleRecord::load(&path).map_err(fault)?;
+    Ok((config, tokenizer.try_load_record(record).map_err(fault)?))
+}
+
+/// Whether a folder holds a whole tokenizer.
+pub fn has_tokenizer(folder: &Path) -> bool {
+    folder.join(CONFIG).is_file()
+}
+
+fn first_images(loader: &Loader<TokenizerCollate>) -> Result<Tensor<4>> {
+    let batches = FITTED_IMAGES.div_ceil(loader.batch_size());
+    let images: Result<Vec<_>> =
+        loader.epoch(0, 0).take(batches).map(|batch| Ok(batch?.images)).collect();
+    Ok(Tensor::cat(images?, 0))
+}
