@@ -11,9 +11,11 @@
 //!
 //! OUT: `loss` f32 [1]; `features` f32 [b, tokens, width], class token first, a masked
 //! autoencoder's kept tokens by increasing noise; `hidden` i64 [b, k], ascending;
-//! `reconstruction` f32 [b, c, h, w] in target space, zero at visible cells. An encoder alone
-//! yields `features`, of whole images unless `noise` is given. An Image GPT yields `features`, after
-//! its last norm, and `logits` f32 [b, tokens, colours] where it has a head.
+//! `reconstruction` f32 [b, c, h, w] in target space, zero at visible cells. A BEiT yields `logits`
+//! f32 [all hidden, vocabulary] instead of `loss` and `reconstruction`, and its `features` are
+//! transformers' `last_hidden_state`. An encoder alone yields `features`, of whole images unless
+//! `noise` is given. An Image GPT yields `features`, after its last norm, and `logits`
+//! f32 [b, tokens, colours] where it has a head.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -117,6 +119,31 @@ fn run(args: &Args) -> Result<()> {
         TransformersModel::PixelGpt(loaded) => {
             let ids = input.ids(&loaded.config, &device)?;
             outputs.add("features", loaded.model.gpt.forward(ids));
+        }
+        TransformersModel::Beit(loaded) => {
+            let (network, encoder) = (&loaded.model, &loaded.config.encoder);
+            let (images, mut logits, mut features) = (input.images(&device)?, vec![], vec![]);
+            let masks = input.hidden_cells(encoder.grid())?;
+            // One by one: here, samples may hide different numbers of patches.
+            for (index, mask) in masks.iter().enumerate() {
+                let image = images.clone().narrow(0, index, 1);
+                let mask = Mask::new([mask.clone()], &device)?;
+                let last = network.encoder.tokens_after(encoder.depth, image.clone(), Some(&mask));
+                features.push(class_token_first(last));
+                logits.push(network.logits(image, &mask).squeeze_dim::<2>(0));
+            }
+            outputs.add("features", Tensor::cat(features, 0));
+            outputs.add("logits", Tensor::cat(logits, 0));
+            outputs.hidden_cells(&masks);
+        }
+        TransformersModel::BeitEncoder(loaded) => {
+            let images = input.images(&device)?;
+            let features = if folder.mean_pooling() {
+                loaded.model.tokens_after(loaded.config.depth, images, None)
+            } else {
+                loaded.model.represent(images)
+            };
+            outputs.add("features", class_token_first(features));
         }
         other => return Err(Error::data(&args.model, format!("cannot be run: {other:?}"))),
     }
@@ -306,10 +333,18 @@ impl Outputs {
     }
 
     fn hidden(&mut self, mask: &Mask) {
-        let samples = mask.samples();
+        self.hidden_cells(mask.samples());
+    }
+
+    /// One row for each sample, or one for all where samples hide different numbers of cells.
+    fn hidden_cells(&mut self, samples: &[PatchMask]) {
         let cells = samples.iter().flat_map(|mask| mask.hidden_indices());
-        let bytes = cells.flat_map(|cell| (cell as i64).to_le_bytes()).collect();
-        let shape = vec![samples.len(), samples[0].hidden()];
+        let bytes: Vec<u8> = cells.flat_map(|cell| (cell as i64).to_le_bytes()).collect();
+        let count = samples[0].hidden();
+        let shape = match samples.iter().all(|mask| mask.hidden() == count) {
+            true => vec![samples.len(), count],
+            false => vec![bytes.len() / 8],
+        };
         self.tensors.push(("hidden", Dtype::I64, shape, bytes));
     }
 

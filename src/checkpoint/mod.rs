@@ -5,6 +5,7 @@
 //! [`LoadReport`], and nothing is guessed from file names: what a model looks like is read from its
 //! `config.json`, or said by the caller where a format has none.
 
+mod dalle;
 mod layout;
 mod official;
 mod official_swin;
@@ -17,14 +18,19 @@ mod transformers;
 mod vit_names;
 mod weights_file;
 
-pub use official::{load_official_mae, load_official_mae_encoder, load_official_simmim, load_timm};
+pub use dalle::load_dalle_encoder;
+pub use official::{
+    load_official_beit, load_official_mae, load_official_mae_encoder, load_official_simmim,
+    load_timm, save_official_beit,
+};
 pub use official_swin::{
     load_official_simmim_swin, load_official_simmim_swin_v2, save_official_simmim_swin,
     save_official_simmim_swin_v2,
 };
 pub use report::{LoadOptions, LoadReport, Loaded};
 pub use transformers::{
-    Transformers, TransformersModel, save_image_gpt, save_mae, save_pixel_gpt, save_simmim,
-    save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim, save_vit,
+    Transformers, TransformersModel, save_beit, save_beit_encoder, save_image_gpt, save_mae,
+    save_pixel_gpt, save_simmim, save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim,
+    save_vit,
 };
 pub use weights_file::WeightsFile;

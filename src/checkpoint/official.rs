@@ -7,13 +7,14 @@ use burn::tensor::Device;
 
 use super::layout::{self, Entry, Source};
 use super::report::{LoadOptions, Loaded};
-use super::vit_names::{TIMM, VitNames, pointwise, shared_relative_positions};
+use super::safetensors_file::write_safetensors;
+use super::vit_names::{TIMM, VitNames, linear, pointwise, relative_positions};
 use super::weights_file::WeightsFile;
 use crate::encoder::{VisibleVit, VitConfig};
 use crate::error::Result;
 use crate::grid::Grid;
 use crate::nn::Weights;
-use crate::task::{Mae, MaeConfig, SimMim, SimMimConfig};
+use crate::task::{BeitNetwork, BeitNetworkConfig, Mae, MaeConfig, SimMim, SimMimConfig};
 
 /// Tensors that hold no weights.
 const BUFFERS: [&str; 1] = ["relative_position_index"];
@@ -85,15 +86,58 @@ pub fn load_official_simmim(
 ) -> Result<Loaded<SimMim, SimMimConfig>> {
     config.validate()?;
     let encoder = &config.encoder;
-    let mut entries = VitNames::timm("encoder.").body("encoder.body", encoder);
+    let names = VitNames::timm("encoder.");
+    let mut entries = names.body("encoder.body", encoder);
     let token = "encoder.mask_token".to_string();
     entries.push(Entry::tensor(token.clone(), token, &[1, 1, encoder.width]));
     let table = "encoder.rel_pos_bias.relative_position_bias_table";
-    entries.extend(shared_relative_positions("encoder.body", table, encoder));
+    entries.extend(relative_positions("encoder.body", &names, table, encoder));
     let values = encoder.patch_values();
     entries.extend(pointwise("head.projection", "decoder.0", encoder.width, values));
     let model = config.init(&mut Weights::new(0, device));
     load(path, model, config, encoder, &entries, options, device)
+}
+
+/// Loads BEiT in the official layout, shared or per-block relative positions
+/// (`beit_base_patch16_224_pt22k.pth`).
+///
+/// # Errors
+///
+/// As [`load_official_mae`].
+pub fn load_official_beit(
+    path: impl AsRef<Path>,
+    config: &BeitNetworkConfig,
+    options: LoadOptions,
+    device: &Device,
+) -> Result<Loaded<BeitNetwork, BeitNetworkConfig>> {
+    config.validate()?;
+    let model = config.init(&mut Weights::new(0, device));
+    load(path, model, config, &config.encoder, &beit_entries(config), options, device)
+}
+
+/// Writes BEiT in the official layout, as safetensors.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn save_official_beit(
+    path: impl AsRef<Path>,
+    model: &BeitNetwork,
+    config: &BeitNetworkConfig,
+) -> Result<()> {
+    write_safetensors(path.as_ref(), layout::save(model, &beit_entries(config)))
+}
+
+fn beit_entries(config: &BeitNetworkConfig) -> Vec<Entry> {
+    let BeitNetworkConfig { encoder, vocabulary } = config;
+    let names = VitNames::timm("");
+    let mut entries = names.body("encoder.body", encoder);
+    let shape = [1, 1, encoder.width];
+    entries.push(Entry::tensor("encoder.mask_token".into(), "mask_token".into(), &shape));
+    let table = "rel_pos_bias.relative_position_bias_table";
+    entries.extend(relative_positions("encoder.body", &names, table, encoder));
+    entries.extend(linear("head.projection", "lm_head", encoder.width, *vocabulary));
+    entries
 }
 
 fn load<M: burn::module::Module, C: Clone>(

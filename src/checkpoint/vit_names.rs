@@ -11,10 +11,15 @@ pub(super) struct BlockNames {
     norm1: &'static str,
     /// One fused layer, or query, key and value.
     query_key_value: &'static [&'static str],
+    /// Where query and value alone have a bias.
+    query_value_bias: [&'static str; 2],
     out: &'static str,
     norm2: &'static str,
     fc1: &'static str,
     fc2: &'static str,
+    /// Up to the number of the branch, from 1.
+    layer_scale: &'static str,
+    relative_positions: &'static str,
 }
 
 /// A family's names around the blocks; every one of them with its prefix.
@@ -33,10 +38,13 @@ pub(super) struct VitNames {
 pub(super) const TIMM: BlockNames = BlockNames {
     norm1: "norm1",
     query_key_value: &["attn.qkv"],
+    query_value_bias: ["attn.q_bias", "attn.v_bias"],
     out: "attn.proj",
     norm2: "norm2",
     fc1: "mlp.fc1",
     fc2: "mlp.fc2",
+    layer_scale: "gamma_",
+    relative_positions: "attn",
 };
 
 /// The spelling of transformers.
@@ -47,10 +55,13 @@ pub(super) const TRANSFORMERS: BlockNames = BlockNames {
         "attention.attention.key",
         "attention.attention.value",
     ],
+    query_value_bias: ["attention.attention.query.bias", "attention.attention.value.bias"],
     out: "attention.output.dense",
     norm2: "layernorm_after",
     fc1: "intermediate.dense",
     fc2: "output.dense",
+    layer_scale: "lambda_",
+    relative_positions: "attention.attention.relative_position_bias",
 };
 
 impl VitNames {
@@ -164,10 +175,11 @@ impl BlockNames {
                 let bias = path("attention.qkv.bias");
                 entries.push(Entry::vectors(bias, keys("bias"), fused * width));
             }
-            QkvBias::QueryValue => entries.extend(["query", "value"].map(|name| {
-                let theirs = key(&format!("attn.{}_bias", &name[..1]));
-                Entry::vectors(path(&format!("attention.{name}_bias")), vec![theirs], width)
-            })),
+            QkvBias::QueryValue => {
+                let [query, value] = self.query_value_bias.map(|name| vec![key(name)]);
+                entries.push(Entry::vectors(path("attention.query_bias"), query, width));
+                entries.push(Entry::vectors(path("attention.value_bias"), value, width));
+            }
         }
         entries.extend(linear(&path("attention.out"), &key(self.out), width, width));
         entries.extend(norm(&path("norm2"), &key(self.norm2), width));
@@ -176,27 +188,38 @@ impl BlockNames {
         if config.layer_scale.is_some() {
             entries.extend([1, 2].map(|branch| {
                 let gamma = path(&format!("scale{branch}.gamma"));
-                Entry::vectors(gamma, vec![key(&format!("gamma_{branch}"))], width)
+                Entry::vectors(gamma, vec![key(&format!("{}{branch}", self.layer_scale))], width)
             }));
         }
         entries
     }
 }
 
-/// The one bias table that all blocks share, at the path `ours`, where there is one.
-pub(super) fn shared_relative_positions(
+/// The bias table that all blocks share, whose key is `shared`, or that of each block, where there
+/// are any; of a [`VitBody`](crate::encoder::VitBody) at the path `ours`.
+pub(super) fn relative_positions(
     ours: &str,
-    theirs: &str,
+    names: &VitNames,
+    shared: &str,
     config: &VitConfig,
-) -> Option<Entry> {
-    if config.relative_positions != RelativePositions::Shared {
-        return None;
-    }
+) -> Vec<Entry> {
     let grid = config.grid();
     let class = if config.class_token { 3 } else { 0 };
     let offsets = (2 * grid.rows - 1) * (2 * grid.cols - 1) + class;
-    let ours = format!("{ours}.relative_positions.0.table");
-    Some(Entry::tensor(ours, theirs.to_string(), &[offsets, config.heads]))
+    let entry = |index: usize, theirs: String| {
+        let ours = format!("{ours}.relative_positions.{index}.table");
+        Entry::tensor(ours, theirs, &[offsets, config.heads])
+    };
+    let of_block = |index: usize| {
+        let VitNames { blocks, block, .. } = names;
+        let theirs = format!("{blocks}.{index}.{}", block.relative_positions);
+        entry(index, format!("{theirs}.relative_position_bias_table"))
+    };
+    match config.relative_positions {
+        RelativePositions::None => vec![],
+        RelativePositions::Shared => vec![entry(0, shared.to_string())],
+        RelativePositions::PerBlock => (0..config.depth).map(of_block).collect(),
+    }
 }
 
 /// A linear layer with bias.

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::{Backbone, Encoder, GridTokens, RelativePositions, VisibleTokens, VitBody, VitConfig};
+use crate::grid::Grid;
 use crate::mask::Mask;
 use crate::nn::Weights;
 
@@ -82,13 +83,46 @@ impl Encoder for Vit {
     type Features = GridTokens;
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> GridTokens {
-        let (grid, patches) = self.body.patches(images);
-        let mask = mask.at(grid);
-        let visible = self.body.embed(mask.select_visible(patches));
-        let tokens = mask.fill_hidden(visible, self.mask_token.val());
-        let tokens = self.body.with_positions(tokens, grid);
+        let (grid, tokens) = self.embed(images, Some(mask));
         let (tokens, class_token) = self.body.transform(tokens, grid);
         GridTokens { tokens, class_token, grid }
+    }
+}
+
+impl Vit {
+    /// The tokens after the first `blocks` blocks and before any final norm; of whole images without
+    /// a mask.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]`, normalised
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer blocks; as [`Encoder::encode`].
+    pub fn tokens_after(
+        &self,
+        blocks: usize,
+        images: Tensor<4>,
+        mask: Option<&Mask>,
+    ) -> GridTokens {
+        let (grid, tokens) = self.embed(images, mask);
+        let tokens = self.body.run(self.body.with_class_token(tokens), grid, 0..blocks);
+        let (tokens, class_token) = self.body.split(tokens);
+        GridTokens { tokens, class_token, grid }
+    }
+
+    /// Embedded patches with their positions, hidden ones replaced.
+    fn embed(&self, images: Tensor<4>, mask: Option<&Mask>) -> (Grid, Tensor<3>) {
+        let (grid, patches) = self.body.patches(images);
+        let tokens = match mask.map(|mask| mask.at(grid)) {
+            Some(mask) => {
+                let visible = self.body.embed(mask.select_visible(patches));
+                mask.fill_hidden(visible, self.mask_token.val())
+            }
+            None => self.body.embed(patches),
+        };
+        (grid, self.body.with_positions(tokens, grid))
     }
 }
 
@@ -128,7 +162,7 @@ impl Encoder for VisibleVit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::{Grid, ImageShape};
+    use crate::grid::ImageShape;
     use crate::mask::PatchMask;
     use crate::nn::{Init, Positions, QkvBias};
     use crate::test_device;
@@ -194,6 +228,18 @@ mod tests {
         let whole = vit.represent(images(8, 12, 1)).tokens.into_data();
         let encoded = vit.encode(images(8, 12, 1), &nothing).tokens.into_data();
         encoded.assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn the_final_norm_follows_the_last_block() {
+        let vit = config().init(&mut Weights::new(0, &test_device()));
+        let last = vit.tokens_after(2, images(8, 12, 1), Some(&mask([0, 2, 3, 5])));
+        let normed = vit.body.norm.forward(last.tokens).into_data();
+        let encoded = vit.encode(images(8, 12, 1), &mask([0, 2, 3, 5]));
+        encoded.tokens.into_data().assert_approx_eq::<f32>(&normed, Tolerance::absolute(1e-6));
+        let class = vit.body.norm.forward(last.class_token.unwrap()).into_data();
+        let encoded = encoded.class_token.unwrap().into_data();
+        encoded.assert_approx_eq::<f32>(&class, Tolerance::absolute(1e-6));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What both vision transformers share: everything but the mask token.
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Tensor, s};
@@ -93,19 +95,29 @@ impl VitBody {
         tokens: Tensor<3>,
         grid: Grid,
     ) -> (Tensor<3>, Option<Tensor<2>>) {
-        let mut tokens = self.with_class_token(tokens);
+        let tokens = self.run(self.with_class_token(tokens), grid, 0..self.blocks.len());
+        self.split(self.norm.forward(tokens))
+    }
+
+    /// All tokens, the class token first, after some of the blocks.
+    pub(super) fn run(&self, tokens: Tensor<3>, grid: Grid, blocks: Range<usize>) -> Tensor<3> {
+        let mut tokens = tokens;
         let shared = match self.config.relative_positions {
             RelativePositions::Shared => Some(self.relative_positions[0].on(grid)),
             _ => None,
         };
-        for (index, block) in self.blocks.iter().enumerate() {
+        for index in blocks {
             let own = match self.config.relative_positions {
                 RelativePositions::PerBlock => Some(self.relative_positions[index].on(grid)),
                 _ => shared.clone(),
             };
-            tokens = block.forward(tokens, own);
+            tokens = self.blocks[index].forward(tokens, own);
         }
-        let tokens = self.norm.forward(tokens);
+        tokens
+    }
+
+    /// The cells' tokens, and the class token.
+    pub(super) fn split(&self, tokens: Tensor<3>) -> (Tensor<3>, Option<Tensor<2>>) {
         if self.class_token.is_none() {
             return (tokens, None);
         }
@@ -133,7 +145,7 @@ impl VitBody {
         }
     }
 
-    fn with_class_token(&self, tokens: Tensor<3>) -> Tensor<3> {
+    pub(super) fn with_class_token(&self, tokens: Tensor<3>) -> Tensor<3> {
         let Some(class_token) = &self.class_token else { return tokens };
         let [batch, _, width] = tokens.dims();
         let class_token = match &self.positions {

@@ -1,13 +1,15 @@
 //! BEiT (Bao et al. 2021, arXiv 2106.08254).
 
 use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::Tensor;
 
 use super::Mim;
-use crate::encoder::{RelativePositions, Vit, VitConfig, VitInit};
+use crate::encoder::{Encoder, RelativePositions, Vit, VitConfig, VitInit};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::head::LinearHead;
-use crate::mask::BlockMask;
+use crate::head::{LinearHead, PredictionHead};
+use crate::mask::{BlockMask, Mask};
 use crate::nn::{Positions, QkvBias, Weights};
 use crate::target::TokenTarget;
 use crate::target::tokenizer::{AnyTokenizer, DvaeConfig, Tokenizer, TokenizerConfig};
@@ -108,11 +110,78 @@ impl BeitConfig {
         weights: &mut Weights,
     ) -> Beit<K> {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        Mim {
-            encoder: self.encoder.init(weights),
-            head: LinearHead::new(self.encoder.width, tokenizer.vocabulary(), weights),
-            target: TokenTarget::new(tokenizer, mean, std),
+        let vocabulary = tokenizer.vocabulary();
+        let network = BeitNetworkConfig { encoder: self.encoder.clone(), vocabulary };
+        network.init(weights).with_tokenizer(tokenizer, mean, std)
+    }
+}
+
+/// The sizes of a [`BeitNetwork`].
+#[derive(Config, Debug, PartialEq)]
+pub struct BeitNetworkConfig {
+    /// The encoder.
+    pub encoder: VitConfig,
+    /// Tokens.
+    pub vocabulary: usize,
+}
+
+impl BeitNetworkConfig {
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.validate()?;
+        if self.vocabulary == 0 {
+            return Err(Error::config("a head needs a vocabulary of at least 1 token, got 0"));
         }
+        Ok(())
+    }
+
+    /// The network with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`BeitNetworkConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> BeitNetwork {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        BeitNetwork {
+            encoder: self.encoder.init(weights),
+            head: LinearHead::new(self.encoder.width, self.vocabulary, weights),
+        }
+    }
+}
+
+/// A [`Beit`] without its tokenizer: what published weights hold.
+#[derive(Module, Debug)]
+pub struct BeitNetwork {
+    /// The encoder.
+    pub encoder: Vit,
+    /// Classifies its features.
+    pub head: LinearHead,
+}
+
+impl BeitNetwork {
+    /// How likely each token is for each hidden cell.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]`, normalised
+    /// - output: `[batch, hidden, vocabulary]`
+    ///
+    /// # Panics
+    ///
+    /// As [`Encoder::encode`].
+    pub fn logits(&self, images: Tensor<4>, mask: &Mask) -> Tensor<3> {
+        self.head.predict(self.encoder.encode(images, mask), mask)
+    }
+
+    /// The task of predicting the tokens of `tokenizer`, which is frozen; `mean` and `std` are those
+    /// the encoder's images are normalised with.
+    pub fn with_tokenizer<K: Tokenizer>(self, tokenizer: K, mean: &[f32], std: &[f32]) -> Beit<K> {
+        let target = TokenTarget::new(tokenizer, mean, std);
+        Mim { encoder: self.encoder, head: self.head, target }
     }
 }
 

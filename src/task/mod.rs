@@ -15,7 +15,7 @@ mod vq;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
-pub use beit::{Beit, BeitConfig};
+pub use beit::{Beit, BeitConfig, BeitNetwork, BeitNetworkConfig};
 pub use config::TaskConfig;
 pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,

@@ -1,5 +1,7 @@
 //! Folders of Hugging Face transformers, in and out: one file a family.
 
+mod beit;
+mod beit_json;
 mod image_gpt;
 mod image_gpt_json;
 mod json;
@@ -22,12 +24,15 @@ use super::layout::{self, Entry, Source};
 use super::report::{LoadOptions, Loaded};
 use super::weights_file::WeightsFile;
 use crate::encoder::{
-    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, VitConfig,
+    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
 };
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
-use crate::task::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};
+use crate::task::{
+    BeitNetwork, BeitNetworkConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig,
+};
 
+pub use beit::{save_beit, save_beit_encoder};
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};
 pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
 pub use vit::{save_mae, save_simmim, save_vit};
@@ -39,6 +44,7 @@ struct Header {
     model_type: String,
     architectures: Vec<String>,
     mask_ratio: f64,
+    use_mean_pooling: bool,
 }
 
 /// An opened folder: its configuration, and its weights unread.
@@ -73,6 +79,10 @@ pub enum TransformersModel {
     ImageGpt(Box<Loaded<ImageGpt, ImageGptConfig>>),
     /// The transformer of an `ImageGPTModel` or `ImageGPTForImageClassification`.
     PixelGpt(Box<Loaded<PixelGpt, GptConfig>>),
+    /// `BeitForMaskedImageModeling`.
+    Beit(Box<Loaded<BeitNetwork, BeitNetworkConfig>>),
+    /// The encoder of a `BeitModel` or `BeitForImageClassification`.
+    BeitEncoder(Box<Loaded<Vit, VitConfig>>),
 }
 
 /// A family of models that share their configuration and spell their keys alike.
@@ -86,14 +96,20 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 4] = [vit::FAMILY, swin::SWIN, swin::SWIN_V2, image_gpt::FAMILY];
+static FAMILIES: [Family; 5] =
+    [vit::FAMILY, swin::SWIN, swin::SWIN_V2, beit::FAMILY, image_gpt::FAMILY];
 
-/// Endings of keys that hold no weights: ImageGPT's causal masks.
-const BUFFERS: [&str; 2] = [".attn.bias", ".attn.masked_bias"];
+/// Endings of keys that hold no weights: indices of biases, ImageGPT's causal masks.
+const BUFFERS: [&str; 3] = ["relative_position_index", ".attn.bias", ".attn.masked_bias"];
 
 impl Default for Header {
     fn default() -> Self {
-        Self { model_type: String::new(), architectures: Vec::new(), mask_ratio: 0.75 }
+        Self {
+            model_type: String::new(),
+            architectures: Vec::new(),
+            mask_ratio: 0.75,
+            use_mean_pooling: true,
+        }
     }
 }
 
@@ -138,6 +154,12 @@ impl Transformers {
     /// The share of patches a masked autoencoder hides.
     pub fn mask_ratio(&self) -> f64 {
         self.header.mask_ratio
+    }
+
+    /// Whether a BEiT's final norm comes after pooling: its `last_hidden_state` is then that of
+    /// [`Vit::tokens_after`] all blocks.
+    pub fn mean_pooling(&self) -> bool {
+        self.header.use_mean_pooling
     }
 
     /// Loads the model the configuration names.

@@ -36,7 +36,7 @@ pub(super) const FAMILY: Family = Family {
 const DECODER_BLOCKS: &str = "decoder.decoder_encoder.layer";
 /// Other spellings of a part of a key, and how `save_pretrained` spells it: those of the files on
 /// the hub and of the modules of transformers 5 in memory.
-const SPELLINGS: [(&str, &str); 7] = [
+pub(super) const SPELLINGS: [(&str, &str); 7] = [
     ("decoder.decoder_layers.", "decoder.decoder_encoder.layer."),
     (".attention.q_proj.", ".attention.attention.query."),
     (".attention.k_proj.", ".attention.attention.key."),

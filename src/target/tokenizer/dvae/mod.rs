@@ -115,9 +115,8 @@ impl DvaeConfig {
     pub fn init(&self, weights: &mut Weights) -> Dvae {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let channels = self.image.channels;
-        let groups = self.cell.ilog2() as usize + 1;
-        let mut widths: Vec<_> = (0..groups).map(|group| self.hidden << group).collect();
-        let deepest = widths[groups - 1];
+        let mut widths = self.group_widths();
+        let deepest = widths[widths.len() - 1];
         let normal = |inputs: usize| Init::Normal { std: 1.0 / (inputs as f32).sqrt() };
         let input = Conv::new(channels, self.hidden, 7, weights);
         let encoder_widths = [&[self.hidden], &widths[..]].concat();
@@ -134,6 +133,11 @@ impl DvaeConfig {
             output: Conv::new(self.hidden, channels * self.outputs_per_channel(), 1, weights),
         });
         Dvae { input, encoder, to_logits, decoder, config: self.clone() }
+    }
+
+    /// The channels of each group of the encoder; between two groups its images are halved.
+    pub(crate) fn group_widths(&self) -> Vec<usize> {
+        (0..=self.cell.ilog2()).map(|group| self.hidden << group).collect()
     }
 
     fn outputs_per_channel(&self) -> usize {

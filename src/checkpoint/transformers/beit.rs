@@ -1,0 +1,181 @@
+//! BEiT.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::beit_json::{BeitJson, beit_json};
+use super::vit::SPELLINGS;
+use super::write::write;
+use super::{Family, Transformers, TransformersModel};
+use crate::checkpoint::layout::{self, Entry};
+use crate::checkpoint::report::{LoadOptions, Loaded};
+use crate::checkpoint::vit_names::{VitNames, linear, relative_positions};
+use crate::encoder::{Vit, VitConfig};
+use crate::error::Result;
+use crate::nn::Weights;
+use crate::task::{BeitNetwork, BeitNetworkConfig};
+
+pub(super) const FAMILY: Family = Family {
+    model_types: &["beit"],
+    architectures: &[
+        ("BeitForMaskedImageModeling", |folder, options, device| {
+            Ok(TransformersModel::Beit(folder.beit(options, device)?.into()))
+        }),
+        ("BeitModel", encoder),
+        ("BeitForImageClassification", encoder),
+    ],
+    as_saved,
+};
+
+impl Transformers {
+    /// Loads a BEiT with its head, whose final norm is the encoder's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transformers::load`].
+    pub fn beit(
+        &self,
+        options: LoadOptions,
+        device: &Device,
+    ) -> Result<Loaded<BeitNetwork, BeitNetworkConfig>> {
+        let json: BeitJson = self.config()?;
+        let grid = json.encoder().ok().map(|config| config.grid());
+        let config = json.with_image(self.image).network().map_err(|error| self.fault(error))?;
+        let model = config.init(&mut Weights::new(0, device));
+        let entries = network_entries(&config);
+        self.fill(model, config, &entries, grid, options, device)
+    }
+
+    /// Loads the encoder of a BEiT alone, from any of the architectures.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transformers::load`].
+    pub fn beit_encoder(
+        &self,
+        options: LoadOptions,
+        device: &Device,
+    ) -> Result<Loaded<Vit, VitConfig>> {
+        let json: BeitJson = self.config()?;
+        let grid = json.encoder().ok().map(|config| config.grid());
+        let json = json.with_image(self.image);
+        let config = json.encoder().map_err(|error| self.fault(error))?;
+        let whole_model = self.file.keys().any(|key| key.starts_with("beit."));
+        let prefix = if whole_model { "beit." } else { "" };
+        let norm = ["layernorm", "beit.pooler.layernorm", "pooler.layernorm", "beit.layernorm"]
+            .into_iter()
+            .find(|name| self.file.keys().any(|key| key == format!("{name}.weight")));
+        let norm = norm.unwrap_or("layernorm");
+        let model = config.init(&mut Weights::new(0, device));
+        let entries = encoder_entries("", prefix, norm, &config, json.has_mask_token());
+        self.fill(model, config, &entries, grid, options, device)
+    }
+}
+
+fn encoder(
+    folder: &Transformers,
+    options: LoadOptions,
+    device: &Device,
+) -> Result<TransformersModel> {
+    Ok(TransformersModel::BeitEncoder(folder.beit_encoder(options, device)?.into()))
+}
+
+/// `key` as `save_pretrained` spells it.
+fn as_saved(key: &str) -> String {
+    let (prefix, rest) = match key.strip_prefix("beit.") {
+        Some(rest) => ("beit.", rest),
+        None => ("", key),
+    };
+    let rest = match rest.strip_prefix("layers.") {
+        Some(block) => {
+            let own = ".attention.attention.relative_position_bias.";
+            format!("encoder.layer.{}", block.replacen(".relative_position_bias.", own, 1))
+        }
+        None => rest.replacen("shared_position_bias.", "encoder.relative_position_bias.", 1),
+    };
+    SPELLINGS
+        .iter()
+        .fold(format!("{prefix}{rest}"), |key, (other, saved)| key.replace(other, saved))
+}
+
+/// Writes a folder that transformers loads as `BeitForMaskedImageModeling`.
+///
+/// # Errors
+///
+/// When the model has a part that transformers' has not, or a file cannot be written.
+pub fn save_beit(
+    folder: impl AsRef<Path>,
+    model: &BeitNetwork,
+    config: &BeitNetworkConfig,
+) -> Result<()> {
+    let mut json = beit_json(&config.encoder, "BeitForMaskedImageModeling")?;
+    json["vocab_size"] = config.vocabulary.into();
+    write(folder.as_ref(), json, layout::save(model, &network_entries(config)))
+}
+
+/// Writes a folder that transformers loads as `BeitModel`; the final norm is its pooler's.
+///
+/// # Errors
+///
+/// When the model has a part that transformers' has not, or a file cannot be written.
+pub fn save_beit_encoder(folder: impl AsRef<Path>, model: &Vit, config: &VitConfig) -> Result<()> {
+    let json = beit_json(config, "BeitModel")?;
+    let entries = encoder_entries("", "", "pooler.layernorm", config, true);
+    write(folder.as_ref(), json, layout::save(model, &entries))
+}
+
+fn network_entries(config: &BeitNetworkConfig) -> Vec<Entry> {
+    let BeitNetworkConfig { encoder, vocabulary } = config;
+    let mut entries = encoder_entries("encoder.", "beit.", "layernorm", encoder, true);
+    entries.extend(linear("head.projection", "lm_head", encoder.width, *vocabulary));
+    entries
+}
+
+/// A [`Vit`] at the path `ours`.
+fn encoder_entries(
+    ours: &str,
+    theirs: &str,
+    norm: &str,
+    config: &VitConfig,
+    mask_token: bool,
+) -> Vec<Entry> {
+    let names = VitNames { norm: norm.to_string(), ..VitNames::transformers(theirs) };
+    let body = format!("{ours}body");
+    let mut entries = names.body(&body, config);
+    let shared = format!("{theirs}encoder.relative_position_bias.relative_position_bias_table");
+    entries.extend(relative_positions(&body, &names, &shared, config));
+    if mask_token {
+        let token = format!("{theirs}embeddings.mask_token");
+        entries.push(Entry::tensor(format!("{ours}mask_token"), token, &[1, 1, config.width]));
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_the_modules_in_memory_are_spelled_as_saved() {
+        for (memory, saved) in [
+            (
+                "beit.layers.3.attention.q_proj.bias",
+                "beit.encoder.layer.3.attention.attention.query.bias",
+            ),
+            (
+                "layers.0.relative_position_bias.relative_position_bias_table",
+                "encoder.layer.0.attention.attention.relative_position_bias.relative_position_bias_table",
+            ),
+            (
+                "beit.shared_position_bias.relative_position_bias_table",
+                "beit.encoder.relative_position_bias.relative_position_bias_table",
+            ),
+            ("beit.layers.1.lambda_2", "beit.encoder.layer.1.lambda_2"),
+            ("lm_head.bias", "lm_head.bias"),
+        ] {
+            assert_eq!(as_saved(memory), saved);
+            assert_eq!(as_saved(saved), saved);
+        }
+    }
+}

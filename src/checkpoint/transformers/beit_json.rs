@@ -1,0 +1,186 @@
+//! The `config.json` of Hugging Face transformers, for BEiT.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::json::{Size, image_size, only_gelu};
+use crate::encoder::{RelativePositions, VitConfig, VitInit};
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+use crate::nn::{Positions, QkvBias};
+use crate::task::BeitNetworkConfig;
+
+/// What is read of a `config.json`; what it leaves out has the value transformers gives it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub(super) struct BeitJson {
+    vocab_size: usize,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    hidden_act: String,
+    layer_norm_eps: f64,
+    image_size: Size,
+    patch_size: Size,
+    num_channels: usize,
+    use_mask_token: bool,
+    use_absolute_position_embeddings: bool,
+    use_relative_position_bias: bool,
+    use_shared_relative_position_bias: bool,
+    layer_scale_init_value: f64,
+    drop_path_rate: f64,
+    use_mean_pooling: bool,
+    head_dim: Option<usize>,
+}
+
+impl Default for BeitJson {
+    fn default() -> Self {
+        Self {
+            vocab_size: 8192,
+            hidden_size: 768,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            intermediate_size: 3072,
+            hidden_act: "gelu".into(),
+            layer_norm_eps: 1e-12,
+            image_size: Size::Square(224),
+            patch_size: Size::Square(16),
+            num_channels: 3,
+            use_mask_token: false,
+            use_absolute_position_embeddings: false,
+            use_relative_position_bias: false,
+            use_shared_relative_position_bias: false,
+            layer_scale_init_value: 0.1,
+            drop_path_rate: 0.1,
+            use_mean_pooling: true,
+            head_dim: None,
+        }
+    }
+}
+
+impl BeitJson {
+    /// The same model for other images.
+    pub(super) fn with_image(mut self, image: Option<ImageShape>) -> Self {
+        if let Some(ImageShape { channels, height, width }) = image {
+            self.image_size = Size::HeightWidth([height, width]);
+            self.num_channels = channels;
+        }
+        self
+    }
+
+    pub(super) fn has_mask_token(&self) -> bool {
+        self.use_mask_token
+    }
+
+    pub(super) fn encoder(&self) -> Result<VitConfig> {
+        only_gelu(&self.hidden_act)?;
+        let ([height, width], [patch, patch_width]) =
+            (self.image_size.height_width(), self.patch_size.height_width());
+        let refuse = |has: bool, what: String| {
+            if has { Err(Error::config(what)) } else { Ok(()) }
+        };
+        refuse(
+            patch != patch_width,
+            format!("patches of {patch}×{patch_width} pixels are not square"),
+        )?;
+        let (heads, features) = (self.num_attention_heads, self.hidden_size);
+        refuse(
+            self.head_dim.is_some_and(|head_dim| head_dim * heads != features),
+            format!(
+                "heads of {:?} features are not supported: {heads} of them share {features}",
+                self.head_dim
+            ),
+        )?;
+        let relative =
+            match (self.use_relative_position_bias, self.use_shared_relative_position_bias) {
+                (false, false) => RelativePositions::None,
+                (true, false) => RelativePositions::PerBlock,
+                (false, true) => RelativePositions::Shared,
+                (true, true) => {
+                    return Err(Error::config(
+                        "relative position bias both shared and of each block is not supported",
+                    ));
+                }
+            };
+        refuse(
+            relative != RelativePositions::None && height != width,
+            format!(
+                "an image_size of {height}×{width} with relative position bias is not supported: \
+                 transformers mixes up the axes of its table"
+            ),
+        )?;
+        let absolute = self.use_absolute_position_embeddings;
+        let image = ImageShape::new(self.num_channels, height, width);
+        let config = VitConfig::new(image, patch, features, self.num_hidden_layers, heads)
+            .with_mlp_ratio(self.intermediate_size as f64 / features as f64)
+            .with_norm_epsilon(self.layer_norm_eps)
+            .with_qkv_bias(QkvBias::QueryValue)
+            .with_positions(if absolute { Positions::Learned } else { Positions::None })
+            .with_relative_positions(relative)
+            .with_layer_scale(Some(self.layer_scale_init_value).filter(|&scale| scale > 0.0))
+            .with_drop_path(self.drop_path_rate)
+            .with_init(VitInit::Beit);
+        config.validate()?;
+        Ok(config)
+    }
+
+    pub(super) fn network(&self) -> Result<BeitNetworkConfig> {
+        if !self.use_mask_token {
+            return Err(Error::config(
+                "use_mask_token is false: nothing stands for hidden patches",
+            ));
+        }
+        if !self.use_mean_pooling {
+            return Err(Error::config(
+                "use_mean_pooling is false: transformers then normalises twice before the head, \
+                 which is not supported",
+            ));
+        }
+        let config = BeitNetworkConfig { encoder: self.encoder()?, vocabulary: self.vocab_size };
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+/// The configuration transformers reads for such an encoder.
+///
+/// # Errors
+///
+/// When the encoder has a part that transformers' BEiT has not.
+pub(super) fn beit_json(config: &VitConfig, architecture: &str) -> Result<Value> {
+    let refuse = |has: bool, what: &str| {
+        let message = format!("transformers' BEiT has no {what}, so this model cannot be saved so");
+        if has { Err(Error::config(message)) } else { Ok(()) }
+    };
+    refuse(!config.class_token, "variant without a class token")?;
+    refuse(config.qkv_bias != QkvBias::QueryValue, "bias but that on query and value")?;
+    let ImageShape { height, width, .. } = config.image;
+    let relative = config.relative_positions;
+    let positions = config.positions != Positions::None || relative != RelativePositions::None;
+    refuse(positions && height != width, "positions on a grid that is not square")?;
+    Ok(json!({
+        "architectures": [architecture],
+        "model_type": "beit",
+        "image_size": image_size(config.image),
+        "patch_size": config.patch,
+        "num_channels": config.image.channels,
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.mlp_width(),
+        "layer_norm_eps": config.norm_epsilon,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.02,
+        "use_mask_token": true,
+        "use_absolute_position_embeddings": config.positions != Positions::None,
+        "use_relative_position_bias": relative == RelativePositions::PerBlock,
+        "use_shared_relative_position_bias": relative == RelativePositions::Shared,
+        "layer_scale_init_value": config.layer_scale.unwrap_or(0.0),
+        "drop_path_rate": config.drop_path,
+        "use_mean_pooling": true,
+        "dtype": "float32",
+    }))
+}
