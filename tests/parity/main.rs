@@ -4,6 +4,7 @@
 //! Activations agree to 1e-4 of the largest value, losses to 1e-5 of their own, gradients to 1e-3
 //! of the largest: they are sums over many more terms.
 
+mod beit;
 mod image_gpt;
 mod io;
 mod operations;

@@ -18,6 +18,10 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
     timm_vit_*            timm's VisionTransformer
     official_mae_*        facebookresearch/mae, `.pth`, restated in restated.py
     official_simmim_*     microsoft/SimMIM, `.pth`, restated in restated.py
+    beit_mim_*            transformers' BeitForMaskedImageModeling
+    beit_model*           transformers' BeitModel
+    official_beit_*       microsoft/unilm's BEiT, `.pth`, with transformers' numbers
+    dalle_encoder         OpenAI's dVAE, its state dict, restated in beit.py
 
 The `config.json` of the first four groups is transformers' own; timm's and the official files
 have no complete one, so theirs has fields of our own. `ops.safetensors` has single operations.
@@ -34,6 +38,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from beit import beit_mim, beit_model, dalle, official_beit
 from check_restated import check_restated
 from families import (
     as_named_in_memory,
@@ -69,6 +74,7 @@ WITH_DECODER = ENCODER | dict(
     decoder_num_attention_heads=3,
     decoder_intermediate_size=20,
 )
+BEIT = ENCODER | dict(vocab_size=11)
 PAPER = dict(patch_size=4, width=16, depth=2, heads=4, mlp_ratio=4.0, eps=1e-6)
 PAPER_DECODER = dict(decoder_width=12, decoder_depth=1, decoder_heads=3)
 TIMM = PAPER | dict(qkv_bias=True, class_token=True, layer_scale=False)
@@ -251,6 +257,51 @@ FIXTURES = {
     "official_simmim_vit_gray": (
         official_simmim,
         PAPER | dict(image_size=[20, 12], channels=1, hidden=9, heads=2, depth=3),
+    ),
+    "beit_mim_shared": (
+        beit_mim,
+        BEIT | dict(image_size=16, hidden=7, use_shared_relative_position_bias=True),
+    ),
+    "beit_mim_per_block": (
+        beit_mim,
+        BEIT
+        | dict(image_size=12, hidden=4, num_channels=1, use_relative_position_bias=True)
+        | dict(layer_norm_eps=1e-3, layer_scale_init_value=0.0),
+    ),
+    # Memory spelling of both tables.
+    "beit_mim_absolute": (
+        beit_mim,
+        BEIT
+        | dict(save=as_named_in_memory, image_size=16, hidden=6, num_channels=5)
+        | dict(use_absolute_position_embeddings=True, use_shared_relative_position_bias=True),
+    ),
+    # Nothing says where a patch is: transformers takes any grid.
+    "beit_mim_not_square": (beit_mim, BEIT | dict(image_size=[12, 20], hidden=6)),
+    "beit_model": (
+        beit_model,
+        BEIT
+        | dict(image_size=16, use_relative_position_bias=True, use_mask_token=True)
+        | dict(use_absolute_position_embeddings=True),
+    ),
+    "beit_model_no_pooling": (
+        beit_model,
+        BEIT
+        | dict(image_size=16, use_shared_relative_position_bias=True, use_mean_pooling=False),
+    ),
+    "official_beit_shared": (
+        official_beit,
+        BEIT | dict(image_size=16, hidden=7, use_shared_relative_position_bias=True),
+    ),
+    "official_beit_per_block": (
+        official_beit,
+        BEIT
+        | dict(image_size=12, hidden=4, use_relative_position_bias=True)
+        | dict(use_absolute_position_embeddings=True),
+    ),
+    # Groups of 8, 16, 32 and 64 channels; 2 × 3 tokens.
+    "dalle_encoder": (
+        dalle,
+        dict(height=16, width=24, channels=3, hidden=8, blocks=1, vocabulary=11),
     ),
 }
 

@@ -15,6 +15,7 @@ Tensors of an `io.safetensors` (b samples, c channels, k hidden cells, grid h/p 
     features_all      f32 [b, tokens, width] MAE: nothing hidden, cells row-major
     hidden            i64 [b, k]             indices of the hidden cells, ascending
     logits            f32 [b, cells, p·p·c]  MAE: predictions, each pixel by pixel, channel last
+                          [hidden, tokens]   BEiT: of the hidden cells of all samples
     reconstruction    f32 [b, c, h, w]       predictions at hidden cells, zero elsewhere
     grad.KEY          f32                    of the loss, KEY spelled as in the weights
 """
@@ -182,6 +183,19 @@ def image_gpt_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
     return outputs
 
 
+def beit_mim_outputs(model: transformers.BeitForMaskedImageModeling, inputs: dict) -> dict:
+    images, mask = inputs["pixel_values"], inputs["bool_masked_pos"].bool()
+    return {
+        "features": model.beit(images, bool_masked_pos=mask).last_hidden_state,
+        "hidden": hidden_cells(mask),
+        "logits": model(images, bool_masked_pos=mask).logits[mask],
+    }
+
+
+def beit_outputs(model: transformers.BeitModel, inputs: dict) -> dict[str, Tensor]:
+    return {"features": model(inputs["pixel_values"]).last_hidden_state}
+
+
 OUTPUTS = {
     "SwinForMaskedImageModeling": swin_mim_outputs,
     "SwinModel": swin_outputs,
@@ -189,6 +203,8 @@ OUTPUTS = {
     "Swinv2Model": swin_outputs,
     "ImageGPTForCausalImageModeling": image_gpt_outputs,
     "ImageGPTModel": image_gpt_outputs,
+    "BeitForMaskedImageModeling": beit_mim_outputs,
+    "BeitModel": beit_outputs,
     "ViTMAEForPreTraining": mae_outputs,
     "ViTForMaskedImageModeling": mim_outputs,
     "ViTModel": vit_outputs,
