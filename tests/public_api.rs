@@ -5,12 +5,12 @@ use burn_mim::Backbone;
 use burn_mim::data::{Loader, MimCollate};
 use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet};
 use burn_mim::{
-    BlockMask, ClosureMask, ContextConfig, ContextPrediction, Decoder, DecoderConfig, Encoder,
-    Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt, ImageGptConfig, ImageShape, LinearHead,
-    Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim, MimBatch, PatchMask, PixelLoss,
-    PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct, RegionMask, Selfie,
-    SelfieConfig, SimMim, SimMimConfig, Target, TaskConfig, TaskOutput, UniformMask, VisibleTokens,
-    VisibleVit, Vit, VitConfig, mask_fn,
+    Beit, BeitConfig, BlockMask, ClosureMask, ContextConfig, ContextPrediction, Decoder,
+    DecoderConfig, Encoder, Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt, ImageGptConfig,
+    ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim, MimBatch,
+    PatchMask, PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct,
+    RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, Target, TaskConfig, TaskOutput,
+    TokenizerConfig, UniformMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -41,6 +41,7 @@ fn every_part_fulfils_its_contract() {
     target::<PixelTarget>();
     task::<Mae>();
     task::<SimMim>();
+    task::<Beit>();
     task::<Mim<VisibleVit, Decoder, PixelTarget>>();
     backbone::<ResidualNet>();
     backbone::<Patchwise<Vit>>();
@@ -64,6 +65,8 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<ContextConfig>();
     file::<SelfieConfig>();
     file::<ImageGptConfig>();
+    file::<BeitConfig>();
+    file::<TokenizerConfig>();
 }
 
 #[test]

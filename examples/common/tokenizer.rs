@@ -32,7 +32,7 @@ impl Kind {
     pub(crate) fn images(self) -> usize {
         match self {
             Self::Palette => 0,
-            Self::Vq => 20_000,
+            Self::Vq => 30_000,
             Self::Dvae => 20_000,
         }
     }
@@ -43,7 +43,7 @@ pub(crate) fn recipe(epochs: usize) -> TokenizerRecipe {
     let crop = Some(CropRange::new([0.5, 1.0]));
     let recipe = Recipe::new()
         .with_epochs(epochs.max(1))
-        .with_base_lr(8e-3)
+        .with_base_lr(1.2e-2)
         .with_warmup_epochs(0.2)
         .with_betas([0.9, 0.99])
         .with_weight_decay(1e-4)

@@ -12,6 +12,10 @@ use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::rng::Purpose;
 
+/// Gumbel noise of the largest number below 1 is 16.6; of 1 itself, which is drawn once in 2²⁴ times,
+/// it is infinite.
+const LARGEST_NOISE: f32 = 17.0;
+
 /// Augments samples, keeps their pixels in [0, 1], and draws what a relaxed choice of tokens needs.
 #[derive(Debug, Clone)]
 pub struct TokenizerCollate {
@@ -74,7 +78,7 @@ impl Collate for TokenizerCollate {
             let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
             images.push(&item, &transform)?;
             let draws = gumbel.sample_iter(item.stream(Purpose::Tokens));
-            noise.extend(draws.take(cells * vocabulary));
+            noise.extend(draws.take(cells * vocabulary).map(|draw| draw.min(LARGEST_NOISE)));
         }
         let noise = self.noise.map(|_| TensorData::new(noise, [batch, cells, vocabulary]));
         Ok(TokenizerBatch {

@@ -1,5 +1,6 @@
 //! Encoders: what pre-training is for.
 
+mod condensed;
 mod config;
 mod gpt;
 mod patchwise;
@@ -13,6 +14,7 @@ mod vit_config;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
 pub use gpt::{
     Gpt, GptBlock, GptCache, GptConfig, KeysValues, MlpActivation, PixelGpt, RootMeanSquareNorm,

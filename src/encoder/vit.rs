@@ -113,7 +113,7 @@ impl Vit {
     }
 
     /// Embedded patches with their positions, hidden ones replaced.
-    fn embed(&self, images: Tensor<4>, mask: Option<&Mask>) -> (Grid, Tensor<3>) {
+    pub(super) fn embed(&self, images: Tensor<4>, mask: Option<&Mask>) -> (Grid, Tensor<3>) {
         let (grid, patches) = self.body.patches(images);
         let tokens = match mask.map(|mask| mask.at(grid)) {
             Some(mask) => {

@@ -102,10 +102,7 @@ impl VitBody {
     /// All tokens, the class token first, after some of the blocks.
     pub(super) fn run(&self, tokens: Tensor<3>, grid: Grid, blocks: Range<usize>) -> Tensor<3> {
         let mut tokens = tokens;
-        let shared = match self.config.relative_positions {
-            RelativePositions::Shared => Some(self.relative_positions[0].on(grid)),
-            _ => None,
-        };
+        let shared = self.shared_bias(grid);
         for index in blocks {
             let own = match self.config.relative_positions {
                 RelativePositions::PerBlock => Some(self.relative_positions[index].on(grid)),
@@ -114,6 +111,14 @@ impl VitBody {
             tokens = self.blocks[index].forward(tokens, own);
         }
         tokens
+    }
+
+    /// The relative bias that all blocks share, where they share one.
+    pub(super) fn shared_bias(&self, grid: Grid) -> Option<Tensor<4>> {
+        match self.config.relative_positions {
+            RelativePositions::Shared => Some(self.relative_positions[0].on(grid)),
+            _ => None,
+        }
     }
 
     /// The cells' tokens, and the class token.

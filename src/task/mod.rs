@@ -1,6 +1,7 @@
 //! Pretext tasks: whatever turns a batch of images into a self-supervised loss.
 
 mod beit;
+mod beit_v2;
 mod choice;
 mod config;
 mod context;
@@ -16,6 +17,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use beit::{Beit, BeitConfig, BeitNetwork, BeitNetworkConfig};
+pub use beit_v2::BeitV2;
 pub use config::TaskConfig;
 pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,

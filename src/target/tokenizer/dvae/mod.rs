@@ -73,7 +73,7 @@ impl DvaeConfig {
         Self::new(image)
             .with_cell(4)
             .with_vocabulary(512)
-            .with_hidden(32)
+            .with_hidden(16)
             .with_blocks(1)
             .with_code_width(64)
             .with_reconstruction(Reconstruction::L2)
