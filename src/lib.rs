@@ -50,6 +50,8 @@ pub mod checkpoint;
 pub mod data;
 pub mod encoder;
 pub mod error;
+#[cfg(feature = "train")]
+pub mod eval;
 mod file;
 pub mod grid;
 pub mod head;
@@ -68,8 +70,8 @@ pub mod viz;
 
 pub use batch::{MimBatch, TokenizerBatch};
 pub use encoder::{
-    Backbone, Encoder, EncoderConfig, EncoderSizes, GridTokens, ReplacingEncoder, Swin, SwinConfig,
-    SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
+    AnyBackbone, Backbone, Encoder, EncoderConfig, EncoderSizes, GridTokens, ReplacingEncoder,
+    Swin, SwinConfig, SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
 };
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};

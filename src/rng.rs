@@ -20,8 +20,12 @@ pub enum Purpose {
     Device = 5,
     /// The relaxed choice of tokens (Gumbel noise).
     Tokens = 6,
+    /// How a batch's images are mixed with each other.
+    Mix = 7,
+    /// Which samples of a data set are used.
+    Subset = 8,
     /// What a generative model draws.
-    Sampling = 16,
+    Sampling = 9,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

@@ -14,8 +14,9 @@ const LAYERS: &[(usize, &[&str])] = &[
     (5, &["target"]),
     (6, &["task"]),
     (7, &["data"]),
-    (8, &["train", "eval", "viz"]),
-    (9, &["checkpoint", "run"]),
+    (8, &["train", "viz"]),
+    (9, &["checkpoint", "eval"]),
+    (10, &["run"]),
 ];
 
 fn layer(module: &str) -> Option<usize> {

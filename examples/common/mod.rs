@@ -3,6 +3,8 @@
 
 pub(crate) mod tokenizer;
 
+mod data;
+
 use std::path::PathBuf;
 
 use burn_mim::data::{DataSpec, ImageData};
@@ -11,6 +13,8 @@ use burn_mim::run::{Run, device_named};
 use burn_mim::train::History;
 use burn_mim::{ImageShape, Result};
 use clap::Parser;
+
+pub(crate) use data::exit;
 
 /// Pre-trains an encoder; leaves checkpoints, metrics and pictures in a folder.
 #[derive(Debug, Parser)]
@@ -48,21 +52,7 @@ pub(crate) struct Args {
 impl Args {
     /// Opens the data, saying how far a download is.
     pub(crate) fn open(&self) -> Result<ImageData> {
-        let mut reported = 0;
-        let data = self.data.open(&mut |done, total| {
-            if done >= reported + (8 << 20) {
-                reported = done;
-                let total = total.map_or(String::new(), |total| format!(" of {}", total >> 20));
-                eprintln!("downloading: {}{total} MB", done >> 20);
-            }
-        })?;
-        eprintln!(
-            "{}: {} images to train, {} to test",
-            self.data,
-            data.train.len(),
-            data.test.len()
-        );
-        Ok(data)
+        data::open(&self.data)
     }
 
     /// Passes over the training images: those asked for, or as many as show about `images`.
@@ -107,15 +97,4 @@ pub(crate) fn report(run: &Run, history: &History, interrupted: bool) {
         println!("stopped before the last epoch: --resume goes on");
     }
     println!("checkpoints, metrics and pictures are in {}", run.out.display());
-}
-
-/// Ends an example: a fault is one line on standard error.
-pub(crate) fn exit(result: Result<()>) -> std::process::ExitCode {
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            std::process::ExitCode::FAILURE
-        }
-    }
 }

@@ -14,6 +14,7 @@ pub use collate::MimCollate;
 pub use context::ContextCollate;
 pub use image_gpt::ImageGptCollate;
 pub use loader::{Collate, Epoch, Item, Loader, LoaderConfig};
+pub(crate) use sample::data_error;
 pub use sample::{ChannelStatistics, Image, ImageData, Sample};
 pub use spec::DataSpec;
 pub use tokenizer_collate::TokenizerCollate;

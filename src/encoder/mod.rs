@@ -1,5 +1,6 @@
 //! Encoders: what pre-training is for.
 
+mod any;
 mod condensed;
 mod config;
 mod gpt;
@@ -14,6 +15,7 @@ mod vit_config;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+pub use any::AnyBackbone;
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
 pub use gpt::{

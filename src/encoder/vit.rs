@@ -67,11 +67,11 @@ impl Backbone for Vit {
     }
 
     fn width(&self) -> usize {
-        self.body.config().width
+        self.body.width()
     }
 
     fn layers(&self) -> usize {
-        self.body.config().depth
+        self.body.layers()
     }
 
     fn layer_of(&self, parameter: &str) -> usize {
@@ -132,11 +132,11 @@ impl Backbone for VisibleVit {
     }
 
     fn width(&self) -> usize {
-        self.body.config().width
+        self.body.width()
     }
 
     fn layers(&self) -> usize {
-        self.body.config().depth
+        self.body.layers()
     }
 
     fn layer_of(&self, parameter: &str) -> usize {

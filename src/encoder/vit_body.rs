@@ -6,7 +6,7 @@ use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Tensor, s};
 
-use super::{GridTokens, RelativePositions, VitConfig};
+use super::{Backbone, GridTokens, RelativePositions, VitConfig};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
 use crate::nn::{Block, Init, PositionTable, RelativePositionBias, Weights, per_token};
@@ -130,26 +130,6 @@ impl VitBody {
         (tokens.slice(s![.., 1.., ..]), Some(class_token))
     }
 
-    /// The features of whole images.
-    pub(super) fn represent(&self, images: Tensor<4>) -> GridTokens {
-        let (grid, patches) = self.patches(images);
-        let tokens = self.with_positions(self.embed(patches), grid);
-        let (tokens, class_token) = self.transform(tokens, grid);
-        GridTokens { tokens, class_token, grid }
-    }
-
-    /// The layer of a parameter by its path: the blocks and their own bias tables count from 1.
-    pub(super) fn layer_of(&self, parameter: &str) -> usize {
-        let per_block = self.config.relative_positions == RelativePositions::PerBlock;
-        let mut names = parameter.split('.').skip_while(|name| *name == "body");
-        match (names.next(), names.next().and_then(|index| index.parse::<usize>().ok())) {
-            (Some("blocks"), Some(index)) => index + 1,
-            (Some("relative_positions"), Some(index)) if per_block => index + 1,
-            (Some("norm"), _) => self.config.depth + 1,
-            _ => 0,
-        }
-    }
-
     pub(super) fn with_class_token(&self, tokens: Tensor<3>) -> Tensor<3> {
         let Some(class_token) = &self.class_token else { return tokens };
         let [batch, _, width] = tokens.dims();
@@ -158,5 +138,34 @@ impl VitBody {
             None => class_token.val(),
         };
         Tensor::cat(vec![class_token.unsqueeze::<3>().expand([batch, 1, width]), tokens], 1)
+    }
+}
+
+impl Backbone for VitBody {
+    fn represent(&self, images: Tensor<4>) -> GridTokens {
+        let (grid, patches) = self.patches(images);
+        let tokens = self.with_positions(self.embed(patches), grid);
+        let (tokens, class_token) = self.transform(tokens, grid);
+        GridTokens { tokens, class_token, grid }
+    }
+
+    fn width(&self) -> usize {
+        self.config.width
+    }
+
+    fn layers(&self) -> usize {
+        self.config.depth
+    }
+
+    /// The blocks and their own bias tables count from 1.
+    fn layer_of(&self, parameter: &str) -> usize {
+        let per_block = self.config.relative_positions == RelativePositions::PerBlock;
+        let mut names = parameter.split('.').skip_while(|name| *name == "body");
+        match (names.next(), names.next().and_then(|index| index.parse::<usize>().ok())) {
+            (Some("blocks"), Some(index)) => index + 1,
+            (Some("relative_positions"), Some(index)) if per_block => index + 1,
+            (Some("norm"), _) => self.config.depth + 1,
+            _ => 0,
+        }
     }
 }

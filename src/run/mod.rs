@@ -1,18 +1,24 @@
-//! A whole run, from a data specification to pictures: what the examples do.
+//! Whole runs, from a data specification to pictures or to a score: what the examples do.
 
+mod backbone;
 mod beit;
 mod config;
 mod context;
 mod device;
+mod evaluate;
 mod image_gpt;
 mod pretrain;
+mod protocol;
 mod selfie;
 mod tokenizer;
 mod tokenizer_report;
 mod train;
 
+pub use backbone::{BackboneSource, LoadedBackbone};
 pub use config::RunConfig;
 pub use device::device_named;
+pub use evaluate::{Evaluation, Split, Start};
 pub use pretrain::Run;
+pub use protocol::{Plan, Protocol, Scores};
 pub use tokenizer::{FittedTokenizer, TokenizerRecipe, has_tokenizer, load_tokenizer};
 pub use tokenizer_report::TokenizerReport;

@@ -52,6 +52,13 @@ pub trait PretextTask: Module + ModuleDisplay {
         let _ = step;
         self
     }
+
+    /// How many layers are between the parameter at this path and the output: what layer-wise decay
+    /// of the learning rate counts. Default: none
+    fn layers_above(&self, parameter: &str) -> usize {
+        let _ = parameter;
+        0
+    }
 }
 
 /// What a finished training step tells [`PretextTask::after_step`].

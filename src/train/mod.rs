@@ -5,6 +5,7 @@ mod ema;
 mod gradients;
 mod history;
 mod interrupt;
+mod layer_rates;
 mod optimizer;
 mod pretraining;
 mod progress;

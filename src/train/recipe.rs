@@ -55,6 +55,10 @@ pub struct Recipe {
     /// Decoupled weight decay of matrices; see [`is_decayed`](super::is_decayed). Default: 0.05
     #[config(default = 0.05)]
     pub weight_decay: f32,
+    /// What the learning rate of a layer is multiplied by as against the layer above it
+    /// ([`PretextTask::layers_above`](crate::PretextTask::layers_above)). Default: 1, none smaller
+    #[config(default = 1.0)]
+    pub layer_decay: f64,
     /// Largest norm of all gradients together; none by default.
     #[config(default = "None")]
     pub clip_norm: Option<f64>,
@@ -140,6 +144,8 @@ impl Recipe {
         rule(self.betas.iter().all(share), "betas", "in [0, 1)", &self.betas)?;
         rule(self.epsilon > 0.0, "epsilon", "above 0", &self.epsilon)?;
         rule(self.weight_decay >= 0.0, "weight_decay", "at least 0", &self.weight_decay)?;
+        let decay = self.layer_decay > 0.0 && self.layer_decay <= 1.0;
+        rule(decay, "layer_decay", "in (0, 1]", &self.layer_decay)?;
         let clip = self.clip_norm.is_none_or(|norm| norm > 0.0);
         rule(clip, "clip_norm", "above 0", &self.clip_norm)?;
         rule(self.accumulation > 0, "accumulation", "at least 1", &self.accumulation)?;

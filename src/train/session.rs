@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use serde_json::{Value, json};
 
 use super::history::RunningMean;
+use super::layer_rates::LayerRates;
 use super::progress::Reporter;
 use super::run_folder::{restore_optimizer, restore_weights};
 use super::{EpochMetrics, History, Pretraining, Schedule, Snapshot, adamw, ema, gradients};
@@ -33,6 +33,7 @@ pub(super) struct Session<'a, T> {
     task: Option<T>,
     pub(super) average: Option<T>,
     optimizer: ModuleOptimizer,
+    rates: LayerRates,
     pub(super) snapshot: Snapshot,
     saved: PathBuf,
     best_step: Option<usize>,
@@ -66,6 +67,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
             schedule: Schedule::new(recipe, batch_size, steps_per_epoch),
             average: recipe.ema.map(|_| task.valid()),
             optimizer: adamw(&task, recipe),
+            rates: LayerRates::new(&task, recipe.layer_decay),
             task: Some(task),
             device,
             snapshot: Snapshot { fingerprint, epoch: 0, batch: 0, step: 0, history, running },
@@ -105,6 +107,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         let (task, average) = restore_weights(checkpoint, task, self.average)?;
         // The restored parameters have the ids they were saved with: group those.
         self.optimizer = restore_optimizer(checkpoint, adamw(&task, &self.plan.recipe))?;
+        self.rates = LayerRates::new(&task, self.plan.recipe.layer_decay);
         (self.task, self.average) = (Some(task), average);
         let steps_per_epoch = self.batches.div_ceil(self.plan.recipe.accumulation);
         self.best_step = snapshot.history.best().map(|best| best.epoch * steps_per_epoch);
@@ -229,7 +232,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         let recipe = &self.plan.recipe;
         let mean = 1.0 / count as f64;
         let gradients = gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
-        let lr = ModuleLearningRate::from(self.schedule.at(self.snapshot.step));
+        let lr = self.rates.at(self.schedule.at(self.snapshot.step));
         let optimizer = &mut self.optimizer;
         let steps = self.batches.div_ceil(recipe.accumulation) * recipe.epochs;
         let end = StepEnd { progress: (self.snapshot.step + 1) as f64 / steps as f64, observed };

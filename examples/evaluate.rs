@@ -1,0 +1,115 @@
+//! What is an encoder worth? Linear probing, k-NN, fine-tuning, and one score card.
+//!
+//! ```text
+//! cargo run --release --example evaluate -- --checkpoint runs/mae --data shapes --protocol knn
+//! cargo run --release --example evaluate -- --checkpoint runs/mae --data shapes --protocol all --baselines
+//! ```
+//!
+//! Progress goes to standard error; the last line on standard output is one JSON object, with
+//! accuracies in percent. `all` leaves `score_card.html` and `score_card.md` in `--out`.
+
+#[path = "common/data.rs"]
+mod data;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn_mim::data::DataSpec;
+use burn_mim::eval::{FineTuning, Pooling, Score};
+use burn_mim::run::{BackboneSource, Evaluation, Plan, Protocol, device_named};
+use burn_mim::{ImageShape, MaeConfig, Result};
+use clap::Parser;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Evaluates an encoder on labelled images.
+#[derive(Debug, Parser)]
+struct Args {
+    /// A run's folder | a transformers folder | none, for random weights
+    #[arg(long)]
+    checkpoint: BackboneSource,
+    /// shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR
+    #[arg(long)]
+    data: DataSpec,
+    /// linear | knn | finetune | partial | all
+    #[arg(long)]
+    protocol: Protocol,
+    /// Seeds to repeat it with: of random weights, heads, orders and labelled parts
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Evaluate random encoders of the same shape too
+    #[arg(long)]
+    baselines: bool,
+    /// The share of labelled training images, of every class alike
+    #[arg(long, default_value_t = 1.0)]
+    labels: f64,
+    /// Passes of fine-tuning [default: those that show about 30 000 images]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images per batch
+    #[arg(long, default_value_t = 64)]
+    batch_size: usize,
+    /// Read the class token instead of the mean over all cells
+    #[arg(long)]
+    class_token: bool,
+    /// Side of the images that an encoder of random weights reads
+    #[arg(long, default_value_t = 32)]
+    image_size: usize,
+    /// flex | ndarray | wgpu | cuda, as compiled in
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// Threads that prepare batches
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// Folder for fine-tuned runs and the score card [default: a temporary one; runs/evaluate for all]
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    data::exit(evaluate(&Args::parse()))
+}
+
+fn evaluate(args: &Args) -> Result<()> {
+    let device = device_named(&args.device)?;
+    let data = data::open(&args.data)?;
+    let image = ImageShape::square(data.shape.channels, args.image_size);
+    let random = MaeConfig::small_images(image).encoder;
+    let encoder = args.checkpoint.load(&random, args.seed, &device)?;
+    eprintln!("{}", encoder.title);
+    let evaluation = Evaluation {
+        encoder: &encoder,
+        data: &data,
+        pooling: if args.class_token { Pooling::ClassToken } else { Pooling::Mean },
+        labels: args.labels,
+        batch_size: args.batch_size,
+        workers: args.workers,
+        seed: args.seed,
+        seeds: args.seeds,
+        device,
+    };
+    let images = (data.train.len() as f64 * args.labels).max(1.0);
+    let epochs = args.epochs.unwrap_or((30_000.0 / images).ceil() as usize);
+    let temporary = tempfile::tempdir().map_err(|e| burn_mim::Error::config(e.to_string()))?;
+    let plan = Plan {
+        protocol: args.protocol,
+        baselines: args.baselines,
+        tuning: FineTuning::small_images(epochs),
+        out: args.out.clone().unwrap_or(temporary.path().into()),
+    };
+    let scores = evaluation.run(&plan, &mut |score| {
+        let Score { protocol, setting, encoder, .. } = score;
+        let (top1, top5) = (score.top1(), score.top5());
+        eprintln!(
+            "{protocol} ({setting}) of {encoder}: top-1 {:.2} ± {:.2} %, top-5 {:.2} %, {:.1} s",
+            top1.mean, top1.std, top5.mean, score.seconds
+        );
+    })?;
+    println!("{}", scores.to_json());
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! An encoder with a classifier on top, as a task to train.
+
+use burn::module::{Flag, Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::nn::{LayerNorm, Linear};
+use burn::tensor::Tensor;
+
+use super::linear::cross_entropy;
+use super::{LabelledBatch, LabelledCollate, Pooling, TestResult};
+use crate::data::Loader;
+use crate::encoder::Backbone;
+use crate::error::{Error, Result};
+use crate::nn::{Init, Weights};
+use crate::task::{PretextTask, TaskOutput};
+
+/// An encoder, its pooled features normalised, and a linear layer to the classes.
+///
+/// It is trained like a pretext task, by [`Pretraining`](crate::train::Pretraining), on batches of
+/// [`LabelledCollate`]; its validation metric is `top1`, in percent.
+#[derive(Module, Debug)]
+pub struct Classification<B: Module> {
+    /// What is fine-tuned.
+    pub encoder: B,
+    /// Of the pooled features.
+    pub norm: LayerNorm,
+    /// Features → classes.
+    pub head: Linear,
+    #[module(skip)]
+    pooling: Pooling,
+}
+
+impl<B: Backbone> Classification<B> {
+    /// `encoder` with a fresh classifier, which starts nearly at zero, as in MAE's code.
+    pub fn new(encoder: B, pooling: Pooling, classes: usize, weights: &mut Weights) -> Self {
+        let width = encoder.width();
+        let init = Init::TruncatedNormal { std: 2e-5, bound: 2.0 };
+        Self {
+            norm: weights.norm(width, 1e-6),
+            head: weights.linear(width, classes, init),
+            encoder,
+            pooling,
+        }
+    }
+
+    /// The same with all but the last `blocks` of the encoder's blocks frozen, and what comes
+    /// before them; with none, what comes after them too (MAE, arXiv 2111.06377 §4.3 and Figure 9).
+    /// With all blocks or more nothing is frozen.
+    ///
+    /// # Errors
+    ///
+    /// When the encoder does not tell its blocks apart.
+    pub fn with_last_blocks(self, blocks: usize) -> Result<Self> {
+        let layers = self.encoder.layers();
+        if layers == 0 {
+            return Err(Error::config(
+                "partial fine-tuning needs an encoder that names its layers",
+            ));
+        }
+        let frozen = match blocks {
+            0 => layers + 1,
+            some if some >= layers => return Ok(self),
+            some => layers - some,
+        };
+        let mut below = Below { encoder: &self.encoder, layer: frozen, path: vec![], ids: vec![] };
+        self.encoder.visit(&mut below);
+        let group = ParamGroup::from_ids(below.ids);
+        Ok(Self { encoder: self.encoder.clone().freeze_group(group), ..self })
+    }
+
+    /// Scores of every class, `[batch, classes]`.
+    ///
+    /// # Panics
+    ///
+    /// When the class token is to be pooled and the encoder has none.
+    pub fn logits(&self, images: Tensor<4>) -> Tensor<2> {
+        let pooled = self.pooling.of(self.encoder.represent(images));
+        let pooled = pooled.unwrap_or_else(|error| panic!("{error}"));
+        self.head.forward(self.norm.forward(pooled))
+    }
+
+    /// How well all batches are classified, by a task on a plain device.
+    ///
+    /// # Errors
+    ///
+    /// When a batch cannot be made.
+    pub fn test(&self, batches: &Loader<LabelledCollate>) -> Result<TestResult> {
+        let (mut scores, mut labels) = (Vec::new(), Vec::new());
+        for batch in batches.epoch(0, 0) {
+            let batch = batch?;
+            scores.push(self.logits(batch.images));
+            labels.extend(batch.labels);
+        }
+        Ok(TestResult::new(Tensor::cat(scores, 0), &labels))
+    }
+}
+
+impl<B: Backbone> PretextTask for Classification<B> {
+    type Batch = LabelledBatch;
+
+    fn loss(&self, batch: LabelledBatch) -> TaskOutput {
+        let classes = batch.classes();
+        let logits = self.logits(batch.images);
+        let guesses = logits.clone().without_autodiff().argmax(1).squeeze_dim(1);
+        let top1 = guesses.equal(classes).float().mean() * 100.0;
+        TaskOutput { loss: cross_entropy(logits, batch.targets), metrics: vec![("top1", top1)] }
+    }
+
+    /// The same score for every class.
+    fn trivial_loss(&self, batch: &LabelledBatch) -> Option<Tensor<1>> {
+        let logits = batch.targets.zeros_like();
+        Some(cross_entropy(logits, batch.targets.clone()))
+    }
+
+    fn layers_above(&self, parameter: &str) -> usize {
+        match parameter.strip_prefix("encoder.") {
+            Some(parameter) => self.encoder.layers() + 1 - self.encoder.layer_of(parameter),
+            None => 0,
+        }
+    }
+}
+
+/// The parameters and flags of an encoder up to a layer.
+struct Below<'a, B> {
+    encoder: &'a B,
+    layer: usize,
+    path: Vec<String>,
+    ids: Vec<ParamId>,
+}
+
+impl<B: Backbone> Below<'_, B> {
+    fn add(&mut self, id: ParamId) {
+        if self.encoder.layer_of(&self.path.join(".")) <= self.layer {
+            self.ids.push(id);
+        }
+    }
+}
+
+impl<B: Backbone> ModuleVisitor for Below<'_, B> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.add(param.id);
+    }
+
+    /// So that no path is dropped in a frozen block.
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        self.add(flag.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::{AnyBackbone, VitConfig};
+    use crate::grid::ImageShape;
+    use crate::test_device;
+    use burn::tensor::Device;
+
+    #[derive(Default)]
+    struct Flags(Vec<bool>);
+
+    impl ModuleVisitor for Flags {
+        fn visit_flag(&mut self, flag: &Param<Flag>) {
+            self.0.push(flag.is_enabled());
+        }
+    }
+
+    fn task(device: &Device) -> Classification<AnyBackbone> {
+        let config = VitConfig::new(ImageShape::new(2, 8, 12), 4, 8, 3, 2).with_drop_path(0.1);
+        let weights = &mut Weights::new(0, device);
+        let encoder = AnyBackbone::new(&config, weights);
+        Classification::new(encoder, Pooling::Mean, 4, weights)
+    }
+
+    fn batch() -> LabelledBatch {
+        let device = test_device();
+        let init = Init::Normal { std: 1.0 };
+        let images = Weights::new(9, &device).param([2, 2, 8, 12], init).val();
+        let targets = Tensor::from_floats([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.25, 0.75]], &device);
+        LabelledBatch { images, targets, labels: vec![0, 3] }
+    }
+
+    #[test]
+    fn the_first_loss_is_that_of_guessing_and_training_lowers_it() {
+        let mut task = task(&test_device().autodiff());
+        let guessing = 4.0f32.ln();
+        let trivial = task.trivial_loss(&batch()).unwrap().into_scalar::<f32>();
+        assert!((trivial - guessing).abs() < 1e-6);
+        let loss = |task: &Classification<_>| task.loss(batch()).loss;
+        assert!((loss(&task).into_scalar::<f32>() - guessing).abs() < 1e-3);
+        let mut optimizer = burn::optim::AdamWConfig::new().init();
+        for _ in 0..10 {
+            let gradients = loss(&task).backward();
+            let gradients = burn::optim::GradientsParams::from_grads(gradients, &task);
+            task = optimizer.step(1e-2, task, gradients);
+        }
+        let output = task.valid().loss(batch());
+        assert!(output.loss.into_scalar::<f32>() < 1.0);
+        assert_eq!(output.metrics[0].1.clone().into_scalar::<f32>(), 100.0);
+    }
+
+    #[test]
+    fn layers_are_counted_from_the_head_down() {
+        let task = task(&test_device());
+        for (parameter, above) in [
+            ("encoder.Vit.patch_embed.weight", 4),
+            ("encoder.Vit.class_token", 4),
+            ("encoder.Vit.blocks.0.mlp.fc1.weight", 3),
+            ("encoder.Vit.blocks.2.mlp.fc1.weight", 1),
+            ("encoder.Vit.norm.gamma", 0),
+            ("norm.gamma", 0),
+            ("head.weight", 0),
+        ] {
+            assert_eq!(task.layers_above(parameter), above, "{parameter}");
+        }
+    }
+
+    #[test]
+    fn only_the_last_blocks_and_what_follows_get_gradients() {
+        for (blocks, expected) in [
+            (0, [false, false, false, false, false]),
+            (1, [false, false, false, true, true]),
+            (2, [false, false, true, true, true]),
+            (3, [true; 5]),
+            (9, [true; 5]),
+        ] {
+            let task = task(&test_device().autodiff()).with_last_blocks(blocks).unwrap();
+            let gradients = task.loss(batch()).loss.backward();
+            let AnyBackbone::Vit(body) = &task.encoder;
+            let mut found = vec![body.patch_embed.weight.grad(&gradients).is_some()];
+            found.extend(
+                body.blocks.iter().map(|block| block.norm1.gamma.grad(&gradients).is_some()),
+            );
+            found.push(body.norm.gamma.grad(&gradients).is_some());
+            assert_eq!(found, expected, "{blocks} blocks");
+            assert!(task.head.weight.grad(&gradients).is_some());
+            let mut dropping = Flags::default();
+            body.blocks.iter().for_each(|block| block.drop_path.visit(&mut dropping));
+            assert_eq!(dropping.0, expected[1..4], "{blocks} blocks");
+        }
+    }
+}

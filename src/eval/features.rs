@@ -1,0 +1,196 @@
+//! What an encoder makes of a data set, once.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::LabelledCollate;
+use crate::data::Loader;
+use crate::encoder::{Backbone, GridTokens};
+use crate::error::{Error, Result};
+
+/// One vector per image out of an encoder's tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The mean over all cells.
+    #[default]
+    Mean,
+    /// The class token.
+    ClassToken,
+}
+
+impl Pooling {
+    /// The vectors, `[batch, width]`.
+    ///
+    /// # Errors
+    ///
+    /// When the class token is asked for and the encoder has none.
+    pub fn of(self, features: GridTokens) -> Result<Tensor<2>> {
+        match self {
+            Self::Mean => Ok(features.mean_pool()),
+            Self::ClassToken => features.class_token.ok_or_else(|| {
+                Error::config("the encoder has no class token: pool the mean over its cells")
+            }),
+        }
+    }
+}
+
+/// A data set as its images' feature vectors, kept in memory.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// `[samples, width]`, on a plain device.
+    pub values: Tensor<2>,
+    /// Each sample's class, below `classes`.
+    pub labels: Vec<usize>,
+    /// How many classes there are.
+    pub classes: usize,
+}
+
+impl Features {
+    /// Vectors and their classes.
+    ///
+    /// # Errors
+    ///
+    /// When there is not one label a vector, no vector at all, or a label is not below `classes`.
+    pub fn new(values: Tensor<2>, labels: Vec<usize>, classes: usize) -> Result<Self> {
+        let [samples, _] = values.dims();
+        if samples == 0 || labels.len() != samples {
+            return Err(Error::config(format!("{samples} vectors with {} labels", labels.len())));
+        }
+        if let Some(label) = labels.iter().find(|&&label| label >= classes) {
+            return Err(Error::config(format!("a label of {label} among {classes} classes")));
+        }
+        Ok(Self { values, labels, classes })
+    }
+
+    /// What `backbone`, on a plain device, makes of all batches, in their order.
+    ///
+    /// # Errors
+    ///
+    /// When a batch cannot be made, or the encoder has no class token to pool.
+    pub fn extract<B: Backbone>(
+        backbone: &B,
+        batches: &Loader<LabelledCollate>,
+        pooling: Pooling,
+    ) -> Result<Self> {
+        let (mut values, mut labels) = (Vec::new(), Vec::new());
+        let mut classes = 0;
+        for batch in batches.epoch(0, 0) {
+            let batch = batch?;
+            classes = batch.targets.dims()[1];
+            values.push(pooling.of(backbone.represent(batch.images))?);
+            labels.extend(batch.labels);
+        }
+        Self::new(Tensor::cat(values, 0), labels, classes)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Never: there is at least one.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Numbers in a vector.
+    pub fn width(&self) -> usize {
+        self.values.dims()[1]
+    }
+
+    /// Where they are.
+    pub fn device(&self) -> Device {
+        self.values.device()
+    }
+
+    /// The samples at these places, in this order.
+    ///
+    /// # Errors
+    ///
+    /// When there are none.
+    ///
+    /// # Panics
+    ///
+    /// When a place is beyond the end.
+    pub fn select(&self, places: &[usize]) -> Result<Self> {
+        let labels = places.iter().map(|&place| self.labels[place]).collect();
+        let values = self.values.clone().select(0, indices(places, &self.device()));
+        Self::new(values, labels, self.classes)
+    }
+
+    /// Classes as targets, `[samples, classes]`, one 1 a row.
+    pub(super) fn one_hot(&self) -> Tensor<2> {
+        let mut targets = vec![0.0f32; self.len() * self.classes];
+        for (row, &label) in targets.chunks_exact_mut(self.classes).zip(&self.labels) {
+            row[label] = 1.0;
+        }
+        let targets = TensorData::new(targets, [self.len(), self.classes]);
+        Tensor::from_data(targets, &self.device())
+    }
+}
+
+/// Places as a tensor that selects them.
+pub(super) fn indices(places: &[usize], device: &Device) -> Tensor<1, Int> {
+    let places: Vec<i32> = places.iter().map(|&place| place as i32).collect();
+    let count = places.len();
+    Tensor::from_data(TensorData::new(places, [count]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::source::MemoryDataset;
+    use crate::data::{ChannelStatistics, LoaderConfig};
+    use crate::encoder::VitConfig;
+    use crate::grid::ImageShape;
+    use crate::nn::Weights;
+    use crate::test_device;
+    use std::sync::Arc;
+
+    const SHAPE: ImageShape = ImageShape::new(1, 8, 12);
+
+    fn loader(batch_size: usize) -> Loader<LabelledCollate> {
+        let pixels = (0..5 * SHAPE.values()).map(|i| (i * i / 7 % 256) as u8).collect();
+        let dataset = MemoryDataset::new(SHAPE, pixels, Some(vec![0, 1, 2, 1, 0])).unwrap();
+        let statistics = ChannelStatistics { mean: vec![0.5], std: vec![0.25] };
+        let collate = LabelledCollate::new(SHAPE, &statistics, 3).unwrap();
+        let config = LoaderConfig { batch_size, seed: 0, workers: 0, training: false };
+        Loader::new(Arc::new(dataset), collate, config, &test_device()).unwrap()
+    }
+
+    #[test]
+    fn features_are_in_the_order_of_the_data_whatever_the_batch() {
+        let config = VitConfig::new(SHAPE, 4, 8, 1, 2);
+        let vit = config.init_visible(&mut Weights::new(0, &test_device()));
+        for pooling in [Pooling::Mean, Pooling::ClassToken] {
+            let whole = Features::extract(&vit, &loader(5), pooling).unwrap();
+            let parts = Features::extract(&vit, &loader(2), pooling).unwrap();
+            assert_eq!((whole.values.dims(), &whole.labels[..]), ([5, 8], &[0, 1, 2, 1, 0][..]));
+            let tolerance = burn::tensor::Tolerance::<f32>::absolute(1e-5);
+            parts.values.into_data().assert_approx_eq(&whole.values.clone().into_data(), tolerance);
+            let two = whole.select(&[4, 1]).unwrap();
+            assert_eq!(two.labels, [0, 1]);
+            let row = whole.values.slice_dim(0, 4..5).into_data();
+            two.values.slice_dim(0, 0..1).into_data().assert_eq(&row, true);
+        }
+    }
+
+    #[test]
+    fn a_class_token_that_is_not_there_cannot_be_pooled() {
+        let config = VitConfig::new(SHAPE, 4, 8, 1, 2).with_class_token(false);
+        let vit = config.init_visible(&mut Weights::new(0, &test_device()));
+        let error = Features::extract(&vit, &loader(5), Pooling::ClassToken).unwrap_err();
+        assert!(error.to_string().contains("has no class token"), "{error}");
+    }
+
+    #[test]
+    fn vectors_need_labels_of_known_classes() {
+        let message = |labels| {
+            let values = Tensor::zeros([2, 3], &test_device());
+            Features::new(values, labels, 2).unwrap_err().to_string()
+        };
+        assert!(message(vec![0]).ends_with("2 vectors with 1 labels"));
+        assert!(message(vec![0, 2]).ends_with("a label of 2 among 2 classes"));
+    }
+}

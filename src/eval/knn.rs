@@ -1,0 +1,179 @@
+//! Classification by the most similar training samples.
+
+use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::Features;
+use crate::error::{Error, Result};
+
+/// Similarities computed at once.
+const BLOCK: usize = 1 << 24;
+
+/// Weighted k-nearest-neighbour classification on cosine similarity (Wu et al. 2018, arXiv
+/// 1805.01978 §3.4): every neighbour votes for its class with exp(similarity / temperature).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Knn {
+    /// How many neighbours vote, one result for each number; more than there are training samples
+    /// is all of them.
+    pub neighbours: Vec<usize>,
+    /// How fast a vote's weight falls with its distance.
+    pub temperature: f64,
+}
+
+/// A training sample near a query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbour {
+    /// Its place among the training samples.
+    pub index: usize,
+    /// The cosine of the angle between the two.
+    pub similarity: f32,
+}
+
+impl Default for Knn {
+    /// 5, 10, 20, 50 and 200 neighbours at a temperature of 0.07.
+    fn default() -> Self {
+        Self { neighbours: vec![5, 10, 20, 50, 200], temperature: 0.07 }
+    }
+}
+
+impl Knn {
+    /// The votes for each class, `[queries, classes]`, for each number of neighbours.
+    ///
+    /// # Errors
+    ///
+    /// When no number of neighbours is given or one is 0, the temperature is not positive, or the
+    /// vectors are of different widths.
+    pub fn scores(&self, train: &Features, queries: &Features) -> Result<Vec<Tensor<2>>> {
+        if self.neighbours.is_empty() || self.neighbours.contains(&0) {
+            return Err(Error::config(format!(
+                "k-NN needs numbers of neighbours of at least 1, got {:?}",
+                self.neighbours
+            )));
+        }
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            return Err(Error::config(format!(
+                "the temperature of k-NN must be above 0, got {}",
+                self.temperature
+            )));
+        }
+        let most = self.neighbours.iter().copied().max().expect("there is one");
+        let nearest = nearest(train, queries, most)?;
+        let votes = |count: usize| {
+            let mut votes = vec![0.0f32; queries.len() * train.classes];
+            for (row, found) in votes.chunks_exact_mut(train.classes).zip(&nearest) {
+                // Relative to the nearest, so that no weight overflows.
+                let top = found[0].similarity;
+                for &Neighbour { index, similarity } in found.iter().take(count) {
+                    let weight = (f64::from(similarity - top) / self.temperature).exp();
+                    row[train.labels[index]] += weight as f32;
+                }
+            }
+            let votes = TensorData::new(votes, [queries.len(), train.classes]);
+            Tensor::from_data(votes, &queries.device())
+        };
+        Ok(self.neighbours.iter().map(|&count| votes(count)).collect())
+    }
+}
+
+/// The `count` training samples most similar to each query, the most similar first and of equals
+/// the first; all of them where there are fewer.
+///
+/// Similarities are matrix products of a block of queries with all training samples.
+///
+/// # Errors
+///
+/// When the vectors are of different widths.
+pub fn nearest(train: &Features, queries: &Features, count: usize) -> Result<Vec<Vec<Neighbour>>> {
+    if train.width() != queries.width() {
+        return Err(Error::config(format!(
+            "queries of {} features among samples of {}",
+            queries.width(),
+            train.width()
+        )));
+    }
+    let samples = unit(train.values.clone()).transpose();
+    let queries = unit(queries.values.clone());
+    let mut found = Vec::with_capacity(queries.dims()[0]);
+    for block in queries.split((BLOCK / train.len()).max(1), 0) {
+        let similarities = block.matmul(samples.clone()).into_data();
+        let similarities: Vec<f32> = similarities.iter().collect();
+        found.extend(similarities.chunks_exact(train.len()).map(|row| largest(row, count)));
+    }
+    Ok(found)
+}
+
+/// Rows of length 1; a row of zeros stays one.
+fn unit(values: Tensor<2>) -> Tensor<2> {
+    let length = values.clone().square().sum_dim(1).sqrt();
+    values / length.clamp_min(1e-12)
+}
+
+/// The `count` largest values of a row in descending order, of equals the first.
+fn largest(row: &[f32], count: usize) -> Vec<Neighbour> {
+    let mut best: Vec<Neighbour> = Vec::with_capacity(count.min(row.len()) + 1);
+    let mut least = f32::NEG_INFINITY;
+    for (index, &similarity) in row.iter().enumerate() {
+        if best.len() == count && similarity <= least {
+            continue;
+        }
+        let place = best.partition_point(|other| other.similarity >= similarity);
+        best.insert(place, Neighbour { index, similarity });
+        best.truncate(count);
+        if best.len() == count {
+            least = best[count - 1].similarity;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    fn features<const N: usize>(values: [[f32; 2]; N], labels: [usize; N]) -> Features {
+        Features::new(Tensor::from_floats(values, &test_device()), labels.to_vec(), 2).unwrap()
+    }
+
+    #[test]
+    fn neighbours_are_by_angle_and_the_first_of_equals_wins() {
+        let row = [0.5, 0.9, 0.9, -1.0, 0.7];
+        let places = |count| largest(&row, count).iter().map(|n| n.index).collect::<Vec<_>>();
+        assert_eq!(places(3), [1, 2, 4]);
+        assert_eq!(places(1), [1]);
+        assert_eq!(places(9), [1, 2, 4, 0, 3]);
+        let train = features([[10.0, 0.0], [0.1, 0.1], [0.0, 2.0]], [0, 1, 1]);
+        let found = nearest(&train, &features([[3.0, 2.9]], [0]), 2).unwrap();
+        assert_eq!(found[0].iter().map(|n| n.index).collect::<Vec<_>>(), [1, 0]);
+        assert!((found[0][0].similarity - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_vote_weighs_less_the_further_it_is() {
+        // Cosines with [1, 0]: 1, 0.8, 0.8.
+        let train = features([[2.0, 0.0], [4.0, 3.0], [4.0, -3.0]], [0, 1, 1]);
+        let query = features([[1.0, 0.0]], [0]);
+        let knn = |temperature| Knn { neighbours: vec![1, 3], temperature };
+        let scores = |temperature| -> Vec<Vec<f32>> {
+            let scores = knn(temperature).scores(&train, &query).unwrap();
+            scores.into_iter().map(|s| s.into_data().try_to_vec().unwrap()).collect()
+        };
+        let close = |a: &[f32], b: [f32; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(close(&scores(0.1)[0], [1.0, 0.0]));
+        let weight = (-2.0f32).exp();
+        assert!(close(&scores(0.1)[1], [1.0, 2.0 * weight]), "{:?}", scores(0.1));
+        let weight = (-0.2f32).exp();
+        assert!(close(&scores(1.0)[1], [1.0, 2.0 * weight]), "{:?}", scores(1.0));
+    }
+
+    #[test]
+    fn what_makes_no_vote_is_refused() {
+        let train = features([[1.0, 0.0]], [0]);
+        let message = |knn: Knn| knn.scores(&train, &train).unwrap_err().to_string();
+        assert!(message(Knn { neighbours: vec![], ..Knn::default() }).ends_with("got []"));
+        assert!(message(Knn { neighbours: vec![0], ..Knn::default() }).ends_with("got [0]"));
+        assert!(message(Knn { temperature: 0.0, ..Knn::default() }).ends_with("above 0, got 0"));
+        let wide = Features::new(Tensor::zeros([1, 3], &test_device()), vec![0], 2).unwrap();
+        assert!(nearest(&train, &wide, 1).unwrap_err().to_string().contains("of 3 features"));
+    }
+}

@@ -1,0 +1,256 @@
+//! Samples with their classes as batches.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::{Mixing, RandomErasing};
+use crate::data::augment::{Augmentation, Normalization, Scratch, View};
+use crate::data::{ChannelStatistics, Collate, Item};
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+use crate::rng::Purpose;
+
+/// Normalised images and what to say of each.
+#[derive(Debug, Clone)]
+pub struct LabelledBatch {
+    /// `[batch, channels, height, width]`, normalised per channel.
+    pub images: Tensor<4>,
+    /// How much of each class is in the image, `[batch, classes]`, rows of sum 1: one class alone
+    /// unless images are mixed or labels smoothed.
+    pub targets: Tensor<2>,
+    /// Each sample's own class, before any mixing.
+    pub labels: Vec<usize>,
+}
+
+impl LabelledBatch {
+    /// The class there is most of, `[batch]`.
+    pub fn classes(&self) -> Tensor<1, Int> {
+        self.targets.clone().argmax(1).squeeze_dim(1)
+    }
+}
+
+/// Shows, augments and normalises labelled samples.
+#[derive(Debug, Clone)]
+pub struct LabelledCollate {
+    view: View,
+    normalization: Normalization,
+    classes: usize,
+    augmentation: Augmentation,
+    erasing: RandomErasing,
+    mixing: Mixing,
+    smoothing: f32,
+}
+
+impl LabelledCollate {
+    /// Batches of images of `shape`, normalised by `statistics`, of one of `classes` classes each,
+    /// and not augmented.
+    ///
+    /// # Errors
+    ///
+    /// When there are fewer than two classes, or the statistics are not of the image's channels.
+    pub fn new(shape: ImageShape, statistics: &ChannelStatistics, classes: usize) -> Result<Self> {
+        if classes < 2 {
+            return Err(Error::config(format!(
+                "telling classes apart needs 2 of them, got {classes}"
+            )));
+        }
+        let normalization = Normalization::new(statistics)?;
+        if normalization.channels() != shape.channels {
+            return Err(Error::config(format!(
+                "images of {} channels cannot be normalised with statistics of {}",
+                shape.channels,
+                normalization.channels()
+            )));
+        }
+        Ok(Self {
+            view: View::new(shape)?,
+            normalization,
+            classes,
+            augmentation: Augmentation::none(),
+            erasing: RandomErasing::none(),
+            mixing: Mixing::none(),
+            smoothing: 0.0,
+        })
+    }
+
+    /// The same batches of augmented images.
+    ///
+    /// # Errors
+    ///
+    /// When a range of the augmentation is broken.
+    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
+        augmentation.validate()?;
+        self.view = self.view.with_interpolation(augmentation.interpolation);
+        self.augmentation = augmentation;
+        Ok(self)
+    }
+
+    /// The same batches with a part of some images erased.
+    ///
+    /// # Errors
+    ///
+    /// When the probability is none.
+    pub fn with_erasing(mut self, erasing: RandomErasing) -> Result<Self> {
+        erasing.validate()?;
+        self.erasing = erasing;
+        Ok(self)
+    }
+
+    /// The same batches with pairs of images mixed.
+    ///
+    /// # Errors
+    ///
+    /// When a number of the mixing is broken.
+    pub fn with_mixing(mut self, mixing: Mixing) -> Result<Self> {
+        mixing.validate()?;
+        self.mixing = mixing;
+        Ok(self)
+    }
+
+    /// The same batches with a share of every target spread over all classes (label smoothing,
+    /// Szegedy et al. 2016, arXiv 1512.00567 §7).
+    ///
+    /// # Errors
+    ///
+    /// When the share is outside [0, 1).
+    pub fn with_smoothing(mut self, smoothing: f32) -> Result<Self> {
+        if !(0.0..1.0).contains(&smoothing) {
+            return Err(Error::config(format!(
+                "label smoothing must be in [0, 1), got {smoothing}"
+            )));
+        }
+        self.smoothing = smoothing;
+        Ok(self)
+    }
+
+    /// Classes to tell apart.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// One row of targets.
+    fn write_target(&self, label: usize, row: &mut [f32]) {
+        row.fill(self.smoothing / self.classes as f32);
+        row[label] += 1.0 - self.smoothing;
+    }
+
+    fn label(&self, item: &Item) -> Result<usize> {
+        let fault = |reason: String| Error::data(format!("sample {}", item.index), reason);
+        let label = item.sample.label.ok_or_else(|| fault("has no label".into()))?;
+        if label >= self.classes {
+            return Err(fault(format!("is of class {label}, but there are {}", self.classes)));
+        }
+        Ok(label)
+    }
+}
+
+impl Collate for LabelledCollate {
+    type Batch = LabelledBatch;
+
+    fn collate(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<LabelledBatch> {
+        let (batch, shape) = (items.len(), self.view.shape());
+        let mut scratch = Scratch::default();
+        let mut pixels = vec![0; shape.values()];
+        let mut images = vec![0.0; batch * shape.values()];
+        let mut targets = vec![0.0; batch * self.classes];
+        let (mut labels, mut mixed) = (Vec::with_capacity(batch), None);
+        let rows =
+            images.chunks_exact_mut(shape.values()).zip(targets.chunks_exact_mut(self.classes));
+        for (item, (image, target)) in items.zip(rows) {
+            let item = item?;
+            let mut rng = item.stream(Purpose::Augmentation);
+            let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
+            self.view
+                .render(&item.sample.image, &transform, &mut scratch, &mut pixels)
+                .map_err(|error| Error::data(format!("sample {}", item.index), error))?;
+            self.normalization.write(&pixels, image);
+            self.erasing.apply(image, shape, &mut rng);
+            labels.push(self.label(&item)?);
+            self.write_target(labels[labels.len() - 1], target);
+            // A batch is mixed in one way, which its first sample decides.
+            mixed.get_or_insert_with(|| self.mixing.sample(shape, &mut item.stream(Purpose::Mix)));
+        }
+        if let Some(mix) = mixed {
+            mix.apply(shape, &mut images, self.classes, &mut targets);
+        }
+        let ImageShape { channels, height, width } = shape;
+        let images = TensorData::new(images, [batch, channels, height, width]);
+        let targets = TensorData::new(targets, [batch, self.classes]);
+        Ok(LabelledBatch {
+            images: Tensor::from_data(images, device),
+            targets: Tensor::from_data(targets, device),
+            labels,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::source::MemoryDataset;
+    use crate::data::{Loader, LoaderConfig};
+    use crate::test_device;
+    use std::sync::Arc;
+
+    const SHAPE: ImageShape = ImageShape::new(2, 4, 6);
+
+    fn collate() -> LabelledCollate {
+        let statistics = ChannelStatistics { mean: vec![0.5; 2], std: vec![0.25; 2] };
+        LabelledCollate::new(SHAPE, &statistics, 3).unwrap()
+    }
+
+    fn batch(collate: LabelledCollate, labels: Option<Vec<usize>>) -> Result<LabelledBatch> {
+        let pixels = (0..4 * SHAPE.values()).map(|i| (i * 37 % 256) as u8).collect();
+        let dataset = MemoryDataset::new(SHAPE, pixels, labels).unwrap();
+        let config = LoaderConfig { batch_size: 4, seed: 0, workers: 0, training: true };
+        let loader = Loader::new(Arc::new(dataset), collate, config, &test_device()).unwrap();
+        loader.epoch(0, 0).next().unwrap()
+    }
+
+    fn rows(targets: Tensor<2>) -> Vec<Vec<f32>> {
+        let values: Vec<f32> = targets.into_data().try_to_vec().unwrap();
+        values.chunks(3).map(<[f32]>::to_vec).collect()
+    }
+
+    #[test]
+    fn a_label_is_one_class_and_smoothed_it_is_a_little_of_all() {
+        let plain = batch(collate(), Some(vec![2, 0, 1, 2])).unwrap();
+        for (row, label) in rows(plain.targets).iter().zip(&plain.labels) {
+            assert_eq!(row.iter().sum::<f32>(), 1.0);
+            assert_eq!(row[*label], 1.0);
+        }
+        let smoothed = batch(collate().with_smoothing(0.3).unwrap(), Some(vec![2, 0, 1, 2]));
+        let smoothed = smoothed.unwrap();
+        for (row, label) in rows(smoothed.targets).iter().zip(&smoothed.labels) {
+            for (class, value) in row.iter().enumerate() {
+                let expected = if class == *label { 0.8 } else { 0.1 };
+                assert!((value - expected).abs() < 1e-6, "{row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sample_without_a_label_or_of_an_unknown_class_is_named() {
+        let message = |labels| batch(collate(), labels).unwrap_err().to_string();
+        assert!(message(None).ends_with("has no label"));
+        let message = message(Some(vec![3; 4]));
+        assert!(message.ends_with("is of class 3, but there are 3"), "{message}");
+    }
+
+    #[test]
+    fn what_cannot_be_collated_is_refused() {
+        let statistics = ChannelStatistics { mean: vec![0.5], std: vec![0.25] };
+        let channels = LabelledCollate::new(SHAPE, &statistics, 3).unwrap_err().to_string();
+        assert!(
+            channels.contains("images of 2 channels cannot be normalised with statistics of 1")
+        );
+        let statistics = ChannelStatistics { mean: vec![0.5; 2], std: vec![0.25; 2] };
+        let classes = LabelledCollate::new(SHAPE, &statistics, 1).unwrap_err().to_string();
+        assert!(classes.ends_with("needs 2 of them, got 1"), "{classes}");
+        let smoothing = collate().with_smoothing(1.0).unwrap_err().to_string();
+        assert!(smoothing.ends_with("must be in [0, 1), got 1"), "{smoothing}");
+    }
+}

@@ -1,0 +1,100 @@
+//! One linear layer on standardised features.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+
+use super::{Features, TestResult};
+
+/// Features with every number's mean 0 and standard deviation 1: what the papers' batch norm
+/// without affine parameters is to a frozen encoder, over the whole training set.
+#[derive(Debug, Clone)]
+pub(super) struct Standardizer {
+    mean: Tensor<2>,
+    std: Tensor<2>,
+}
+
+impl Standardizer {
+    /// By the mean and (population) deviation of `train`. A number that never changes stays 0.
+    pub(super) fn of(train: &Features) -> Self {
+        let mean = train.values.clone().mean_dim(0);
+        let std = (train.values.clone() - mean.clone()).square().mean_dim(0).sqrt();
+        // What is left of a constant in 32 bits is rounding, and not to be blown up.
+        let least = mean.clone().abs() * 1e-5 + 1e-12;
+        Self { mean, std: std.max_pair(least) }
+    }
+
+    pub(super) fn apply(&self, values: Tensor<2>) -> Tensor<2> {
+        (values - self.mean.clone()) / self.std.clone()
+    }
+}
+
+/// A trained linear classifier with the standardisation of its inputs.
+#[derive(Debug, Clone)]
+pub struct LinearClassifier {
+    pub(super) standardizer: Standardizer,
+    /// `[width, classes]`, of standardised features.
+    pub weight: Tensor<2>,
+    /// `[1, classes]`.
+    pub bias: Tensor<2>,
+}
+
+impl LinearClassifier {
+    /// Log-probabilities, `[samples, classes]`.
+    ///
+    /// # Panics
+    ///
+    /// When the features are not as wide as those it was trained on.
+    pub fn scores(&self, features: &Features) -> Tensor<2> {
+        let inputs = self.standardizer.apply(features.values.clone());
+        log_softmax(inputs.matmul(self.weight.clone()) + self.bias.clone(), 1)
+    }
+
+    /// How well it classifies `test`.
+    ///
+    /// # Panics
+    ///
+    /// As [`LinearClassifier::scores`].
+    pub fn test(&self, test: &Features) -> TestResult {
+        TestResult::new(self.scores(test), &test.labels)
+    }
+}
+
+/// The mean cross-entropy of `logits`.
+///
+/// # Shapes
+///
+/// - logits: `[samples, classes]`
+/// - targets: `[samples, classes]`, rows of sum 1
+/// - output: `[1]`
+pub(super) fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    -(log_softmax(logits, 1) * targets).sum_dim(1).mean()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    #[test]
+    fn every_number_is_standardised_and_a_constant_is_0() {
+        let values = Tensor::from_floats([[1.0, 0.1], [3.0, 0.1], [8.0, 0.1]], &test_device());
+        let features = Features::new(values.clone(), vec![0; 3], 1).unwrap();
+        let out = Standardizer::of(&features).apply(values);
+        let out: Vec<f32> = out.into_data().try_to_vec().unwrap();
+        // Mean 4, variance (9 + 1 + 16) / 3.
+        let std = (26.0f32 / 3.0).sqrt();
+        for (got, expected) in out.chunks(2).zip([-3.0 / std, -1.0 / std, 4.0 / std]) {
+            assert!((got[0] - expected).abs() < 1e-5 && got[1].abs() < 0.02, "{out:?}");
+        }
+    }
+
+    #[test]
+    fn cross_entropy_is_that_of_the_targets() {
+        let logits = Tensor::from_floats([[0.0, 0.0], [1.0, 0.0]], &test_device());
+        let targets = Tensor::from_floats([[1.0, 0.0], [0.25, 0.75]], &test_device());
+        let loss = cross_entropy(logits, targets).into_scalar::<f32>();
+        let sum = (1.0f32 + 1.0f32.exp()).ln();
+        let expected = (2.0f32.ln() + sum - 0.25) / 2.0;
+        assert!((loss - expected).abs() < 1e-6, "{loss} {expected}");
+    }
+}

@@ -1,0 +1,44 @@
+//! What a protocol came to.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Summary, TestResult};
+
+/// The result of one protocol on one encoder, with one or several seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The protocol's name, as on a command line.
+    pub protocol: String,
+    /// What of the protocol was chosen, such as the number of neighbours.
+    pub setting: String,
+    /// What was evaluated.
+    pub encoder: String,
+    /// One result for each seed.
+    pub results: Vec<TestResult>,
+    /// Labelled images that were learned from.
+    pub train_images: usize,
+    /// Images that were classified.
+    pub test_images: usize,
+    /// Wall time of all seeds, features not counted where they are shared.
+    pub seconds: f64,
+}
+
+impl Score {
+    /// Percent right at the first guess, over the seeds.
+    ///
+    /// # Panics
+    ///
+    /// When there is no result.
+    pub fn top1(&self) -> Summary {
+        Summary::of(&self.results.iter().map(|result| result.top1).collect::<Vec<_>>())
+    }
+
+    /// Percent right among the first five guesses, over the seeds.
+    ///
+    /// # Panics
+    ///
+    /// When there is no result.
+    pub fn top5(&self) -> Summary {
+        Summary::of(&self.results.iter().map(|result| result.top5).collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,303 @@
+//! An encoder's worth on a data set, protocol by protocol.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::data::dataset::Dataset;
+use burn::data::dataset::transform::SelectionDataset;
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::LoadedBackbone;
+use crate::data::{ChannelStatistics, ImageData, Loader, LoaderConfig, Sample};
+use crate::encoder::{AnyBackbone, Backbone};
+use crate::error::{Error, Result};
+use crate::eval::{
+    Features, FineTuning, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score,
+    TestResult, labelled_share,
+};
+use crate::nn::Weights;
+use crate::train::{Interrupt, Pretraining};
+
+/// What every protocol shares: the images, how they are read, and how often.
+#[derive(Debug)]
+pub struct Evaluation<'a> {
+    /// The encoder.
+    pub encoder: &'a LoadedBackbone,
+    /// Labelled images.
+    pub data: &'a ImageData,
+    /// One vector per image out of the encoder's tokens.
+    pub pooling: Pooling,
+    /// The share of labelled training images, in (0, 1].
+    pub labels: f64,
+    /// Images per batch.
+    pub batch_size: usize,
+    /// Threads that prepare batches.
+    pub workers: usize,
+    /// The first seed: of the labelled share, of heads and orders, of random encoders.
+    pub seed: u64,
+    /// How many seeds, from the first on.
+    pub seeds: u64,
+    /// Where it runs.
+    pub device: Device,
+}
+
+/// Which weights a protocol starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Those of the evaluated encoder.
+    Given,
+    /// Random ones, others for each seed.
+    Random,
+}
+
+/// Features of one seed's training images and of the test images.
+#[derive(Debug, Clone)]
+pub struct Split {
+    /// What a protocol may learn from.
+    pub train: Features,
+    /// What it is measured on.
+    pub test: Features,
+}
+
+impl Evaluation<'_> {
+    /// Checks that the images have classes and are such as the encoder reads.
+    ///
+    /// # Errors
+    ///
+    /// Says what is amiss.
+    pub fn validate(&self) -> Result<()> {
+        if self.data.class_names.is_empty() {
+            return Err(Error::config("the images have no labels, and evaluation needs classes"));
+        }
+        let (reads, has) = (self.encoder.backbone.config().image, self.data.shape);
+        if reads.channels != has.channels {
+            return Err(Error::config(format!(
+                "the encoder reads images of {} channels, the data has {}",
+                reads.channels, has.channels
+            )));
+        }
+        if self.seeds == 0 {
+            return Err(Error::config("an evaluation needs at least 1 seed"));
+        }
+        Ok(())
+    }
+
+    /// Features of every seed's training images and of the test images.
+    ///
+    /// # Errors
+    ///
+    /// When an image cannot be read, or the encoder has no class token to pool.
+    pub fn splits(&self, start: Start) -> Result<Vec<Split>> {
+        let mut splits: Vec<Split> = Vec::new();
+        for seed in self.all_seeds() {
+            // Nothing differs between seeds but random weights and parts of the labels.
+            let split = match (splits.first(), start, self.labels < 1.0) {
+                (Some(first), Start::Given, false) => first.clone(),
+                (Some(first), Start::Given, true) => {
+                    let train = self.features(&self.encoder.backbone, &self.train(seed)?)?;
+                    Split { train, ..first.clone() }
+                }
+                _ => {
+                    let backbone = self.backbone(start, seed);
+                    let train = self.features(&backbone, &self.train(seed)?)?;
+                    Split { train, test: self.features(&backbone, &self.data.test)? }
+                }
+            };
+            splits.push(split);
+        }
+        Ok(splits)
+    }
+
+    /// The linear probe that has nothing to tune, by every seed's features.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogisticRegression::fit`].
+    pub fn linear(&self, start: Start, splits: &[Split]) -> Result<Score> {
+        let probe = LogisticRegression::default();
+        let started = Instant::now();
+        let fit = |split: &Split| Ok(probe.fit(&split.train)?.test(&split.test));
+        let results = splits.iter().map(fit).collect::<Result<_>>()?;
+        let setting = format!("logistic regression, C = {}", probe.c);
+        Ok(self.score("linear", setting, start, results, splits[0].train.len(), started))
+    }
+
+    /// The papers' linear probe, by every seed's features.
+    ///
+    /// # Errors
+    ///
+    /// As [`LinearProbe::fit`].
+    pub fn probe(&self, probe: &LinearProbe, start: Start, splits: &[Split]) -> Result<Score> {
+        let started = Instant::now();
+        let seeds = self.all_seeds().zip(splits);
+        let fit =
+            |(seed, split): (u64, &Split)| Ok(probe.fit(&split.train, seed)?.test(&split.test));
+        let results = seeds.map(fit).collect::<Result<_>>()?;
+        let optimizer = if probe.lars { "LARS" } else { "SGD" };
+        let setting = format!("{optimizer}, {} epochs", probe.epochs);
+        Ok(self.score("linear", setting, start, results, splits[0].train.len(), started))
+    }
+
+    /// k-NN by every seed's features: one score for each number of neighbours.
+    ///
+    /// # Errors
+    ///
+    /// As [`Knn::scores`].
+    pub fn knn(&self, knn: &Knn, start: Start, splits: &[Split]) -> Result<Vec<Score>> {
+        let started = Instant::now();
+        let mut results = vec![Vec::new(); knn.neighbours.len()];
+        for Split { train, test } in splits {
+            for (results, scores) in results.iter_mut().zip(knn.scores(train, test)?) {
+                results.push(TestResult::new(scores, &test.labels));
+            }
+        }
+        let score = |(results, count)| {
+            self.score(
+                "knn",
+                format!("k = {count}"),
+                start,
+                results,
+                splits[0].train.len(),
+                started,
+            )
+        };
+        Ok(results.into_iter().zip(&knn.neighbours).map(score).collect())
+    }
+
+    /// Fine-tuning with every seed, each in a folder of its own below `out`. From random weights it
+    /// is training from scratch, and no layer is slower than another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pretraining::run`], and when a number of `tuning` is broken.
+    pub fn fine_tune(&self, tuning: &FineTuning, start: Start, out: &Path) -> Result<Score> {
+        let started = Instant::now();
+        let (mut results, mut train_images) = (Vec::new(), 0);
+        let mut tuning = FineTuning { pooling: self.pooling, ..tuning.clone() };
+        if start == Start::Random {
+            tuning.recipe.layer_decay = 1.0;
+        }
+        let (protocol, setting) = match tuning.last_blocks {
+            None => ("finetune", format!("{} epochs", tuning.recipe.epochs)),
+            Some(1) => ("partial", "last block".into()),
+            Some(blocks) => ("partial", format!("last {blocks} blocks")),
+        };
+        for seed in self.all_seeds() {
+            let train = self.train(seed)?;
+            train_images = train.len();
+            let name = format!("{protocol} {setting} {start:?} seed {seed}");
+            let folder = out.join(name.to_lowercase().replace(' ', "-"));
+            results.push(self.fine_tune_once(&tuning, start, seed, &train, &folder)?);
+        }
+        Ok(self.score(protocol, setting, start, results, train_images, started))
+    }
+
+    fn fine_tune_once(
+        &self,
+        tuning: &FineTuning,
+        start: Start,
+        seed: u64,
+        train: &Arc<dyn Dataset<Sample>>,
+        folder: &Path,
+    ) -> Result<TestResult> {
+        let device = self.device.clone().autodiff();
+        let encoder = self.backbone(start, seed).with_drop_path(tuning.drop_path).fork(&device);
+        let classes = self.data.class_names.len();
+        let task = tuning.task(encoder, classes, &mut Weights::new(seed, &device))?;
+        let plain = self.collate()?;
+        let batches = self.loader(train, tuning.collate(plain.clone())?, seed, true)?;
+        let glimpse =
+            self.loader(&glimpse(&self.data.test, train.len()), plain.clone(), seed, false)?;
+        let tuned = Pretraining::new(folder, tuning.recipe.clone())
+            .seed(seed)
+            .interrupt(Interrupt::on_ctrl_c()?)
+            .config(tuning)?
+            .run(task, &batches, &glimpse)?;
+        if tuned.interrupted {
+            return Err(Error::config("the evaluation was interrupted"));
+        }
+        tuned.task.test(&self.loader(&self.data.test, plain, seed, false)?)
+    }
+
+    fn score(
+        &self,
+        protocol: &str,
+        setting: String,
+        start: Start,
+        results: Vec<TestResult>,
+        train_images: usize,
+        started: Instant,
+    ) -> Score {
+        Score {
+            protocol: protocol.into(),
+            setting,
+            encoder: match start {
+                Start::Given => self.encoder.title.clone(),
+                Start::Random => "random weights".into(),
+            },
+            results,
+            train_images,
+            test_images: self.data.test.len(),
+            seconds: started.elapsed().as_secs_f64(),
+        }
+    }
+
+    fn all_seeds(&self) -> impl Iterator<Item = u64> + use<> {
+        self.seed..self.seed + self.seeds
+    }
+
+    fn backbone(&self, start: Start, seed: u64) -> AnyBackbone {
+        match start {
+            Start::Given => self.encoder.backbone.clone(),
+            Start::Random => self.encoder.random(seed),
+        }
+    }
+
+    /// The labelled training images of a seed.
+    fn train(&self, seed: u64) -> Result<Arc<dyn Dataset<Sample>>> {
+        labelled_share(&self.data.train, self.labels, seed)
+    }
+
+    fn features<B: Backbone>(
+        &self,
+        backbone: &B,
+        images: &Arc<dyn Dataset<Sample>>,
+    ) -> Result<Features> {
+        let loader = self.loader(images, self.collate()?, self.seed, false)?;
+        Features::extract(backbone, &loader, self.pooling)
+    }
+
+    /// The statistics the encoder was trained with, or else the data's own.
+    fn statistics(&self) -> &ChannelStatistics {
+        self.encoder.statistics().unwrap_or(&self.data.statistics)
+    }
+
+    fn collate(&self) -> Result<LabelledCollate> {
+        let image = self.encoder.backbone.config().image;
+        LabelledCollate::new(image, self.statistics(), self.data.class_names.len())
+    }
+
+    fn loader(
+        &self,
+        images: &Arc<dyn Dataset<Sample>>,
+        collate: LabelledCollate,
+        seed: u64,
+        training: bool,
+    ) -> Result<Loader<LabelledCollate>> {
+        let batch_size = if training { self.batch_size.min(images.len()) } else { self.batch_size };
+        let config = LoaderConfig { batch_size, seed, workers: self.workers, training };
+        Loader::new(images.clone(), collate, config, &self.device)
+    }
+}
+
+/// Evenly spaced images of a data set, about a quarter of `train` but not fewer than 256: what an
+/// epoch of fine-tuning is judged by, without taking longer than the epoch.
+fn glimpse(images: &Arc<dyn Dataset<Sample>>, train: usize) -> Arc<dyn Dataset<Sample>> {
+    let count = (train / 4).max(256).min(images.len());
+    let places = (0..count).map(|nth| nth * images.len() / count).collect();
+    let part: SelectionDataset<Arc<dyn Dataset<Sample>>, Sample> =
+        SelectionDataset::from_indices_unchecked(images.clone(), places);
+    Arc::new(part)
+}

@@ -1,0 +1,191 @@
+//! Which protocols an evaluation runs, and what it says in the end.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde_json::{Value, json};
+
+use super::{Evaluation, Start};
+use crate::encoder::Backbone;
+use crate::error::{Error, Result};
+use crate::eval::{FineTuning, Knn, LinearProbe, Score};
+
+/// The number of neighbours whose result stands for k-NN (as in arXiv 2104.14294 §4).
+const NEIGHBOURS: &str = "k = 20";
+
+/// A protocol, as named on a command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Linear probing: logistic regression, and the papers' probe beside it.
+    Linear,
+    /// k nearest neighbours.
+    Knn,
+    /// Fine-tuning of the whole encoder.
+    FineTune,
+    /// Fine-tuning of the last blocks alone, of 0, 1, 2, 4, ... and all of them.
+    Partial,
+    /// All of the above, and the score card.
+    All,
+}
+
+/// What an evaluation runs.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Whether to evaluate random encoders of the same shape beside the given one.
+    pub baselines: bool,
+    /// How to fine-tune.
+    pub tuning: FineTuning,
+    /// Where fine-tuning keeps its runs.
+    pub out: PathBuf,
+}
+
+/// The scores of an evaluation.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    /// What was run.
+    pub protocol: Protocol,
+    /// The encoder's own scores, in the order they were measured.
+    pub given: Vec<Score>,
+    /// Those of random encoders.
+    pub baselines: Vec<Score>,
+    /// The first seed.
+    pub seed: u64,
+}
+
+impl Evaluation<'_> {
+    /// Runs `plan`; `say` hears every score.
+    ///
+    /// # Errors
+    ///
+    /// As [`Evaluation::validate`], and when an image cannot be read or fine-tuning fails.
+    pub fn run(&self, plan: &Plan, say: &mut dyn FnMut(&Score)) -> Result<Scores> {
+        self.validate()?;
+        let given = self.scores(plan, Start::Given, say)?;
+        let baselines =
+            if plan.baselines { self.scores(plan, Start::Random, say)? } else { Vec::new() };
+        Ok(Scores { protocol: plan.protocol, given, baselines, seed: self.seed })
+    }
+
+    fn scores(&self, plan: &Plan, start: Start, say: &mut dyn FnMut(&Score)) -> Result<Vec<Score>> {
+        let (mut scores, protocol) = (Vec::new(), plan.protocol);
+        let mut add = |found: Vec<Score>| {
+            found.iter().for_each(&mut *say);
+            scores.extend(found);
+        };
+        if matches!(protocol, Protocol::Linear | Protocol::Knn | Protocol::All) {
+            let splits = self.splits(start)?;
+            if protocol != Protocol::Knn {
+                add(vec![self.linear(start, &splits)?]);
+                add(vec![self.probe(&LinearProbe::mae(), start, &splits)?]);
+            }
+            if protocol != Protocol::Linear {
+                add(self.knn(&Knn::default(), start, &splits)?);
+            }
+        }
+        if matches!(protocol, Protocol::FineTune | Protocol::All) {
+            add(vec![self.fine_tune(&plan.tuning, start, &plan.out)?]);
+        }
+        if matches!(protocol, Protocol::Partial | Protocol::All) {
+            for blocks in steps(self.encoder.backbone.layers()) {
+                let tuning = FineTuning { last_blocks: Some(blocks), ..plan.tuning.clone() };
+                add(vec![self.fine_tune(&tuning, start, &plan.out)?]);
+            }
+        }
+        Ok(scores)
+    }
+}
+
+/// 0, 1, 2, 4, ... and `layers`.
+fn steps(layers: usize) -> Vec<usize> {
+    let powers = (0..usize::BITS).map(|power| 1 << power).take_while(|&blocks| blocks < layers);
+    [0].into_iter().chain(powers).chain([layers]).collect()
+}
+
+impl Scores {
+    /// The one score that stands for the protocol: logistic regression, 20 neighbours, fine-tuning,
+    /// and of partial fine-tuning that of all blocks.
+    pub fn headline(&self) -> &Score {
+        let found = match self.protocol {
+            Protocol::Linear | Protocol::All => self.given.first(),
+            Protocol::Knn => self.given.iter().find(|score| score.setting == NEIGHBOURS),
+            Protocol::FineTune | Protocol::Partial => self.given.last(),
+        };
+        found.expect("every protocol has a score")
+    }
+
+    /// The evaluation as one JSON object; accuracies are in percent.
+    pub fn to_json(&self) -> Value {
+        let brief = |score: &Score| {
+            let (top1, top5) = (score.top1(), score.top5());
+            json!({
+                "protocol": score.protocol, "setting": score.setting, "encoder": score.encoder,
+                "top1": top1.mean, "std": top1.std, "top5": top5.mean, "seconds": score.seconds,
+            })
+        };
+        let headline = self.headline();
+        let mut json = brief(headline);
+        let all = self.given.iter().chain(&self.baselines);
+        json["protocol"] = self.protocol.to_string().into();
+        json["train_images"] = headline.train_images.into();
+        json["test_images"] = headline.test_images.into();
+        json["seed"] = self.seed.into();
+        json["seeds"] = headline.results.len().into();
+        json["scores"] = all.map(brief).collect();
+        json
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text {
+            "linear" => Self::Linear,
+            "knn" => Self::Knn,
+            "finetune" => Self::FineTune,
+            "partial" => Self::Partial,
+            "all" => Self::All,
+            _ => {
+                return Err(Error::config(format!(
+                    "unknown protocol `{text}`, expected linear, knn, finetune, partial or all"
+                )));
+            }
+        })
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Linear => "linear",
+            Self::Knn => "knn",
+            Self::FineTune => "finetune",
+            Self::Partial => "partial",
+            Self::All => "all",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_fine_tuning_doubles_its_blocks() {
+        assert_eq!(steps(6), [0, 1, 2, 4, 6]);
+        assert_eq!(steps(12), [0, 1, 2, 4, 8, 12]);
+        assert_eq!(steps(1), [0, 1]);
+    }
+
+    #[test]
+    fn a_protocol_reads_back_as_it_is_written() {
+        for name in ["linear", "knn", "finetune", "partial", "all"] {
+            assert_eq!(name.parse::<Protocol>().unwrap().to_string(), name);
+        }
+        let message = "probe".parse::<Protocol>().unwrap_err().to_string();
+        assert!(message.ends_with("linear, knn, finetune, partial or all"), "{message}");
+    }
+}

@@ -1,0 +1,110 @@
+//! Learning rates that shrink from layer to layer towards the input.
+
+use std::collections::BTreeMap;
+
+use burn::lr_scheduler::constant::ConstantLr;
+use burn::module::{ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use burn::tensor::Tensor;
+
+use crate::task::PretextTask;
+
+/// The parameters of every layer with what their learning rate is multiplied by (Clark et al. 2020,
+/// arXiv 2003.10555; Bao et al. 2021, arXiv 2106.08254).
+#[derive(Debug, Clone)]
+pub(super) struct LayerRates {
+    groups: Vec<(ParamGroup, f64)>,
+}
+
+impl LayerRates {
+    /// Factors of `decay` to the power of the layers above. Parameters are known by their ids.
+    pub(super) fn new<T: PretextTask>(task: &T, decay: f64) -> Self {
+        if decay == 1.0 {
+            return Self { groups: Vec::new() };
+        }
+        let mut layers = Layers { task, path: Vec::new(), ids: BTreeMap::new() };
+        task.visit(&mut layers);
+        let factor = |above| decay.powi(i32::try_from(above).unwrap_or(i32::MAX));
+        let group = |(above, ids)| (ParamGroup::from_ids(ids), factor(above));
+        Self { groups: layers.ids.into_iter().map(group).collect() }
+    }
+
+    /// Every parameter's learning rate where that of the topmost is `lr`.
+    pub(super) fn at(&self, lr: f64) -> ModuleLearningRate {
+        let base = ModuleLrScheduler::new(ConstantLr::from(lr));
+        let scheduler = self.groups.iter().fold(base, |scheduler, (group, factor)| {
+            scheduler.with_group(group.clone(), ConstantLr::from(lr * factor))
+        });
+        scheduler.clone().step()
+    }
+}
+
+/// Parameters by the number of layers above them.
+struct Layers<'a, T> {
+    task: &'a T,
+    path: Vec<String>,
+    ids: BTreeMap<usize, Vec<ParamId>>,
+}
+
+impl<T: PretextTask> ModuleVisitor for Layers<'_, T> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let above = self.task.layers_above(&self.path.join("."));
+        self.ids.entry(above).or_default().push(param.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Init, Weights};
+    use crate::task::TaskOutput;
+    use crate::test_device;
+    use burn::module::Module;
+    use burn::nn::Linear;
+
+    /// A head on two layers.
+    #[derive(Module, Debug)]
+    struct Stack {
+        layers: Vec<Linear>,
+        head: Linear,
+    }
+
+    impl PretextTask for Stack {
+        type Batch = ();
+
+        fn loss(&self, (): ()) -> TaskOutput {
+            Tensor::zeros([1], &test_device()).into()
+        }
+
+        fn layers_above(&self, parameter: &str) -> usize {
+            match parameter.split('.').nth(1) {
+                Some("0") => 2,
+                Some("1") => 1,
+                _ => 0,
+            }
+        }
+    }
+
+    #[test]
+    fn every_layer_has_its_own_rate_and_without_decay_all_have_one() {
+        let weights = &mut Weights::new(0, &test_device());
+        let mut layer = || weights.linear(2, 2, Init::XavierUniform);
+        let stack = Stack { layers: vec![layer(), layer()], head: layer() };
+        for (decay, expected) in [(0.5, [0.25, 0.5, 1.0]), (1.0, [1.0; 3])] {
+            let rates = LayerRates::new(&stack, decay).at(1.0);
+            for (layer, expected) in stack.layers.iter().chain([&stack.head]).zip(expected) {
+                for id in [layer.weight.id, layer.bias.as_ref().unwrap().id] {
+                    assert_eq!(rates.lr_from_param(id, None), expected);
+                }
+            }
+        }
+    }
+}
