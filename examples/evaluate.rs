@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn_mim::data::DataSpec;
+use burn_mim::encoder::BackboneConfig;
 use burn_mim::eval::{FineTuning, Pooling, Score};
 use burn_mim::run::{BackboneSource, Evaluation, Plan, Protocol, device_named};
 use burn_mim::{ImageShape, MaeConfig, Result};
@@ -66,9 +67,9 @@ struct Args {
     /// Threads that prepare batches
     #[arg(long, default_value_t = 1)]
     workers: usize,
-    /// Folder for fine-tuned runs and the score card [default: a temporary one; runs/evaluate for all]
-    #[arg(long)]
-    out: Option<PathBuf>,
+    /// Folder for fine-tuned runs and the score card
+    #[arg(long, default_value = "runs/evaluate")]
+    out: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -79,7 +80,7 @@ fn evaluate(args: &Args) -> Result<()> {
     let device = device_named(&args.device)?;
     let data = data::open(&args.data)?;
     let image = ImageShape::square(data.shape.channels, args.image_size);
-    let random = MaeConfig::small_images(image).encoder;
+    let random = BackboneConfig::Encoder(MaeConfig::small_images(image).encoder.into());
     let encoder = args.checkpoint.load(&random, args.seed, &device)?;
     eprintln!("{}", encoder.title);
     let evaluation = Evaluation {
@@ -95,12 +96,11 @@ fn evaluate(args: &Args) -> Result<()> {
     };
     let images = (data.train.len() as f64 * args.labels).max(1.0);
     let epochs = args.epochs.unwrap_or((30_000.0 / images).ceil() as usize);
-    let temporary = tempfile::tempdir().map_err(|e| burn_mim::Error::config(e.to_string()))?;
     let plan = Plan {
         protocol: args.protocol,
         baselines: args.baselines,
         tuning: FineTuning::small_images(epochs),
-        out: args.out.clone().unwrap_or(temporary.path().into()),
+        out: args.out.clone(),
     };
     let scores = evaluation.run(&plan, &mut |score| {
         let Score { protocol, setting, encoder, .. } = score;
@@ -110,6 +110,10 @@ fn evaluate(args: &Args) -> Result<()> {
             top1.mean, top1.std, top5.mean, score.seconds
         );
     })?;
+    if args.protocol == Protocol::All {
+        evaluation.score_card(&scores, &args.data.to_string())?.save(&plan.out)?;
+        eprintln!("the score card is {}", plan.out.join("score_card.html").display());
+    }
     println!("{}", scores.to_json());
     Ok(())
 }

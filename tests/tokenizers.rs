@@ -139,6 +139,7 @@ fn run_in(out: &Path) -> Run {
         workers: 0,
         device: device(),
         resume: false,
+        probe: 0,
     }
 }
 

@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Threads that prepare batches
     #[arg(long, default_value_t = 1)]
     pub(crate) workers: usize,
+    /// Measure the encoder by k-NN every so many epochs; 0 for never
+    #[arg(long, default_value_t = 0)]
+    pub(crate) probe: usize,
     /// Go on from the newest checkpoint in the folder
     #[arg(long)]
     pub(crate) resume: bool,
@@ -82,6 +85,7 @@ impl Args {
             workers: self.workers,
             device,
             resume: self.resume,
+            probe: self.probe,
         };
         Ok((run, weights))
     }

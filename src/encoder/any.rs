@@ -1,88 +1,183 @@
-//! An encoder chosen at run time.
+//! A network chosen at run time.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
-use super::{Backbone, GridTokens, VitBody, VitConfig};
+use super::{
+    Backbone, EncoderConfig, EncoderSizes, GptConfig, GridTokens, Patchwise, PixelGpt,
+    ResidualConfig, ResidualNet, Swin, SwinV2, SwinV2Config, VitBody,
+};
+use crate::error::Result;
+use crate::grid::ImageShape;
 use crate::nn::Weights;
 
-/// Any of this crate's encoders, without what only pre-training needs (a mask token): what is
-/// loaded when a file says which encoder it is.
+/// Any of this crate's networks, without what only pre-training needs of a vision transformer (a
+/// mask token): what is loaded when a file says which network it is.
 #[derive(Module, Debug)]
 pub enum AnyBackbone {
     /// A vision transformer.
     Vit(VitBody),
+    /// Swin.
+    Swin(Swin),
+    /// Swin-v2.
+    SwinV2(SwinV2),
+    /// A residual network.
+    Residual(ResidualNet),
+    /// A residual network that reads patch by patch.
+    Patchwise(Patchwise<ResidualNet>),
+    /// Image GPT's transformer.
+    PixelGpt(PixelGpt),
 }
 
-impl AnyBackbone {
-    /// An encoder with fresh weights.
-    ///
-    /// # Panics
-    ///
-    /// With the message of [`VitConfig::validate`] when that fails.
-    pub fn new(config: &VitConfig, weights: &mut Weights) -> Self {
-        Self::Vit(VitBody::new(config, weights))
-    }
+/// What an [`AnyBackbone`] is made of.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum BackboneConfig {
+    /// An encoder of masked images.
+    Encoder(EncoderConfig),
+    /// A residual network for images of a shape.
+    Residual(ResidualConfig, ImageShape),
+    /// A residual network that reads patches of a side in pixels.
+    Patchwise(ResidualConfig, ImageShape, usize),
+    /// Image GPT's transformer.
+    PixelGpt(GptConfig),
+}
 
-    /// The sizes it was made with.
-    pub fn config(&self) -> &VitConfig {
+impl BackboneConfig {
+    /// The images it is made for.
+    pub fn image(&self) -> ImageShape {
         match self {
-            Self::Vit(body) => body.config(),
+            Self::Encoder(config) => config.image(),
+            Self::Residual(_, image) | Self::Patchwise(_, image, _) => *image,
+            Self::PixelGpt(config) => config.image,
         }
     }
 
-    /// The same weights in an encoder with another drop-path probability, on the same device.
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Self::Encoder(config) => config.validate(),
+            Self::Residual(config, _) | Self::Patchwise(config, ..) => config.validate(),
+            Self::PixelGpt(config) => config.validate(),
+        }
+    }
+
+    /// The same with another drop-path probability, where there is such a thing.
+    pub fn with_drop_path(self, drop_path: f64) -> Self {
+        let Self::Encoder(config) = self else { return self };
+        Self::Encoder(match config {
+            EncoderConfig::Vit(config) => config.with_drop_path(drop_path).into(),
+            EncoderConfig::Swin(config) => config.with_drop_path(drop_path).into(),
+            EncoderConfig::SwinV2(config) => {
+                SwinV2Config { sizes: config.sizes.clone().with_drop_path(drop_path), ..config }
+                    .into()
+            }
+        })
+    }
+
+    /// The network with fresh weights; an Image GPT has no palette yet.
     ///
     /// # Panics
     ///
-    /// When the probability is outside [0, 1).
-    pub fn with_drop_path(self, drop_path: f64) -> Self {
-        let config = self.config().clone().with_drop_path(drop_path);
-        let device = self.devices().into_iter().next().expect("an encoder has parameters");
-        // Fresh weights are lazy, and never drawn.
-        Self::new(&config, &mut Weights::new(0, &device)).load_record(self.into_record())
+    /// With the message of [`BackboneConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> AnyBackbone {
+        match self {
+            Self::Encoder(EncoderConfig::Vit(config)) => {
+                AnyBackbone::Vit(VitBody::new(config, weights))
+            }
+            Self::Encoder(EncoderConfig::Swin(config)) => AnyBackbone::Swin(config.init(weights)),
+            Self::Encoder(EncoderConfig::SwinV2(config)) => {
+                AnyBackbone::SwinV2(config.init(weights))
+            }
+            Self::Residual(config, _) => AnyBackbone::Residual(config.init(weights)),
+            Self::Patchwise(config, _, patch) => {
+                AnyBackbone::Patchwise(Patchwise { network: config.init(weights), patch: *patch })
+            }
+            Self::PixelGpt(config) => {
+                AnyBackbone::PixelGpt(PixelGpt::new(config.init(weights), None))
+            }
+        }
     }
+}
+
+impl AnyBackbone {
+    /// The same weights in the network that `config` describes, on `device`: with another drop
+    /// path, for one. An autodiff device makes it ready to be trained.
+    ///
+    /// # Panics
+    ///
+    /// When `config` is of a network of other sizes.
+    pub fn rebuilt(self, config: &BackboneConfig, device: &Device) -> Self {
+        // Fresh weights are lazy, and never drawn.
+        let fresh = config.init(&mut Weights::new(0, device)).with_palette_of(&self);
+        fresh.load_record(self.into_record())
+    }
+
+    /// The same network reading pixels by the palette of `other`, where both are Image GPTs.
+    pub fn with_palette_of(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::PixelGpt(gpt), Self::PixelGpt(other)) => {
+                let palette = other.palette.as_ref().map(|palette| palette.val());
+                Self::PixelGpt(PixelGpt::new(gpt.gpt, palette).at_layer(other.layer))
+            }
+            (other_kind, _) => other_kind,
+        }
+    }
+}
+
+/// What `$call` makes of the network within.
+macro_rules! within {
+    ($any:expr, $network:ident => $call:expr) => {
+        match $any {
+            AnyBackbone::Vit($network) => $call,
+            AnyBackbone::Swin($network) => $call,
+            AnyBackbone::SwinV2($network) => $call,
+            AnyBackbone::Residual($network) => $call,
+            AnyBackbone::Patchwise($network) => $call,
+            AnyBackbone::PixelGpt($network) => $call,
+        }
+    };
 }
 
 impl Backbone for AnyBackbone {
     fn represent(&self, images: Tensor<4>) -> GridTokens {
-        match self {
-            Self::Vit(body) => body.represent(images),
-        }
+        within!(self, network => network.represent(images))
     }
 
     fn width(&self) -> usize {
-        match self {
-            Self::Vit(body) => body.width(),
-        }
+        within!(self, network => network.width())
     }
 
     fn layers(&self) -> usize {
-        match self {
-            Self::Vit(body) => body.layers(),
-        }
+        within!(self, network => network.layers())
     }
 
     /// Paths within the enum begin with the variant's name.
     fn layer_of(&self, parameter: &str) -> usize {
-        let within = parameter.split_once('.').map_or(parameter, |(_variant, within)| within);
-        match self {
-            Self::Vit(body) => body.layer_of(within),
-        }
+        let inner = parameter.split_once('.').map_or(parameter, |(_variant, inner)| inner);
+        within!(self, network => network.layer_of(inner))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoder::VitConfig;
     use crate::grid::ImageShape;
     use crate::test_device;
     use burn::module::{ModuleVisitor, Param};
     use std::collections::BTreeMap;
 
+    fn config() -> BackboneConfig {
+        BackboneConfig::Encoder(VitConfig::new(ImageShape::new(2, 8, 12), 4, 8, 2, 2).into())
+    }
+
     fn backbone() -> AnyBackbone {
-        let config = VitConfig::new(ImageShape::new(2, 8, 12), 4, 8, 2, 2);
-        AnyBackbone::new(&config, &mut Weights::new(0, &test_device()))
+        config().init(&mut Weights::new(0, &test_device()))
     }
 
     #[derive(Default)]
@@ -125,8 +220,12 @@ mod tests {
         let images = || Tensor::ones([1, 2, 8, 12], &test_device());
         let any = backbone();
         let features = any.represent(images()).tokens.into_data();
-        let dropping = any.with_drop_path(0.2);
-        assert_eq!(dropping.config().drop_path, 0.2);
-        dropping.represent(images()).tokens.into_data().assert_eq(&features, true);
+        let config = config().with_drop_path(0.2);
+        let dropping = any.rebuilt(&config, &test_device().autodiff());
+        let AnyBackbone::Vit(body) = &dropping else { panic!("{dropping}") };
+        assert_eq!(body.config().drop_path, 0.2);
+        assert!(body.patch_embed.weight.val().is_require_grad());
+        let valid = dropping.valid();
+        valid.represent(images()).tokens.into_data().assert_eq(&features, true);
     }
 }

@@ -15,7 +15,7 @@ mod vit_config;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
-pub use any::AnyBackbone;
+pub use any::{AnyBackbone, BackboneConfig};
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
 pub use gpt::{

@@ -101,7 +101,7 @@ impl<B: Backbone> PretextTask for Classification<B> {
         let logits = self.logits(batch.images);
         let guesses = logits.clone().without_autodiff().argmax(1).squeeze_dim(1);
         let top1 = guesses.equal(classes).float().mean() * 100.0;
-        TaskOutput { loss: cross_entropy(logits, batch.targets), metrics: vec![("top1", top1)] }
+        TaskOutput { metrics: vec![("top1", top1)], ..cross_entropy(logits, batch.targets).into() }
     }
 
     /// The same score for every class.
@@ -156,7 +156,7 @@ impl<B: Backbone> ModuleVisitor for Below<'_, B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoder::{AnyBackbone, VitConfig};
+    use crate::encoder::{VitBody, VitConfig};
     use crate::grid::ImageShape;
     use crate::test_device;
     use burn::tensor::Device;
@@ -170,10 +170,10 @@ mod tests {
         }
     }
 
-    fn task(device: &Device) -> Classification<AnyBackbone> {
+    fn task(device: &Device) -> Classification<VitBody> {
         let config = VitConfig::new(ImageShape::new(2, 8, 12), 4, 8, 3, 2).with_drop_path(0.1);
         let weights = &mut Weights::new(0, device);
-        let encoder = AnyBackbone::new(&config, weights);
+        let encoder = VitBody::new(&config, weights);
         Classification::new(encoder, Pooling::Mean, 4, weights)
     }
 
@@ -231,7 +231,7 @@ mod tests {
         ] {
             let task = task(&test_device().autodiff()).with_last_blocks(blocks).unwrap();
             let gradients = task.loss(batch()).loss.backward();
-            let AnyBackbone::Vit(body) = &task.encoder;
+            let body = &task.encoder;
             let mut found = vec![body.patch_embed.weight.grad(&gradients).is_some()];
             found.extend(
                 body.blocks.iter().map(|block| block.norm1.gamma.grad(&gradients).is_some()),

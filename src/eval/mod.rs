@@ -9,6 +9,8 @@
 //!
 //! [`Features`] are extracted once, and every protocol that needs no gradient reads them.
 
+#[cfg(feature = "viz")]
+mod card;
 mod classification;
 mod erase;
 mod features;
@@ -23,6 +25,8 @@ mod probe;
 mod score;
 mod subset;
 
+#[cfg(feature = "viz")]
+pub use card::{LabelledPicture, NeighbourRow, ScoreCard};
 pub use classification::Classification;
 pub use erase::RandomErasing;
 pub use features::{Features, Pooling};
@@ -35,4 +39,4 @@ pub use metrics::{ConfusionMatrix, Summary, TestResult};
 pub use mix::{Mix, Mixing};
 pub use probe::LinearProbe;
 pub use score::Score;
-pub use subset::labelled_share;
+pub use subset::{evenly_spaced, labelled_share};

@@ -35,9 +35,19 @@ pub fn labelled_share(
     };
     let labels = (0..dataset.len()).map(label).collect::<Result<Vec<_>>>()?;
     let places = stratified(&labels, share, seed);
-    let subset: SelectionDataset<Arc<dyn Dataset<Sample>>, Sample> =
+    Ok(selection(dataset, places))
+}
+
+/// At most `count` samples of a data set, evenly spaced.
+pub fn evenly_spaced(dataset: &Arc<dyn Dataset<Sample>>, count: usize) -> Arc<dyn Dataset<Sample>> {
+    let count = count.min(dataset.len());
+    selection(dataset, (0..count).map(|nth| nth * dataset.len() / count).collect())
+}
+
+fn selection(dataset: &Arc<dyn Dataset<Sample>>, places: Vec<usize>) -> Arc<dyn Dataset<Sample>> {
+    let selection: SelectionDataset<Arc<dyn Dataset<Sample>>, Sample> =
         SelectionDataset::from_indices_unchecked(dataset.clone(), places);
-    Ok(Arc::new(subset))
+    Arc::new(selection)
 }
 
 /// The places of a share of every class, rounded and at least 1, ascending.

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::RunConfig;
-use crate::checkpoint::{LoadOptions, Transformers};
+use crate::checkpoint::{LoadOptions, Transformers, TransformersModel};
 use crate::data::ChannelStatistics;
-use crate::encoder::{AnyBackbone, VitConfig};
+use crate::encoder::{AnyBackbone, BackboneConfig, EncoderConfig, GptConfig, PixelGpt, VitConfig};
 use crate::error::{Error, Result};
 use crate::nn::Weights;
 use crate::task::TaskConfig;
@@ -31,6 +31,8 @@ pub enum BackboneSource {
 pub struct LoadedBackbone {
     /// The encoder, on a plain device.
     pub backbone: AnyBackbone,
+    /// What it is made of.
+    pub config: BackboneConfig,
     /// What it is, in a few words.
     pub title: String,
     /// The run it comes from, and what that says of itself.
@@ -44,13 +46,18 @@ impl BackboneSource {
     ///
     /// When the folder holds neither a run nor a transformers model, or what it holds cannot be
     /// loaded.
-    pub fn load(&self, random: &VitConfig, seed: u64, device: &Device) -> Result<LoadedBackbone> {
+    pub fn load(
+        &self,
+        random: &BackboneConfig,
+        seed: u64,
+        device: &Device,
+    ) -> Result<LoadedBackbone> {
         let Self::Folder(folder) = self else {
             random.validate()?;
-            let backbone = AnyBackbone::new(random, &mut Weights::new(seed, device));
             return Ok(LoadedBackbone {
                 title: format!("random {}", shape(random)),
-                backbone,
+                backbone: random.init(&mut Weights::new(seed, device)),
+                config: random.clone(),
                 run: None,
             });
         };
@@ -70,22 +77,22 @@ impl BackboneSource {
 
 impl LoadedBackbone {
     fn of_run(run: RunFolder, device: &Device) -> Result<Self> {
-        let config: RunConfig = run.config()?;
-        config.task.validate()?;
-        let weights = &mut Weights::new(0, device);
-        let body = match &config.task {
-            TaskConfig::Mae(mae) => run.load(mae.init(weights))?.encoder.body,
-            TaskConfig::SimMim(simmim) => run.load(simmim.init(weights))?.encoder.body,
-        };
-        let title = format!("{} {}", config.task.title(), shape(config.task.encoder()));
-        Ok(Self { backbone: AnyBackbone::Vit(body), title, run: Some((run, config)) })
+        let saved: RunConfig = run.config()?;
+        saved.task.validate()?;
+        let (backbone, config) = of_task(&saved, &run, device)?;
+        let title = format!("{} {}", saved.task.title(), shape(&config));
+        Ok(Self { backbone, config, title, run: Some((run, saved)) })
     }
 
     fn of_transformers(folder: &Path, device: &Device) -> Result<Self> {
-        let folder = Transformers::open(folder)?;
-        let loaded = folder.encoder(LoadOptions::default(), device)?;
-        let title = format!("{} {}", folder.architecture(), shape(&loaded.config));
-        Ok(Self { backbone: AnyBackbone::Vit(loaded.model.body), title, run: None })
+        let opened = Transformers::open(folder)?;
+        let (backbone, config) = of_model(opened.load(LoadOptions::default(), device)?);
+        if let AnyBackbone::PixelGpt(PixelGpt { palette: None, .. }) = backbone {
+            let reason = "has no palette (preprocessor_config.json), so it reads ids, not images";
+            return Err(Error::checkpoint(folder, reason));
+        }
+        let title = format!("{} {}", opened.architecture(), shape(&config));
+        Ok(Self { backbone, config, title, run: None })
     }
 
     /// How the encoder's images were normalised, if that is known.
@@ -93,16 +100,121 @@ impl LoadedBackbone {
         self.run.as_ref().map(|(_, config)| &config.statistics)
     }
 
-    /// An encoder of the same shape with random weights.
+    /// An encoder of the same shape with random weights; an Image GPT keeps its palette.
     pub fn random(&self, seed: u64) -> AnyBackbone {
         let device = self.backbone.devices().into_iter().next().expect("it has parameters");
-        AnyBackbone::new(self.backbone.config(), &mut Weights::new(seed, &device))
+        self.config.init(&mut Weights::new(seed, &device)).with_palette_of(&self.backbone)
+    }
+}
+
+/// The encoder of a run.
+fn of_task(
+    saved: &RunConfig,
+    run: &RunFolder,
+    device: &Device,
+) -> Result<(AnyBackbone, BackboneConfig)> {
+    let weights = &mut Weights::new(0, device);
+    let encoder = |config: &VitConfig| BackboneConfig::Encoder(config.clone().into());
+    Ok(match &saved.task {
+        TaskConfig::Mae(task) => {
+            let body = run.load(task.init(weights))?.encoder.body;
+            (AnyBackbone::Vit(body), encoder(&task.encoder))
+        }
+        TaskConfig::SimMim(task) => {
+            let config = task.encoder.clone();
+            let backbone = match &config {
+                EncoderConfig::Vit(vit) => {
+                    let task = task.clone().map_encoder(|_| vit.clone());
+                    AnyBackbone::Vit(run.load(task.init(weights))?.encoder.body)
+                }
+                EncoderConfig::Swin(swin) => {
+                    let task = task.clone().map_encoder(|_| swin.clone());
+                    AnyBackbone::Swin(run.load(task.init(weights))?.encoder)
+                }
+                EncoderConfig::SwinV2(swin) => {
+                    let task = task.clone().map_encoder(|_| swin.clone());
+                    AnyBackbone::SwinV2(run.load(task.init(weights))?.encoder)
+                }
+            };
+            (backbone, BackboneConfig::Encoder(config))
+        }
+        TaskConfig::Beit(task) => {
+            let (mean, std) = (&saved.statistics.mean, &saved.statistics.std);
+            let tokenizer = task.tokenizer.init(weights);
+            let body = run.load(task.init(tokenizer, mean, std, weights))?.encoder.body;
+            (AnyBackbone::Vit(body), encoder(&task.encoder))
+        }
+        TaskConfig::Context(task) => {
+            let network = run.load(task.init(weights))?.encoder;
+            let config = BackboneConfig::Residual(task.encoder.clone(), task.pairs.image);
+            (AnyBackbone::Residual(network), config)
+        }
+        TaskConfig::Selfie(task) => {
+            let network = run.load(task.init(weights))?.encoder;
+            let config = BackboneConfig::Patchwise(task.encoder.clone(), task.image, task.patch);
+            (AnyBackbone::Patchwise(network), config)
+        }
+        TaskConfig::ImageGpt(task) => {
+            let GptConfig { colors, image, .. } = task.encoder;
+            let palette = Tensor::zeros([colors, image.channels], device);
+            let gpt = run.load(task.init(Some(palette), weights))?.encoder;
+            (AnyBackbone::PixelGpt(gpt), BackboneConfig::PixelGpt(task.encoder.clone()))
+        }
+    })
+}
+
+/// The encoder of a published model.
+fn of_model(model: TransformersModel) -> (AnyBackbone, BackboneConfig) {
+    let vit =
+        |body, config: VitConfig| (AnyBackbone::Vit(body), BackboneConfig::Encoder(config.into()));
+    let gpt = |gpt, config| (AnyBackbone::PixelGpt(gpt), BackboneConfig::PixelGpt(config));
+    match model {
+        TransformersModel::Mae(loaded) => vit(loaded.model.encoder.body, loaded.config.encoder),
+        TransformersModel::SimMim(loaded) => vit(loaded.model.encoder.body, loaded.config.encoder),
+        TransformersModel::Encoder(loaded) => vit(loaded.model.body, loaded.config),
+        TransformersModel::Beit(loaded) => vit(loaded.model.encoder.body, loaded.config.encoder),
+        TransformersModel::BeitEncoder(loaded) => vit(loaded.model.body, loaded.config),
+        TransformersModel::SwinSimMim(loaded) => (
+            AnyBackbone::Swin(loaded.model.encoder),
+            BackboneConfig::Encoder(loaded.config.encoder.into()),
+        ),
+        TransformersModel::Swin(loaded) => {
+            (AnyBackbone::Swin(loaded.model), BackboneConfig::Encoder(loaded.config.into()))
+        }
+        TransformersModel::SwinV2SimMim(loaded) => (
+            AnyBackbone::SwinV2(loaded.model.encoder),
+            BackboneConfig::Encoder(loaded.config.encoder.into()),
+        ),
+        TransformersModel::SwinV2(loaded) => {
+            (AnyBackbone::SwinV2(loaded.model), BackboneConfig::Encoder(loaded.config.into()))
+        }
+        TransformersModel::ImageGpt(loaded) => gpt(loaded.model.encoder, loaded.config.encoder),
+        TransformersModel::PixelGpt(loaded) => gpt(loaded.model, loaded.config),
     }
 }
 
 /// `ViT 128×6, patch 4`.
-fn shape(config: &VitConfig) -> String {
-    format!("ViT {}×{}, patch {}", config.width, config.depth, config.patch)
+fn shape(config: &BackboneConfig) -> String {
+    let stages = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+    match config {
+        BackboneConfig::Encoder(EncoderConfig::Vit(vit)) => {
+            format!("ViT {}×{}, patch {}", vit.width, vit.depth, vit.patch)
+        }
+        BackboneConfig::Encoder(EncoderConfig::Swin(swin)) => {
+            format!("Swin {}×{}, patch {}", swin.width, stages(&swin.depths), swin.patch)
+        }
+        BackboneConfig::Encoder(EncoderConfig::SwinV2(swin)) => {
+            let sizes = &swin.sizes;
+            format!("Swin-v2 {}×{}, patch {}", sizes.width, stages(&sizes.depths), sizes.patch)
+        }
+        BackboneConfig::Residual(network, _) => {
+            format!("residual network {}", stages(&network.widths))
+        }
+        BackboneConfig::Patchwise(network, _, patch) => {
+            format!("residual network {} on patches of {patch}", stages(&network.widths))
+        }
+        BackboneConfig::PixelGpt(gpt) => format!("transformer {}×{}", gpt.width, gpt.depth),
+    }
 }
 
 fn is_transformers(folder: &Path) -> bool {

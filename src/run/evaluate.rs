@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::data::dataset::Dataset;
-use burn::data::dataset::transform::SelectionDataset;
-use burn::module::Module;
 use burn::tensor::Device;
 
 use super::LoadedBackbone;
@@ -15,7 +13,7 @@ use crate::encoder::{AnyBackbone, Backbone};
 use crate::error::{Error, Result};
 use crate::eval::{
     Features, FineTuning, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score,
-    TestResult, labelled_share,
+    TestResult, evenly_spaced, labelled_share,
 };
 use crate::nn::Weights;
 use crate::train::{Interrupt, Pretraining};
@@ -71,7 +69,7 @@ impl Evaluation<'_> {
         if self.data.class_names.is_empty() {
             return Err(Error::config("the images have no labels, and evaluation needs classes"));
         }
-        let (reads, has) = (self.encoder.backbone.config().image, self.data.shape);
+        let (reads, has) = (self.encoder.config.image(), self.data.shape);
         if reads.channels != has.channels {
             return Err(Error::config(format!(
                 "the encoder reads images of {} channels, the data has {}",
@@ -203,13 +201,15 @@ impl Evaluation<'_> {
         folder: &Path,
     ) -> Result<TestResult> {
         let device = self.device.clone().autodiff();
-        let encoder = self.backbone(start, seed).with_drop_path(tuning.drop_path).fork(&device);
+        let config = self.encoder.config.clone().with_drop_path(tuning.drop_path);
+        let encoder = self.backbone(start, seed).rebuilt(&config, &device);
         let classes = self.data.class_names.len();
         let task = tuning.task(encoder, classes, &mut Weights::new(seed, &device))?;
         let plain = self.collate()?;
+        // An epoch is judged by a part of the test images, so that this is no longer than the epoch.
+        let glimpse = evenly_spaced(&self.data.test, (train.len() / 4).max(256));
         let batches = self.loader(train, tuning.collate(plain.clone())?, seed, true)?;
-        let glimpse =
-            self.loader(&glimpse(&self.data.test, train.len()), plain.clone(), seed, false)?;
+        let glimpse = self.loader(&glimpse, plain.clone(), seed, false)?;
         let tuned = Pretraining::new(folder, tuning.recipe.clone())
             .seed(seed)
             .interrupt(Interrupt::on_ctrl_c()?)
@@ -256,7 +256,7 @@ impl Evaluation<'_> {
     }
 
     /// The labelled training images of a seed.
-    fn train(&self, seed: u64) -> Result<Arc<dyn Dataset<Sample>>> {
+    pub(super) fn train(&self, seed: u64) -> Result<Arc<dyn Dataset<Sample>>> {
         labelled_share(&self.data.train, self.labels, seed)
     }
 
@@ -275,7 +275,7 @@ impl Evaluation<'_> {
     }
 
     fn collate(&self) -> Result<LabelledCollate> {
-        let image = self.encoder.backbone.config().image;
+        let image = self.encoder.config.image();
         LabelledCollate::new(image, self.statistics(), self.data.class_names.len())
     }
 
@@ -290,14 +290,4 @@ impl Evaluation<'_> {
         let config = LoaderConfig { batch_size, seed, workers: self.workers, training };
         Loader::new(images.clone(), collate, config, &self.device)
     }
-}
-
-/// Evenly spaced images of a data set, about a quarter of `train` but not fewer than 256: what an
-/// epoch of fine-tuning is judged by, without taking longer than the epoch.
-fn glimpse(images: &Arc<dyn Dataset<Sample>>, train: usize) -> Arc<dyn Dataset<Sample>> {
-    let count = (train / 4).max(256).min(images.len());
-    let places = (0..count).map(|nth| nth * images.len() / count).collect();
-    let part: SelectionDataset<Arc<dyn Dataset<Sample>>, Sample> =
-        SelectionDataset::from_indices_unchecked(images.clone(), places);
-    Arc::new(part)
 }

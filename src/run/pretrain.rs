@@ -1,14 +1,17 @@
 //! One pre-training run and the files it leaves.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
 
+use super::probe::OnlineProbe;
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation};
 use crate::data::{ChannelStatistics, DataSpec, ImageData, MimCollate};
 use crate::encoder::Encoder;
 use crate::error::Result;
+use crate::grid::ImageShape;
 use crate::head::PredictionHead;
 use crate::target::Reconstruct;
 use crate::task::{Mim, TaskConfig};
@@ -35,6 +38,9 @@ pub struct Run {
     pub device: Device,
     /// Whether to go on from the newest checkpoint in `out`.
     pub resume: bool,
+    /// Every how many epochs to measure the encoder's k-NN accuracy on a part of the labelled
+    /// images, as `knn_top1` among the epoch's metrics; never with 0.
+    pub probe: usize,
 }
 
 impl Run {
@@ -43,7 +49,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// As [`Run::train`], and when the picture cannot be written.
+    /// As [`Run::train`], when the picture cannot be written, and when there are no labels to probe
+    /// with.
     pub fn pretrain<E, H, T>(
         &self,
         task: TaskConfig,
@@ -65,10 +72,22 @@ impl Run {
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let title = task.title();
         let collates = [augmented, collate.clone()];
-        let pretrained = self.train(task, model, data, augmentation, collates, recipe)?;
+        let probe = self.online_probe(data, task.image())?;
+        let measure = |task: &Mim<E, H, T>, epoch| match &probe {
+            Some(probe) => probe.measure(&task.encoder, epoch),
+            None => Ok(BTreeMap::new()),
+        };
+        let pretrained =
+            self.train_with_probe(task, model, data, augmentation, collates, recipe, measure)?;
         let batch = self.validation_batch(data, collate)?;
         self.sheet(title, &pretrained.task, batch, data)?;
         Ok(pretrained)
+    }
+
+    fn online_probe(&self, data: &ImageData, image: ImageShape) -> Result<Option<OnlineProbe>> {
+        let Self { probe, batch_size, workers, device, .. } = self;
+        let new = || OnlineProbe::new(*probe, data, image, *batch_size, *workers, device);
+        (*probe > 0).then(new).transpose()
     }
 
     fn sheet<E, H, T>(

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::{Evaluation, Start};
+use super::{Evaluation, Split, Start};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::eval::{FineTuning, Knn, LinearProbe, Score};
@@ -51,6 +51,8 @@ pub struct Scores {
     pub given: Vec<Score>,
     /// Those of random encoders.
     pub baselines: Vec<Score>,
+    /// The encoder's features with the first seed, where a protocol read them.
+    pub features: Option<Split>,
     /// The first seed.
     pub seed: u64,
 }
@@ -63,38 +65,68 @@ impl Evaluation<'_> {
     /// As [`Evaluation::validate`], and when an image cannot be read or fine-tuning fails.
     pub fn run(&self, plan: &Plan, say: &mut dyn FnMut(&Score)) -> Result<Scores> {
         self.validate()?;
-        let given = self.scores(plan, Start::Given, say)?;
-        let baselines =
-            if plan.baselines { self.scores(plan, Start::Random, say)? } else { Vec::new() };
-        Ok(Scores { protocol: plan.protocol, given, baselines, seed: self.seed })
-    }
-
-    fn scores(&self, plan: &Plan, start: Start, say: &mut dyn FnMut(&Score)) -> Result<Vec<Score>> {
-        let (mut scores, protocol) = (Vec::new(), plan.protocol);
-        let mut add = |found: Vec<Score>| {
-            found.iter().for_each(&mut *say);
-            scores.extend(found);
+        let mut scores = Scores {
+            protocol: plan.protocol,
+            given: Vec::new(),
+            baselines: Vec::new(),
+            features: None,
+            seed: self.seed,
         };
-        if matches!(protocol, Protocol::Linear | Protocol::Knn | Protocol::All) {
-            let splits = self.splits(start)?;
-            if protocol != Protocol::Knn {
-                add(vec![self.linear(start, &splits)?]);
-                add(vec![self.probe(&LinearProbe::mae(), start, &splits)?]);
-            }
-            if protocol != Protocol::Linear {
-                add(self.knn(&Knn::default(), start, &splits)?);
-            }
-        }
-        if matches!(protocol, Protocol::FineTune | Protocol::All) {
-            add(vec![self.fine_tune(&plan.tuning, start, &plan.out)?]);
-        }
-        if matches!(protocol, Protocol::Partial | Protocol::All) {
-            for blocks in steps(self.encoder.backbone.layers()) {
-                let tuning = FineTuning { last_blocks: Some(blocks), ..plan.tuning.clone() };
-                add(vec![self.fine_tune(&tuning, start, &plan.out)?]);
+        for start in [Start::Given, Start::Random] {
+            if start == Start::Given || plan.baselines {
+                self.frozen(plan, start, &mut scores, say)?;
+                self.trained(plan, start, &mut scores, say)?;
             }
         }
         Ok(scores)
+    }
+
+    /// The protocols that read features.
+    fn frozen(
+        &self,
+        plan: &Plan,
+        start: Start,
+        scores: &mut Scores,
+        say: &mut dyn FnMut(&Score),
+    ) -> Result<()> {
+        let protocol = plan.protocol;
+        if !matches!(protocol, Protocol::Linear | Protocol::Knn | Protocol::All) {
+            return Ok(());
+        }
+        let splits = self.splits(start)?;
+        if protocol != Protocol::Knn {
+            scores.add(start, self.linear(start, &splits)?, say);
+            scores.add(start, self.probe(&LinearProbe::mae(), start, &splits)?, say);
+        }
+        if protocol != Protocol::Linear {
+            for score in self.knn(&Knn::default(), start, &splits)? {
+                scores.add(start, score, say);
+            }
+        }
+        if start == Start::Given {
+            scores.features = splits.into_iter().next();
+        }
+        Ok(())
+    }
+
+    /// The protocols that train the encoder.
+    fn trained(
+        &self,
+        plan: &Plan,
+        start: Start,
+        scores: &mut Scores,
+        say: &mut dyn FnMut(&Score),
+    ) -> Result<()> {
+        if matches!(plan.protocol, Protocol::FineTune | Protocol::All) {
+            scores.add(start, self.fine_tune(&plan.tuning, start, &plan.out)?, say);
+        }
+        if matches!(plan.protocol, Protocol::Partial | Protocol::All) {
+            for blocks in steps(self.encoder.backbone.layers()) {
+                let tuning = FineTuning { last_blocks: Some(blocks), ..plan.tuning.clone() };
+                scores.add(start, self.fine_tune(&tuning, start, &plan.out)?, say);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -105,6 +137,14 @@ fn steps(layers: usize) -> Vec<usize> {
 }
 
 impl Scores {
+    fn add(&mut self, start: Start, score: Score, say: &mut dyn FnMut(&Score)) {
+        say(&score);
+        match start {
+            Start::Given => self.given.push(score),
+            Start::Random => self.baselines.push(score),
+        }
+    }
+
     /// The one score that stands for the protocol: logistic regression, 20 neighbours, fine-tuning,
     /// and of partial fine-tuning that of all blocks.
     pub fn headline(&self) -> &Score {

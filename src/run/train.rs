@@ -1,5 +1,6 @@
 //! The training of any pretext task, and the files it leaves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::data::dataset::Dataset;
@@ -13,12 +14,13 @@ use crate::train::{Interrupt, Pretrained, Pretraining, Recipe};
 use crate::viz::LossCurve;
 
 impl Run {
-    /// Trains `model`, the one `task` describes, on batches that `train` makes of the training
-    /// split, measures it on those that `valid` makes of the test split, and leaves checkpoints,
+    /// Trains `model`, the one `task` describes, on batches of the training split, measures it
+    /// on those of the test split, and leaves checkpoints,
     /// `config.json`, `metrics.json` and `loss_curve.png` in the run's folder. Ctrl-C stops it after
     /// the step it is in, with everything saved.
     ///
-    /// `augmentation` is what `train` does to the images, for `config.json`.
+    /// `collates` are that of training and that of validation; `augmentation` is what the first does
+    /// to the images, for `config.json`.
     ///
     /// # Errors
     ///
@@ -29,8 +31,28 @@ impl Run {
         model: T,
         data: &ImageData,
         augmentation: Augmentation,
+        collates: [C; 2],
+        recipe: Recipe,
+    ) -> Result<Pretrained<T>>
+    where
+        T: PretextTask<Batch = C::Batch>,
+        C: Collate,
+    {
+        let nothing = |_: &T, _| Ok(BTreeMap::new());
+        self.train_with_probe(task, model, data, augmentation, collates, recipe, nothing)
+    }
+
+    /// As [`Run::train`], and asks `probe` after every epoch what else to say of the model.
+    #[allow(clippy::too_many_arguments, reason = "those of `train`, and one more")]
+    pub(super) fn train_with_probe<T, C>(
+        &self,
+        task: TaskConfig,
+        model: T,
+        data: &ImageData,
+        augmentation: Augmentation,
         [train, valid]: [C; 2],
         recipe: Recipe,
+        probe: impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
     ) -> Result<Pretrained<T>>
     where
         T: PretextTask<Batch = C::Batch>,
@@ -51,7 +73,7 @@ impl Run {
             .resume(self.resume)
             .interrupt(Interrupt::on_ctrl_c()?)
             .config(&config)?
-            .run(model, &train, &valid)?;
+            .run_with_probe(model, &train, &valid, probe)?;
         self.curve(title, &pretrained)?;
         Ok(pretrained)
     }

@@ -1,5 +1,6 @@
 //! The training loop of every pretext task.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -114,6 +115,28 @@ impl Pretraining {
         T: PretextTask<Batch = C::Batch>,
         C: Collate,
     {
+        self.run_with_probe(task, train, valid, |_, _| Ok(BTreeMap::new()))
+    }
+
+    /// As [`Pretraining::run`], and asks `probe` after every epoch what else to say of the task:
+    /// named numbers that join the epoch's validation metrics. It gets the task as it is validated,
+    /// on a plain device and with averaged weights where the recipe keeps them, and the epoch,
+    /// counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pretraining::run`], and when the probe fails.
+    pub fn run_with_probe<T, C>(
+        self,
+        task: T,
+        train: &Loader<C>,
+        valid: &Loader<C>,
+        mut probe: impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
+    ) -> Result<Pretrained<T>>
+    where
+        T: PretextTask<Batch = C::Batch>,
+        C: Collate,
+    {
         self.recipe.validate()?;
         let mut run = Session::start(&self, task, train)?;
         run.introduce(valid)?;
@@ -122,7 +145,7 @@ impl Pretraining {
             let started = Instant::now();
             let images = run.epoch(train)?;
             if run.snapshot.batch == train.batches() {
-                run.finish_epoch(valid, started, images)?;
+                run.finish_epoch(valid, started, images, &mut probe)?;
             }
             run.save()?;
             let unfinished = run.snapshot.epoch < self.recipe.epochs;
@@ -130,7 +153,7 @@ impl Pretraining {
         }
         run.reporter.finish();
         let history = run.snapshot.history.clone();
-        let task = run.average.clone().unwrap_or_else(|| run.task().valid());
+        let task = run.validated();
         Ok(Pretrained { task, history, interrupted })
     }
 }

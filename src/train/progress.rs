@@ -86,8 +86,11 @@ impl Reporter {
         let EpochMetrics {
             epoch, train_loss, valid_loss, learning_rate, images_per_second, ..
         } = metrics;
+        let others =
+            metrics.valid_metrics.iter().map(|(name, value)| format!("{name} {value:.2}  "));
+        let others: String = others.collect();
         self.note(&format!(
-            "epoch {epoch:>3}/{epochs}  train {train_loss:.4}  valid {valid_loss:.4}  \
+            "epoch {epoch:>3}/{epochs}  train {train_loss:.4}  valid {valid_loss:.4}  {others}\
              lr {learning_rate:.2e}  {images_per_second:.0} images/s  {} left",
             HumanDuration(self.time_left())
         ));

@@ -249,11 +249,14 @@ impl<'a, T: PretextTask> Session<'a, T> {
         valid: &Loader<C>,
         started: Instant,
         images: usize,
+        probe: &mut impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
     ) -> Result<()> {
         let train_seconds = started.elapsed().as_secs_f64();
-        let (valid_loss, valid_metrics) = self.validate(valid)?;
+        let (epoch, task) = (self.snapshot.epoch + 1, self.validated());
+        let (valid_loss, mut valid_metrics) = self.validate(&task, valid)?;
+        valid_metrics.extend(probe(&task, epoch)?);
         let metrics = EpochMetrics {
-            epoch: self.snapshot.epoch + 1,
+            epoch,
             train_loss: std::mem::take(&mut self.snapshot.running).mean(),
             valid_loss,
             valid_metrics,
@@ -272,12 +275,17 @@ impl<'a, T: PretextTask> Session<'a, T> {
         self.plan.folder.write_json("metrics.json", &self.metrics())
     }
 
+    /// The task as it is validated.
+    pub(super) fn validated(&self) -> T {
+        self.average.clone().unwrap_or_else(|| self.task().valid())
+    }
+
     /// The mean loss of the validation samples, and the means of what else the task reports.
     fn validate<C: Collate<Batch = T::Batch>>(
         &self,
+        task: &T,
         valid: &Loader<C>,
     ) -> Result<(f64, BTreeMap<String, f64>)> {
-        let task = self.average.clone().unwrap_or_else(|| self.task().valid());
         let (samples, size) = (valid.samples(), valid.batch_size());
         let mut mean = RunningMean::default();
         let mut metrics = BTreeMap::<_, RunningMean>::new();

@@ -1,0 +1,65 @@
+//! The score card as Markdown, without pictures.
+
+use std::fmt::Write;
+
+use super::{ScoreCard, gain, percent, protocol_title};
+
+impl ScoreCard {
+    /// The card's numbers: the table of protocols, what each class is taken for most, and the
+    /// configuration.
+    pub fn to_markdown(&self) -> String {
+        let mut text = format!("# {}\n\n{}\n\n", self.encoder, self.data);
+        text += "| protocol | setting | top-1 % | random % | gain | top-5 % | seconds |\n";
+        text += "|---|---|---:|---:|---:|---:|---:|\n";
+        for score in &self.scores {
+            let baseline = self.baseline(score);
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {:.2} | {:.1} |",
+                protocol_title(&score.protocol),
+                score.setting,
+                percent(score),
+                baseline.map_or(String::new(), percent),
+                baseline.map_or(String::new(), |baseline| gain(score, baseline)),
+                score.top5().mean,
+                score.seconds
+            );
+        }
+        text + &self.classes() + &self.epochs() + &self.settings()
+    }
+
+    fn classes(&self) -> String {
+        let Some(score) = self.scores.first() else { return String::new() };
+        let matrix = &score.results[0].confusion;
+        let (protocol, setting) = (protocol_title(&score.protocol), &score.setting);
+        let mut text = format!("\n## Classes ({protocol}, {setting})\n\n");
+        text += "| class | right % | most often taken for |\n|---|---:|---|\n";
+        for (class, counts) in matrix.counts().iter().enumerate() {
+            let Some(recall) = matrix.recall(class) else { continue };
+            let others = counts.iter().enumerate().filter(|&(other, _)| other != class);
+            let mistaken = others.max_by_key(|&(_, count)| count).filter(|&(_, &count)| count > 0);
+            let mistaken = mistaken.map_or(String::new(), |(other, count)| {
+                format!("{} ({count})", self.class_name(other))
+            });
+            let _ = writeln!(text, "| {} | {recall:.1} | {mistaken} |", self.class_name(class));
+        }
+        text
+    }
+
+    fn epochs(&self) -> String {
+        let Some(history) = &self.history else { return String::new() };
+        let mut text =
+            "\n## Pre-training\n\n| epoch | training loss | validation loss |\n".to_string();
+        text += "|---:|---:|---:|\n";
+        for epoch in &history.epochs {
+            let (train, valid) = (epoch.train_loss, epoch.valid_loss);
+            let _ = writeln!(text, "| {} | {train:.4} | {valid:.4} |", epoch.epoch);
+        }
+        text
+    }
+
+    fn settings(&self) -> String {
+        let Some(config) = &self.config else { return String::new() };
+        format!("\n## Configuration\n\n```json\n{config:#}\n```\n")
+    }
+}

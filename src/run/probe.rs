@@ -1,0 +1,64 @@
+//! k-NN on the encoder while it is pre-trained.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burn::data::dataset::Dataset;
+use burn::tensor::Device;
+
+use crate::data::{ImageData, Loader, LoaderConfig, Sample};
+use crate::encoder::Backbone;
+use crate::error::{Error, Result};
+use crate::eval::{Features, Knn, LabelledCollate, Pooling, TestResult, evenly_spaced};
+use crate::grid::ImageShape;
+
+/// Most labelled images that are voted by, and most that are voted on.
+const SAMPLES: [usize; 2] = [5000, 1000];
+
+/// Every few epochs, the accuracy of 20 nearest neighbours on a part of the data.
+#[derive(Debug)]
+pub(super) struct OnlineProbe {
+    every: usize,
+    train: Loader<LabelledCollate>,
+    test: Loader<LabelledCollate>,
+}
+
+impl OnlineProbe {
+    /// A probe every `every` epochs of an encoder that reads images of `shape`.
+    pub(super) fn new(
+        every: usize,
+        data: &ImageData,
+        shape: ImageShape,
+        batch_size: usize,
+        workers: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        if data.class_names.is_empty() {
+            return Err(Error::config("an online probe needs labels, and the images have none"));
+        }
+        let collate = LabelledCollate::new(shape, &data.statistics, data.class_names.len())?;
+        let config = LoaderConfig { batch_size, seed: 0, workers, training: false };
+        let loader = |images: &Arc<dyn Dataset<Sample>>, count| {
+            Loader::new(evenly_spaced(images, count), collate.clone(), config, device)
+        };
+        let (train, test) = (loader(&data.train, SAMPLES[0])?, loader(&data.test, SAMPLES[1])?);
+        Ok(Self { every, train, test })
+    }
+
+    /// `knn_top1`, in percent, if `epoch`, counted from 1, is one of those that are probed.
+    pub(super) fn measure<B: Backbone>(
+        &self,
+        encoder: &B,
+        epoch: usize,
+    ) -> Result<BTreeMap<String, f64>> {
+        if !epoch.is_multiple_of(self.every) {
+            return Ok(BTreeMap::new());
+        }
+        let features = |batches| Features::extract(encoder, batches, Pooling::Mean);
+        let (train, test) = (features(&self.train)?, features(&self.test)?);
+        let knn = Knn { neighbours: vec![20], ..Knn::default() };
+        let scores = knn.scores(&train, &test)?.remove(0);
+        let top1 = TestResult::new(scores, &test.labels).top1;
+        Ok(BTreeMap::from([("knn_top1".to_string(), top1)]))
+    }
+}

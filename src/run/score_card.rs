@@ -1,0 +1,87 @@
+//! The score card of an evaluation.
+
+use burn::data::dataset::Dataset;
+
+use super::{Evaluation, Scores, Split};
+use crate::data::augment::{Augmentation, Scratch, View};
+use crate::data::{Sample, data_error};
+use crate::error::Result;
+use crate::eval::{LabelledPicture, NeighbourRow, ScoreCard, nearest};
+use crate::grid::ImageShape;
+use crate::rng::{Purpose, stream};
+use crate::train::Snapshot;
+use crate::viz::Picture;
+
+/// Test images whose neighbours are shown, and neighbours of each.
+const QUERIES: usize = 8;
+const NEIGHBOURS: usize = 7;
+
+impl Evaluation<'_> {
+    /// The page of `scores`, with what the encoder's run left: its losses, its reconstructions and
+    /// its configuration. `data` says what the images are.
+    ///
+    /// # Errors
+    ///
+    /// When an image or a file of the run cannot be read.
+    pub fn score_card(&self, scores: &Scores, data: &str) -> Result<ScoreCard> {
+        let headline = scores.headline();
+        let mut card = ScoreCard {
+            encoder: headline.encoder.clone(),
+            data: format!(
+                "{data}: {} labelled images, tested on {}",
+                headline.train_images, headline.test_images
+            ),
+            scores: scores.given.clone(),
+            baselines: scores.baselines.clone(),
+            class_names: self.data.class_names.clone(),
+            history: None,
+            reconstructions: None,
+            neighbours: Vec::new(),
+            config: None,
+        };
+        if let Some(split) = &scores.features {
+            card.neighbours = self.neighbours(split)?;
+        }
+        if let Some((run, _)) = &self.encoder.run {
+            card.history = Some(Snapshot::load(&run.require_latest()?)?.history);
+            card.config = Some(run.config()?);
+            // A run whose pictures were removed is still a run.
+            card.reconstructions = std::fs::read(run.path().join("reconstruction.png")).ok();
+        }
+        Ok(card)
+    }
+
+    /// The first test image of each of the first classes, with its neighbours.
+    fn neighbours(&self, split: &Split) -> Result<Vec<NeighbourRow>> {
+        let first = |class| split.test.labels.iter().position(|&label| label == class);
+        let queries: Vec<usize> = (0..split.test.classes).filter_map(first).take(QUERIES).collect();
+        let found = nearest(&split.train, &split.test.select(&queries)?, NEIGHBOURS)?;
+        let train = self.train(self.seed)?;
+        let row = |(&query, found): (&usize, &Vec<crate::eval::Neighbour>)| {
+            let found = found.iter().map(|neighbour| {
+                Ok((self.picture(&*train, neighbour.index)?, neighbour.similarity))
+            });
+            let query = self.picture(&*self.data.test, query)?;
+            Ok(NeighbourRow { query, found: found.collect::<Result<_>>()? })
+        };
+        queries.iter().zip(&found).map(row).collect()
+    }
+
+    /// An image as the encoder sees it, not normalised.
+    fn picture(&self, images: &dyn Dataset<Sample>, index: usize) -> Result<LabelledPicture> {
+        let sample = images.get(index).map_err(|error| data_error(index, error))?;
+        let shape: ImageShape = self.encoder.config.image();
+        let mut pixels = vec![0; shape.values()];
+        let mut nothing = stream(self.seed, Purpose::Augmentation, 0, index as u64);
+        let transform = Augmentation::none().sample(sample.image.shape(), &mut nothing);
+        View::new(shape)?.render(
+            &sample.image,
+            &transform,
+            &mut Scratch::default(),
+            &mut pixels,
+        )?;
+        let values: Vec<f32> = pixels.iter().map(|&value| f32::from(value) / 255.0).collect();
+        let picture = Picture::from_planar(shape, &values)?;
+        Ok(LabelledPicture { picture, label: sample.label.unwrap_or_default() })
+    }
+}
