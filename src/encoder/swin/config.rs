@@ -79,32 +79,9 @@ impl SwinConfig {
         let rule = |kept: bool, message: String| {
             if kept { Ok(()) } else { Err(Error::Config(message)) }
         };
-        let Self { image, patch, window, ref depths, ref heads, .. } = *self;
-        rule(image.channels > 0, "an image needs at least one channel".into())?;
-        rule(window > 0, "a window needs at least one token".into())?;
-        rule(
-            !depths.is_empty() && !depths.contains(&0) && depths.len() == heads.len(),
-            format!(
-                "every stage needs blocks and heads, got depths {depths:?} and heads {heads:?}"
-            ),
-        )?;
-        let last = depths.len() - 1;
-        let grid =
-            Grid::new(image.height / patch.max(1) >> last, image.width / patch.max(1) >> last);
-        rule(
-            patch > 0 && grid.cells() > 0,
-            format!(
-                "an image of {}×{} pixels has no token left after patches of {patch} and {last} mergings",
-                image.height, image.width
-            ),
-        )?;
-        for (stage, &heads) in heads.iter().enumerate() {
-            let width = self.stage_width(stage);
-            rule(
-                heads > 0 && width > 0 && width.is_multiple_of(heads),
-                format!("{heads} heads do not divide the width of {width} of stage {stage}"),
-            )?;
-        }
+        rule(self.image.channels > 0, "an image needs at least one channel".into())?;
+        rule(self.window > 0, "a window needs at least one token".into())?;
+        self.validate_stages()?;
         rule(
             self.mlp_width(0) > 0,
             format!(
@@ -120,6 +97,37 @@ impl SwinConfig {
             self.norm_epsilon >= 0.0 && self.norm_epsilon.is_finite(),
             format!("norm_epsilon must be finite and not negative, got {}", self.norm_epsilon),
         )
+    }
+
+    /// The rules of what changes from stage to stage.
+    fn validate_stages(&self) -> Result<()> {
+        let Self { image, patch, ref depths, ref heads, .. } = *self;
+        if depths.is_empty() || depths.contains(&0) || depths.len() != heads.len() {
+            return Err(Error::config(format!(
+                "every stage needs blocks and heads, got depths {depths:?} and heads {heads:?}"
+            )));
+        }
+        let mergings = depths.len() - 1;
+        let side = |pixels: usize| {
+            let patches = pixels.checked_div(patch).unwrap_or(0);
+            patches.checked_shr(mergings as u32).unwrap_or(0)
+        };
+        if side(image.height) == 0 || side(image.width) == 0 {
+            return Err(Error::config(format!(
+                "an image of {}×{} pixels has no token left after patches of {patch} and \
+                 {mergings} mergings",
+                image.height, image.width
+            )));
+        }
+        for (stage, &heads) in heads.iter().enumerate() {
+            let width = self.stage_width(stage);
+            if heads == 0 || width == 0 || !width.is_multiple_of(heads) {
+                return Err(Error::config(format!(
+                    "{heads} heads do not divide the width of {width} of stage {stage}"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The grid of patches, without what a patch too few pixels are left for would add.
