@@ -31,7 +31,7 @@ fn pretrain() -> Result<()> {
     config.validate()?;
     let candidates = config.mask()?.hidden();
     let recipe = Recipe::mae()
-        .with_epochs(args.epochs(&data, 30_000))
+        .with_epochs(args.epochs(&data, 10_000))
         .with_base_lr(4e-3)
         .with_warmup_epochs(0.2)
         .with_clip_norm(Some(1.0));

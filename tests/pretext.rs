@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -45,8 +46,13 @@ fn palette() -> Option<Tensor<2>> {
     Some(Weights::new(4, &device()).param([5, 2], Init::Normal { std: 0.5 }).val())
 }
 
-/// Two runs of two epochs, which must give the same bits: their losses, and the trained task.
-fn trained_twice<T, C>(task: impl Fn() -> T, collate: impl Fn(bool) -> C) -> (Vec<[f64; 3]>, T)
+/// Two runs of two epochs, which must give the same bits: their losses, and the trained task, which
+/// reads its weights from the folder.
+fn trained_twice<T, C>(
+    folder: &Path,
+    task: impl Fn() -> T,
+    collate: impl Fn(bool) -> C,
+) -> (Vec<[f64; 3]>, T)
 where
     T: PretextTask<Batch = C::Batch>,
     C: Collate,
@@ -57,14 +63,12 @@ where
             let images = waves(IMAGE, if training { 43 } else { 12 });
             Loader::new(images, collate(training), config, &device()).unwrap()
         };
-        let folder = tempfile::tempdir().unwrap();
-        let run = pretraining(folder.path(), recipe(2));
-        let history = run.run(task(), &loader(true), &loader(false)).unwrap().history;
-        (losses(&history), RunFolder::new(folder.path()).load(task()).unwrap())
+        let run = pretraining(folder, recipe(2));
+        losses(&run.run(task(), &loader(true), &loader(false)).unwrap().history)
     };
-    let (first, task) = run(0);
-    assert_eq!(run(2).0, first);
-    (first, task)
+    let first = run(0);
+    assert_eq!(run(2), first);
+    (first, RunFolder::new(folder).load(task()).unwrap())
 }
 
 fn augmentation(training: bool) -> Augmentation {
@@ -82,25 +86,25 @@ fn represents(encoder: &impl Backbone, images: Tensor<4>, grid: Grid) {
 
 #[test]
 fn context_prediction_repeats_to_the_bit_and_its_encoder_reads_whole_images() {
-    let config = context();
+    let (config, folder) = (context(), tempfile::tempdir().unwrap());
     let collate = |training| {
         let collate = ContextCollate::new(&config.pairs, &statistics()).unwrap();
         collate.with_augmentation(augmentation(training)).unwrap()
     };
-    let (losses, task) = trained_twice(|| config.init(&mut weights(3)), collate);
+    let (losses, task) = trained_twice(folder.path(), || config.init(&mut weights(3)), collate);
     assert!(losses.iter().flatten().all(|loss| loss.is_finite()));
     represents(&task.encoder, noise(IMAGE, 3), Grid::new(8, 12));
 }
 
 #[test]
 fn selfie_repeats_to_the_bit_and_its_encoder_reads_whole_images_patch_by_patch() {
-    let config = selfie();
+    let (config, folder) = (selfie(), tempfile::tempdir().unwrap());
     let collate = |training| {
         let mask = Arc::new(config.mask().unwrap());
         let collate = MimCollate::new(IMAGE, &statistics(), mask).unwrap();
         collate.with_augmentation(augmentation(training)).unwrap()
     };
-    let (losses, task) = trained_twice(|| config.init(&mut weights(3)), collate);
+    let (losses, task) = trained_twice(folder.path(), || config.init(&mut weights(3)), collate);
     assert!(losses.iter().flatten().all(|loss| loss.is_finite()));
     represents(&task.encoder, noise(IMAGE, 3), Grid::new(2, 3));
     // The network that reads patches reads whole images too, as the paper fine-tunes it.
@@ -110,12 +114,14 @@ fn selfie_repeats_to_the_bit_and_its_encoder_reads_whole_images_patch_by_patch()
 #[test]
 fn image_gpt_repeats_to_the_bit_under_both_objectives_and_keeps_its_palette() {
     for config in [image_gpt(), image_gpt().bert()] {
+        let folder = tempfile::tempdir().unwrap();
         let collate = |training| {
             let collate = ImageGptCollate::new(&config).unwrap();
             collate.with_augmentation(augmentation(training)).unwrap()
         };
         // A model that is about to be loaded has any palette.
-        let (losses, task) = trained_twice(|| config.init(palette(), &mut weights(3)), collate);
+        let (losses, task) =
+            trained_twice(folder.path(), || config.init(palette(), &mut weights(3)), collate);
         assert!(losses.iter().flatten().all(|loss| loss.is_finite()));
         let kept = task.encoder.palette.as_ref().unwrap().val().into_data();
         kept.assert_eq(&palette().unwrap().into_data(), true);

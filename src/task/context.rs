@@ -66,7 +66,7 @@ impl PatchPairs {
     /// pixel of jitter, and shrinking to half the side.
     pub fn small_images(image: ImageShape) -> Self {
         let patch = image.height.min(image.width) / 4;
-        Self::new(image, patch, patch / 4, 1).with_min_pixels((patch / 2).pow(2))
+        Self::new(image, patch, patch / 4, 1).with_min_pixels((patch / 2).pow(2).max(1))
     }
 
     /// Pixels from the first edge of a neighbourhood to its last.

@@ -50,3 +50,35 @@ pub fn completion_sheet(
     }
     Ok(sheet)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::GptConfig;
+    use crate::grid::ImageShape;
+    use crate::nn::{Init, Weights};
+    use crate::task::ImageGptConfig;
+    use crate::test_device;
+
+    #[test]
+    fn every_completion_keeps_the_half_that_is_given() {
+        let config = GptConfig::new(ImageShape::new(3, 4, 6), 8, 1, 2).with_colors(7);
+        let weights = &mut Weights::new(0, &test_device());
+        let mut draw = |shape: [usize; 4]| weights.param(shape, Init::Normal { std: 0.5 }).val();
+        let (images, palette) = (draw([2, 3, 4, 6]) + 0.5, draw([7, 3, 1, 1]) + 0.5);
+        let model = ImageGptConfig::new(config).init(Some(palette.reshape([7, 3])), weights);
+        let sheet = completion_sheet("Title", &model, images, &Sampling::new(), 3).unwrap();
+        assert_eq!(sheet.rows().len(), 2);
+        for row in sheet.rows() {
+            assert_eq!(row.len(), 5);
+            let (original, others) = row.split_first().unwrap();
+            for (x, y) in (0..6).flat_map(|x| (0..2).map(move |y| (x, y))) {
+                assert!(others.iter().all(|other| other.pixel(x, y) == original.pixel(x, y)));
+            }
+            let lower =
+                |picture: &Picture| (0..12).map(|i| picture.pixel(i % 6, 2 + i / 6)).collect();
+            let drawn: Vec<Vec<_>> = row[2..].iter().map(lower).collect();
+            assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2], "each is drawn anew");
+        }
+    }
+}

@@ -52,3 +52,40 @@ pub fn selfie_sheet<E: Backbone>(
     }
     Ok(sheet)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::ResidualConfig;
+    use crate::grid::{Grid, ImageShape};
+    use crate::mask::{Mask, PatchMask};
+    use crate::nn::{Init, Weights};
+    use crate::task::SelfieConfig;
+    use crate::test_device;
+
+    #[test]
+    fn visible_patches_stay_and_hidden_places_show_one_of_the_hidden_patches() {
+        let weights = &mut Weights::new(0, &test_device());
+        let images = weights.param([2, 3, 4, 12], Init::Normal { std: 1.0 }).val();
+        let encoder = ResidualConfig::new(3).with_widths(vec![8]).with_groups(2);
+        let config = SelfieConfig::new(ImageShape::new(3, 4, 12), encoder).with_patch(4);
+        let model = config.with_depth(1).with_heads(2).init(weights);
+        let sheet = |hidden: Vec<usize>| {
+            let mask = PatchMask::from_indices(Grid::new(1, 3), hidden).unwrap();
+            let mask = Mask::new(vec![mask; 2], &test_device()).unwrap();
+            let batch = MimBatch::new(images.clone(), mask);
+            selfie_sheet("Title", &model, &batch, [&[0.5; 3], &[0.2; 3]]).unwrap()
+        };
+        for row in sheet(vec![1]).rows() {
+            assert_eq!(row[2], row[0], "one hidden patch has one place");
+            assert_ne!(row[1], row[0]);
+        }
+        for row in sheet(vec![0, 2]).rows() {
+            let patch = |picture: &Picture, left: usize| {
+                (0..16).map(|i| picture.pixel(left + i % 4, i / 4)).collect::<Vec<_>>()
+            };
+            let hidden = [patch(&row[0], 0), patch(&row[0], 8)];
+            assert!([0, 8].iter().all(|&left| hidden.contains(&patch(&row[2], left))));
+        }
+    }
+}
