@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::Run;
 use super::tokenizer_report::{TokenizerReport, sheet};
@@ -15,8 +16,8 @@ use crate::data::{ImageData, Loader, TokenizerCollate};
 use crate::error::{Error, Result};
 use crate::file::{read_json, write_json};
 use crate::nn::Weights;
-use crate::target::TokenizerConfig;
-use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
+use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq};
+use crate::target::{Tokenizer, TokenizerConfig};
 use crate::task::{DvaeSchedule, DvaeTask, PixelObjective, PretextTask, VqTask};
 use crate::train::{Interrupt, Pretraining, Recipe};
 
@@ -73,6 +74,7 @@ impl Run {
                 config.name()
             )));
         }
+        self.forget_tokenizer()?;
         let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
         let fitted = match &config {
             TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette, data)?),
@@ -113,17 +115,21 @@ impl Run {
     }
 
     fn train_vq(&self, vq: Vq, data: &ImageData, recipe: &TokenizerRecipe) -> Result<Option<Vq>> {
-        let VqConfig { encoder, output, .. } = vq.config();
-        assert!(*output == VqOutput::Pixels, "checked before");
-        let objective = PixelObjective { cell: encoder.patch };
-        let collate = TokenizerCollate::new(encoder.image)?;
+        let config = TokenizerConfig::Vq(vq.config().clone());
+        let objective = PixelObjective { cell: vq.cell() };
+        let collate = TokenizerCollate::new(config.image())?;
         let train = collate.clone().with_augmentation(recipe.augmentation)?;
         let train = self.loader(&data.train, train, true)?;
         let latents = vq.valid().latents(first_images(&train)?);
         let vq = vq.with_codes_from(latents, self.seed)?;
         let valid = self.loader(&data.test, collate, false)?;
-        let task =
-            self.train_tokenizer(VqTask { tokenizer: vq, objective }, &train, &valid, recipe)?;
+        let task = self.train_tokenizer(
+            &config,
+            VqTask { tokenizer: vq, objective },
+            &train,
+            &valid,
+            recipe,
+        )?;
         Ok(task.map(|task| task.tokenizer))
     }
 
@@ -134,20 +140,20 @@ impl Run {
         recipe: &TokenizerRecipe,
     ) -> Result<Option<Dvae>> {
         recipe.schedule.validate()?;
-        let config = dvae.config();
-        let cells = config.image.grid(config.cell)?.cells();
-        let collate = TokenizerCollate::new(config.image)?;
+        let config = TokenizerConfig::Dvae(dvae.config().clone());
+        let collate = TokenizerCollate::new(config.image())?;
         let train = collate.clone().with_augmentation(recipe.augmentation)?;
-        let train = train.with_noise(cells, config.vocabulary);
+        let train = train.with_noise(config.grid()?.cells(), config.vocabulary());
         let train = self.loader(&data.train, train, true)?;
         let valid = self.loader(&data.test, collate, false)?;
         let task = DvaeTask::new(dvae, recipe.schedule.clone());
-        let task = self.train_tokenizer(task, &train, &valid, recipe)?;
+        let task = self.train_tokenizer(&config, task, &train, &valid, recipe)?;
         Ok(task.map(|task| task.tokenizer))
     }
 
     fn train_tokenizer<T>(
         &self,
+        config: &TokenizerConfig,
         task: T,
         train: &Loader<TokenizerCollate>,
         valid: &Loader<TokenizerCollate>,
@@ -160,9 +166,20 @@ impl Run {
             .seed(self.seed)
             .resume(self.resume)
             .interrupt(Interrupt::on_ctrl_c()?)
-            .config(recipe)?
+            .config(&json!({ "tokenizer": config, "training": recipe, "data": self.data }))?
             .run(task, train, valid)?;
         Ok((!trained.interrupted).then_some(trained.task))
+    }
+
+    /// Removes what says that the folder holds a whole tokenizer.
+    fn forget_tokenizer(&self) -> Result<()> {
+        let path = self.out.join(CONFIG);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::checkpoint(&path, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn leave_tokenizer(&self, fitted: &FittedTokenizer, data: &ImageData) -> Result<()> {

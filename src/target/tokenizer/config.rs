@@ -101,6 +101,7 @@ impl TokenizerConfig {
 
 /// One of the built-in tokenizers.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a module holds modules, and no box; a run has one")]
 pub enum AnyTokenizer {
     /// Colours.
     Palette(Palette),

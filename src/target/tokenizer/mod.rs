@@ -11,11 +11,11 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Int, Tensor};
 
 pub use config::{AnyTokenizer, TokenizerConfig};
-pub use dvae::{Conv, Dvae, DvaeConfig, Reconstruction, ResidualBlock, ResidualStack};
+pub use dvae::{Conv, Dvae, DvaeConfig, DvaeDecoder, Reconstruction, ResidualBlock, ResidualStack};
 pub use k_means::KMeans;
 pub use palette::{Palette, PaletteConfig};
 pub use usage::CodebookUsage;
-pub use vq::{Quantized, Vq, VqConfig, VqOutput};
+pub use vq::{Quantized, TanhLayers, Vq, VqConfig, VqOutput};
 
 use crate::error::{Error, Result};
 use crate::grid::Grid;

@@ -1,112 +1,25 @@
 //! DALL·E's discrete variational autoencoder (Ramesh et al. 2021, arXiv 2102.12092, §2.1, A).
 
+mod config;
 mod stack;
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Int, Tensor, assert_shape};
-use serde::{Deserialize, Serialize};
 
+pub use config::{DvaeConfig, Reconstruction};
 pub use stack::{Conv, ResidualBlock, ResidualStack};
 
 use super::Tokenizer;
-use crate::error::{Error, Result};
-use crate::grid::{Grid, ImageShape};
+use crate::grid::Grid;
 use crate::image::grid_of;
 use crate::nn::{Init, Weights, per_token};
 
 /// How far pixels are kept from 0 and 1 where their logit is taken (DALL·E's `map_pixels`).
 const PIXEL_MARGIN: f64 = 0.1;
 
-/// How a decoded image is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Reconstruction {
-    /// The logit-Laplace distribution (DALL·E, appendix A.3): the decoder yields its location and
-    /// the logarithm of its scale.
-    LogitLaplace,
-    /// Squared error: the decoder yields pixels.
-    L2,
-}
-
-/// What a [`Dvae`] is made of.
-#[derive(Config, Debug, PartialEq)]
-pub struct DvaeConfig {
-    /// The images it reads.
-    pub image: ImageShape,
-    /// Side in pixels of the square a token stands for, a power of two. Default: 8
-    #[config(default = 8)]
-    pub cell: usize,
-    /// Tokens. Default: 8192
-    #[config(default = 8192)]
-    pub vocabulary: usize,
-    /// Channels of the first group, a multiple of 4; every group doubles them. Default: 256
-    #[config(default = 256)]
-    pub hidden: usize,
-    /// Residual blocks of each group. Default: 2
-    #[config(default = 2)]
-    pub blocks: usize,
-    /// Values of a code vector. Default: 128
-    #[config(default = 128)]
-    pub code_width: usize,
-    /// How a decoded image is judged. Default: logit-Laplace
-    #[config(default = "Reconstruction::LogitLaplace")]
-    pub reconstruction: Reconstruction,
-    /// Whether there is a decoder; the published encoder comes without. Default: true
-    #[config(default = true)]
-    pub decoder: bool,
-}
-
 impl DvaeConfig {
-    /// The published encoder on BEiT's view of 112 × 112 pixels: 14 × 14 tokens (arXiv 2106.08254,
-    /// §3.1).
-    pub fn dalle_encoder() -> Self {
-        Self::new(ImageShape::square(3, 112)).with_decoder(false)
-    }
-
-    /// A tokenizer for images of a few dozen pixels that a laptop's processor trains in minutes:
-    /// cells of 4 pixels, 512 tokens.
-    pub fn small_images(image: ImageShape) -> Self {
-        Self::new(image)
-            .with_cell(4)
-            .with_vocabulary(512)
-            .with_hidden(16)
-            .with_blocks(1)
-            .with_code_width(64)
-            .with_reconstruction(Reconstruction::L2)
-    }
-
-    /// Checks every rule the sizes must keep.
-    ///
-    /// # Errors
-    ///
-    /// Names the first rule that is broken and the values.
-    pub fn validate(&self) -> Result<()> {
-        self.image.grid(self.cell)?;
-        super::check_vocabulary(self.vocabulary)?;
-        let rule = |kept: bool, message: String| {
-            if kept { Ok(()) } else { Err(Error::Config(message)) }
-        };
-        rule(
-            self.cell.is_power_of_two(),
-            format!("a dVAE's cell must be a power of two, got {}", self.cell),
-        )?;
-        rule(
-            self.hidden > 0 && self.hidden.is_multiple_of(4),
-            format!("a dVAE's hidden channels must be a multiple of 4, got {}", self.hidden),
-        )?;
-        rule(
-            self.blocks > 0 && self.code_width > 0,
-            format!(
-                "a dVAE needs blocks and code vectors, got {} and a width of {}",
-                self.blocks, self.code_width
-            ),
-        )
-    }
-
     /// The tokenizer with fresh weights.
     ///
     /// # Panics
@@ -133,18 +46,6 @@ impl DvaeConfig {
             output: Conv::new(self.hidden, channels * self.outputs_per_channel(), 1, weights),
         });
         Dvae { input, encoder, to_logits, decoder, config: self.clone() }
-    }
-
-    /// The channels of each group of the encoder; between two groups its images are halved.
-    pub(crate) fn group_widths(&self) -> Vec<usize> {
-        (0..=self.cell.ilog2()).map(|group| self.hidden << group).collect()
-    }
-
-    fn outputs_per_channel(&self) -> usize {
-        match self.reconstruction {
-            Reconstruction::LogitLaplace => 2,
-            Reconstruction::L2 => 1,
-        }
     }
 }
 
@@ -321,6 +222,7 @@ impl Tokenizer for Dvae {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grid::ImageShape;
     use crate::test_device;
     use burn::tensor::Tolerance;
 
@@ -383,17 +285,5 @@ mod tests {
         let dvae = config.init(&mut Weights::new(0, &test_device()));
         assert!(dvae.decode(dvae.tokenize(images()), Grid::new(2, 3)).is_none());
         DvaeConfig::dalle_encoder().validate().unwrap();
-    }
-
-    #[test]
-    fn every_broken_rule_is_named_with_its_values() {
-        let message = |config: DvaeConfig| config.validate().unwrap_err().to_string();
-        assert!(
-            message(DvaeConfig { image: ImageShape::new(1, 6, 12), cell: 6, ..config() })
-                .contains("power of two, got 6")
-        );
-        assert!(message(config().with_hidden(6)).contains("multiple of 4, got 6"));
-        assert!(message(config().with_vocabulary(1)).contains("at least 2 tokens, got 1"));
-        assert!(message(config().with_blocks(0)).contains("got 0"));
     }
 }

@@ -1,0 +1,107 @@
+//! The sizes of a vector-quantised tokenizer.
+
+use burn::config::Config;
+use serde::{Deserialize, Serialize};
+
+use crate::encoder::VitConfig;
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+use crate::nn::Positions;
+use crate::target::tokenizer::check_vocabulary;
+
+/// What the decoder of a [`Vq`](super::Vq) yields for each cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum VqOutput {
+    /// The cell's pixels.
+    Pixels,
+    /// A teacher's features.
+    Features {
+        /// The teacher's width.
+        width: usize,
+    },
+}
+
+/// What a [`Vq`](super::Vq) is made of.
+#[derive(Config, Debug, PartialEq)]
+pub struct VqConfig {
+    /// The encoder; its patch is the cell of a token, its positions are absolute.
+    pub encoder: VitConfig,
+    /// Tokens. Default: 8192
+    #[config(default = 8192)]
+    pub vocabulary: usize,
+    /// Values of a code vector. Default: 32
+    #[config(default = 32)]
+    pub code_width: usize,
+    /// Blocks of the decoder, which is as wide as the encoder. Default: 1 (BEiT v2's base model)
+    #[config(default = 1)]
+    pub decoder_depth: usize,
+    /// What the decoder yields. Default: pixels
+    #[config(default = "VqOutput::Pixels")]
+    pub output: VqOutput,
+    /// How slowly code vectors follow the cells they stand for. Default: 0.99
+    #[config(default = 0.99)]
+    pub decay: f64,
+    /// A code used less often than this share of the average moves to some cell of the batch; 0
+    /// never moves one. Default: 0.05
+    #[config(default = 0.05)]
+    pub revive_below: f64,
+}
+
+impl VqConfig {
+    /// A tokenizer for images of a few dozen pixels that a laptop's processor trains in a minute:
+    /// cells of 4 pixels, encoder and decoder 64 × 1, 512 tokens of 16 values.
+    ///
+    /// Its encoder has no positions: a token says what a cell shows, not where it is, which is
+    /// quicker to learn.
+    pub fn small_images(image: ImageShape) -> Self {
+        let encoder = VitConfig::new(image, 4, 64, 1, 2)
+            .with_class_token(false)
+            .with_positions(Positions::None);
+        Self::new(encoder)
+            .with_vocabulary(512)
+            .with_code_width(16)
+            .with_decay(0.97)
+            .with_revive_below(0.1)
+    }
+
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.validate()?;
+        check_vocabulary(self.vocabulary)?;
+        let rule = |kept: bool, message: String| {
+            if kept { Ok(()) } else { Err(Error::Config(message)) }
+        };
+        rule(self.code_width > 0, "a code vector needs at least one value".into())?;
+        rule(
+            (0.0..1.0).contains(&self.decay),
+            format!("a codebook's decay must be in [0, 1), got {}", self.decay),
+        )?;
+        rule(
+            (0.0..1.0).contains(&self.revive_below),
+            format!("revive_below must be in [0, 1), got {}", self.revive_below),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> VqConfig {
+        VqConfig::new(VitConfig::new(ImageShape::new(2, 4, 6), 2, 8, 1, 2))
+    }
+
+    #[test]
+    fn every_broken_rule_is_named_with_its_values() {
+        let message = |config: VqConfig| config.validate().unwrap_err().to_string();
+        assert!(message(config().with_decay(1.0)).contains("[0, 1), got 1"));
+        assert!(message(config().with_revive_below(-1.0)).contains("revive_below"));
+        assert!(message(config().with_code_width(0)).contains("at least one value"));
+    }
+}

@@ -1,0 +1,30 @@
+//! A small network on every cell.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use burn::tensor::activation::tanh;
+
+use crate::nn::{Init, Weights, per_token};
+
+/// Two linear layers with a hyperbolic tangent between them.
+#[derive(Module, Debug)]
+pub struct TanhLayers {
+    /// The first layer.
+    pub first: Linear,
+    /// The second layer.
+    pub second: Linear,
+}
+
+impl TanhLayers {
+    pub(super) fn new([inputs, between, outputs]: [usize; 3], weights: &mut Weights) -> Self {
+        Self {
+            first: weights.linear(inputs, between, Init::XavierUniform),
+            second: weights.linear(between, outputs, Init::XavierUniform),
+        }
+    }
+
+    pub(super) fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        per_token(&self.second, tanh(per_token(&self.first, tokens)))
+    }
+}
