@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+#[cfg(feature = "train")]
+use serde::{Serialize, de::DeserializeOwned};
 
+#[cfg(feature = "train")]
 use crate::error::{Error, Result};
 
 /// Writes a temporary file beside `path` and renames it; leaves no file behind when that fails.
@@ -18,12 +19,14 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes `value` as [`write_whole`] does.
+#[cfg(feature = "train")]
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let json = serde_json::to_vec_pretty(value).map_err(|error| Error::checkpoint(path, error))?;
     write_whole(path, &json).map_err(|error| Error::checkpoint(path, error))
 }
 
 /// What a file of JSON says.
+#[cfg(feature = "train")]
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = fs::read(path).map_err(|error| Error::checkpoint(path, error))?;
     serde_json::from_slice(&bytes).map_err(|error| Error::checkpoint(path, error))
