@@ -10,67 +10,21 @@
 
 #[path = "common/data.rs"]
 mod data;
+#[path = "common/evaluation.rs"]
+mod evaluation;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use burn_mim::data::DataSpec;
 use burn_mim::encoder::BackboneConfig;
 use burn_mim::eval::{FineTuning, Pooling, Score};
-use burn_mim::run::{BackboneSource, Evaluation, Plan, Protocol, device_named};
+use burn_mim::run::{Evaluation, Plan, Protocol, device_named};
 use burn_mim::{ImageShape, MaeConfig, Result};
 use clap::Parser;
+use evaluation::Args;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// Evaluates an encoder on labelled images.
-#[derive(Debug, Parser)]
-struct Args {
-    /// A run's folder | a transformers folder | none, for random weights
-    #[arg(long)]
-    checkpoint: BackboneSource,
-    /// shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR
-    #[arg(long)]
-    data: DataSpec,
-    /// linear | knn | finetune | partial | all
-    #[arg(long)]
-    protocol: Protocol,
-    /// Seeds to repeat it with: of random weights, heads, orders and labelled parts
-    #[arg(long, default_value_t = 1)]
-    seeds: u64,
-    /// The first of them
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Evaluate random encoders of the same shape too
-    #[arg(long)]
-    baselines: bool,
-    /// The share of labelled training images, of every class alike
-    #[arg(long, default_value_t = 1.0)]
-    labels: f64,
-    /// Passes of fine-tuning [default: those that show about 30 000 images]
-    #[arg(long)]
-    epochs: Option<usize>,
-    /// Images per batch
-    #[arg(long, default_value_t = 64)]
-    batch_size: usize,
-    /// Read the class token instead of the mean over all cells
-    #[arg(long)]
-    class_token: bool,
-    /// Side of the images that an encoder of random weights reads
-    #[arg(long, default_value_t = 32)]
-    image_size: usize,
-    /// flex | ndarray | wgpu | cuda, as compiled in
-    #[arg(long, default_value = "flex")]
-    device: String,
-    /// Threads that prepare batches
-    #[arg(long, default_value_t = 1)]
-    workers: usize,
-    /// Folder for fine-tuned runs and the score card
-    #[arg(long, default_value = "runs/evaluate")]
-    out: PathBuf,
-}
 
 fn main() -> ExitCode {
     data::exit(evaluate(&Args::parse()))

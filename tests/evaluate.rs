@@ -1,0 +1,170 @@
+//! Evaluation from end to end: encoders from wherever they are kept, every protocol, same bits.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Tensor;
+use burn_mim::checkpoint::save_mae;
+use burn_mim::data::augment::Augmentation;
+use burn_mim::data::{DataSpec, ImageData};
+use burn_mim::encoder::BackboneConfig;
+use burn_mim::eval::{FineTuning, Mixing, Pooling, RandomErasing};
+use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, Run, Scores};
+use burn_mim::{AnyBackbone, Backbone, ImageShape, MaeConfig};
+
+use common::{IMAGE, device, encoder, mae, noise, recipe, waves, weights};
+
+fn data(image: ImageShape) -> ImageData {
+    let names = ["even", "odd"].map(String::from).to_vec();
+    ImageData::new(waves(image, 40), waves(image, 12), names).unwrap()
+}
+
+fn load(source: &str) -> burn_mim::Result<LoadedBackbone> {
+    let source: BackboneSource = source.parse().unwrap();
+    source.load(&BackboneConfig::Encoder(encoder(IMAGE).into()), 3, &device())
+}
+
+fn evaluation<'a>(encoder: &'a LoadedBackbone, data: &'a ImageData) -> Evaluation<'a> {
+    Evaluation {
+        encoder,
+        data,
+        pooling: Pooling::Mean,
+        labels: 1.0,
+        batch_size: 8,
+        workers: 0,
+        seed: 1,
+        seeds: 1,
+        device: device(),
+    }
+}
+
+fn plan(protocol: Protocol, out: &Path) -> Plan {
+    let tuning = FineTuning {
+        mixing: Mixing::papers(),
+        erasing: RandomErasing { probability: 0.5 },
+        ..FineTuning::small_images(1)
+    };
+    Plan { protocol, baselines: true, tuning, out: out.into() }
+}
+
+/// All scores without what the clock decides.
+fn results(scores: &Scores) -> Vec<(String, String, Vec<f64>)> {
+    let scores = scores.given.iter().chain(&scores.baselines);
+    scores
+        .map(|score| {
+            let top1 = score.results.iter().map(|result| result.top1).collect();
+            (format!("{} {}", score.protocol, score.encoder), score.setting.clone(), top1)
+        })
+        .collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
+    let (encoder, data) = (load("none").unwrap(), data(IMAGE));
+    let run = |out: PathBuf| {
+        let evaluation = evaluation(&encoder, &data);
+        evaluation.run(&plan(Protocol::All, &out), &mut |_| ()).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let first = run(folder.path().join("a"));
+    assert_eq!(results(&first), results(&run(folder.path().join("b"))));
+    // Logistic regression, the papers' probe, five numbers of neighbours, fine-tuning, and the last
+    // 0, 1 and 2 of two blocks.
+    assert_eq!((first.given.len(), first.baselines.len()), (11, 11));
+    let json = first.to_json();
+    assert_eq!(json["protocol"], "all");
+    assert_eq!((json["train_images"].as_u64(), json["test_images"].as_u64()), (Some(40), Some(12)));
+    assert_eq!((json["seed"].as_u64(), json["scores"].as_array().unwrap().len()), (Some(1), 22));
+    for number in ["top1", "top5", "std", "seconds"] {
+        assert!(json[number].is_number(), "{number}");
+    }
+    let card = evaluation(&encoder, &data).score_card(&first, "waves").unwrap();
+    assert_eq!(card.neighbours.len(), 2);
+    assert!(card.to_html().unwrap().contains("tested on 12"));
+}
+
+#[test]
+fn a_run_is_probed_and_its_encoder_loads_as_it_was_trained() {
+    let (folder, data) = (tempfile::tempdir().unwrap(), data(IMAGE));
+    let out = folder.path().join("run");
+    let run = Run {
+        data: DataSpec::Shapes,
+        out: out.clone(),
+        batch_size: 8,
+        seed: 0,
+        workers: 0,
+        device: device(),
+        resume: false,
+        probe: 2,
+    };
+    let config = mae(IMAGE);
+    let model = config.init(&mut weights(0));
+    let task = config.clone().into();
+    let recipe = recipe(2).with_ema(None);
+    let trained = run.pretrain(task, model, &data, Augmentation::none(), recipe).unwrap();
+    let probed: Vec<bool> = (trained.history.epochs.iter())
+        .map(|epoch| epoch.valid_metrics.contains_key("knn_top1"))
+        .collect();
+    assert_eq!(probed, [false, true]);
+
+    let expected = trained.task.encoder.represent(noise(IMAGE, 2)).tokens.into_data();
+    let same = |loaded: &AnyBackbone| {
+        let tokens: Tensor<3> = loaded.represent(noise(IMAGE, 2)).tokens;
+        tokens.into_data().assert_eq(&expected, true);
+    };
+    let loaded = load(&out.display().to_string()).unwrap();
+    same(&loaded.backbone);
+    assert_eq!(loaded.title, "MAE ViT 16×2, patch 4");
+    assert_eq!(loaded.statistics(), Some(&data.statistics));
+
+    let exported = folder.path().join("exported");
+    save_mae(&exported, &trained.task, &config).unwrap();
+    let loaded = load(&exported.display().to_string()).unwrap();
+    same(&loaded.backbone);
+    assert_eq!(
+        (loaded.title.as_str(), loaded.statistics()),
+        ("ViTMAEForPreTraining ViT 16×2, patch 4", None)
+    );
+}
+
+#[test]
+fn a_share_of_the_labels_is_all_that_is_learned_from() {
+    let (encoder, data) = (load("none").unwrap(), data(IMAGE));
+    let folder = tempfile::tempdir().unwrap();
+    let evaluation = Evaluation { labels: 0.2, seeds: 2, ..evaluation(&encoder, &data) };
+    for protocol in [Protocol::Knn, Protocol::Linear, Protocol::FineTune] {
+        let scores = evaluation.run(&plan(protocol, folder.path()), &mut |_| ()).unwrap();
+        assert_eq!((scores.headline().train_images, scores.headline().results.len()), (8, 2));
+    }
+}
+
+#[test]
+fn what_cannot_be_evaluated_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = load(&folder.path().display().to_string()).unwrap_err().to_string();
+    assert!(message.contains("neither the checkpoints of a run nor the config.json"), "{message}");
+
+    let encoder = load("none").unwrap();
+    let message = |data: &ImageData| evaluation(&encoder, data).validate().unwrap_err().to_string();
+    let gray = message(&data(ImageShape::square(1, 16)));
+    assert!(gray.ends_with("the encoder reads images of 3 channels, the data has 1"), "{gray}");
+    let unlabelled = ImageData { class_names: Vec::new(), ..data(IMAGE) };
+    assert!(message(&unlabelled).ends_with("no labels, and evaluation needs classes"));
+    let labelled = data(IMAGE);
+    let none = Evaluation { seeds: 0, ..evaluation(&encoder, &labelled) };
+    assert!(none.validate().unwrap_err().to_string().ends_with("needs at least 1 seed"));
+}
+
+#[test]
+fn an_encoder_of_a_users_own_is_evaluated_too() {
+    use burn_mim::eval::Classification;
+    // Anything that is a `Backbone`: here the bare body of a ViT, without the enum around it.
+    fn classifies<B: Backbone>(encoder: B) -> [usize; 2] {
+        let task = Classification::new(encoder, Pooling::ClassToken, 5, &mut weights(0));
+        task.logits(noise(IMAGE, 3)).dims()
+    }
+    let MaeConfig { encoder, .. } = mae(IMAGE);
+    assert_eq!(classifies(encoder.init_visible(&mut weights(1))), [3, 5]);
+    assert_eq!(classifies(encoder.init(&mut weights(1))), [3, 5]);
+}
