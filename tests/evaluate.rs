@@ -69,13 +69,13 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
     let folder = tempfile::tempdir().unwrap();
     let first = run(folder.path().join("a"));
     assert_eq!(results(&first), results(&run(folder.path().join("b"))));
-    // Logistic regression, the papers' probe, five numbers of neighbours, fine-tuning, and the last
-    // 0, 1 and 2 of two blocks.
-    assert_eq!((first.given.len(), first.baselines.len()), (11, 11));
+    // Logistic regression, five numbers of neighbours, fine-tuning, and the last
+    // 0, 1 and 2 of two blocks: forty images are too few for the papers' linear probe.
+    assert_eq!((first.given.len(), first.baselines.len()), (10, 10));
     let json = first.to_json();
     assert_eq!(json["protocol"], "all");
     assert_eq!((json["train_images"].as_u64(), json["test_images"].as_u64()), (Some(40), Some(12)));
-    assert_eq!((json["seed"].as_u64(), json["scores"].as_array().unwrap().len()), (Some(1), 22));
+    assert_eq!((json["seed"].as_u64(), json["scores"].as_array().unwrap().len()), (Some(1), 20));
     for number in ["top1", "top5", "std", "seconds"] {
         assert!(json[number].is_number(), "{number}");
     }

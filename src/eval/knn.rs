@@ -30,9 +30,9 @@ pub struct Neighbour {
 }
 
 impl Default for Knn {
-    /// 5, 10, 20, 50 and 200 neighbours at a temperature of 0.07.
+    /// 20 neighbours at a temperature of 0.07 (as in arXiv 2104.14294 §4), and 5, 10, 50 and 200.
     fn default() -> Self {
-        Self { neighbours: vec![5, 10, 20, 50, 200], temperature: 0.07 }
+        Self { neighbours: vec![20, 5, 10, 50, 200], temperature: 0.07 }
     }
 }
 

@@ -178,7 +178,7 @@ impl Evaluation<'_> {
             tuning.recipe.layer_decay = 1.0;
         }
         let (protocol, setting) = match tuning.last_blocks {
-            None => ("finetune", format!("{} epochs", tuning.recipe.epochs)),
+            None => ("finetune", format!("epochs: {}", tuning.recipe.epochs)),
             Some(1) => ("partial", "last block".into()),
             Some(blocks) => ("partial", format!("last {blocks} blocks")),
         };
@@ -186,7 +186,7 @@ impl Evaluation<'_> {
             let train = self.train(seed)?;
             train_images = train.len();
             let name = format!("{protocol} {setting} {start:?} seed {seed}");
-            let folder = out.join(name.to_lowercase().replace(' ', "-"));
+            let folder = out.join(name.to_lowercase().replace(": ", "-").replace(' ', "-"));
             results.push(self.fine_tune_once(&tuning, start, seed, &train, &folder)?);
         }
         Ok(self.score(protocol, setting, start, results, train_images, started))

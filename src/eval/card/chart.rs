@@ -10,8 +10,8 @@ use crate::train::History;
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 250.0;
 /// Room for the numbers at the left and below.
-const LEFT: f64 = 48.0;
-const BELOW: f64 = 26.0;
+const LEFT: f64 = 62.0;
+const BELOW: f64 = 30.0;
 /// Classes up to which cells are large enough for their counts and names.
 const NAMED: usize = 20;
 
@@ -27,7 +27,9 @@ pub(super) fn losses(history: &History) -> String {
     let last = epochs.len().saturating_sub(1).max(1) as f64;
     let x = |index: usize| LEFT + 10.0 + (WIDTH - LEFT - 20.0) * index as f64 / last;
     let y = |loss: f64| (HEIGHT - BELOW) * (high - loss) / (high - low);
-    let mut svg = format!(r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="loss">"#);
+    let mut svg = format!(
+        r#"<svg class="losses" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="loss">"#
+    );
     for step in 0..=4 {
         let loss = low + margin + (high - low - 2.0 * margin) * f64::from(step) / 4.0;
         let y = y(loss);

@@ -46,9 +46,9 @@ impl ScoreCard {
             let gain = self.baseline(score).map_or(String::new(), |baseline| {
                 let gain = gain(score, baseline);
                 let class = if gain.starts_with('+') { "gain" } else { "gain loss" };
-                let than =
-                    if score.protocol == "finetune" { "from scratch" } else { "random weights" };
-                format!(r#"<div class="{class}">{gain} points to {than}</div>"#)
+                let trained = score.protocol == "finetune";
+                let than = if trained { "training from scratch" } else { "random weights" };
+                format!(r#"<div class="{class}">{gain} over {than}</div>"#)
             });
             tiles += &format!(
                 "<div class=\"tile\"><div class=\"what\">{}</div><div class=\"value\">{:.1}<small> %</small></div>\
@@ -79,7 +79,7 @@ impl ScoreCard {
             "Protocols",
             note,
             &format!(
-                "<div class=\"wide\"><table><thead><tr><th>protocol</th><th>setting</th><th></th>\
+                "<div class=\"wide\"><table><thead><tr><th>protocol</th><th>setting</th><th class=\"drawn\"></th>\
                  <th class=\"number\">top-1 %</th>{heads}<th class=\"number\">top-5 %</th>\
                  <th class=\"number\">seconds</th></tr></thead><tbody>\n{rows}</tbody></table></div>"
             ),
@@ -101,7 +101,7 @@ impl ScoreCard {
             None => String::new(),
         };
         format!(
-            "<tr><td class=\"protocol\">{}</td><td>{}</td><td><span class=\"bar\"><i style=\"width:{:.1}%\"></i>{mark}</span></td>\
+            "<tr><td class=\"protocol\">{}</td><td>{}</td><td class=\"drawn\"><span class=\"bar\"><i style=\"width:{:.1}%\"></i>{mark}</span></td>\
              <td class=\"number\"><strong>{}</strong></td>{against}<td class=\"number\">{:.2}</td><td class=\"number\">{:.1}</td></tr>\n",
             protocol_title(&score.protocol),
             escape(&score.setting),
