@@ -212,9 +212,12 @@ fn a_model_does_not_read_images_that_do_not_divide_into_patches() {
 }
 
 #[test]
-fn a_mask_unit_that_is_no_multiple_of_the_patch_is_refused() {
+fn a_mask_unit_that_is_no_multiple_of_the_stride_is_refused() {
     let config = simmim(IMAGE).with_mask_unit(6);
-    assert_config(config.validate(), "a mask unit of 6 pixels is not a multiple of the patch of 4");
+    assert_config(
+        config.validate(),
+        "a mask unit of 6 pixels is not a multiple of the encoder's stride of 4",
+    );
     let encoder = VitConfig { image: ImageShape::square(3, 24), ..config.encoder };
     assert_config(
         SimMimConfig::new(encoder).with_mask_unit(16).validate(),

@@ -6,11 +6,12 @@ use burn_mim::data::{Loader, MimCollate};
 use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet};
 use burn_mim::{
     Beit, BeitConfig, BlockMask, ClosureMask, ContextConfig, ContextPrediction, Decoder,
-    DecoderConfig, Encoder, Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt, ImageGptConfig,
-    ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim, MimBatch,
-    PatchMask, PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct,
-    RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, Target, TaskConfig, TaskOutput,
-    TokenizerConfig, UniformMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    DecoderConfig, Encoder, EncoderConfig, Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt,
+    ImageGptConfig, ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim,
+    MimBatch, PatchMask, PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask,
+    Reconstruct, RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config,
+    Target, TaskConfig, TaskOutput, TokenizerConfig, UniformMask, VisibleTokens, VisibleVit, Vit,
+    VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -67,6 +68,10 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<ImageGptConfig>();
     file::<BeitConfig>();
     file::<TokenizerConfig>();
+    file::<SimMimConfig<EncoderConfig>>();
+    file::<EncoderConfig>();
+    file::<SwinConfig>();
+    file::<SwinV2Config>();
 }
 
 #[test]
