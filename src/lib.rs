@@ -17,6 +17,8 @@
 //! 9. `train` trains any pretext task, with the papers' recipes, and resumes to the same bits.
 //! 10. `viz` draws what a model makes of hidden patches; `run` is all of this in one call.
 //!
+//! On the CPU backend flex the layers run on fused kernels: [`kernel`].
+//!
 //! `data`, `train` and `viz` are features, all on by default (`run` needs them all). The rest names
 //! no backend: every function takes a device.
 //!
@@ -56,6 +58,7 @@ mod file;
 pub mod grid;
 pub mod head;
 pub mod image;
+pub mod kernel;
 pub mod mask;
 pub mod nn;
 pub mod rng;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Every top-level module with its layer; data flows from 0 up.
 const LAYERS: &[(usize, &[&str])] = &[
-    (0, &["error", "grid", "rng", "file"]),
-    (1, &["image", "nn", "kernel"]),
+    (0, &["error", "grid", "rng", "file", "kernel"]),
+    (1, &["image", "nn"]),
     (2, &["mask"]),
     (3, &["batch", "encoder"]),
     (4, &["head"]),

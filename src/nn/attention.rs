@@ -6,8 +6,8 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, assert_shape, s};
 use serde::{Deserialize, Serialize};
 
-use super::per_token::{per_token, per_token_with};
-use super::{Init, Weights};
+use super::{Init, Weights, per_token};
+use crate::kernel;
 
 /// Which of query, key and value have a bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ impl Attention {
     pub(super) fn project(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [width, _] = self.qkv.weight.dims();
         assert_shape!(tokens, [_, _, width]);
-        per_token_with(self.qkv.weight.val(), self.qkv_bias(), tokens)
+        kernel::linear(tokens, self.qkv.weight.val(), self.qkv_bias())
     }
 
     fn qkv_bias(&self) -> Option<Tensor<1>> {

@@ -1,0 +1,140 @@
+//! Matrix products on parts of slices.
+
+use gemm::Parallelism;
+
+/// A matrix in a slice: the element (r, c) is at r · `row` + c · `column`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row: usize,
+    column: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Rows of `columns` values, one after the other.
+    pub(super) fn dense(values: &'a [f32], columns: usize) -> Self {
+        Self::strided(values, values.len() / columns, columns, columns)
+    }
+
+    /// The first `columns` values of `rows` rows that are `row` values apart.
+    pub(super) fn strided(values: &'a [f32], rows: usize, columns: usize, row: usize) -> Self {
+        Self { values, rows, columns, row, column: 1 }
+    }
+
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The first `rows` rows.
+    pub(super) fn first_rows(self, rows: usize) -> Self {
+        Self { rows, ..self }
+    }
+
+    /// Rows as columns.
+    pub(super) fn transposed(self) -> Self {
+        let Self { values, rows, columns, row, column } = self;
+        Self { values, rows: columns, columns: rows, row: column, column: row }
+    }
+}
+
+/// Where a product goes: the first values of rows that are `row` values apart.
+#[derive(Debug)]
+pub(super) struct Output<'a> {
+    values: &'a mut [f32],
+    row: usize,
+    /// What is there already is multiplied by this.
+    keep: f32,
+}
+
+impl<'a> Output<'a> {
+    /// Overwrites dense rows of `columns` values.
+    pub(super) fn dense(values: &'a mut [f32], columns: usize) -> Self {
+        Self::strided(values, columns)
+    }
+
+    /// Overwrites rows that are `row` values apart.
+    pub(super) fn strided(values: &'a mut [f32], row: usize) -> Self {
+        Self { values, row, keep: 0.0 }
+    }
+
+    /// Adds to what is there.
+    pub(super) fn added(self) -> Self {
+        Self { keep: 1.0, ..self }
+    }
+}
+
+/// `output` = `scale` · `left` · `right`, or that much more, on the calling thread.
+pub(super) fn multiply(output: Output, scale: f32, left: Matrix, right: Matrix) {
+    let (m, n, k) = (left.rows, right.columns, left.columns);
+    assert_eq!(k, right.rows, "a product's inner dimensions");
+    if m == 0 || n == 0 {
+        return;
+    }
+    let end = |rows: usize, columns: usize, row: usize, column: usize| {
+        (rows - 1) * row + (columns - 1) * column + 1
+    };
+    assert!(end(m, n, output.row, 1) <= output.values.len() && n <= output.row);
+    assert!(k == 0 || end(m, k, left.row, left.column) <= left.values.len());
+    assert!(k == 0 || end(k, n, right.row, right.column) <= right.values.len());
+    // SAFETY: the assertions keep every element of the three matrices within its slice, and no
+    // two elements of the output share a place; the output is borrowed mutably, so that it
+    // overlaps neither operand. A slice has at most isize::MAX bytes, so no stride wraps.
+    #[allow(unsafe_code)]
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            output.values.as_mut_ptr(),
+            1,
+            output.row as isize,
+            output.keep != 0.0,
+            left.values.as_ptr(),
+            left.column as isize,
+            left.row as isize,
+            right.values.as_ptr(),
+            right.column as isize,
+            right.row as isize,
+            output.keep,
+            scale,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_strided_and_transposed_parts_follow_the_formula() {
+        let values: Vec<f32> = (0..60).map(|i| ((i * 7) % 11) as f32 - 5.0).collect();
+        let left = Matrix::strided(&values[1..], 4, 3, 5);
+        let right = Matrix::strided(&values[2..], 6, 3, 7).transposed();
+        let mut output = vec![1.0; 4 * 8];
+        multiply(Output::strided(&mut output, 8).added(), 0.5, left, right);
+        for r in 0..4 {
+            for c in 0..8 {
+                let dot: f32 =
+                    (0..3).map(|i| values[1 + 5 * r + i] * values[2 + 7 * c.min(5) + i]).sum();
+                let expected = if c < 6 { 1.0 + 0.5 * dot } else { 1.0 };
+                assert_eq!(output[8 * r + c], expected, "{r} {c}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "output.values.len()")]
+    fn an_output_that_is_too_short_panics() {
+        let values = [0.0; 6];
+        let mut output = [0.0; 5];
+        let (left, right) = (Matrix::dense(&values, 2), Matrix::dense(&values[..4], 2));
+        multiply(Output::dense(&mut output, 2), 1.0, left, right);
+    }
+}

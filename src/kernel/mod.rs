@@ -1,0 +1,41 @@
+//! Fused kernels for training on the CPU, each beside the plain composition it equals.
+//!
+//! burn differentiates what is composed of its operations, one recorded step each, and its CPU
+//! backend flex runs most of these steps on one thread, each through memory. What a transformer
+//! spends its time on is done here in one pass with a backward written by hand:
+//! [`linear()`].
+//!
+//! They run on flex, on `f32`, with the feature `flex`. Everywhere else the same functions are the
+//! compositions, so nobody who calls them needs to know. `BURN_MIM_KERNELS=off` in the environment
+//! turns them off, for comparing the two.
+//!
+//! The sums over all rows are split in the same way for any number of threads: results have the
+//! same bits whatever `RAYON_NUM_THREADS` is.
+
+#[cfg(test)]
+mod compare;
+#[cfg(feature = "flex")]
+mod flex;
+mod linear;
+
+pub use linear::{linear, linear_composed};
+
+/// Whether a tensor of rank `D` can go into a kernel: it is on flex, of `f32`, and not empty.
+#[cfg(feature = "flex")]
+fn fits<const D: usize>(tensor: &burn::tensor::Tensor<D>) -> bool {
+    use burn::tensor::{DType, Device};
+
+    enabled()
+        && tensor.dtype() == DType::F32
+        && tensor.device() == Device::flex()
+        && !tensor.dims().contains(&0)
+}
+
+/// Whether the environment leaves the kernels on.
+#[cfg(feature = "flex")]
+fn enabled() -> bool {
+    use std::sync::OnceLock;
+
+    static ENABLED: OnceLock<bool> = OnceLock::new();
+    *ENABLED.get_or_init(|| std::env::var_os("BURN_MIM_KERNELS").is_none_or(|value| value != "off"))
+}
