@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::tensor::{Tensor, s};
 
 use super::{Backbone, GridTokens, RelativePositions, VitConfig};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{Block, Init, PositionTable, RelativePositionBias, Weights, per_token};
+use crate::nn::{Block, Init, LayerNorm, PositionTable, RelativePositionBias, Weights, per_token};
 
 /// Patch embedding, positions, blocks and the final norm.
 #[derive(Module, Debug)]

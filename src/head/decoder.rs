@@ -2,14 +2,14 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::tensor::{Tensor, s};
 
 use super::PredictionHead;
 use crate::encoder::{VisibleTokens, VitConfig};
 use crate::error::Result;
 use crate::mask::Mask;
-use crate::nn::{Block, Init, PositionTable, Positions, Weights, per_token};
+use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, per_token};
 
 /// Sizes of a [`Decoder`]; everything else is as in the encoder it decodes.
 #[derive(Config, Debug, PartialEq)]

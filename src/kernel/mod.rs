@@ -3,7 +3,7 @@
 //! burn differentiates what is composed of its operations, one recorded step each, and its CPU
 //! backend flex runs most of these steps on one thread, each through memory. What a transformer
 //! spends its time on is done here in one pass with a backward written by hand:
-//! [`linear()`].
+//! [`linear()`] and [`layer_norm()`].
 //!
 //! They run on flex, on `f32`, with the feature `flex`. Everywhere else the same functions are the
 //! compositions, so nobody who calls them needs to know. `BURN_MIM_KERNELS=off` in the environment
@@ -16,8 +16,10 @@
 mod compare;
 #[cfg(feature = "flex")]
 mod flex;
+mod layer_norm;
 mod linear;
 
+pub use layer_norm::{layer_norm, layer_norm_composed};
 pub use linear::{linear, linear_composed};
 
 /// Whether a tensor of rank `D` can go into a kernel: it is on flex, of `f32`, and not empty.

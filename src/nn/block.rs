@@ -1,10 +1,9 @@
 //! The pre-norm transformer block.
 
 use burn::module::Module;
-use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
-use super::{Attention, AttentionConfig, DropPath, LayerScale, Mlp, Weights};
+use super::{Attention, AttentionConfig, DropPath, LayerNorm, LayerScale, Mlp, Weights};
 
 /// What a [`Block`] is made of.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,12 @@
 //! Initial weights, drawn on the host from a seed.
 
 use burn::module::{Param, ParamId};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
+use super::LayerNorm;
 use crate::rng::{Purpose, stream};
 
 /// How a parameter starts.
@@ -88,7 +89,7 @@ impl Weights {
 
     /// A layer norm of weight 1 and bias 0.
     pub fn norm(&self, width: usize, epsilon: f64) -> LayerNorm {
-        LayerNormConfig::new(width).with_epsilon(epsilon).init(&self.device)
+        LayerNorm::new(width, epsilon, &self.device)
     }
 
     /// A trainable parameter of zeros.

@@ -1,12 +1,13 @@
 //! Swin's block: pre-norm, a bias table.
 
 use burn::module::Module;
-use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
 use super::{SwinConfig, WindowBlock};
 use crate::grid::Grid;
-use crate::nn::{Attention, DropPath, Mlp, QkvBias, RelativePositionBias, Weights, Windows};
+use crate::nn::{
+    Attention, DropPath, LayerNorm, Mlp, QkvBias, RelativePositionBias, Weights, Windows,
+};
 
 /// Added to the score of two tokens that the shift alone brought together (official code).
 const PENALTY: f64 = -100.0;

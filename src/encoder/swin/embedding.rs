@@ -1,14 +1,14 @@
 //! Pixels to tokens.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::ops::PadMode;
 
 use super::SwinConfig;
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{Init, PositionTable, Positions, Weights, per_token};
+use crate::nn::{Init, LayerNorm, PositionTable, Positions, Weights, per_token};
 
 /// Epsilon of the norms around the blocks, whatever that of the blocks.
 pub(super) const NORM_EPSILON: f64 = 1e-5;

@@ -1,13 +1,13 @@
 //! Between two stages: a quarter of the tokens, twice as wide.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::ops::PadMode;
 
 use super::embedding::NORM_EPSILON;
 use crate::grid::Grid;
-use crate::nn::{Init, Weights, per_token};
+use crate::nn::{Init, LayerNorm, Weights, per_token};
 
 /// Joins 2 × 2 neighbours and halves their features (arXiv 2103.14030 §3.1). Swin has its norm
 /// before the linear layer, Swin-v2 after it.

@@ -1,7 +1,6 @@
 //! The hierarchy both Swins share, with the mask token.
 
 use burn::module::{Module, Param};
-use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
 use crate::encoder::{Backbone, Encoder, GridTokens};
 use crate::grid::Grid;
 use crate::mask::Mask;
-use crate::nn::{Init, TableResize, Weights};
+use crate::nn::{Init, LayerNorm, TableResize, Weights};
 
 /// Stages of window attention over fewer and fewer tokens, hidden patches replaced by one learned
 /// mask token (SimMIM). [`Swin`](super::Swin) and [`SwinV2`](crate::encoder::SwinV2) differ in

@@ -1,14 +1,14 @@
 //! Swin-v2's block: norms after the branches, cosine attention, a continuous position bias.
 
 use burn::module::Module;
-use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
 use super::SwinV2Config;
 use crate::encoder::swin::WindowBlock;
 use crate::grid::Grid;
 use crate::nn::{
-    ContinuousPositionBias, CosineAttention, DropPath, Init, Mlp, QkvBias, Weights, Windows,
+    ContinuousPositionBias, CosineAttention, DropPath, Init, LayerNorm, Mlp, QkvBias, Weights,
+    Windows,
 };
 
 /// Added to the score of two tokens that the shift alone brought together: transformers adds its
