@@ -3,7 +3,7 @@
 //! burn differentiates what is composed of its operations, one recorded step each, and its CPU
 //! backend flex runs most of these steps on one thread, each through memory. What a transformer
 //! spends its time on is done here in one pass with a backward written by hand:
-//! [`linear()`] and [`layer_norm()`].
+//! [`linear()`], [`mlp()`] and [`layer_norm()`].
 //!
 //! They run on flex, on `f32`, with the feature `flex`. Everywhere else the same functions are the
 //! compositions, so nobody who calls them needs to know. `BURN_MIM_KERNELS=off` in the environment
@@ -18,9 +18,11 @@ mod compare;
 mod flex;
 mod layer_norm;
 mod linear;
+mod mlp;
 
 pub use layer_norm::{layer_norm, layer_norm_composed};
 pub use linear::{linear, linear_composed};
+pub use mlp::{mlp, mlp_composed};
 
 /// Whether a tensor of rank `D` can go into a kernel: it is on flex, of `f32`, and not empty.
 #[cfg(feature = "flex")]

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::gelu;
 
 use super::{Init, Weights, per_token};
+use crate::kernel;
 
 /// Two linear layers with an exact GELU (the error function, not its tanh approximation) between.
 #[derive(Module, Debug)]
@@ -38,6 +39,10 @@ impl Mlp {
     /// - tokens: `[batch, tokens, width]`
     /// - output: the same
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        per_token(&self.fc2, gelu(per_token(&self.fc1, tokens)))
+        let weights = [&self.fc1, &self.fc2].map(|layer| layer.weight.val());
+        match (&self.fc1.bias, &self.fc2.bias) {
+            (Some(bias1), Some(bias2)) => kernel::mlp(tokens, weights, [bias1.val(), bias2.val()]),
+            _ => per_token(&self.fc2, gelu(per_token(&self.fc1, tokens))),
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The kernels on flex's tensors.
 
 mod buffer;
+mod gelu;
 mod layer_norm;
 mod linear;
 mod matrix;
+mod mlp;
 mod simd;
 mod tiles;
 
 pub(super) use layer_norm::LayerNormKernel;
 pub(super) use linear::LinearKernel;
+pub(super) use mlp::MlpKernel;

@@ -1,0 +1,95 @@
+//! The exact GELU on slices: x · Φ(x), with Φ the normal distribution function.
+
+use super::simd::exp;
+
+/// 1 / √2π.
+const DENSITY_AT_ZERO: f32 = 0.398_942_3;
+
+/// `output` = GELU(`x`).
+#[inline(always)]
+pub(super) fn gelu(output: &mut [f32], x: &[f32]) {
+    for (output, &x) in output.iter_mut().zip(x) {
+        *output = x * distribution(x, exp(-0.5 * x * x));
+    }
+}
+
+/// `output` = GELU(`x`), and `slope` is multiplied by GELU′(x) = Φ(x) + x · φ(x).
+#[inline(always)]
+pub(super) fn gelu_and_slope(output: &mut [f32], slope: &mut [f32], x: &[f32]) {
+    for ((output, slope), &x) in output.iter_mut().zip(slope).zip(x) {
+        let bell = exp(-0.5 * x * x);
+        let distribution = distribution(x, bell);
+        *output = x * distribution;
+        *slope *= distribution + x * DENSITY_AT_ZERO * bell;
+    }
+}
+
+/// Φ(x), given `bell` = exp(−x² / 2), to within 3e-7.
+///
+/// erfc(z) = exp(−z²) · t · P(t) with t = 1 / (1 + 0.37 z), z ≥ 0: the form of Abramowitz and
+/// Stegun 7.1.26. P was fitted to scipy's `erfcx` for the smallest relative error on 0 ≤ z ≤ 9.5,
+/// which is 2e-8, so that the tail of Φ is as exact as its middle.
+#[inline(always)]
+fn distribution(x: f32, bell: f32) -> f32 {
+    const P: [f32; 9] = [
+        0.208_813_76,
+        0.207_429_63,
+        0.206_255_42,
+        0.106_514_99,
+        0.310_814_32,
+        -0.285_329_43,
+        0.486_856_97,
+        -0.303_280_23,
+        0.061_924_554,
+    ];
+    let t = 1.0 / (1.0 + 0.37 * std::f32::consts::FRAC_1_SQRT_2 * x.abs());
+    let mut series = P[8];
+    for coefficient in P.into_iter().rev().skip(1) {
+        series = series * t + coefficient;
+    }
+    let tail = 0.5 * bell * t * series;
+    if x < 0.0 { tail } else { 1.0 - tail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// GELU and its slope in double precision.
+    fn exact(x: f64) -> (f64, f64) {
+        let distribution = 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2);
+        let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        (x * distribution, distribution + x * density)
+    }
+
+    #[test]
+    fn values_and_slopes_are_exact_to_single_precision() {
+        let x: Vec<f32> = (-1200..=1200).map(|i| i as f32 / 100.0).collect();
+        let (mut output, mut again, mut slope) = (x.clone(), x.clone(), vec![1.0; x.len()]);
+        gelu(&mut output, &x);
+        gelu_and_slope(&mut again, &mut slope, &x);
+        assert_eq!(output, again);
+        for ((&x, output), slope) in x.iter().zip(output).zip(slope) {
+            let (value, derivative) = exact(f64::from(x));
+            assert!((f64::from(output) - value).abs() <= 4e-7 * f64::from(x).abs(), "{x} {output}");
+            assert!((f64::from(slope) - derivative).abs() < 1e-6, "{x} {slope}");
+        }
+    }
+
+    #[test]
+    fn the_tail_keeps_its_relative_precision() {
+        let mut output = [0.0];
+        for x in [-5.0f32, -8.0, -11.0] {
+            gelu(&mut output, &[x]);
+            let (value, _) = exact(f64::from(x));
+            assert!((f64::from(output[0]) / value - 1.0).abs() < 2e-5, "{x} {}", output[0]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_number_stays_so() {
+        let mut output = [0.0];
+        gelu(&mut output, &[f32::NAN]);
+        assert!(output[0].is_nan());
+    }
+}

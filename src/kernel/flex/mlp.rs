@@ -1,0 +1,175 @@
+//! The feed-forward layer: both products and the GELU between them on one tile of rows after the
+//! other, so that the hidden features never leave the cache but to be kept for the backward.
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+
+use super::buffer::{dense, dims, like, register, tensor, values};
+use super::gelu::{gelu, gelu_and_slope};
+use super::matrix::{Matrix, Output, multiply};
+use super::simd::{add, vectorized};
+use super::tiles::{by_tiles, part, tile, total};
+
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait MlpKernel: Backend {
+    fn mim_mlp(
+        rows: FloatTensor<Self>,
+        weight1: FloatTensor<Self>,
+        bias1: FloatTensor<Self>,
+        weight2: FloatTensor<Self>,
+        bias2: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+}
+
+impl MlpKernel for Flex {
+    fn mim_mlp(
+        rows: FlexTensor,
+        weight1: FlexTensor,
+        bias1: FlexTensor,
+        weight2: FlexTensor,
+        bias2: FlexTensor,
+    ) -> FlexTensor {
+        forward([rows, weight1, bias1, weight2, bias2].map(dense).each_ref(), false).0
+    }
+}
+
+impl<C: CheckpointStrategy> MlpKernel for Autodiff<Flex, C> {
+    fn mim_mlp(
+        rows: FloatTensor<Self>,
+        weight1: FloatTensor<Self>,
+        bias1: FloatTensor<Self>,
+        weight2: FloatTensor<Self>,
+        bias2: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let inputs = [rows, weight1, bias1, weight2, bias2];
+        let nodes = inputs.each_ref().map(|input| input.node());
+        match Step.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let saved = [0, 1, 3].map(|input| prep.checkpoint(&inputs[input]));
+                let inputs = inputs.map(|input| dense(input.into_primitive()));
+                let (output, hidden) = forward(inputs.each_ref(), true);
+                prep.finish((saved, hidden), output)
+            }
+            OpsKind::UnTracked(prep) => {
+                let inputs = inputs.map(|input| dense(input.into_primitive()));
+                prep.finish(forward(inputs.each_ref(), false).0)
+            }
+        }
+    }
+}
+
+/// The output and, if they are to be kept, the hidden features before the GELU.
+fn forward(
+    [rows, weight1, bias1, weight2, bias2]: [&FlexTensor; 5],
+    keep: bool,
+) -> (FlexTensor, FlexTensor) {
+    let ([inputs, hidden], [_, outputs]) = (dims(weight1), dims(weight2));
+    let [x, w1, b1, w2, b2] = [rows, weight1, bias1, weight2, bias2].map(values);
+    let (w1, w2) = (Matrix::dense(w1, hidden), Matrix::dense(w2, outputs));
+    let count = x.len() / inputs;
+    let kept_width = if keep { hidden } else { 0 };
+    let starts = [b2, &b1[..kept_width]];
+    let ([output, kept], _) = by_tiles(count, tile(count), starts, |first, [output, kept]| {
+        let rows = output.len() / outputs;
+        let x = Matrix::dense(&x[first * inputs..][..rows * inputs], inputs);
+        let mut forgotten = if keep { vec![] } else { b1.repeat(rows) };
+        let before = if keep { kept } else { &mut forgotten[..] };
+        multiply(Output::dense(before, hidden).added(), 1.0, x, w1);
+        let mut after = vec![0.0; rows * hidden];
+        vectorized(|| gelu(&mut after, before));
+        multiply(Output::dense(output, outputs).added(), 1.0, Matrix::dense(&after, hidden), w2);
+    });
+    (tensor(output, like(rows, outputs)), tensor(kept, [count, kept_width].into()))
+}
+
+#[derive(Debug)]
+struct Step;
+
+impl Backward<Flex, 5> for Step {
+    /// The rows and both weights, and the hidden features before the GELU.
+    type State = ([NodeId; 3], FlexTensor);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 5>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let (saved, hidden) = ops.state;
+        let saved: [FlexTensor; 3] = saved.map(|id| dense(checkpointer.retrieve_node_output(id)));
+        let gradient = dense(grads.consume::<Flex>(&ops.node));
+        let parents = ops.parents.map(|parent| parent.map(|parent| parent.id));
+        let needed = parents.each_ref().map(Option::is_some);
+        let [rows, weight1, weight2] = saved.each_ref();
+        let gradients = backward(saved.each_ref(), values(&hidden), values(&gradient), needed);
+        let [w1, w2] = [weight1, weight2].map(dims::<2>);
+        let rows = rows.layout().shape().clone();
+        let shapes = [rows, w1.into(), [w1[1]].into(), w2.into(), [w2[1]].into()];
+        for ((parent, gradient), shape) in parents.into_iter().zip(gradients).zip(shapes) {
+            register(grads, parent, gradient, shape);
+        }
+    }
+}
+
+/// The gradients of rows, first weight and bias, second weight and bias, where `needed`; the
+/// biases' come with those of their weights.
+fn backward(
+    [rows, weight1, weight2]: [&FlexTensor; 3],
+    before: &[f32],
+    gradient: &[f32],
+    needed: [bool; 5],
+) -> [Vec<f32>; 5] {
+    let ([inputs, hidden], [_, outputs]) = (dims(weight1), dims(weight2));
+    let x = values(rows);
+    let w1 = Matrix::dense(values(weight1), hidden).transposed();
+    let w2 = Matrix::dense(values(weight2), outputs).transposed();
+    let count = x.len() / inputs;
+    let part = part(count);
+    let start = vec![0.0; if needed[0] { inputs } else { 0 }];
+    let ([dx], sums) = by_tiles(count, part, [&start], |first, [dx]| {
+        let mut sums = [inputs * hidden, hidden, hidden * outputs, outputs].map(|n| vec![0.0; n]);
+        let [dw1, db1, dw2, db2] = sums.each_mut();
+        let end = count.min(first + part);
+        let step = tile(end - first);
+        let (mut after, mut slope) = (vec![0.0; step * hidden], vec![0.0; step * hidden]);
+        for from in (first..end).step_by(step) {
+            let to = end.min(from + step);
+            let gradient = &gradient[from * outputs..to * outputs];
+            let (after, slope) =
+                (&mut after[..(to - from) * hidden], &mut slope[..(to - from) * hidden]);
+            multiply(Output::dense(slope, hidden), 1.0, Matrix::dense(gradient, outputs), w2);
+            vectorized(|| {
+                gelu_and_slope(after, slope, &before[from * hidden..to * hidden]);
+                slope.chunks_exact(hidden).for_each(|row| add(db1, row));
+                gradient.chunks_exact(outputs).for_each(|row| add(db2, row));
+            });
+            let (after, slope) = (Matrix::dense(after, hidden), Matrix::dense(slope, hidden));
+            if needed[3] {
+                let gradient = Matrix::dense(gradient, outputs);
+                multiply(Output::dense(dw2, outputs).added(), 1.0, after.transposed(), gradient);
+            }
+            if needed[1] {
+                let x = Matrix::dense(&x[from * inputs..to * inputs], inputs).transposed();
+                multiply(Output::dense(dw1, hidden).added(), 1.0, x, slope);
+            }
+            if needed[0] {
+                let dx = &mut dx[(from - first) * inputs..(to - first) * inputs];
+                multiply(Output::dense(dx, inputs), 1.0, slope, w1);
+            }
+        }
+        sums
+    });
+    let mut parts = [const { Vec::new() }; 4];
+    for sums in sums {
+        for (part, sum) in parts.iter_mut().zip(sums) {
+            part.push(sum);
+        }
+    }
+    let [dw1, db1, dw2, db2] = parts.map(total);
+    [dx, dw1, db1, dw2, db2]
+}
