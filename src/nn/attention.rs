@@ -2,8 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::activation::softmax;
-use burn::tensor::{Tensor, assert_shape, s};
+use burn::tensor::{Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 use super::{Init, Weights, per_token};
@@ -92,10 +91,10 @@ impl Attention {
     ///
     /// # Panics
     ///
-    /// When the width of `tokens` is not the layer's.
+    /// When the width of `tokens` is not the layer's, or the groups do not divide the batch.
     pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
         let qkv = self.project(tokens);
-        per_token(&self.out, attend(qkv, self.heads, bias))
+        per_token(&self.out, kernel::attention(qkv, self.heads, bias))
     }
 
     /// Query, key and value of every token, `[batch, tokens, 3 · width]`.
@@ -117,42 +116,11 @@ impl Attention {
     }
 }
 
-/// softmax(Q Kᵀ / √d + bias) V, head by head.
-///
-/// # Shapes
-///
-/// - qkv: `[batch, tokens, 3 · width]`: query, key, value, each head by head
-/// - bias: `[groups, heads, tokens, tokens]`; sample i takes the bias i modulo `groups`
-/// - output: `[batch, tokens, width]`
-pub(super) fn attend(qkv: Tensor<3>, heads: usize, bias: Option<Tensor<4>>) -> Tensor<3> {
-    let [batch, count, joined] = qkv.dims();
-    let (width, depth) = (joined / 3, joined / 3 / heads);
-    // [3 · batch, heads, tokens, depth]: one copy puts each head's rows next to each other.
-    let qkv = qkv.reshape([batch, count, 3, heads, depth]).permute([2, 0, 3, 1, 4]).reshape([
-        3 * batch,
-        heads,
-        count,
-        depth,
-    ]);
-    let [query, key, value] =
-        [0, 1, 2].map(|part| qkv.clone().slice(s![part * batch..(part + 1) * batch, .., .., ..]));
-    let scores = (query * (depth as f64).powf(-0.5)).matmul(key.transpose());
-    let scores = match bias {
-        Some(bias) => {
-            let [groups, ..] = bias.dims();
-            let grouped = scores.reshape([batch / groups, groups, heads, count, count]);
-            (grouped + bias.unsqueeze()).reshape([batch, heads, count, count])
-        }
-        None => scores,
-    };
-    softmax(scores, 3).matmul(value).swap_dims(1, 2).reshape([batch, count, width])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test_device;
-    use burn::tensor::Tolerance;
+    use burn::tensor::{Tolerance, s};
 
     fn attention(qkv_bias: QkvBias) -> Attention {
         let init = Init::Normal { std: 0.5 };

@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, s};
 
-use super::attention::attend;
 use super::{Attention, AttentionConfig, Init, Weights, per_token};
+use crate::kernel;
 
 /// The largest scale of a cosine (arXiv 2111.09883 §3.2: temperatures stay above 0.01).
 const LARGEST_SCALE: f64 = 100.0;
@@ -49,7 +49,7 @@ impl CosineAttention {
     pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
         let Attention { out, heads, .. } = &self.projections;
         let qkv = self.with_cosines(self.projections.project(tokens));
-        per_token(out, attend(qkv, *heads, bias))
+        per_token(out, kernel::attention(qkv, *heads, bias))
     }
 
     /// Queries and keys such that their scaled products are the scaled cosines.

@@ -1,5 +1,6 @@
 //! The kernels on flex's tensors.
 
+mod attention;
 mod buffer;
 mod gelu;
 mod layer_norm;
@@ -9,6 +10,7 @@ mod mlp;
 mod simd;
 mod tiles;
 
+pub(super) use attention::AttentionKernel;
 pub(super) use layer_norm::LayerNormKernel;
 pub(super) use linear::LinearKernel;
 pub(super) use mlp::MlpKernel;
