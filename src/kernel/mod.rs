@@ -2,8 +2,8 @@
 //!
 //! burn differentiates what is composed of its operations, one recorded step each, and its CPU
 //! backend flex runs most of these steps on one thread, each through memory. What a transformer
-//! spends its time on is done here in one pass with a backward written by hand:
-//! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`].
+//! spends its time on is done here in one pass with a backward written by hand: [`linear()`],
+//! [`mlp()`], [`layer_norm()`] and [`attention()`]; [`adamw()`] updates parameters in place.
 //!
 //! They run on flex, on `f32`, with the feature `flex`. Everywhere else the same functions are the
 //! compositions, so nobody who calls them needs to know. `BURN_MIM_KERNELS=off` in the environment
@@ -12,6 +12,7 @@
 //! The sums over all rows are split in the same way for any number of threads: results have the
 //! same bits whatever `RAYON_NUM_THREADS` is.
 
+mod adamw;
 mod attention;
 #[cfg(test)]
 mod compare;
@@ -21,6 +22,7 @@ mod layer_norm;
 mod linear;
 mod mlp;
 
+pub use adamw::{AdamWStep, adamw, adamw_composed};
 pub use attention::{attention, attention_composed};
 pub use layer_norm::{layer_norm, layer_norm_composed};
 pub use linear::{linear, linear_composed};

@@ -1,5 +1,6 @@
 //! Pre-training: recipes, the loop, and what a run leaves behind.
 
+mod adamw;
 mod burn_trainer;
 mod ema;
 mod gradients;

@@ -1,10 +1,11 @@
 //! AdamW with the papers' parameter groups.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 
 use super::Recipe;
+use super::adamw::AdamW;
 
 /// Whether weight decay pulls on a parameter of `rank` dimensions at `path`
 /// (`encoder.body.blocks.0.mlp.fc1.weight`).
@@ -20,16 +21,11 @@ pub fn is_decayed(path: &str, rank: usize) -> bool {
 
 /// The recipe's AdamW for `model`.
 pub fn adamw<M: Module>(model: &M, recipe: &Recipe) -> ModuleOptimizer {
-    let [beta_1, beta_2] = recipe.betas;
-    let adamw = AdamWConfig::new()
-        .with_beta_1(beta_1)
-        .with_beta_2(beta_2)
-        .with_epsilon(recipe.epsilon)
-        .with_weight_decay(recipe.weight_decay);
     let mut undecayed = Undecayed::default();
     model.visit(&mut undecayed);
     let group = ParamGroup::from_ids(undecayed.ids);
-    adamw.init().with_group(group, adamw.with_weight_decay(0.0).build(), None)
+    let all = ModuleOptimizer::from(AdamW::new(recipe, recipe.weight_decay));
+    all.with_group(group, AdamW::new(recipe, 0.0), None)
 }
 
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! The kernels on flex's tensors.
 
+mod adamw;
 mod attention;
 mod buffer;
 mod gelu;
@@ -10,6 +11,7 @@ mod mlp;
 mod simd;
 mod tiles;
 
+pub(super) use adamw::AdamWKernel;
 pub(super) use attention::AttentionKernel;
 pub(super) use layer_norm::LayerNormKernel;
 pub(super) use linear::LinearKernel;
