@@ -100,8 +100,11 @@ impl PredictionHead<VisibleTokens> for Decoder {
             }
             None => cells,
         };
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, None));
-        let hidden = mask.select_hidden(tokens.slice(s![.., first_cell.., ..]));
+        let (last, blocks) = self.blocks.split_last().expect("a decoder has a block");
+        let tokens = blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, None));
+        let hidden = last.forward_some(tokens, None, |tokens| {
+            mask.select_hidden(tokens.slice(s![.., first_cell.., ..]))
+        });
         per_token(&self.projection, self.norm.forward(hidden))
     }
 }

@@ -93,8 +93,12 @@ impl Attention {
     ///
     /// When the width of `tokens` is not the layer's, or the groups do not divide the batch.
     pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
-        let qkv = self.project(tokens);
-        per_token(&self.out, kernel::attention(qkv, self.heads, bias))
+        per_token(&self.out, self.mix(tokens, bias))
+    }
+
+    /// As [`Attention::forward`], without the last projection.
+    pub(super) fn mix(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
+        kernel::attention(self.project(tokens), self.heads, bias)
     }
 
     /// Query, key and value of every token, `[batch, tokens, 3 · width]`.

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Attention, AttentionConfig, DropPath, LayerNorm, LayerScale, Mlp, Weights};
+use super::{Attention, AttentionConfig, DropPath, LayerNorm, LayerScale, Mlp, Weights, per_token};
 
 /// What a [`Block`] is made of.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +64,29 @@ impl Block {
     /// # Shapes
     ///
     /// - tokens: `[batch, tokens, width]`
-    /// - bias: `[1, heads, tokens, tokens]`
+    /// - bias: `[groups, heads, tokens, tokens]`, as [`Attention::forward`] takes it
     /// - output: `[batch, tokens, width]`
     pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
-        let attended = self.attention.forward(self.norm1.forward(tokens.clone()), bias);
-        let tokens = tokens + self.branch(attended, &self.scale1);
+        self.forward_some(tokens, bias, |tokens| tokens)
+    }
+
+    /// Those of the tokens after this block that `select` picks: the same as picking them
+    /// afterwards, without computing the others further than attention to them needs.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens: `[batch, tokens, width]`
+    /// - bias: as in [`Block::forward`]
+    /// - output: what `select` makes of `[batch, tokens, width]`
+    pub fn forward_some(
+        &self,
+        tokens: Tensor<3>,
+        bias: Option<Tensor<4>>,
+        select: impl Fn(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let mixed = self.attention.mix(self.norm1.forward(tokens.clone()), bias);
+        let attended = per_token(&self.attention.out, select(mixed));
+        let tokens = select(tokens) + self.branch(attended, &self.scale1);
         let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
         tokens + self.branch(transformed, &self.scale2)
     }
@@ -79,5 +97,45 @@ impl Block {
             None => output,
         };
         self.drop_path.forward(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Init, QkvBias};
+    use crate::test_device;
+    use burn::tensor::{Tolerance, s};
+
+    #[test]
+    fn some_tokens_are_those_of_all_with_the_same_gradients() {
+        let init = Init::Normal { std: 0.3 };
+        let attention =
+            AttentionConfig { width: 8, heads: 2, qkv_bias: QkvBias::All, init, output_init: init };
+        let config = BlockConfig {
+            attention,
+            mlp_width: 12,
+            norm_epsilon: 1e-6,
+            layer_scale: Some(0.5),
+            drop_path: 0.0,
+        };
+        let mut weights = Weights::new(0, &test_device().autodiff());
+        let block = config.init(&mut weights);
+        let tokens = weights.param([2, 5, 8], Init::Normal { std: 1.0 }).val();
+        let select = |tokens: Tensor<3>| tokens.slice(s![.., 1..4, ..]);
+        let run = |output: Tensor<3>| {
+            let gradients = output.clone().square().sum().backward();
+            let weight = |weight: &Tensor<2>| weight.grad(&gradients).unwrap().into_data();
+            let weights = [&block.attention.qkv, &block.attention.out, &block.mlp.fc1];
+            let weights = weights.map(|layer| weight(&layer.weight.val()));
+            (output.into_data(), weights, tokens.grad(&gradients).unwrap().into_data())
+        };
+        let some = run(block.forward_some(tokens.clone(), None, select));
+        let all = run(select(block.forward(tokens.clone(), None)));
+        some.0.assert_approx_eq::<f32>(&all.0, Tolerance::default());
+        some.2.assert_approx_eq::<f32>(&all.2, Tolerance::default());
+        for (some, all) in some.1.iter().zip(&all.1) {
+            some.assert_approx_eq::<f32>(all, Tolerance::default());
+        }
     }
 }
