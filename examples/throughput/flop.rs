@@ -40,9 +40,9 @@ pub(crate) fn per_step(task: &TaskConfig, batch: usize) -> f64 {
                 + product(hidden, decoder.width, encoder.patch_values())
         }
         _ => {
+            let all = cells + class;
             embed
-                + blocks(encoder, encoder.depth - 1, cells + class, cells + class)
-                + blocks(encoder, 1, cells + class, hidden)
+                + blocks(encoder, encoder.depth, all, all)
                 + product(hidden, encoder.width, encoder.patch_values())
         }
     };
@@ -63,11 +63,10 @@ fn product(rows: usize, inner: usize, columns: usize) -> f64 {
     2.0 * rows as f64 * inner as f64 * columns as f64
 }
 
-/// The operations per second of the fastest of several large matrix products on all processors.
-pub(crate) fn peak() -> f64 {
+/// The operations per second of the fastest of several large matrix products on `device`.
+pub(crate) fn peak(device: &Device) -> f64 {
     let (side, times) = PEAK;
-    let device = Device::default();
-    let matrix = || Tensor::<2>::random([side, side], Distribution::Default, &device);
+    let matrix = || Tensor::<2>::random([side, side], Distribution::Default, device);
     let (left, right) = (matrix(), matrix());
     let seconds = (0..times).map(|_| {
         let start = Instant::now();

@@ -8,9 +8,8 @@
 //! The last line is one JSON object; the line before it says which share of the processor's matrix
 //! product peak the step reaches. `benches/pytorch/` has the same step for PyTorch.
 
-#[path = "throughput/flop.rs"]
+mod args;
 mod flop;
-#[path = "throughput/memory.rs"]
 mod memory;
 
 use std::process::ExitCode;
@@ -18,114 +17,20 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
-use burn_mim::nn::{Positions, Weights};
+use burn::tensor::Device;
+use burn_mim::nn::Weights;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::run::device_named;
 use burn_mim::train::{Recipe, adamw};
-use burn_mim::{
-    DecoderConfig, Error, ImageShape, MaeConfig, Mask, MaskStrategy, MimBatch, PretextTask, Result,
-    SimMimConfig, TaskConfig, VitConfig,
-};
+use burn_mim::{Error, Mask, MaskStrategy, MimBatch, PretextTask, Result, TaskConfig};
 use clap::Parser;
 use mimalloc::MiMalloc;
-use rand::RngExt;
 use serde_json::json;
+
+use crate::args::Args;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// Times pre-training steps.
-#[derive(Debug, Parser)]
-struct Args {
-    /// mae | simmim
-    #[arg(long, default_value = "mae")]
-    method: String,
-    /// vit
-    #[arg(long, default_value = "vit")]
-    encoder: String,
-    /// Side of the images in pixels
-    #[arg(long, default_value_t = 32)]
-    image_size: usize,
-    /// Channels of the images
-    #[arg(long, default_value_t = 3)]
-    channels: usize,
-    /// Side of a patch, which is also the unit of the masks
-    #[arg(long, default_value_t = 2)]
-    patch_size: usize,
-    /// Features per token
-    #[arg(long, default_value_t = 192)]
-    width: usize,
-    /// Blocks
-    #[arg(long, default_value_t = 12)]
-    depth: usize,
-    /// Attention heads
-    #[arg(long, default_value_t = 3)]
-    heads: usize,
-    /// Features per token of a masked autoencoder's decoder
-    #[arg(long, default_value_t = 192)]
-    decoder_width: usize,
-    /// Its blocks
-    #[arg(long, default_value_t = 4)]
-    decoder_depth: usize,
-    /// Its attention heads
-    #[arg(long, default_value_t = 3)]
-    decoder_heads: usize,
-    /// Share of the patches that is hidden
-    #[arg(long, default_value_t = 0.75)]
-    mask_ratio: f64,
-    /// Images per step
-    #[arg(long, default_value_t = 64)]
-    batch: usize,
-    /// Steps, all of them timed
-    #[arg(long, default_value_t = 8)]
-    steps: usize,
-    /// flex | ndarray | wgpu | cuda, as compiled in
-    #[arg(long, default_value = "flex")]
-    device: String,
-}
-
-impl Args {
-    fn task(&self) -> Result<TaskConfig> {
-        if self.encoder != "vit" {
-            return Err(Error::Config(format!(
-                "there is no encoder {:?}: choose vit",
-                self.encoder
-            )));
-        }
-        let image = ImageShape::square(self.channels, self.image_size);
-        let vit = VitConfig::new(image, self.patch_size, self.width, self.depth, self.heads);
-        let task = match self.method.as_str() {
-            "mae" => {
-                let decoder = DecoderConfig::new()
-                    .with_width(self.decoder_width)
-                    .with_depth(self.decoder_depth)
-                    .with_heads(self.decoder_heads);
-                MaeConfig::new(vit).with_decoder(decoder).with_mask_ratio(self.mask_ratio).into()
-            }
-            "simmim" => SimMimConfig::new(vit.with_positions(Positions::Learned))
-                .with_mask_unit(self.patch_size)
-                .with_mask_ratio(self.mask_ratio)
-                .into(),
-            other => {
-                return Err(Error::Config(format!(
-                    "there is no method {other:?}: choose mae or simmim"
-                )));
-            }
-        };
-        TaskConfig::validate(&task)?;
-        Ok(task)
-    }
-
-    /// Images of uniform noise with mean 0.
-    fn images(&self, device: &Device) -> Tensor<4> {
-        let shape = [self.batch, self.channels, self.image_size, self.image_size];
-        let mut noise = stream(0, Purpose::Data, 0, 0);
-        let values: Vec<f32> =
-            (0..shape.iter().product()).map(|_| noise.random_range(-1.0..1.0)).collect();
-        Tensor::from_data(TensorData::new(values, shape), device)
-    }
-}
 
 /// What the steps took and came to.
 struct Timing {
@@ -156,7 +61,7 @@ fn measure(args: &Args) -> Result<()> {
         TaskConfig::SimMim(simmim) => steps(simmim.init(weights), args, simmim.mask()?, &device)?,
         other => return Err(Error::Config(format!("{} cannot be timed yet", other.name()))),
     };
-    report(args, &task, timing)
+    report(args, &task, timing, &device)
 }
 
 fn steps<T: PretextTask<Batch = MimBatch>>(
@@ -184,12 +89,12 @@ fn steps<T: PretextTask<Batch = MimBatch>>(
     Ok(timing)
 }
 
-fn report(args: &Args, task: &TaskConfig, timing: Timing) -> Result<()> {
+fn report(args: &Args, task: &TaskConfig, timing: Timing, device: &Device) -> Result<()> {
     let Timing { mut seconds, losses, parameters } = timing;
     seconds.sort_by(f64::total_cmp);
     let (fastest, median) = (seconds[0], median(&seconds));
     let flop = flop::per_step(task, args.batch);
-    let peak = flop::peak();
+    let peak = flop::peak(device);
     println!(
         "{:.0} GFLOP of matrix products per step, {:.1} GFLOP/s, {:.0} % of the measured peak of {:.1}",
         flop / 1e9,

@@ -1,0 +1,73 @@
+//! How fast batches are loaded: read, decoded, cropped at random, resized and masked.
+//!
+//! ```text
+//! cargo run --release --example loading -- --data folder:DIR --workers 2
+//! ```
+//!
+//! The last line is one JSON object. `benches/pytorch/loader.py` has the same for torchvision.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn_mim::data::augment::Augmentation;
+use burn_mim::data::{DataSpec, Loader, LoaderConfig, MimCollate};
+use burn_mim::run::device_named;
+use burn_mim::{ImageShape, RandomMask, Result};
+use clap::Parser;
+use mimalloc::MiMalloc;
+use serde_json::json;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Times the loader over one epoch.
+#[derive(Debug, Parser)]
+struct Args {
+    /// folder:DIR, or another data set of the pre-training examples
+    #[arg(long)]
+    data: DataSpec,
+    /// Side of the images in a batch
+    #[arg(long, default_value_t = 224)]
+    image_size: usize,
+    /// Images per batch
+    #[arg(long, default_value_t = 64)]
+    batch_size: usize,
+    /// Threads that prepare batches
+    #[arg(long, default_value_t = 2)]
+    workers: usize,
+}
+
+fn main() -> ExitCode {
+    match measure(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(args: &Args) -> Result<()> {
+    let data = args.data.open(&mut |_, _| {})?;
+    let image = ImageShape::square(data.shape.channels, args.image_size);
+    let mask = Arc::new(RandomMask::mae(image.grid(16)?, 0.75)?);
+    let collate =
+        MimCollate::new(image, &data.statistics, mask)?.with_augmentation(Augmentation::mae())?;
+    let config = LoaderConfig {
+        batch_size: args.batch_size,
+        seed: 0,
+        workers: args.workers,
+        training: true,
+    };
+    let loader = Loader::new(data.train, collate, config, &device_named("flex")?)?;
+    let start = Instant::now();
+    let mut images = 0;
+    for batch in loader.epoch(0, 0) {
+        images += batch?.images.dims()[0];
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let rate = images as f64 / seconds;
+    println!("{}", json!({ "images": images, "seconds": seconds, "images_per_s": rate }));
+    Ok(())
+}
