@@ -11,7 +11,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use super::buffer::{dense, like, register, tensor, values};
 use super::matrix::{Matrix, Output, multiply};
 use super::simd::{add, vectorized};
-use super::tiles::{by_tiles, part, tile, total};
+use super::tiles::{by_tiles, part, tile, tile_of_part, total};
 
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait LinearKernel: Backend {
@@ -114,7 +114,7 @@ fn backward(
     let ([dx], sums) = by_tiles(rows, part, [&start], |first, [dx]| {
         let (mut dw, mut db) = (vec![0.0; inputs * outputs], vec![0.0; outputs]);
         let end = rows.min(first + part);
-        let step = tile(end - first);
+        let step = tile_of_part(end - first);
         for from in (first..end).step_by(step) {
             let to = end.min(from + step);
             let rows = &gradient[from * outputs..to * outputs];

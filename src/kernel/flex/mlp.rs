@@ -13,7 +13,7 @@ use super::buffer::{dense, dims, like, register, tensor, values};
 use super::gelu::{gelu, gelu_and_slope};
 use super::matrix::{Matrix, Output, multiply};
 use super::simd::{add, vectorized};
-use super::tiles::{by_tiles, part, tile, total};
+use super::tiles::{by_tiles, part, tile, tile_of_part, total};
 
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait MlpKernel: Backend {
@@ -135,7 +135,7 @@ fn backward(
         let mut sums = [inputs * hidden, hidden, hidden * outputs, outputs].map(|n| vec![0.0; n]);
         let [dw1, db1, dw2, db2] = sums.each_mut();
         let end = count.min(first + part);
-        let step = tile(end - first);
+        let step = tile_of_part(end - first);
         let (mut after, mut slope) = (vec![0.0; step * hidden], vec![0.0; step * hidden]);
         for from in (first..end).step_by(step) {
             let to = end.min(from + step);

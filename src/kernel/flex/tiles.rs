@@ -14,16 +14,23 @@ const TILE: usize = 256;
 const PARTS: usize = 8;
 
 /// The rows of a tile when there are `rows`: as even as tiles of at most 256 can be, and as many
-/// on each of two or four threads.
+/// on each of two threads.
 pub(super) fn tile(rows: usize) -> usize {
-    let count = rows.div_ceil(TILE).next_multiple_of(4);
+    let count = rows.div_ceil(TILE).next_multiple_of(2);
     rows.div_ceil(count).next_multiple_of(16)
 }
 
 /// The rows of a part when there are `rows` and each part keeps a partial sum. It depends on the
-/// rows alone, so that sums are the same for any number of threads.
+/// rows alone, so that sums are the same for any number of threads; two tiles or more, so that
+/// adding the sums up costs little beside them.
 pub(super) fn part(rows: usize) -> usize {
-    rows.div_ceil(rows.div_ceil(TILE).next_multiple_of(2).min(PARTS)).max(1)
+    let count = rows.div_ceil(2 * TILE).next_multiple_of(2).min(PARTS);
+    rows.div_ceil(count).max(1)
+}
+
+/// The rows of a tile of one part, which one thread works on.
+pub(super) fn tile_of_part(rows: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(TILE))
 }
 
 /// New buffers of `rows` rows each, in tiles of `tile` rows. Every row starts as a copy of its
@@ -122,8 +129,9 @@ mod tests {
 
     #[test]
     fn tiles_and_parts_are_even_and_not_too_large() {
-        assert_eq!((tile(4160), tile(1576), tile(1)), (208, 208, 16));
-        assert_eq!((part(4160), part(1576), part(1), part(300)), (520, 197, 1, 150));
+        assert_eq!((tile(4160), tile(1576), tile(400), tile(1)), (240, 208, 208, 16));
+        assert_eq!((part(4160), part(1576), part(1), part(300)), (520, 394, 1, 150));
+        assert_eq!((tile_of_part(520), tile_of_part(394), tile_of_part(1)), (174, 197, 1));
         assert!((1..5000).all(|rows| tile(rows) <= TILE + 16 && part(rows) > 0));
     }
 
