@@ -3,8 +3,10 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_mim::nn::Positions;
 use burn_mim::rng::{Purpose, stream};
+use burn_mim::target::tokenizer::{PaletteConfig, TokenizerConfig};
 use burn_mim::{
-    DecoderConfig, Error, ImageShape, MaeConfig, Result, SimMimConfig, TaskConfig, VitConfig,
+    BeitConfig, DecoderConfig, EncoderConfig, EncoderSizes, Error, ImageShape, MaeConfig, Result,
+    SimMimConfig, SwinConfig, TaskConfig, VitConfig,
 };
 use clap::Parser;
 use rand::RngExt;
@@ -12,10 +14,10 @@ use rand::RngExt;
 /// Times pre-training steps.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// mae | simmim
+    /// mae | simmim | beit
     #[arg(long, default_value = "mae")]
     pub(crate) method: String,
-    /// vit
+    /// vit | swin
     #[arg(long, default_value = "vit")]
     encoder: String,
     /// Side of the images in pixels
@@ -23,19 +25,22 @@ pub(crate) struct Args {
     image_size: usize,
     /// Channels of the images
     #[arg(long, default_value_t = 3)]
-    channels: usize,
+    pub(crate) channels: usize,
     /// Side of a patch, which is also the unit of the masks
     #[arg(long, default_value_t = 2)]
     patch_size: usize,
-    /// Features per token
+    /// Features per token, in the first stage of Swin
     #[arg(long, default_value_t = 192)]
     width: usize,
-    /// Blocks
-    #[arg(long, default_value_t = 12)]
-    depth: usize,
-    /// Attention heads
-    #[arg(long, default_value_t = 3)]
-    heads: usize,
+    /// Blocks, of each stage of Swin: 2,2,6,2
+    #[arg(long, value_delimiter = ',', default_value = "12")]
+    depth: Vec<usize>,
+    /// Attention heads, of each stage of Swin: 3,6,12,24
+    #[arg(long, value_delimiter = ',', default_value = "3")]
+    heads: Vec<usize>,
+    /// Side of Swin's windows in tokens
+    #[arg(long, default_value_t = 6)]
+    window: usize,
     /// Features per token of a masked autoencoder's decoder
     #[arg(long, default_value_t = 192)]
     decoder_width: usize,
@@ -62,34 +67,51 @@ pub(crate) struct Args {
 impl Args {
     /// What is trained.
     pub(crate) fn task(&self) -> Result<TaskConfig> {
-        if self.encoder != "vit" {
-            return Err(Error::Config(format!(
-                "there is no encoder {:?}: choose vit",
-                self.encoder
-            )));
-        }
         let image = ImageShape::square(self.channels, self.image_size);
-        let vit = VitConfig::new(image, self.patch_size, self.width, self.depth, self.heads);
-        let task = match self.method.as_str() {
-            "mae" => {
+        let task: TaskConfig = match (self.method.as_str(), self.encoder.as_str()) {
+            ("mae", "vit") => {
                 let decoder = DecoderConfig::new()
                     .with_width(self.decoder_width)
                     .with_depth(self.decoder_depth)
                     .with_heads(self.decoder_heads);
-                MaeConfig::new(vit).with_decoder(decoder).with_mask_ratio(self.mask_ratio).into()
+                let config = MaeConfig::new(self.vit(image)?).with_decoder(decoder);
+                config.with_mask_ratio(self.mask_ratio).into()
             }
-            "simmim" => SimMimConfig::new(vit.with_positions(Positions::Learned))
-                .with_mask_unit(self.patch_size)
-                .with_mask_ratio(self.mask_ratio)
-                .into(),
-            other => {
+            ("simmim", "vit") => self.simmim(self.vit(image)?.with_positions(Positions::Learned)),
+            ("simmim", "swin") => {
+                let (depths, heads) = (self.depth.clone(), self.heads.clone());
+                let (patch, window) = (self.patch_size, self.window);
+                self.simmim(SwinConfig::new(image, patch, self.width, depths, heads, window))
+            }
+            // Tokens of a palette cost nothing, as those of a tokenizer that ran before do.
+            ("beit", "vit") => {
+                let palette = PaletteConfig::new(image).with_cell(self.patch_size);
+                let config = BeitConfig::new(self.vit(image)?, TokenizerConfig::Palette(palette));
+                config.with_mask_ratio(self.mask_ratio).with_min_block(4).into()
+            }
+            (method, encoder) => {
                 return Err(Error::Config(format!(
-                    "there is no method {other:?}: choose mae or simmim"
+                    "there is no method {method:?} on the encoder {encoder:?}: choose mae, simmim \
+                     or beit on vit, or simmim on swin"
                 )));
             }
         };
-        TaskConfig::validate(&task)?;
+        task.validate()?;
         Ok(task)
+    }
+
+    fn vit(&self, image: ImageShape) -> Result<VitConfig> {
+        let (&[depth], &[heads]) = (&self.depth[..], &self.heads[..]) else {
+            let message = "a vision transformer has one --depth and one number of --heads";
+            return Err(Error::Config(message.into()));
+        };
+        Ok(VitConfig::new(image, self.patch_size, self.width, depth, heads))
+    }
+
+    /// Hides cells of the encoder's output.
+    fn simmim<C: EncoderSizes + Into<EncoderConfig>>(&self, encoder: C) -> TaskConfig {
+        let unit = encoder.stride();
+        SimMimConfig::new(encoder).with_mask_unit(unit).with_mask_ratio(self.mask_ratio).into()
     }
 
     /// Images of uniform noise with mean 0.

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use burn_mim::{MaskStrategy, TaskConfig, VitConfig};
+use burn_mim::{DecoderConfig, EncoderConfig, MaeConfig, MaskStrategy, SwinConfig, TaskConfig};
 
 /// Side of the matrices the peak is measured on, and how often.
 const PEAK: (usize, usize) = (1536, 10);
@@ -14,47 +14,80 @@ const PEAK: (usize, usize) = (1536, 10);
 /// Only what the loss needs counts: no gradient for the images, hidden cells alone where others
 /// are not looked at. What an implementation computes beyond that is not useful.
 pub(crate) fn per_step(task: &TaskConfig, batch: usize) -> f64 {
-    let encoder = task.encoder();
-    let cells = encoder.grid().cells();
-    let class = usize::from(encoder.class_token);
-    let hidden = task.mask().map_or(0, |mask| mask.hidden() * cells / mask.grid().cells());
-    let visible = cells - hidden;
-    // The patches' product has a gradient for its weight alone.
-    let embed = 2.0 / 3.0 * product(visible, encoder.patch_values(), encoder.width);
-    let forward = match task {
-        TaskConfig::Mae(mae) => {
-            let decoder = VitConfig::new(
-                encoder.image,
-                encoder.patch,
-                mae.decoder.width,
-                mae.decoder.depth,
-                mae.decoder.heads,
-            )
-            .with_mlp_ratio(mae.decoder.mlp_ratio);
-            let all = cells + class;
-            embed
-                + blocks(encoder, encoder.depth, visible + class, visible + class)
-                + product(visible + class, encoder.width, decoder.width)
-                + blocks(&decoder, decoder.depth - 1, all, all)
-                + blocks(&decoder, 1, all, hidden)
-                + product(hidden, decoder.width, encoder.patch_values())
+    let forward = match (task, task.encoder()) {
+        (TaskConfig::Mae(mae), _) => masked_autoencoder(mae),
+        (_, Some(EncoderConfig::Vit(vit))) => {
+            let cells = vit.grid().cells();
+            let all = cells + usize::from(vit.class_token);
+            let outputs = match task {
+                TaskConfig::Beit(beit) => beit.tokenizer.vocabulary(),
+                _ => vit.patch_values(),
+            };
+            let hidden = hidden(task, cells);
+            embedding(cells - hidden, vit.patch_values(), vit.width)
+                + blocks(vit.width, vit.mlp_width(), vit.depth, [all; 3])
+                + product(hidden, vit.width, outputs)
         }
-        _ => {
-            let all = cells + class;
-            embed
-                + blocks(encoder, encoder.depth, all, all)
-                + product(hidden, encoder.width, encoder.patch_values())
-        }
+        (_, Some(EncoderConfig::Swin(swin))) => hierarchy(task, &swin),
+        (_, Some(EncoderConfig::SwinV2(swin))) => hierarchy(task, &swin.sizes),
+        _ => f64::NAN,
     };
     3.0 * forward * batch as f64
 }
 
-/// Blocks over `tokens` of which only `queries` are read afterwards.
-fn blocks(vit: &VitConfig, depth: usize, tokens: usize, queries: usize) -> f64 {
-    let (width, mlp) = (vit.width, vit.mlp_width());
+fn masked_autoencoder(mae: &MaeConfig) -> f64 {
+    let vit = &mae.encoder;
+    let (cells, class) = (vit.grid().cells(), usize::from(vit.class_token));
+    let hidden = hidden(&mae.clone().into(), cells);
+    let (visible, all) = (cells - hidden + class, cells + class);
+    let DecoderConfig { width, depth, mlp_ratio, .. } = mae.decoder;
+    let mlp = (width as f64 * mlp_ratio) as usize;
+    embedding(cells - hidden, vit.patch_values(), vit.width)
+        + blocks(vit.width, vit.mlp_width(), vit.depth, [visible; 3])
+        + product(visible, vit.width, width)
+        + blocks(width, mlp, depth - 1, [all; 3])
+        + blocks(width, mlp, 1, [all, hidden, all])
+        + product(hidden, width, vit.patch_values())
+}
+
+/// Swin's stages; its windows divide its grids.
+fn hierarchy(task: &TaskConfig, swin: &SwinConfig) -> f64 {
+    let patches = swin.grid();
+    let values = swin.image.channels * swin.patch * swin.patch;
+    let visible = patches.cells() - hidden(task, patches.cells());
+    let stages = swin.depths.len();
+    let stages_flop: f64 = (0..stages)
+        .map(|stage| {
+            let (tokens, width) = (patches.cells() >> (2 * stage), swin.stage_width(stage));
+            let side = swin.window.min(patches.rows >> stage).min(patches.cols >> stage);
+            let within = [tokens, tokens, side * side];
+            let merging =
+                if stage + 1 < stages { product(tokens / 4, 4 * width, 2 * width) } else { 0.0 };
+            blocks(width, swin.mlp_width(stage), swin.depths[stage], within) + merging
+        })
+        .sum();
+    let cells = patches.cells() >> (2 * (stages - 1));
+    let outputs = swin.image.channels * swin.stride() * swin.stride();
+    embedding(visible, values, swin.width)
+        + stages_flop
+        + product(hidden(task, cells), swin.output_width(), outputs)
+}
+
+/// Hidden cells of a grid of `cells`.
+fn hidden(task: &TaskConfig, cells: usize) -> usize {
+    task.mask().map_or(0, |mask| mask.hidden() * cells / mask.grid().cells())
+}
+
+/// The patches' product has a gradient for its weight alone.
+fn embedding(patches: usize, values: usize, width: usize) -> f64 {
+    2.0 / 3.0 * product(patches, values, width)
+}
+
+/// Blocks over `tokens` of which only `queries` are read afterwards, each seeing `keys`.
+fn blocks(width: usize, mlp: usize, depth: usize, [tokens, queries, keys]: [usize; 3]) -> f64 {
     let keys_and_values = product(tokens, width, 2 * width);
     let queries_and_output = product(queries, width, 2 * width);
-    let attention = 2.0 * product(queries, width, tokens);
+    let attention = 2.0 * product(queries, width, keys);
     let mlp = 2.0 * product(queries, width, mlp);
     depth as f64 * (keys_and_values + queries_and_output + attention + mlp)
 }

@@ -22,7 +22,9 @@ use burn_mim::nn::Weights;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::run::device_named;
 use burn_mim::train::{Recipe, adamw};
-use burn_mim::{Error, Mask, MaskStrategy, MimBatch, PretextTask, Result, TaskConfig};
+use burn_mim::{
+    EncoderConfig, Error, Mask, MaskStrategy, MimBatch, PretextTask, Result, TaskConfig,
+};
 use clap::Parser;
 use mimalloc::MiMalloc;
 use serde_json::json;
@@ -58,8 +60,27 @@ fn measure(args: &Args) -> Result<()> {
     let weights = &mut Weights::new(0, &device.clone().autodiff());
     let timing = match &task {
         TaskConfig::Mae(mae) => steps(mae.init(weights), args, mae.mask()?, &device)?,
-        TaskConfig::SimMim(simmim) => steps(simmim.init(weights), args, simmim.mask()?, &device)?,
-        other => return Err(Error::Config(format!("{} cannot be timed yet", other.name()))),
+        TaskConfig::SimMim(simmim) => {
+            let (simmim, mask) = (simmim.clone(), simmim.mask()?);
+            match simmim.encoder.clone() {
+                EncoderConfig::Vit(vit) => {
+                    steps(simmim.map_encoder(|_| vit).init(weights), args, mask, &device)?
+                }
+                EncoderConfig::Swin(swin) => {
+                    steps(simmim.map_encoder(|_| swin).init(weights), args, mask, &device)?
+                }
+                EncoderConfig::SwinV2(swin) => {
+                    steps(simmim.map_encoder(|_| swin).init(weights), args, mask, &device)?
+                }
+                _ => return Err(Error::Config("this encoder cannot be timed".into())),
+            }
+        }
+        TaskConfig::Beit(beit) => {
+            let (tokenizer, channels) = (beit.tokenizer.init(weights), args.channels);
+            let [mean, std] = [0.0, 1.0].map(|value| vec![value; channels]);
+            steps(beit.init(tokenizer, &mean, &std, weights), args, beit.mask()?, &device)?
+        }
+        other => return Err(Error::Config(format!("{} cannot be timed", other.name()))),
     };
     report(args, &task, timing, &device)
 }
@@ -78,7 +99,9 @@ fn steps<T: PretextTask<Batch = MimBatch>>(
         let start = Instant::now();
         let sample = |sample| mask.sample(&mut stream(0, Purpose::Mask, step, sample));
         let masks: Vec<_> = (0..args.batch as u64).map(sample).collect();
-        let batch = MimBatch::new(images.clone(), Mask::new(masks, device)?);
+        let mut batch = MimBatch::new(images.clone(), Mask::new(masks, device)?);
+        // Read by BEiT alone.
+        batch.target_view = Some(images.clone());
         let loss = task.loss(batch).loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &task);
         task = optimizer.step(1e-4, task, gradients);

@@ -1,7 +1,7 @@
 //! An encoder with a classifier on top, as a task to train.
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 use super::linear::cross_entropy;
@@ -9,7 +9,7 @@ use super::{LabelledBatch, LabelledCollate, Pooling, TestResult};
 use crate::data::Loader;
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::nn::{Init, Weights};
+use crate::nn::{Init, LayerNorm, Weights};
 use crate::task::{PretextTask, TaskOutput};
 
 /// An encoder, its pooled features normalised, and a linear layer to the classes.

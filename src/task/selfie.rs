@@ -2,7 +2,6 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::LayerNorm;
 use burn::tensor::{Int, Tensor, s};
 
 use super::choice::{choose, guessing};
@@ -12,7 +11,7 @@ use crate::encoder::{Backbone, Patchwise, ResidualConfig, ResidualNet, VitConfig
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
 use crate::mask::{MaskStrategy, RandomMask};
-use crate::nn::{Block, Init, PositionTable, Positions, Weights};
+use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights};
 
 /// The parts of a [`Selfie`] on a residual network.
 #[derive(Config, Debug, PartialEq)]

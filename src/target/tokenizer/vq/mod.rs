@@ -4,7 +4,7 @@ mod config;
 mod tanh_layers;
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, assert_shape, s};
 
 pub use config::{VqConfig, VqOutput};
@@ -15,7 +15,7 @@ use crate::encoder::{Backbone, VisibleVit};
 use crate::error::Result;
 use crate::grid::Grid;
 use crate::image::{PatchLayout, unpatchify};
-use crate::nn::{Block, Init, PositionTable, Positions, Weights, per_token};
+use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, per_token};
 use crate::rng::{Purpose, stream};
 
 /// Rounds of the k-means that a codebook starts with.
