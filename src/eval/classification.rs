@@ -208,11 +208,11 @@ mod tests {
     fn layers_are_counted_from_the_head_down() {
         let task = task(&test_device());
         for (parameter, above) in [
-            ("encoder.Vit.patch_embed.weight", 4),
-            ("encoder.Vit.class_token", 4),
-            ("encoder.Vit.blocks.0.mlp.fc1.weight", 3),
-            ("encoder.Vit.blocks.2.mlp.fc1.weight", 1),
-            ("encoder.Vit.norm.gamma", 0),
+            ("encoder.patch_embed.weight", 4),
+            ("encoder.class_token", 4),
+            ("encoder.blocks.0.mlp.fc1.weight", 3),
+            ("encoder.blocks.2.mlp.fc1.weight", 1),
+            ("encoder.norm.gamma", 0),
             ("norm.gamma", 0),
             ("head.weight", 0),
         ] {
