@@ -23,7 +23,7 @@ pub use gpt::{
     ScoreScale,
 };
 pub use patchwise::Patchwise;
-pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};
+pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet, Stem};
 pub use swin::{Swin, SwinConfig};
 pub use swin_v2::{SwinV2, SwinV2Config};
 pub use vit::{VisibleVit, Vit};

@@ -68,7 +68,7 @@ impl ResidualConfig {
     pub fn init(&self, weights: &mut Weights) -> ResidualNet {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let mut width = self.widths[0];
-        let stem = ConvNorm::new([self.channels, width], 3, 1, self.groups, weights);
+        let stem = Stem::new(self.channels, width, weights);
         let mut blocks = Vec::new();
         for (stage, &next) in self.widths.iter().enumerate() {
             for block in 0..self.blocks {
@@ -85,11 +85,12 @@ impl ResidualConfig {
 /// any size, and one cell of its grid is 2^(stages − 1) pixels wide.
 ///
 /// Norms are over groups of channels of one image (arXiv 1803.08494), not over the batch: the
-/// network stays a function of the image alone.
+/// network stays a function of the image alone. The first convolution has none, or how bright a
+/// small image is would be lost to all that follows.
 #[derive(Module, Debug)]
 pub struct ResidualNet {
     /// The first convolution.
-    pub stem: ConvNorm,
+    pub stem: Stem,
     /// The blocks of all stages.
     pub blocks: Vec<ResidualBlock>,
     width: usize,
@@ -127,6 +128,29 @@ impl Backbone for ResidualNet {
     fn layer_of(&self, parameter: &str) -> usize {
         let block = parameter.strip_prefix("blocks.").and_then(|rest| rest.split('.').next());
         block.and_then(|index| index.parse().ok()).map_or(0, |index: usize| index + 1)
+    }
+}
+
+/// A 3 × 3 convolution with bias.
+#[derive(Module, Debug)]
+pub struct Stem {
+    /// `[outputs, channels, 3, 3]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[outputs]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Stem {
+    fn new(channels: usize, outputs: usize, weights: &mut Weights) -> Self {
+        let shape = [outputs, channels, 3, 3];
+        Self {
+            weight: weights.param(shape, keeping_variance(shape)),
+            bias: weights.zeros([outputs]),
+        }
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        convolve(images, &self.weight, Some(&self.bias), 1)
     }
 }
 
@@ -181,21 +205,35 @@ impl ConvNorm {
         groups: usize,
         weights: &mut Weights,
     ) -> Self {
-        // He et al. 2015 (arXiv 1502.01852): keeps the variance through relus.
-        let std = (2.0 / (inputs * side * side) as f32).sqrt();
+        let shape = [outputs, inputs, side, side];
         Self {
-            weight: weights.param([outputs, inputs, side, side], Init::Normal { std }),
+            weight: weights.param(shape, keeping_variance(shape)),
             norm: GroupNormConfig::new(groups, outputs).init(weights.device()),
             stride,
         }
     }
 
     fn forward(&self, features: Tensor<4>) -> Tensor<4> {
-        let [_, inputs, side, _] = self.weight.dims();
-        assert_shape!(features, [_, inputs, _, _]);
-        let options = ConvOptions::new([self.stride; 2], [side / 2; 2], [1; 2], 1);
-        self.norm.forward(conv2d(features, self.weight.val(), None, options))
+        self.norm.forward(convolve(features, &self.weight, None, self.stride))
     }
+}
+
+/// The start that keeps the variance through relus (He et al. 2015, arXiv 1502.01852).
+fn keeping_variance([_, inputs, rows, cols]: [usize; 4]) -> Init {
+    Init::Normal { std: (2.0 / (inputs * rows * cols) as f32).sqrt() }
+}
+
+/// A square convolution that keeps the size, but for its stride.
+fn convolve(
+    features: Tensor<4>,
+    weight: &Param<Tensor<4>>,
+    bias: Option<&Param<Tensor<1>>>,
+    stride: usize,
+) -> Tensor<4> {
+    let [_, inputs, side, _] = weight.dims();
+    assert_shape!(features, [_, inputs, _, _]);
+    let options = ConvOptions::new([stride; 2], [side / 2; 2], [1; 2], 1);
+    conv2d(features, weight.val(), bias.map(|bias| bias.val()), options)
 }
 
 #[cfg(test)]
@@ -242,8 +280,19 @@ mod tests {
     #[test]
     fn an_image_is_read_alone() {
         let images = images(3, 8, 8);
-        let both = net(3).represent(images.clone()).tokens.slice([0..1]).into_data();
-        net(3).represent(images.slice([0..1])).tokens.into_data().assert_eq(&both, true);
+        let both = net(3).represent(images.clone()).tokens.narrow(0, 0, 1).into_data();
+        net(3).represent(images.narrow(0, 0, 1)).tokens.into_data().assert_eq(&both, true);
+    }
+
+    #[test]
+    fn the_brightness_of_an_image_of_one_colour_reaches_the_features() {
+        let gray = |level: f32| {
+            let images = Tensor::full([1, 1, 8, 8], level, &test_device());
+            net(1).represent(images).mean_pool().into_data()
+        };
+        let difference = gray(1.0).iter::<f32>().zip(gray(2.0).iter::<f32>());
+        let largest = difference.fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(largest > 0.05, "{largest}");
     }
 
     #[test]
