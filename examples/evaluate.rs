@@ -15,7 +15,6 @@ mod evaluation;
 
 use std::process::ExitCode;
 
-use burn_mim::encoder::BackboneConfig;
 use burn_mim::eval::{FineTuning, Pooling, Score};
 use burn_mim::run::{Evaluation, Plan, Protocol, device_named};
 use burn_mim::{ImageShape, MaeConfig, Result};
@@ -34,7 +33,7 @@ fn evaluate(args: &Args) -> Result<()> {
     let device = device_named(&args.device)?;
     let data = data::open(&args.data)?;
     let image = ImageShape::square(data.shape.channels, args.image_size);
-    let random = BackboneConfig::Encoder(MaeConfig::small_images(image).encoder.into());
+    let random = MaeConfig::small_images(image).encoder.into();
     let encoder = args.checkpoint.load(&random, args.seed, &device)?;
     eprintln!("{}", encoder.title);
     let evaluation = Evaluation {

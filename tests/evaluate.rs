@@ -8,10 +8,9 @@ use burn::tensor::Tensor;
 use burn_mim::checkpoint::save_mae;
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{DataSpec, ImageData};
-use burn_mim::encoder::BackboneConfig;
 use burn_mim::eval::{FineTuning, Mixing, Pooling, RandomErasing};
 use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, Run, Scores};
-use burn_mim::{AnyBackbone, Backbone, ImageShape, MaeConfig};
+use burn_mim::{AnyBackbone, Backbone, ImageShape, MaeConfig, SimMimConfig, SwinConfig};
 
 use common::{IMAGE, device, encoder, mae, noise, recipe, waves, weights};
 
@@ -22,7 +21,7 @@ fn data(image: ImageShape) -> ImageData {
 
 fn load(source: &str) -> burn_mim::Result<LoadedBackbone> {
     let source: BackboneSource = source.parse().unwrap();
-    source.load(&BackboneConfig::Encoder(encoder(IMAGE).into()), 3, &device())
+    source.load(&encoder(IMAGE).into(), 3, &device())
 }
 
 fn evaluation<'a>(encoder: &'a LoadedBackbone, data: &'a ImageData) -> Evaluation<'a> {
@@ -36,6 +35,20 @@ fn evaluation<'a>(encoder: &'a LoadedBackbone, data: &'a ImageData) -> Evaluatio
         seed: 1,
         seeds: 1,
         device: device(),
+    }
+}
+
+/// A run of batches of 8 in `out`.
+fn run_in(out: &Path) -> Run {
+    Run {
+        data: DataSpec::Shapes,
+        out: out.into(),
+        batch_size: 8,
+        seed: 0,
+        workers: 0,
+        device: device(),
+        resume: false,
+        probe: 0,
     }
 }
 
@@ -88,16 +101,7 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
 fn a_run_is_probed_and_its_encoder_loads_as_it_was_trained() {
     let (folder, data) = (tempfile::tempdir().unwrap(), data(IMAGE));
     let out = folder.path().join("run");
-    let run = Run {
-        data: DataSpec::Shapes,
-        out: out.clone(),
-        batch_size: 8,
-        seed: 0,
-        workers: 0,
-        device: device(),
-        resume: false,
-        probe: 2,
-    };
+    let run = Run { probe: 2, ..run_in(&out) };
     let config = mae(IMAGE);
     let model = config.init(&mut weights(0));
     let task = config.clone().into();
@@ -126,6 +130,26 @@ fn a_run_is_probed_and_its_encoder_loads_as_it_was_trained() {
         (loaded.title.as_str(), loaded.statistics()),
         ("ViTMAEForPreTraining ViT 16×2, patch 4", None)
     );
+}
+
+#[test]
+fn a_swins_run_is_evaluated_and_fine_tuned_block_by_block() {
+    let (folder, data) = (tempfile::tempdir().unwrap(), data(IMAGE));
+    let out = folder.path().join("run");
+    let run = run_in(&out);
+    let swin =
+        SwinConfig { depths: vec![1, 1], heads: vec![1, 2], ..SwinConfig::small_images(IMAGE) };
+    let config = SimMimConfig::new(swin.with_drop_path(0.1)).with_mask_unit(8);
+    let model = config.init(&mut weights(0));
+    let recipe = recipe(1).with_ema(None);
+    let trained = run.pretrain(config.into(), model, &data, Augmentation::none(), recipe).unwrap();
+    let loaded = load(&out.display().to_string()).unwrap();
+    let expected = trained.task.encoder.represent(noise(IMAGE, 2)).tokens.into_data();
+    let tokens: Tensor<3> = loaded.backbone.represent(noise(IMAGE, 2)).tokens;
+    tokens.into_data().assert_eq(&expected, true);
+    let scores = evaluation(&loaded, &data).run(&plan(Protocol::Partial, &out), &mut |_| ());
+    let settings: Vec<_> = scores.unwrap().given.into_iter().map(|score| score.setting).collect();
+    assert_eq!(settings, ["last 0 blocks", "last block", "last 2 blocks"]);
 }
 
 #[test]

@@ -43,6 +43,12 @@ pub enum BackboneConfig {
     PixelGpt(GptConfig),
 }
 
+impl<C: Into<EncoderConfig>> From<C> for BackboneConfig {
+    fn from(config: C) -> Self {
+        Self::Encoder(config.into())
+    }
+}
+
 impl BackboneConfig {
     /// The images it is made for.
     pub fn image(&self) -> ImageShape {
@@ -173,7 +179,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn config() -> BackboneConfig {
-        BackboneConfig::Encoder(VitConfig::new(ImageShape::new(2, 8, 12), 4, 8, 2, 2).into())
+        VitConfig::new(ImageShape::new(2, 8, 12), 4, 8, 2, 2).into()
     }
 
     fn backbone() -> AnyBackbone {

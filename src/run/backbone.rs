@@ -114,7 +114,7 @@ fn of_task(
     device: &Device,
 ) -> Result<(AnyBackbone, BackboneConfig)> {
     let weights = &mut Weights::new(0, device);
-    let encoder = |config: &VitConfig| BackboneConfig::Encoder(config.clone().into());
+    let encoder = |config: &VitConfig| BackboneConfig::from(config.clone());
     Ok(match &saved.task {
         TaskConfig::Mae(task) => {
             let body = run.load(task.init(weights))?.encoder.body;
@@ -136,7 +136,7 @@ fn of_task(
                     AnyBackbone::SwinV2(run.load(task.init(weights))?.encoder)
                 }
             };
-            (backbone, BackboneConfig::Encoder(config))
+            (backbone, config.into())
         }
         TaskConfig::Beit(task) => {
             let (mean, std) = (&saved.statistics.mean, &saved.statistics.std);
@@ -174,19 +174,15 @@ fn of_model(model: TransformersModel) -> (AnyBackbone, BackboneConfig) {
         TransformersModel::Encoder(loaded) => vit(loaded.model.body, loaded.config),
         TransformersModel::Beit(loaded) => vit(loaded.model.encoder.body, loaded.config.encoder),
         TransformersModel::BeitEncoder(loaded) => vit(loaded.model.body, loaded.config),
-        TransformersModel::SwinSimMim(loaded) => (
-            AnyBackbone::Swin(loaded.model.encoder),
-            BackboneConfig::Encoder(loaded.config.encoder.into()),
-        ),
-        TransformersModel::Swin(loaded) => {
-            (AnyBackbone::Swin(loaded.model), BackboneConfig::Encoder(loaded.config.into()))
+        TransformersModel::SwinSimMim(loaded) => {
+            (AnyBackbone::Swin(loaded.model.encoder), loaded.config.encoder.into())
         }
-        TransformersModel::SwinV2SimMim(loaded) => (
-            AnyBackbone::SwinV2(loaded.model.encoder),
-            BackboneConfig::Encoder(loaded.config.encoder.into()),
-        ),
+        TransformersModel::Swin(loaded) => (AnyBackbone::Swin(loaded.model), loaded.config.into()),
+        TransformersModel::SwinV2SimMim(loaded) => {
+            (AnyBackbone::SwinV2(loaded.model.encoder), loaded.config.encoder.into())
+        }
         TransformersModel::SwinV2(loaded) => {
-            (AnyBackbone::SwinV2(loaded.model), BackboneConfig::Encoder(loaded.config.into()))
+            (AnyBackbone::SwinV2(loaded.model), loaded.config.into())
         }
         TransformersModel::ImageGpt(loaded) => gpt(loaded.model.encoder, loaded.config.encoder),
         TransformersModel::PixelGpt(loaded) => gpt(loaded.model, loaded.config),
