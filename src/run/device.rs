@@ -10,9 +10,13 @@ const NAMES: [&str; 4] = ["flex", "ndarray", "wgpu", "cuda"];
 /// The default device of the backend `name`: `flex` and `ndarray` run on the CPU, `wgpu` on any
 /// GPU, `cuda` on an Nvidia one.
 ///
+/// `wgpu` is started here, with the adapter that `CUBECL_WGPU_DEFAULT_DEVICE` names (`Cpu`,
+/// `DiscreteGpu(1)`) or the best one.
+///
 /// # Errors
 ///
-/// When there is no such backend, or it was not compiled in; says which features would.
+/// When there is no such backend, when it was not compiled in (says which feature would), or when
+/// this machine has nothing it could run on.
 pub fn device_named(name: &str) -> Result<Device> {
     match name {
         #[cfg(feature = "flex")]
@@ -21,9 +25,9 @@ pub fn device_named(name: &str) -> Result<Device> {
         #[allow(deprecated, reason = "burn recommends flex; those who ask for ndarray get it")]
         "ndarray" => Ok(Device::ndarray()),
         #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        "wgpu" => wgpu(),
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(0)),
+        "cuda" => cuda(),
         name if NAMES.contains(&name) => Err(Error::config(format!(
             "the backend {name} is not compiled in: build with --features {name}"
         ))),
@@ -32,6 +36,32 @@ pub fn device_named(name: &str) -> Result<Device> {
             NAMES.join(", ")
         ))),
     }
+}
+
+/// The first use of a device without an adapter would be a panic: start it here, where it can fail.
+#[cfg(feature = "wgpu")]
+fn wgpu() -> Result<Device> {
+    use burn::tensor::DeviceKind;
+    use burn::tensor::wgpu::WgpuInitError;
+
+    match Device::wgpu_options().init() {
+        Ok(device) => Ok(device),
+        // Started before.
+        Err(WgpuInitError::Registration { .. }) => Ok(Device::wgpu(DeviceKind::DefaultDevice)),
+        Err(error) => Err(Error::config(format!(
+            "the backend wgpu has nothing to run on: {error}; it needs a driver for Vulkan, Metal \
+             or DirectX 12, even without a GPU (Debian's mesa-vulkan-drivers has one in software)"
+        ))),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda() -> Result<Device> {
+    if Device::enumerate(burn::tensor::DeviceType::Cuda).is_empty() {
+        let fault = "the backend cuda has nothing to run on: no Nvidia driver, or no device of it";
+        return Err(Error::config(fault));
+    }
+    Ok(Device::cuda(0))
 }
 
 #[cfg(test)]
