@@ -2,6 +2,7 @@
 
 mod attention;
 mod block;
+mod cast;
 mod continuous_position;
 mod cosine_attention;
 mod drop_path;
@@ -17,6 +18,7 @@ mod windows;
 
 pub use attention::{Attention, AttentionConfig, QkvBias};
 pub use block::{Block, BlockConfig};
+pub use cast::cast_parameters;
 pub use continuous_position::ContinuousPositionBias;
 pub use cosine_attention::CosineAttention;
 pub use drop_path::DropPath;

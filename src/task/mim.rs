@@ -1,12 +1,14 @@
 //! Masked image modelling, whatever its parts.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 use super::{PretextTask, TaskOutput};
 use crate::batch::MimBatch;
 use crate::encoder::Encoder;
+use crate::error::Result;
 use crate::head::PredictionHead;
+use crate::nn::cast_parameters;
 use crate::target::{Reconstruct, Target};
 
 /// An encoder, a head and a target: hide, encode, predict, compare.
@@ -62,6 +64,16 @@ where
         let prediction = self.predict(&batch);
         let metrics = self.target.metrics(&prediction, &value);
         TaskOutput { loss: self.target.loss(prediction, value), metrics, observed: None }
+    }
+
+    /// The encoder and the head compute in `dtype`, the target as ever.
+    fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput> {
+        let value = self.target.of(&batch);
+        let whole = batch.images.dtype();
+        let encoder = cast_parameters(&self.encoder, dtype);
+        let features = encoder.encode(batch.images.cast(dtype), &batch.mask);
+        let prediction = cast_parameters(&self.head, dtype).predict(features, &batch.mask);
+        Ok(self.target.loss(prediction.cast(whole), value).into())
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {

@@ -14,7 +14,7 @@ mod simmim;
 mod vq;
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 pub use beit::{Beit, BeitConfig, BeitNetwork, BeitNetworkConfig};
 pub use beit_v2::BeitV2;
@@ -30,6 +30,8 @@ pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
 pub use simmim::{SimMim, SimMimConfig};
 pub use vq::{PixelObjective, TeacherObjective, VqObjective, VqTask};
 
+use crate::error::{Error, Result};
+
 /// The only thing training knows of a model.
 pub trait PretextTask: Module + ModuleDisplay {
     /// What the loader yields.
@@ -37,6 +39,18 @@ pub trait PretextTask: Module + ModuleDisplay {
 
     /// The loss of a batch.
     fn loss(&self, batch: Self::Batch) -> TaskOutput;
+
+    /// The loss with the network's arithmetic in `dtype`, for mixed precision. The parameters keep
+    /// their own type, and so do what is predicted for the loss and the gradients that come back.
+    ///
+    /// # Errors
+    ///
+    /// When the task computes in its parameters' type alone; so says the default.
+    fn loss_in(&self, batch: Self::Batch, dtype: FloatDType) -> Result<TaskOutput> {
+        let _ = batch;
+        let fault = format!("this task cannot be trained in mixed precision, {dtype:?}");
+        Err(Error::config(fault))
+    }
 
     /// The loss of the best prediction that does not look at the images, if there is one: a
     /// trained model must be well below it.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::session::Session;
-use super::{History, Interrupt, Progress, Recipe, RunFolder};
+use super::{History, Interrupt, Precision, Progress, Recipe, RunFolder};
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
 use crate::task::PretextTask;
@@ -24,6 +24,7 @@ pub struct Pretraining {
     pub(super) recipe: Recipe,
     pub(super) config: Value,
     pub(super) seed: u64,
+    pub(super) precision: Precision,
     pub(super) resume: bool,
     pub(super) keep: usize,
     pub(super) progress: Progress,
@@ -43,7 +44,7 @@ pub struct Pretrained<T> {
 }
 
 impl Pretraining {
-    /// A run in `folder` by `recipe`, with seed 0, that starts anew, keeps the last two checkpoints
+    /// A run in `folder` by `recipe`, in f32 with seed 0, that starts anew, keeps the last two checkpoints
     /// beside the best, and reports on the terminal.
     pub fn new(folder: impl Into<PathBuf>, recipe: Recipe) -> Self {
         Self {
@@ -51,6 +52,7 @@ impl Pretraining {
             recipe,
             config: Value::Null,
             seed: 0,
+            precision: Precision::F32,
             resume: false,
             keep: 2,
             progress: Progress::Auto,
@@ -61,6 +63,12 @@ impl Pretraining {
     /// Seeds what a task draws on the device (drop path); masks and crops have the loader's seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// What a step computes in.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -108,8 +116,8 @@ impl Pretraining {
     ///
     /// # Errors
     ///
-    /// When the recipe is broken, a batch cannot be made, the loss is not finite, or the folder
-    /// cannot be read or written. Whatever was saved stays whole.
+    /// When the recipe is broken, the task or its device cannot compute in the run's precision, a
+    /// batch cannot be made, the loss is not finite, or the folder cannot be read or written. Whatever was saved stays whole.
     pub fn run<T, C>(self, task: T, train: &Loader<C>, valid: &Loader<C>) -> Result<Pretrained<T>>
     where
         T: PretextTask<Batch = C::Batch>,

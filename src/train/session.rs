@@ -18,7 +18,7 @@ use super::{EpochMetrics, History, Pretraining, Schedule, Snapshot, adamw, ema, 
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, stream};
-use crate::task::{PretextTask, StepEnd};
+use crate::task::{PretextTask, StepEnd, TaskOutput};
 
 /// Validation batches the trivial predictor is measured on.
 const TRIVIAL_BATCHES: usize = 8;
@@ -55,9 +55,10 @@ impl<'a, T: PretextTask> Session<'a, T> {
                  Weights::new(seed, &device.autodiff())",
             ));
         };
+        plan.precision.check(&device)?;
         let fingerprint = json!({
             "recipe": plan.recipe, "seed": plan.seed, "config": plan.config,
-            "batch_size": batch_size, "batches": batches,
+            "precision": plan.precision, "batch_size": batch_size, "batches": batches,
         });
         let recipe = &plan.recipe;
         let steps_per_epoch = batches.div_ceil(recipe.accumulation);
@@ -181,11 +182,9 @@ impl<'a, T: PretextTask> Session<'a, T> {
         while let Some(batch) = batches.next() {
             // Every batch has its own stream, so a resumed run drops the same paths.
             self.device.seed(self.device_seed(batches.position()));
-            let output = self.task().loss(batch?);
-            observed.extend(output.observed);
-            let loss = output.loss;
-            let gradients = GradientsParams::from_grads(loss.backward(), self.task());
-            accumulator.accumulate(self.task(), gradients);
+            let TaskOutput { loss, observed: seen, .. } = self.output(batch?)?;
+            observed.extend(seen);
+            accumulator.accumulate(self.task(), self.gradients(&loss));
             accumulated += 1;
             // The loss before this one is ready by now: reading it does not make the device wait.
             self.read(unread.replace((self.snapshot.step, loss.without_autodiff())))?;
@@ -201,6 +200,19 @@ impl<'a, T: PretextTask> Session<'a, T> {
         }
         self.read(unread)?;
         Ok((self.snapshot.batch - first) * self.batch_size)
+    }
+
+    fn output(&self, batch: T::Batch) -> Result<TaskOutput> {
+        match self.plan.precision.dtype() {
+            None => Ok(self.task().loss(batch)),
+            Some(dtype) => self.task().loss_in(batch, dtype),
+        }
+    }
+
+    /// The gradients of all parameters, times the precision's loss scale.
+    fn gradients(&self, loss: &Tensor<1>) -> GradientsParams {
+        let scaled = loss.clone() * self.plan.precision.loss_scale();
+        GradientsParams::from_grads(scaled.backward(), self.task())
     }
 
     fn device_seed(&self, batch: usize) -> u64 {
@@ -227,10 +239,11 @@ impl<'a, T: PretextTask> Session<'a, T> {
         Error::Diverged { loss, step, epoch, saved: self.saved.clone() }
     }
 
-    /// Moves the weights by the mean of `count` batches' gradients, then what moves without them.
+    /// Moves the weights by the mean of `count` batches' gradients, each scaled as the losses were,
+    /// then what moves without them.
     fn step(&mut self, gradients: GradientsParams, count: usize, observed: Vec<Tensor<2>>) {
         let recipe = &self.plan.recipe;
-        let mean = 1.0 / count as f64;
+        let mean = 1.0 / (count as f64 * self.plan.precision.loss_scale());
         let gradients = gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
         let lr = self.rates.at(self.schedule.at(self.snapshot.step));
         let optimizer = &mut self.optimizer;

@@ -57,6 +57,17 @@ pub(crate) fn loader(
     training: bool,
     workers: usize,
 ) -> Loader<MimCollate> {
+    loader_on(&device(), image, mask, training, workers)
+}
+
+/// As [`loader`], with batches on `device`.
+pub(crate) fn loader_on(
+    device: &Device,
+    image: ImageShape,
+    mask: impl MaskStrategy + 'static,
+    training: bool,
+    workers: usize,
+) -> Loader<MimCollate> {
     let channels = image.channels;
     let statistics = ChannelStatistics { mean: vec![0.5; channels], std: vec![0.25; channels] };
     let mut collate = MimCollate::new(image, &statistics, Arc::new(mask)).unwrap();
@@ -65,7 +76,7 @@ pub(crate) fn loader(
     }
     let config = LoaderConfig { batch_size: 8, seed: 5, workers, training };
     let dataset = waves(image, if training { 43 } else { 12 });
-    Loader::new(dataset, collate, config, &device()).unwrap()
+    Loader::new(dataset, collate, config, device).unwrap()
 }
 
 /// A recipe of a few epochs.
