@@ -1,0 +1,235 @@
+//! Every compiled backend computes what flex computes: losses, gradients and training steps from the
+//! same weights, images and masks; and what one backend saved another loads.
+//!
+//! ```text
+//! cargo test --features ndarray,wgpu --test backends    # .ci/wgpu does this without a GPU
+//! ```
+//!
+//! A task is one test of two lines, [`agrees`]: how its model is made, and its batch.
+#![cfg(all(feature = "train", feature = "viz", feature = "flex"))]
+
+mod common;
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::store::ModuleRecord;
+use burn::tensor::{Device, Tensor};
+use burn_mim::nn::Weights;
+use burn_mim::run::device_named;
+use burn_mim::train::{Interrupt, Recipe, adamw};
+use burn_mim::{ImageShape, MaskStrategy, MimBatch, PretextTask, SimMimConfig, VitConfig};
+use common::{IMAGE, loader_on, losses, mae, noise, pretraining, recipe, simmim};
+
+/// A backend compared with flex.
+struct Backend {
+    name: &'static str,
+    /// How far a value may be from flex's, over the largest of its tensor: the order in which a
+    /// backend sums is its own, and a GPU rounds `exp` and `erf` in its own way.
+    tolerance: f32,
+}
+
+/// Those compiled in.
+const BACKENDS: &[Backend] = &[
+    #[cfg(feature = "ndarray")]
+    Backend { name: "ndarray", tolerance: 1e-4 },
+    #[cfg(feature = "wgpu")]
+    Backend { name: "wgpu", tolerance: 1e-3 },
+    #[cfg(feature = "cuda")]
+    Backend { name: "cuda", tolerance: 1e-3 },
+];
+
+/// Steps of the optimizer.
+const STEPS: usize = 3;
+
+/// Named values of one kind.
+type Tensors = Vec<(String, Vec<f32>)>;
+
+/// What a task computes in a few steps.
+struct Trace<T> {
+    task: T,
+    losses: Vec<f32>,
+    gradients: Tensors,
+    weights: Tensors,
+}
+
+#[derive(Default)]
+struct Collect<'a> {
+    path: Vec<String>,
+    /// Whose gradients to collect; the weights themselves where there are none.
+    gradients: Option<&'a GradientsParams>,
+    found: Tensors,
+}
+
+impl ModuleVisitor for Collect<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let values = match self.gradients {
+            Some(gradients) => gradients.get::<D>(param.id),
+            None => Some(param.val()),
+        };
+        if let Some(values) = values {
+            self.found.push((self.path.join("."), values.into_data().try_to_vec().unwrap()));
+        }
+    }
+}
+
+fn weights_of<T: Module>(task: &T) -> Tensors {
+    let mut collect = Collect::default();
+    task.visit(&mut collect);
+    collect.found
+}
+
+fn gradients_of<T: Module>(task: &T, gradients: &GradientsParams) -> Tensors {
+    let mut collect = Collect { gradients: Some(gradients), ..Default::default() };
+    task.visit(&mut collect);
+    collect.found
+}
+
+/// Three steps of `task` on one batch.
+fn trace<T: PretextTask<Batch = MimBatch>>(mut task: T, batch: &MimBatch) -> Trace<T> {
+    // With AdamW's own epsilon a gradient that is zero but for rounding makes a whole step.
+    let mut optimizer = adamw(&task, &Recipe::mae().with_epsilon(1e-3));
+    let (mut losses, mut first) = (vec![], None);
+    for _ in 0..STEPS {
+        let loss = task.loss(batch.clone()).loss;
+        let gradients = GradientsParams::from_grads(loss.backward(), &task);
+        first.get_or_insert_with(|| gradients_of(&task, &gradients));
+        losses.push(loss.into_scalar::<f32>());
+        task = optimizer.step(1e-2, task, gradients);
+    }
+    losses.push(task.loss(batch.clone()).loss.into_scalar());
+    let weights = weights_of(&task);
+    Trace { task, losses, gradients: first.expect("there is a step"), weights }
+}
+
+/// The largest difference between `ours` and `flex`, over the largest of the latter.
+fn distance(ours: &[f32], flex: &[f32]) -> f32 {
+    assert_eq!(ours.len(), flex.len());
+    let largest = flex.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let pairs = ours.iter().zip(flex);
+    pairs.fold(0.0f32, |far, (a, b)| far.max((a - b).abs())) / largest.max(1e-3)
+}
+
+/// Says how far `ours` is from `flex`, and panics where that is beyond the tolerance.
+fn close(what: &str, backend: &Backend, ours: &Tensors, flex: &Tensors) {
+    let mut worst = (0.0, "");
+    for ((path, ours), (other, flex)) in ours.iter().zip(flex) {
+        assert_eq!(path, other);
+        assert!(ours.iter().all(|value| value.is_finite()), "{what} of {path} on {}", backend.name);
+        worst = if distance(ours, flex) > worst.0 { (distance(ours, flex), path) } else { worst };
+    }
+    assert_eq!(ours.len(), flex.len());
+    let Backend { name, tolerance } = backend;
+    println!("{name}: {what} within {:.1e} of flex ({})", worst.0, worst.1);
+    assert!(worst.0 <= *tolerance, "{name}: {what} of {} is {:e} from flex", worst.1, worst.0);
+}
+
+/// Every backend agrees with flex on a task, and each loads what the other saved.
+fn agrees<T: PretextTask<Batch = MimBatch>>(
+    model: impl Fn(&mut Weights) -> T,
+    batch: impl Fn(&Device) -> MimBatch,
+) {
+    let flex = device_named("flex").unwrap();
+    let expected = trace(model(&mut Weights::new(3, &flex.clone().autodiff())), &batch(&flex));
+    assert!(expected.losses[STEPS] < expected.losses[0], "{:?}", expected.losses);
+    for backend in BACKENDS {
+        let device = device_named(backend.name).unwrap();
+        let ours = trace(model(&mut Weights::new(3, &device.clone().autodiff())), &batch(&device));
+        let losses = |losses: &[f32]| vec![("every step".to_string(), losses.to_vec())];
+        close("loss", backend, &losses(&ours.losses), &losses(&expected.losses));
+        close("gradient", backend, &ours.gradients, &expected.gradients);
+        close("weight after three steps", backend, &ours.weights, &expected.weights);
+        assert_eq!(ours.weights, moved(ours.task, model(&mut Weights::new(4, &flex))));
+        let there = moved(expected.task.clone(), model(&mut Weights::new(4, &device)));
+        assert_eq!(expected.weights, there);
+    }
+}
+
+/// The weights of `to` once it has loaded what `from` saved.
+fn moved<T: Module>(from: T, to: T) -> Tensors {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.bpk");
+    from.into_record().save(&path).unwrap();
+    weights_of(&to.try_load_record(ModuleRecord::load(&path).unwrap()).unwrap())
+}
+
+/// Two images of noise on `device`, with masks drawn from `strategy`.
+fn masked(strategy: &impl MaskStrategy, image: ImageShape, device: &Device) -> MimBatch {
+    common::masked(noise(image, 2), strategy).to_device(device)
+}
+
+#[test]
+fn mae_is_the_same_on_every_backend() {
+    let config = mae(IMAGE);
+    let mask = config.mask().unwrap();
+    agrees(|weights| config.init(weights), |device| masked(&mask, IMAGE, device));
+}
+
+#[test]
+fn simmim_on_vit_is_the_same_on_every_backend() {
+    let config = simmim(IMAGE);
+    // Dropped paths are drawn on the device, by a generator of its own.
+    let encoder = VitConfig { drop_path: 0.0, ..config.encoder.clone() };
+    let config = SimMimConfig { encoder, ..config };
+    let mask = config.mask().unwrap();
+    agrees(|weights| config.init(weights), |device| masked(&mask, IMAGE, device));
+}
+
+#[test]
+fn a_run_begun_on_one_backend_goes_on_on_another() {
+    let config = mae(IMAGE);
+    let run = |name: &str, folder: &Path, resume, interrupt: Interrupt| {
+        let device = device_named(name).unwrap();
+        let [train, valid] = [true, false]
+            .map(|training| loader_on(&device, IMAGE, config.mask().unwrap(), training, 0));
+        let model = config.init(&mut Weights::new(3, &device.autodiff()));
+        let run = pretraining(folder, recipe(1)).resume(resume).interrupt(interrupt);
+        losses(&run.run(model, &train, &valid).unwrap().history)
+    };
+    let one_step = || {
+        let interrupt = Interrupt::default();
+        interrupt.request();
+        interrupt
+    };
+    let whole = tempfile::tempdir().unwrap();
+    let whole = run("flex", whole.path(), false, Interrupt::default());
+    for Backend { name, tolerance } in BACKENDS {
+        let folder = tempfile::tempdir().unwrap();
+        run(name, folder.path(), false, one_step());
+        run("flex", folder.path(), true, one_step());
+        let pieces = run(name, folder.path(), true, Interrupt::default());
+        let near = |a: &f64, b: &f64| (a - b).abs() <= f64::from(*tolerance) * b.abs();
+        let same = pieces.iter().flatten().zip(whole.iter().flatten()).all(|(a, b)| near(a, b));
+        assert!(same, "{name}: {pieces:?} for {whole:?}");
+    }
+}
+
+/// Where no adapter is what it was asked for, as on a machine without any driver.
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_gpu_that_is_not_there_is_an_error_and_not_a_panic() {
+    const TEST: &str = "a_gpu_that_is_not_there_is_an_error_and_not_a_panic";
+    const ASKED: &str = "CUBECL_WGPU_DEFAULT_DEVICE";
+    const ABSENT: &str = "DiscreteGpu(99)";
+    if std::env::var(ASKED).is_ok_and(|asked| asked == ABSENT) {
+        let message = device_named("wgpu").unwrap_err().to_string();
+        assert!(message.contains("the backend wgpu has nothing to run on: "), "{message}");
+        return;
+    }
+    // The environment of this process is that of the other tests.
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", TEST])
+        .env(ASKED, ABSENT)
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+}
