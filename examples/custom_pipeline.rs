@@ -5,6 +5,7 @@
 //! cargo run --release --example custom_pipeline    # about a minute; leaves runs/custom/
 //! ```
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
@@ -14,12 +15,21 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use burn_mim::data::{DataSpec, Loader, LoaderConfig, MimCollate};
 use burn_mim::image::{PatchLayout, patchify};
+use burn_mim::run::device_named;
 use burn_mim::train::{Pretraining, Recipe};
 use burn_mim::{
     Backbone, Encoder, Grid, GridTokens, ImageShape, Mask, MaskStrategy, Mim, MimBatch, PatchMask,
     PredictionHead, Result, Target,
 };
+use clap::Parser;
 use rand::{Rng, RngExt};
+
+#[derive(Parser)]
+struct Args {
+    /// flex | ndarray | wgpu | cuda, as compiled in
+    #[arg(long, default_value = "flex")]
+    device: String,
+}
 
 const PATCH: usize = 4;
 const GRID: Grid = Grid::square(8);
@@ -131,8 +141,18 @@ impl Target for MeanColour {
     }
 }
 
-fn main() -> Result<()> {
-    let device = Device::flex();
+fn main() -> ExitCode {
+    match pretrain(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn pretrain(args: &Args) -> Result<()> {
+    let device = device_named(&args.device)?;
     device.seed(0);
     let data = DataSpec::Shapes.open(&mut |_, _| {})?;
     let collate = MimCollate::new(ImageShape::square(3, 32), &data.statistics, Arc::new(Stripes))?;

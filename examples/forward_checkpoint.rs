@@ -24,6 +24,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_mim::checkpoint::{LoadOptions, Transformers, TransformersModel};
 use burn_mim::encoder::GptConfig;
 use burn_mim::image::unpatchify;
+use burn_mim::run::device_named;
 use burn_mim::{
     Backbone, Encoder, Error, Grid, GridTokens, Mask, MaskStrategy, MimBatch, PatchMask,
     PredictionHead, PretextTask, RandomMask, Result, SimMim, VisibleTokens, VisibleVit,
@@ -42,6 +43,9 @@ struct Args {
     /// Where to write the results, safetensors
     #[arg(long)]
     output: PathBuf,
+    /// flex | ndarray | wgpu | cuda, as compiled in
+    #[arg(long, default_value = "flex")]
+    device: String,
 }
 
 fn main() -> ExitCode {
@@ -66,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let device = Device::flex();
+    let device = device_named(&args.device)?;
     let bytes = std::fs::read(&args.input).map_err(|error| Error::data(&args.input, error))?;
     let input = Input::parse(&args.input, &bytes)?;
     let folder = Transformers::open(&args.model)?;

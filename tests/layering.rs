@@ -1,8 +1,13 @@
 //! The layer rule of `docs/design.md`: a file imports lower layers, its own module, and at layer 0
 //! its peers; nothing else.
 
+#[path = "common/sources.rs"]
+mod sources;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use sources::{code, sources};
 
 /// Every top-level module with its layer; data flows from 0 up.
 const LAYERS: &[(usize, &[&str])] = &[
@@ -23,18 +28,6 @@ fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().find(|(_, modules)| modules.contains(&module)).map(|&(layer, _)| layer)
 }
 
-/// All `.rs` files below `folder`, relative to `root`.
-fn sources(root: &Path, folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(root, &path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            found.push(path.strip_prefix(root).unwrap().to_path_buf());
-        }
-    }
-}
-
 /// The module path of a file: `nn/block.rs` and `nn/mod.rs` are `[nn, block]` and `[nn]`.
 fn module_path(file: &Path) -> Vec<String> {
     let names = file.with_extension("");
@@ -44,13 +37,6 @@ fn module_path(file: &Path) -> Vec<String> {
         names.pop();
     }
     names
-}
-
-/// The code of a file without its comments and without the module of tests that ends it.
-fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The first names of everything that `code` names by a path from the crate's root, written as
@@ -120,9 +106,7 @@ fn violations(file: &Path, text: &str) -> Vec<String> {
 #[test]
 fn every_file_imports_lower_layers_and_its_own_module_alone() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &root, &mut files);
-    files.sort();
+    let files = sources(&root);
     assert!(files.len() > 50, "{files:?}");
     // The root itself names everything.
     let faults: Vec<_> = files

@@ -140,6 +140,7 @@ fn run_in(out: &Path) -> Run {
         device: device(),
         resume: false,
         probe: 0,
+        precision: Default::default(),
     }
 }
 

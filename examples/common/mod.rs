@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use burn_mim::data::{DataSpec, ImageData};
 use burn_mim::nn::Weights;
 use burn_mim::run::{Run, device_named};
-use burn_mim::train::History;
+use burn_mim::train::{History, Precision};
 use burn_mim::{ImageShape, Result};
 use clap::Parser;
 
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// flex | ndarray | wgpu | cuda, as compiled in
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,
+    /// f32 | bf16 | f16: what a step computes in; weights are f32 in all of them
+    #[arg(long, default_value_t)]
+    pub(crate) precision: Precision,
     /// Threads that prepare batches
     #[arg(long, default_value_t = 1)]
     pub(crate) workers: usize,
@@ -84,6 +87,7 @@ impl Args {
             seed: self.seed,
             workers: self.workers,
             device,
+            precision: self.precision,
             resume: self.resume,
             probe: self.probe,
         };

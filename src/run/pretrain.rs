@@ -15,7 +15,7 @@ use crate::grid::ImageShape;
 use crate::head::PredictionHead;
 use crate::target::Reconstruct;
 use crate::task::{Mim, TaskConfig};
-use crate::train::{Pretrained, Recipe};
+use crate::train::{Precision, Pretrained, Recipe};
 use crate::viz::reconstruction_sheet;
 
 /// Rows of the reconstruction sheet.
@@ -36,6 +36,8 @@ pub struct Run {
     pub workers: usize,
     /// Where the model is trained.
     pub device: Device,
+    /// What a step computes in.
+    pub precision: Precision,
     /// Whether to go on from the newest checkpoint in `out`.
     pub resume: bool,
     /// Every how many epochs to measure the encoder's k-NN accuracy on a part of the labelled

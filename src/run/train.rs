@@ -70,6 +70,7 @@ impl Run {
         };
         let pretrained = Pretraining::new(&self.out, recipe)
             .seed(self.seed)
+            .precision(self.precision)
             .resume(self.resume)
             .interrupt(Interrupt::on_ctrl_c()?)
             .config(&config)?
