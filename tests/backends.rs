@@ -18,8 +18,8 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor};
 use burn_mim::nn::Weights;
 use burn_mim::run::device_named;
-use burn_mim::train::{Interrupt, Recipe, adamw};
-use burn_mim::{ImageShape, MaskStrategy, MimBatch, PretextTask, SimMimConfig, VitConfig};
+use burn_mim::train::{Interrupt, Precision, Pretraining, Recipe, adamw};
+use burn_mim::{ImageShape, MaskStrategy, MimBatch, PretextTask, Result, SimMimConfig, VitConfig};
 use common::{IMAGE, loader_on, losses, mae, noise, pretraining, recipe, simmim};
 
 /// A backend compared with flex.
@@ -45,6 +45,9 @@ const STEPS: usize = 3;
 
 /// Named values of one kind.
 type Tensors = Vec<(String, Vec<f32>)>;
+
+/// Training loss, validation loss and learning rate of each epoch.
+type Losses = Vec<[f64; 3]>;
 
 /// What a task computes in a few steps.
 struct Trace<T> {
@@ -184,32 +187,59 @@ fn simmim_on_vit_is_the_same_on_every_backend() {
     agrees(|weights| config.init(weights), |device| masked(&mask, IMAGE, device));
 }
 
+/// The losses of a tiny MAE trained on a backend, in `folder`.
+fn train(name: &str, folder: &Path, plan: impl Fn(Pretraining) -> Pretraining) -> Result<Losses> {
+    let config = mae(IMAGE);
+    let device = device_named(name)?;
+    let [train, valid] = [true, false]
+        .map(|training| loader_on(&device, IMAGE, config.mask().unwrap(), training, 0));
+    let model = config.init(&mut Weights::new(3, &device.autodiff()));
+    Ok(losses(&plan(pretraining(folder, recipe(1))).run(model, &train, &valid)?.history))
+}
+
+fn near(ours: &Losses, flex: &Losses, tolerance: f64) -> bool {
+    let mut pairs = ours.iter().flatten().zip(flex.iter().flatten());
+    ours.len() == flex.len() && pairs.all(|(a, b)| (a - b).abs() <= tolerance * b.abs())
+}
+
 #[test]
 fn a_run_begun_on_one_backend_goes_on_on_another() {
-    let config = mae(IMAGE);
-    let run = |name: &str, folder: &Path, resume, interrupt: Interrupt| {
-        let device = device_named(name).unwrap();
-        let [train, valid] = [true, false]
-            .map(|training| loader_on(&device, IMAGE, config.mask().unwrap(), training, 0));
-        let model = config.init(&mut Weights::new(3, &device.autodiff()));
-        let run = pretraining(folder, recipe(1)).resume(resume).interrupt(interrupt);
-        losses(&run.run(model, &train, &valid).unwrap().history)
-    };
-    let one_step = || {
+    let whole = tempfile::tempdir().unwrap();
+    let whole = train("flex", whole.path(), |run| run).unwrap();
+    let one_step = |run: Pretraining| {
         let interrupt = Interrupt::default();
         interrupt.request();
-        interrupt
+        run.interrupt(interrupt).resume(true)
     };
-    let whole = tempfile::tempdir().unwrap();
-    let whole = run("flex", whole.path(), false, Interrupt::default());
     for Backend { name, tolerance } in BACKENDS {
         let folder = tempfile::tempdir().unwrap();
-        run(name, folder.path(), false, one_step());
-        run("flex", folder.path(), true, one_step());
-        let pieces = run(name, folder.path(), true, Interrupt::default());
-        let near = |a: &f64, b: &f64| (a - b).abs() <= f64::from(*tolerance) * b.abs();
-        let same = pieces.iter().flatten().zip(whole.iter().flatten()).all(|(a, b)| near(a, b));
-        assert!(same, "{name}: {pieces:?} for {whole:?}");
+        train(name, folder.path(), one_step).unwrap();
+        train("flex", folder.path(), one_step).unwrap();
+        let pieces = train(name, folder.path(), |run| run.resume(true)).unwrap();
+        assert!(near(&pieces, &whole, f64::from(*tolerance)), "{name}: {pieces:?} for {whole:?}");
+    }
+}
+
+#[test]
+fn half_precision_trains_or_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = train("flex", folder.path(), |run| run).unwrap();
+    for Backend { name, .. } in BACKENDS {
+        for precision in [Precision::Bf16, Precision::F16] {
+            let folder = tempfile::tempdir().unwrap();
+            match train(name, folder.path(), |run| run.precision(precision)) {
+                Ok(half) => {
+                    println!("{name}: trains in {precision}");
+                    assert!(near(&half, &whole, 0.02), "{name}: {half:?} for {whole:?}");
+                }
+                Err(error) => {
+                    println!("{error}");
+                    let refusal = format!("does not compute in {precision}");
+                    assert!(error.to_string().contains(&refusal), "{error}");
+                    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+                }
+            }
+        }
     }
 }
 

@@ -136,19 +136,3 @@ fn a_task_that_computes_in_f32_alone_says_so() {
     let message = run.run(task, &train, &valid).unwrap_err().to_string();
     assert!(message.contains("cannot be trained in mixed precision"), "{message}");
 }
-
-#[cfg(feature = "ndarray")]
-#[test]
-#[allow(deprecated, reason = "burn's other backend without half precision is a GPU's")]
-fn a_backend_without_half_precision_says_so_before_anything_is_written() {
-    let device = burn::tensor::Device::ndarray();
-    let config = mae(IMAGE);
-    let [train, valid] = [true, false]
-        .map(|training| common::loader_on(&device, IMAGE, config.mask().unwrap(), training, 0));
-    let folder = tempfile::tempdir().unwrap();
-    let task = config.init(&mut burn_mim::nn::Weights::new(3, &device.autodiff()));
-    let run = pretraining(folder.path(), recipe(1)).precision(Precision::Bf16);
-    let message = run.run(task, &train, &valid).unwrap_err().to_string();
-    assert!(message.contains("does not compute in bf16"), "{message}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-}
