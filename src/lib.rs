@@ -46,6 +46,9 @@
 //! # Ok::<(), burn_mim::Error>(())
 //! ```
 
+#[cfg(all(test, not(feature = "flex")))]
+compile_error!("the tests run on flex: test with the default features");
+
 pub mod batch;
 pub mod checkpoint;
 #[cfg(feature = "data")]

@@ -1,6 +1,9 @@
 //! Small models and data for the integration tests.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[cfg(not(all(feature = "flex", feature = "train")))]
+compile_error!("the tests train on flex: test with the default features");
+
 use std::path::Path;
 use std::sync::Arc;
 
