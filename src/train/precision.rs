@@ -50,6 +50,7 @@ impl Precision {
         if self.dtype().is_none_or(|dtype| device.supports_dtype(dtype)) {
             return Ok(());
         }
+        let device = device.clone().without_autodiff();
         let fault = format!("{device:?} does not compute in {self}: train in another precision");
         Err(Error::config(fault))
     }

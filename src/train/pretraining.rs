@@ -44,8 +44,8 @@ pub struct Pretrained<T> {
 }
 
 impl Pretraining {
-    /// A run in `folder` by `recipe`, in f32 with seed 0, that starts anew, keeps the last two checkpoints
-    /// beside the best, and reports on the terminal.
+    /// A run in `folder` by `recipe`, in f32 with seed 0, that starts anew, keeps the last two
+    /// checkpoints beside the best, and reports on the terminal.
     pub fn new(folder: impl Into<PathBuf>, recipe: Recipe) -> Self {
         Self {
             folder: RunFolder::new(folder),
@@ -117,7 +117,8 @@ impl Pretraining {
     /// # Errors
     ///
     /// When the recipe is broken, the task or its device cannot compute in the run's precision, a
-    /// batch cannot be made, the loss is not finite, or the folder cannot be read or written. Whatever was saved stays whole.
+    /// batch cannot be made, the loss is not finite, or the folder cannot be read or written.
+    /// Whatever was saved stays whole.
     pub fn run<T, C>(self, task: T, train: &Loader<C>, valid: &Loader<C>) -> Result<Pretrained<T>>
     where
         T: PretextTask<Batch = C::Batch>,

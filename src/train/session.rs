@@ -18,11 +18,7 @@ use super::{EpochMetrics, History, Pretraining, Schedule, Snapshot, adamw, ema, 
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, stream};
-<<<<<<< HEAD
 use crate::task::{PretextTask, StepEnd, TaskOutput};
-=======
-use crate::task::{PretextTask, TaskOutput};
->>>>>>> eeb0e70 (docs/backends.md (numbers to come); tests without flex say what they need)
 
 /// Validation batches the trivial predictor is measured on.
 const TRIVIAL_BATCHES: usize = 8;
@@ -186,12 +182,8 @@ impl<'a, T: PretextTask> Session<'a, T> {
         while let Some(batch) = batches.next() {
             // Every batch has its own stream, so a resumed run drops the same paths.
             self.device.seed(self.device_seed(batches.position()));
-<<<<<<< HEAD
             let TaskOutput { loss, observed: seen, .. } = self.forward(batch?)?;
             observed.extend(seen);
-=======
-            let loss = self.forward(batch?)?.loss;
->>>>>>> eeb0e70 (docs/backends.md (numbers to come); tests without flex say what they need)
             accumulator.accumulate(self.task(), self.gradients(&loss));
             accumulated += 1;
             // The loss before this one is ready by now: reading it does not make the device wait.
@@ -210,11 +202,8 @@ impl<'a, T: PretextTask> Session<'a, T> {
         Ok((self.snapshot.batch - first) * self.batch_size)
     }
 
-<<<<<<< HEAD
-    fn output(&self, batch: T::Batch) -> Result<TaskOutput> {
-=======
+    /// The loss of a batch, computed in the plan's precision.
     fn forward(&self, batch: T::Batch) -> Result<TaskOutput> {
->>>>>>> eeb0e70 (docs/backends.md (numbers to come); tests without flex say what they need)
         match self.plan.precision.dtype() {
             None => Ok(self.task().loss(batch)),
             Some(dtype) => self.task().loss_in(batch, dtype),
