@@ -19,8 +19,10 @@ use burn::tensor::{Device, Tensor};
 use burn_mim::nn::Weights;
 use burn_mim::run::device_named;
 use burn_mim::train::{Interrupt, Precision, Pretraining, Recipe, adamw};
-use burn_mim::{ImageShape, MaskStrategy, MimBatch, PretextTask, Result, SimMimConfig, VitConfig};
-use common::{IMAGE, loader_on, losses, mae, noise, pretraining, recipe, simmim};
+use burn_mim::{
+    ImageShape, MaskStrategy, MimBatch, PretextTask, Result, SimMimConfig, SwinV2Config, VitConfig,
+};
+use common::{IMAGE, loader_on, losses, mae, noise, pretraining, recipe, simmim, swin};
 
 /// A backend compared with flex.
 struct Backend {
@@ -183,6 +185,21 @@ fn simmim_on_vit_is_the_same_on_every_backend() {
     // Dropped paths are drawn on the device, by a generator of its own.
     let encoder = VitConfig { drop_path: 0.0, ..config.encoder.clone() };
     let config = SimMimConfig { encoder, ..config };
+    let mask = config.mask().unwrap();
+    agrees(|weights| config.init(weights), |device| masked(&mask, IMAGE, device));
+}
+
+#[test]
+fn simmim_on_swin_is_the_same_on_every_backend() {
+    let config = SimMimConfig::new(swin(IMAGE)).with_mask_unit(4);
+    let mask = config.mask().unwrap();
+    agrees(|weights| config.init(weights), |device| masked(&mask, IMAGE, device));
+}
+
+#[test]
+fn simmim_on_swin_v2_is_the_same_on_every_backend() {
+    let encoder = SwinV2Config::new(swin(IMAGE)).with_branch_norm(1.0);
+    let config = SimMimConfig::new(encoder).with_mask_unit(4);
     let mask = config.mask().unwrap();
     agrees(|weights| config.init(weights), |device| masked(&mask, IMAGE, device));
 }

@@ -14,7 +14,8 @@ use burn_mim::nn::{Init, Weights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
 use burn_mim::{
-    DecoderConfig, ImageShape, MaeConfig, Mask, MaskStrategy, MimBatch, SimMimConfig, VitConfig,
+    DecoderConfig, ImageShape, MaeConfig, Mask, MaskStrategy, MimBatch, SimMimConfig, SwinConfig,
+    VitConfig,
 };
 
 /// 3×16×16 images.
@@ -36,6 +37,11 @@ pub(crate) fn simmim(image: ImageShape) -> SimMimConfig {
     let encoder = SimMimConfig::base_patch16().encoder;
     let encoder = VitConfig { image, patch: 4, width: 16, depth: 2, heads: 2, ..encoder };
     SimMimConfig::new(encoder).with_mask_unit(8)
+}
+
+/// Swin of two stages: windows of 2 × 2 tokens, every second block's shifted.
+pub(crate) fn swin(image: ImageShape) -> SwinConfig {
+    SwinConfig::new(image, 2, 8, vec![2, 2], vec![2, 4], 2)
 }
 
 /// `count` images of smooth waves, each different.
