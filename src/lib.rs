@@ -15,12 +15,13 @@
 //! 7. [`checkpoint`] reads and writes published weights, and reports what matched.
 //! 8. `data` opens images, augments them, draws the masks, and loads batches.
 //! 9. `train` trains any pretext task, with the papers' recipes, and resumes to the same bits.
-//! 10. `viz` draws what a model makes of hidden patches; `run` is all of this in one call.
+//! 10. `viz` draws what a model makes of hidden patches.
+//! 11. `eval` says what the encoder is worth; `run` is all of this in one call.
 //!
 //! On the CPU backend flex the layers run on fused kernels: [`kernel`].
 //!
-//! `data`, `train` and `viz` are features, all on by default (`run` needs them all). The rest names
-//! no backend: every function takes a device.
+//! `data`, `train` (with `eval`) and `viz` are features, all on by default (`run` needs them all). The
+//! rest names no backend: every function takes a device.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
