@@ -66,3 +66,14 @@ pub struct TokenizerBatch {
     /// that need none, and in validation.
     pub noise: Option<Tensor<3>>,
 }
+
+/// Normalised images as they are and as they are shown to a restoration model.
+#[derive(Debug, Clone)]
+pub struct RestorationBatch {
+    /// `[batch, channels, height, width]`.
+    pub corrupted: Tensor<4>,
+    /// `[batch, channels, height, width]`.
+    pub clean: Tensor<4>,
+    /// Which of the task's corruptions all of them have.
+    pub corruption: usize,
+}

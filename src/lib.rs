@@ -75,7 +75,7 @@ pub mod train;
 #[cfg(feature = "viz")]
 pub mod viz;
 
-pub use batch::{MimBatch, TokenizerBatch};
+pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
     AnyBackbone, Backbone, Encoder, EncoderConfig, EncoderSizes, GridTokens, ReplacingEncoder,
     Swin, SwinConfig, SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
@@ -88,12 +88,13 @@ pub use mask::{
     RandomMask, RegionMask, UniformMask, mask_fn,
 };
 pub use target::{
-    Normalization, PixelLoss, PixelTarget, Reconstruct, Target, TokenTarget, Tokenizer,
-    TokenizerConfig,
+    Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss, PixelTarget,
+    Reconstruct, SobelTarget, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
 pub use task::{
-    Beit, BeitConfig, ContextConfig, ContextPrediction, ImageGpt, ImageGptConfig, Mae, MaeConfig,
-    Mim, PretextTask, Selfie, SelfieConfig, SimMim, SimMimConfig, StepEnd, TaskConfig, TaskOutput,
+    Beit, BeitConfig, ContextConfig, ContextPrediction, CorruptionConfig, ImageGpt, ImageGptConfig,
+    Mae, MaeConfig, MaskFeat, MaskFeatConfig, Mim, PretextTask, Restoration, RestorationConfig,
+    Selfie, SelfieConfig, SimMim, SimMimConfig, StepEnd, TaskConfig, TaskOutput,
 };
 
 /// What the guide shows compiles.

@@ -26,6 +26,8 @@ pub enum Purpose {
     Subset = 8,
     /// What a generative model draws.
     Sampling = 9,
+    /// What a batch of images is spoilt by.
+    Corruption = 10,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

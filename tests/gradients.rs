@@ -12,10 +12,11 @@ use burn_mim::task::{
     ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs, SelfieConfig,
 };
 use burn_mim::{
-    ImageShape, MaeConfig, MaskStrategy, MimBatch, Normalization, PixelLoss, PretextTask,
+    CorruptionConfig, GradientTargetConfig, ImageShape, MaeConfig, MaskFeatConfig, MaskStrategy,
+    MimBatch, Normalization, PixelLoss, PretextTask, RestorationBatch, RestorationConfig,
     SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
 };
-use common::{device, mae, masked, noise, simmim, weights};
+use common::{device, encoder, mae, masked, noise, simmim, weights};
 
 /// 4×6 cells of 2 pixels, so that neither rows and columns nor channels can be confused.
 const IMAGE: ImageShape = ImageShape::new(2, 8, 12);
@@ -262,4 +263,28 @@ fn gradients_of_image_gpt_are_those_of_its_loss_and_its_palette_has_none() {
 #[test]
 fn gradients_of_image_gpt_with_the_bert_objective_are_those_of_its_loss() {
     assert_eq!(check_image_gpt(&tiny_image_gpt().bert()), ["encoder.palette"]);
+}
+
+#[test]
+fn gradients_of_maskfeat_are_those_of_its_loss() {
+    for target in [GradientTargetConfig::Hog { cell: 2 }, GradientTargetConfig::Sobel] {
+        let config = MaskFeatConfig::new(tiny(encoder(IMAGE))).with_target(target);
+        let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+        assert_eq!(fixed, ["encoder.body.positions.table"]);
+    }
+}
+
+#[test]
+fn gradients_of_restoration_are_those_of_its_loss() {
+    // SSIM, which the task reports, needs 11×11 pixels.
+    let image = ImageShape::new(2, 12, 16);
+    let sizes = VitConfig { patch: 4, ..tiny(encoder(image)) }.with_class_token(false);
+    let config = RestorationConfig::new(sizes)
+        .with_features(3)
+        .with_corruptions(vec![CorruptionConfig::Rain]);
+    let images = |count| noise(image, count).cast(FloatDType::F64);
+    let (corrupted, clean) = (images(2), images(4).narrow(0, 2, 2));
+    let batch = RestorationBatch { corrupted, clean, corruption: 0 };
+    let fixed = check(config.init(&[0.5; 2], &[0.25; 2], &mut weights(3)), &batch);
+    assert_eq!(fixed, ["encoder.body.positions.table"]);
 }

@@ -5,7 +5,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::{
     Backbone, EncoderConfig, EncoderSizes, GptConfig, GridTokens, Patchwise, PixelGpt,
-    ResidualConfig, ResidualNet, Swin, SwinV2, SwinV2Config, VitBody,
+    ResidualConfig, ResidualNet, RestorationEncoder, RestorationEncoderConfig, Swin, SwinV2,
+    SwinV2Config, VitBody,
 };
 use crate::error::Result;
 use crate::grid::ImageShape;
@@ -27,6 +28,8 @@ pub enum AnyBackbone {
     Patchwise(Patchwise<ResidualNet>),
     /// Image GPT's transformer.
     PixelGpt(PixelGpt),
+    /// The transformer of image restoration.
+    Restoration(RestorationEncoder),
 }
 
 /// What an [`AnyBackbone`] is made of.
@@ -41,6 +44,8 @@ pub enum BackboneConfig {
     Patchwise(ResidualConfig, ImageShape, usize),
     /// Image GPT's transformer.
     PixelGpt(GptConfig),
+    /// The transformer of image restoration.
+    Restoration(RestorationEncoderConfig),
 }
 
 impl<C: Into<EncoderConfig>> From<C> for BackboneConfig {
@@ -56,6 +61,7 @@ impl BackboneConfig {
             Self::Encoder(config) => config.image(),
             Self::Residual(_, image) | Self::Patchwise(_, image, _) => *image,
             Self::PixelGpt(config) => config.image,
+            Self::Restoration(config) => config.transformer.image,
         }
     }
 
@@ -69,12 +75,20 @@ impl BackboneConfig {
             Self::Encoder(config) => config.validate(),
             Self::Residual(config, _) | Self::Patchwise(config, ..) => config.validate(),
             Self::PixelGpt(config) => config.validate(),
+            Self::Restoration(config) => config.validate(),
         }
     }
 
     /// The same with another drop-path probability, where there is such a thing.
     pub fn with_drop_path(self, drop_path: f64) -> Self {
-        let Self::Encoder(config) = self else { return self };
+        let config = match self {
+            Self::Encoder(config) => config,
+            Self::Restoration(config) => {
+                let transformer = config.transformer.with_drop_path(drop_path);
+                return Self::Restoration(RestorationEncoderConfig { transformer, ..config });
+            }
+            other => return other,
+        };
         Self::Encoder(match config {
             EncoderConfig::Vit(config) => config.with_drop_path(drop_path).into(),
             EncoderConfig::Swin(config) => config.with_drop_path(drop_path).into(),
@@ -106,6 +120,7 @@ impl BackboneConfig {
             Self::PixelGpt(config) => {
                 AnyBackbone::PixelGpt(PixelGpt::new(config.init(weights), None))
             }
+            Self::Restoration(config) => AnyBackbone::Restoration(config.init(weights)),
         }
     }
 }
@@ -145,6 +160,7 @@ macro_rules! within {
             AnyBackbone::Residual($network) => $call,
             AnyBackbone::Patchwise($network) => $call,
             AnyBackbone::PixelGpt($network) => $call,
+            AnyBackbone::Restoration($network) => $call,
         }
     };
 }

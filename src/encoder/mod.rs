@@ -6,6 +6,7 @@ mod config;
 mod gpt;
 mod patchwise;
 mod residual;
+mod restoration;
 pub mod swin;
 pub mod swin_v2;
 mod vit;
@@ -24,6 +25,7 @@ pub use gpt::{
 };
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet, Stem};
+pub use restoration::{RestorationEncoder, RestorationEncoderConfig, RestorationHead};
 pub use swin::{Swin, SwinConfig};
 pub use swin_v2::{SwinV2, SwinV2Config};
 pub use vit::{VisibleVit, Vit};

@@ -1,10 +1,16 @@
-//! Images as tensors: cut into patches and back, normalised and back.
+//! Images as tensors: cut into patches and back, normalised and back, how they change, and how close two
+//! are.
 
+mod gradient;
 mod nearest;
 mod normalize;
 mod patchify;
+mod quality;
 
+pub(crate) use gradient::magnitude;
+pub use gradient::{GradientOperator, sobel};
 pub(crate) use nearest::nearest;
 pub use normalize::{denormalize, normalize};
 pub(crate) use patchify::grid_of;
 pub use patchify::{PatchLayout, patchify, unpatchify};
+pub use quality::{psnr, ssim};

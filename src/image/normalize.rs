@@ -34,7 +34,8 @@ fn per_channel(images: &Tensor<4>, values: &[f32]) -> Tensor<4> {
         "images of {channels} channels cannot be normalised with {} values",
         values.len()
     );
-    Tensor::from_data(TensorData::new(values.to_vec(), [1, channels, 1, 1]), &images.device())
+    let on = (&images.device(), images.dtype());
+    Tensor::from_data(TensorData::new(values.to_vec(), [1, channels, 1, 1]), on)
 }
 
 #[cfg(test)]

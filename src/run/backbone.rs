@@ -144,6 +144,15 @@ fn of_task(
             let body = run.load(task.init(tokenizer, mean, std, weights))?.encoder.body;
             (AnyBackbone::Vit(body), encoder(&task.encoder))
         }
+        TaskConfig::MaskFeat(task) => {
+            let body = run.load(task.init(weights))?.encoder.body;
+            (AnyBackbone::Vit(body), encoder(&task.encoder))
+        }
+        TaskConfig::Restoration(task) => {
+            let (mean, std) = (&saved.statistics.mean, &saved.statistics.std);
+            let network = run.load(task.init(mean, std, weights))?.encoder;
+            (AnyBackbone::Restoration(network), BackboneConfig::Restoration(task.network()))
+        }
         TaskConfig::Context(task) => {
             let network = run.load(task.init(weights))?.encoder;
             let config = BackboneConfig::Residual(task.encoder.clone(), task.pairs.image);
@@ -208,6 +217,10 @@ fn shape(config: &BackboneConfig) -> String {
         }
         BackboneConfig::Patchwise(network, _, patch) => {
             format!("residual network {} on patches of {patch}", stages(&network.widths))
+        }
+        BackboneConfig::Restoration(network) => {
+            let vit = &network.transformer;
+            format!("restoration transformer {}×{}, patch {}", vit.width, vit.depth, vit.patch)
         }
         BackboneConfig::PixelGpt(gpt) => format!("transformer {}×{}", gpt.width, gpt.depth),
     }

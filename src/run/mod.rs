@@ -1,5 +1,6 @@
 //! Whole runs, from a data specification to pictures or to a score: what the examples do.
 
+pub mod apply;
 mod backbone;
 mod beit;
 mod config;
@@ -10,6 +11,7 @@ mod image_gpt;
 mod pretrain;
 mod probe;
 mod protocol;
+mod restoration;
 mod score_card;
 mod selfie;
 mod tokenizer;
@@ -22,5 +24,6 @@ pub use device::device_named;
 pub use evaluate::{Evaluation, Split, Start};
 pub use pretrain::Run;
 pub use protocol::{Plan, Protocol, Scores};
+pub use restoration::{Quality, Restored};
 pub use tokenizer::{FittedTokenizer, TokenizerRecipe, has_tokenizer, load_tokenizer};
 pub use tokenizer_report::TokenizerReport;

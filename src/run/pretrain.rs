@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::probe::OnlineProbe;
 use crate::batch::MimBatch;
@@ -13,13 +13,16 @@ use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::PredictionHead;
-use crate::target::Reconstruct;
+use crate::target::{Depict, Reconstruct, Target};
 use crate::task::{Mim, TaskConfig};
 use crate::train::{Precision, Pretrained, Recipe};
-use crate::viz::reconstruction_sheet;
+use crate::viz::{depiction_sheet, reconstruction_sheet};
 
 /// Rows of the reconstruction sheet.
 const SHEET_ROWS: usize = 8;
+
+/// A trained model, and the first few validation images to show what it makes of them.
+type Shown<E, H, T> = (Pretrained<Mim<E, H, T>>, MimBatch);
 
 /// Where a run reads and writes, and what it runs on.
 #[derive(Debug, Clone)]
@@ -66,13 +69,57 @@ impl Run {
         H: PredictionHead<E::Features>,
         T: Reconstruct,
     {
+        let title = task.title();
+        let (pretrained, batch) = self.train_masked(task, model, data, augmentation, recipe)?;
+        self.sheet(title, &pretrained.task, batch, data)?;
+        Ok(pretrained)
+    }
+
+    /// As [`Run::pretrain`], for a target that is no image: `reconstruction.png` shows its values.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::pretrain`].
+    pub fn pretrain_depicted<E, H, T>(
+        &self,
+        task: TaskConfig,
+        model: Mim<E, H, T>,
+        data: &ImageData,
+        augmentation: Augmentation,
+        recipe: Recipe,
+    ) -> Result<Pretrained<Mim<E, H, T>>>
+    where
+        E: Encoder,
+        H: PredictionHead<E::Features>,
+        T: Depict<Value = Tensor<3>>,
+    {
+        let title = format!("{}: validation images", task.title());
+        let (pretrained, batch) = self.train_masked(task, model, data, augmentation, recipe)?;
+        let (mean, std) = (&data.statistics.mean, &data.statistics.std);
+        depiction_sheet(&title, &pretrained.task, &batch, mean, std)?
+            .save(self.out.join("reconstruction.png"))?;
+        Ok(pretrained)
+    }
+
+    fn train_masked<E, H, T>(
+        &self,
+        task: TaskConfig,
+        model: Mim<E, H, T>,
+        data: &ImageData,
+        augmentation: Augmentation,
+        recipe: Recipe,
+    ) -> Result<Shown<E, H, T>>
+    where
+        E: Encoder,
+        H: PredictionHead<E::Features>,
+        T: Target,
+    {
         let mut collate = MimCollate::new(task.image(), &data.statistics, task.mask()?.into())?;
         if let Some(view) = task.target_view() {
             let pixels = ChannelStatistics::none(view.channels);
             collate = collate.with_target_view(view, Interpolation::Lanczos, &pixels)?;
         }
         let augmented = collate.clone().with_augmentation(augmentation)?;
-        let title = task.title();
         let collates = [augmented, collate.clone()];
         let probe = self.online_probe(data, task.image())?;
         let measure = |task: &Mim<E, H, T>, epoch| match &probe {
@@ -81,9 +128,8 @@ impl Run {
         };
         let pretrained =
             self.train_with_probe(task, model, data, augmentation, collates, recipe, measure)?;
-        let batch = self.validation_batch(data, collate)?;
-        self.sheet(title, &pretrained.task, batch, data)?;
-        Ok(pretrained)
+        let batch = self.validation_batch(data, collate)?.first(SHEET_ROWS)?;
+        Ok((pretrained, batch))
     }
 
     fn online_probe(&self, data: &ImageData, image: ImageShape) -> Result<Option<OnlineProbe>> {
@@ -107,7 +153,7 @@ impl Run {
         let sheet = reconstruction_sheet(
             &format!("{title}: validation images"),
             model,
-            &batch.first(SHEET_ROWS)?,
+            &batch,
             &data.statistics.mean,
             &data.statistics.std,
         )?;

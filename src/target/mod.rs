@@ -1,19 +1,28 @@
 //! Targets: what is predicted, and how a prediction is judged.
 
+mod gradients;
+mod hog;
+mod hog_glyph;
 mod normalization;
 mod pixels;
+mod sobel;
 pub mod tokenizer;
 mod tokens;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+pub use gradients::{GradientTarget, GradientTargetConfig};
+pub use hog::HogTarget;
 pub use normalization::Normalization;
 pub use pixels::{PixelLoss, PixelTarget};
+pub use sobel::SobelTarget;
 pub use tokenizer::{Tokenizer, TokenizerConfig};
 pub use tokens::TokenTarget;
 
 use crate::batch::MimBatch;
+use crate::image::grid_of;
+use crate::mask::GridMask;
 
 /// What the hidden cells should have been.
 pub trait Target: Module + ModuleDisplay {
@@ -62,4 +71,25 @@ pub trait Reconstruct: Target {
     fn caption(&self) -> &'static str {
         ""
     }
+}
+
+/// A target that is no image, but whose values can be drawn.
+pub trait Depict: Target {
+    /// The values of hidden cells as pictures, black at visible cells.
+    ///
+    /// # Shapes
+    ///
+    /// - value: `[batch, hidden, width]`, predicted or true
+    /// - output: `[batch, channels or 1, k · height, k · width]` in [0, 1], for a whole k
+    fn depict(&self, value: Tensor<3>, batch: &MimBatch) -> Tensor<4>;
+}
+
+/// The batch's masks on the grid of cells of `cell` × `cell` pixels.
+fn hidden_cells(batch: &MimBatch, cell: usize) -> GridMask {
+    batch.mask.at(grid_of(&batch.images, cell))
+}
+
+/// The mean of all cells for every cell: what a model must beat by looking.
+fn mean_of_cells(value: &Tensor<3>) -> Tensor<3> {
+    value.clone().mean_dim(0).mean_dim(1).expand(value.dims())
 }

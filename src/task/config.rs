@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BeitConfig, ContextConfig, ImageGptConfig, MaeConfig, SelfieConfig, SimMimConfig};
+use super::{
+    BeitConfig, ContextConfig, ImageGptConfig, MaeConfig, MaskFeatConfig, RestorationConfig,
+    SelfieConfig, SimMimConfig,
+};
 use crate::encoder::{EncoderConfig, EncoderSizes};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
@@ -19,12 +22,16 @@ pub enum TaskConfig {
     SimMim(SimMimConfig<EncoderConfig>),
     /// BEiT.
     Beit(BeitConfig),
+    /// MaskFeat: gradients of the hidden patches.
+    MaskFeat(MaskFeatConfig),
     /// Context prediction on a residual network.
     Context(ContextConfig),
     /// Selfie on a residual network.
     Selfie(SelfieConfig),
     /// Image GPT.
     ImageGpt(ImageGptConfig),
+    /// Image restoration.
+    Restoration(RestorationConfig),
 }
 
 impl TaskConfig {
@@ -34,9 +41,11 @@ impl TaskConfig {
             Self::Mae(_) => "mae",
             Self::SimMim(_) => "simmim",
             Self::Beit(_) => "beit",
+            Self::MaskFeat(_) => "maskfeat",
             Self::Context(_) => "context",
             Self::Selfie(_) => "selfie",
             Self::ImageGpt(_) => "image_gpt",
+            Self::Restoration(_) => "restoration",
         }
     }
 
@@ -46,9 +55,11 @@ impl TaskConfig {
             Self::Mae(_) => "MAE",
             Self::SimMim(_) => "SimMIM",
             Self::Beit(_) => "BEiT",
+            Self::MaskFeat(_) => "MaskFeat",
             Self::Context(_) => "Context prediction",
             Self::Selfie(_) => "Selfie",
             Self::ImageGpt(_) => "Image GPT",
+            Self::Restoration(_) => "Restoration",
         }
     }
 
@@ -58,7 +69,8 @@ impl TaskConfig {
             Self::Mae(config) => Some(config.encoder.clone().into()),
             Self::SimMim(config) => Some(config.encoder.clone()),
             Self::Beit(config) => Some(config.encoder.clone().into()),
-            Self::Context(_) | Self::Selfie(_) | Self::ImageGpt(_) => None,
+            Self::MaskFeat(config) => Some(config.encoder.clone().into()),
+            Self::Context(_) | Self::Selfie(_) | Self::ImageGpt(_) | Self::Restoration(_) => None,
         }
     }
 
@@ -68,9 +80,11 @@ impl TaskConfig {
             Self::Mae(config) => config.encoder.image,
             Self::SimMim(config) => config.encoder.image(),
             Self::Beit(config) => config.encoder.image,
+            Self::MaskFeat(config) => config.encoder.image,
             Self::Context(config) => config.pairs.image,
             Self::Selfie(config) => config.image,
             Self::ImageGpt(config) => config.encoder.image,
+            Self::Restoration(config) => config.encoder.image,
         }
     }
 
@@ -84,8 +98,9 @@ impl TaskConfig {
             Self::Mae(config) => Box::new(config.mask()?),
             Self::SimMim(config) => Box::new(config.mask()?),
             Self::Beit(config) => Box::new(config.mask()?),
+            Self::MaskFeat(config) => Box::new(config.mask()?),
             Self::Selfie(config) => Box::new(config.mask()?),
-            Self::Context(_) | Self::ImageGpt(_) => {
+            Self::Context(_) | Self::ImageGpt(_) | Self::Restoration(_) => {
                 let message = format!("{} has a loader of its own and no masks", self.title());
                 return Err(Error::config(message));
             }
@@ -102,9 +117,11 @@ impl TaskConfig {
             Self::Mae(config) => config.validate(),
             Self::SimMim(config) => config.validate(),
             Self::Beit(config) => config.validate(),
+            Self::MaskFeat(config) => config.validate(),
             Self::Context(config) => config.validate(),
             Self::Selfie(config) => config.validate(),
             Self::ImageGpt(config) => config.validate(),
+            Self::Restoration(config) => config.validate(),
         }
     }
 
@@ -154,6 +171,18 @@ impl From<ImageGptConfig> for TaskConfig {
     }
 }
 
+impl From<MaskFeatConfig> for TaskConfig {
+    fn from(config: MaskFeatConfig) -> Self {
+        Self::MaskFeat(config)
+    }
+}
+
+impl From<RestorationConfig> for TaskConfig {
+    fn from(config: RestorationConfig) -> Self {
+        Self::Restoration(config)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +199,8 @@ mod tests {
             SimMimConfig::small_images(image).into(),
             TaskConfig::from(swin),
             swin_v2.into(),
+            MaskFeatConfig::small_images(image).into(),
+            RestorationConfig::small_images(image).into(),
         ];
         for task in &tasks {
             task.validate().unwrap();

@@ -1,7 +1,7 @@
 //! A request to stop, from Ctrl-C or from code.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Result};
 
@@ -19,8 +19,10 @@ impl Interrupt {
     ///
     /// When another handler was installed by the program.
     pub fn on_ctrl_c() -> Result<Self> {
-        static HANDLE: OnceLock<Interrupt> = OnceLock::new();
-        if let Some(handle) = HANDLE.get() {
+        // Held while the handler is installed: a second thread must not try it too.
+        static HANDLE: Mutex<Option<Interrupt>> = Mutex::new(None);
+        let mut installed = HANDLE.lock().expect("no thread panics while it holds the lock");
+        if let Some(handle) = &*installed {
             return Ok(handle.clone());
         }
         let handle = Self::default();
@@ -31,7 +33,7 @@ impl Interrupt {
             }
         })
         .map_err(|error| Error::config(format!("Ctrl-C cannot be handled: {error}")))?;
-        Ok(HANDLE.get_or_init(|| handle).clone())
+        Ok(installed.insert(handle).clone())
     }
 
     /// Asks the run to stop.

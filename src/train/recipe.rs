@@ -111,6 +111,31 @@ impl Recipe {
             .with_clip_norm(Some(3.0))
     }
 
+    /// MaskFeat's pre-training of 300 epochs on images (arXiv 2112.09133, official configuration).
+    pub fn maskfeat() -> Self {
+        Self::new()
+            .with_epochs(300)
+            .with_base_lr(2e-4)
+            .with_warmup_epochs(30.0)
+            .with_warmup_lr(1e-6)
+            .with_min_lr(1e-6)
+            .with_betas([0.9, 0.999])
+            .with_clip_norm(Some(0.02))
+    }
+
+    /// Restoration on small images, ours: the paper's Adam (arXiv 2012.00364 §4) without weight
+    /// decay, at a rate for small models and batches of 64.
+    pub fn restoration() -> Self {
+        Self::new()
+            .with_epochs(20)
+            .with_base_lr(1e-3)
+            .with_lr_batch(64)
+            .with_warmup_epochs(0.5)
+            .with_betas([0.9, 0.999])
+            .with_weight_decay(0.0)
+            .with_clip_norm(Some(1.0))
+    }
+
     /// Samples between two steps of the optimizer.
     pub fn effective_batch(&self, batch_size: usize) -> usize {
         batch_size * self.accumulation

@@ -7,7 +7,11 @@ use crate::error::Result;
 use crate::grid::ImageShape;
 
 /// The pictures of `[batch, channels, height, width]` in [0, 1].
-pub(super) fn pictures(images: Tensor<4>) -> Result<Vec<Picture>> {
+///
+/// # Errors
+///
+/// When the images have no channel or no pixel.
+pub fn pictures(images: Tensor<4>) -> Result<Vec<Picture>> {
     let [_, channels, height, width] = images.dims();
     let shape = ImageShape::new(channels, height, width);
     let values: Vec<f32> = images.into_data().iter().collect();

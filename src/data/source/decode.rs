@@ -21,7 +21,7 @@ use crate::grid::ImageShape;
 /// # Errors
 ///
 /// When the file cannot be read, is damaged or cut short, or is too large.
-pub(crate) fn read_image(path: &Path) -> Result<Image> {
+pub fn read_image(path: &Path) -> Result<Image> {
     let bytes = fs::read(path).map_err(|error| Error::data(path, error))?;
     let image = decode(path, &bytes)
         .map_err(|error| Error::data(path, format!("cannot be read as an image: {error}")))?;

@@ -13,6 +13,7 @@ mod shapes;
 mod statistics;
 mod walk;
 
+pub use decode::read_image;
 pub use folder::FolderDataset;
 pub use memory::MemoryDataset;
 pub use shapes::Shapes;

@@ -1,0 +1,76 @@
+//! Takes noise, rain or a loss of resolution out of an image with a restoration model.
+//!
+//! ```text
+//! cargo run --release --example restoration_cifar10    # trains runs/restoration, a few minutes
+//! cargo run --release --example denoise -- --image photo.png
+//! cargo run --release --example denoise -- --image photo.png --spoil   # spoils it first, to compare
+//! ```
+//!
+//! The image may have any size. Writes `denoised.png`, and `denoised_before_after.png`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn_mim::data::source::read_image;
+use burn_mim::rng::{Purpose, stream};
+use burn_mim::run::apply::{before_after, denoise, picture};
+use burn_mim::run::device_named;
+use burn_mim::{CorruptionConfig, Result};
+use clap::Parser;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Undoes a corruption of an image.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Folder of a restoration run
+    #[arg(long, default_value = "runs/restoration")]
+    checkpoint: PathBuf,
+    /// The image
+    #[arg(long)]
+    image: PathBuf,
+    /// What is wrong with it: one of those the model was trained on
+    #[arg(long, default_value = "noise-30")]
+    corruption: CorruptionConfig,
+    /// Spoil the image first; the picture then shows the original too
+    #[arg(long)]
+    spoil: bool,
+    /// The file to write; a second one beside it shows before and after
+    #[arg(long, default_value = "denoised.png")]
+    out: PathBuf,
+    /// flex | ndarray | wgpu | cuda, as compiled in
+    #[arg(long, default_value = "flex")]
+    device: String,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let original = read_image(&args.image)?;
+    let mut image = original.clone();
+    if args.spoil {
+        let mut rng = stream(0, Purpose::Corruption, 0, 0);
+        image = args.corruption.build().corrupt(&original, &mut rng)?;
+    }
+    let device = device_named(&args.device)?;
+    let restored = denoise(&args.checkpoint, &image, args.corruption, &device)?;
+    picture(&restored)?.save(&args.out)?;
+    let mut columns = vec![("before", &image), ("after", &restored)];
+    if args.spoil {
+        columns.insert(0, ("original", &original));
+    }
+    let beside = args.out.with_file_name("denoised_before_after.png");
+    before_after(&format!("Restoration of {}", args.corruption), &columns)?.save(&beside)?;
+    println!("{} and {}", args.out.display(), beside.display());
+    Ok(())
+}

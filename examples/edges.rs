@@ -1,0 +1,69 @@
+//! Draws the edges of an image, and those that a model expects in patches it does not see.
+//!
+//! ```text
+//! cargo run --release --example edges -- --image photo.png
+//! cargo run --release --example maskfeat_cifar10 -- --target sobel --out runs/edges
+//! cargo run --release --example edges -- --image photo.png --checkpoint runs/edges
+//! ```
+//!
+//! The image may have any size. Writes `edges.png`, and `edges_before_after.png`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn_mim::Result;
+use burn_mim::data::source::read_image;
+use burn_mim::run::apply::{before_after, edges, picture, predicted_edges};
+use burn_mim::run::device_named;
+use clap::Parser;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Draws the edges of an image.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Folder of a MaskFeat run of the Sobel target; without one the true edges alone are drawn
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// The image
+    #[arg(long)]
+    image: PathBuf,
+    /// The file to write; a second one beside it shows before and after
+    #[arg(long, default_value = "edges.png")]
+    out: PathBuf,
+    /// flex | ndarray | wgpu | cuda, as compiled in
+    #[arg(long, default_value = "flex")]
+    device: String,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let (image, device) = (read_image(&args.image)?, device_named(&args.device)?);
+    let drawn = match &args.checkpoint {
+        None => vec![("edges", edges(&image, &device)?)],
+        Some(run) => {
+            let [truth, predicted] = predicted_edges(run, &image, &device)?;
+            vec![("edges", truth), ("predicted edges", predicted)]
+        }
+    };
+    let (_, last) = drawn.last().expect("there is one");
+    picture(last)?.save(&args.out)?;
+    let columns: Vec<_> = std::iter::once(("image", &image))
+        .chain(drawn.iter().map(|(title, image)| (*title, image)))
+        .collect();
+    let beside = args.out.with_file_name("edges_before_after.png");
+    before_after("Edges", &columns)?.save(&beside)?;
+    println!("{} and {}", args.out.display(), beside.display());
+    Ok(())
+}

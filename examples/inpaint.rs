@@ -1,0 +1,66 @@
+//! Fills the marked pixels of an image with what a masked image model expects there.
+//!
+//! ```text
+//! cargo run --release --example simmim_cifar10        # trains runs/simmim, about 3 minutes
+//! cargo run --release --example inpaint -- --checkpoint runs/simmim --image photo.png --mask mask.png
+//! ```
+//!
+//! The image may have any size; the mask has the same one, white where pixels are to be filled. Writes
+//! `inpainted.png`, and `inpainted_before_after.png` with image, mask and result side by side.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn_mim::Result;
+use burn_mim::data::Image;
+use burn_mim::data::source::read_image;
+use burn_mim::run::apply::{before_after, inpaint, marked_pixels, picture};
+use burn_mim::run::device_named;
+use clap::Parser;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Fills the marked pixels of an image.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Folder of a run of MAE or SimMIM
+    #[arg(long, default_value = "runs/simmim")]
+    checkpoint: PathBuf,
+    /// The image
+    #[arg(long)]
+    image: PathBuf,
+    /// The mask, of the image's size: white pixels are filled
+    #[arg(long)]
+    mask: PathBuf,
+    /// The file to write; a second one beside it shows before and after
+    #[arg(long, default_value = "inpainted.png")]
+    out: PathBuf,
+    /// flex | ndarray | wgpu | cuda, as compiled in
+    #[arg(long, default_value = "flex")]
+    device: String,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let (image, mask) = (read_image(&args.image)?, read_image(&args.mask)?);
+    let marked = marked_pixels(&mask, image.shape())?;
+    let filled = inpaint(&args.checkpoint, &image, &marked, &device_named(&args.device)?)?;
+    picture(&filled)?.save(&args.out)?;
+    let columns: [(&str, &Image); 3] = [("before", &image), ("mask", &mask), ("after", &filled)];
+    let sheet = before_after("Inpainting", &columns)?;
+    let beside = args.out.with_file_name("inpainted_before_after.png");
+    sheet.save(&beside)?;
+    println!("{} and {}", args.out.display(), beside.display());
+    Ok(())
+}

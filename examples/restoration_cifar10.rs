@@ -1,0 +1,49 @@
+//! Restoration pre-training on small images: noise, loss of resolution and rain, one transformer.
+//!
+//! ```text
+//! cargo run --release --example restoration_cifar10                    # built-in data, a few minutes
+//! cargo run --release --example restoration_cifar10 -- --data cifar10  # downloads CIFAR-10 first
+//! ```
+//!
+//! Leaves `runs/restoration/`: checkpoints, `metrics.json`, `restoration.json` (PSNR and SSIM before
+//! and after), `reconstruction.png`, `loss_curve.png`. The `denoise` example reads it.
+
+mod common;
+
+use std::process::ExitCode;
+
+use burn_mim::data::augment::Augmentation;
+use burn_mim::train::Recipe;
+use burn_mim::{RestorationConfig, Result};
+use clap::Parser;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    common::exit(pretrain())
+}
+
+fn pretrain() -> Result<()> {
+    let args = common::Args::parse();
+    let data = args.open()?;
+    let restoration = RestorationConfig::small_images(args.image(&data));
+    let recipe =
+        Recipe::restoration().with_epochs(args.epochs(&data, 30_000)).with_warmup_epochs(0.2);
+    // Crops are resized, which blurs: pixels stay as they are.
+    let augmentation = Augmentation { flip: true, ..Augmentation::none() };
+    let (run, _) = args.run("restoration")?;
+    let (pretrained, report) =
+        run.pretrain_restoration(&restoration, &data, augmentation, recipe)?;
+    println!("{:14} PSNR before, after [dB]   SSIM before, after", "");
+    for (name, quality) in report {
+        let (before, after) = (quality.corrupted, quality.restored);
+        println!(
+            "{name:14} {:11.2} {:6.2}      {:12.3} {:6.3}",
+            before.psnr, after.psnr, before.ssim, after.ssim
+        );
+    }
+    common::report(&run, &pretrained.history, pretrained.interrupted);
+    Ok(())
+}

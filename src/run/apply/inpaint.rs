@@ -1,0 +1,298 @@
+//! Filling marked pixels with what a masked image model expects there.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+
+use super::tiles::{Mosaic, Tiles};
+use super::{batch, eight_bits, open, other_method, unit_values, with_channels};
+use crate::batch::MimBatch;
+use crate::data::{ChannelStatistics, Image};
+use crate::encoder::{Encoder, EncoderConfig};
+use crate::error::{Error, Result};
+use crate::grid::{Grid, ImageShape};
+use crate::head::PredictionHead;
+use crate::image::{denormalize, normalize};
+use crate::mask::{Mask, PatchMask};
+use crate::nn::Weights;
+use crate::target::Reconstruct;
+use crate::task::{Mim, TaskConfig};
+
+const TRAIN: &str = "cargo run --release --example simmim_cifar10";
+
+/// The pixels that are light in `mask`, row by row.
+///
+/// # Errors
+///
+/// When the mask is of another size than an image of `shape`, or marks no pixel or all of them.
+pub fn marked_pixels(mask: &Image, shape: ImageShape) -> Result<Vec<bool>> {
+    let (of, has) = (shape, mask.shape());
+    if (of.height, of.width) != (has.height, has.width) {
+        return Err(Error::config(format!(
+            "a mask of {}×{} pixels cannot mark an image of {}×{}",
+            has.height, has.width, of.height, of.width
+        )));
+    }
+    let marked: Vec<bool> = mask.plane(0).iter().map(|&value| value > 127).collect();
+    match marked.iter().filter(|&&marked| marked).count() {
+        0 => Err(Error::config("the mask marks no pixel: what is to be filled must be white")),
+        count if count == marked.len() => {
+            Err(Error::config("the mask marks every pixel: there is nothing to go by"))
+        }
+        _ => Ok(marked),
+    }
+}
+
+/// `image` with its `marked` pixels filled by the model of the MAE or SimMIM run in `path`; all
+/// others keep their values.
+///
+/// The model looks at overlapping tiles of the size it was trained on and is shown no mask unit that
+/// holds a marked pixel. A hole that leaves a tile with less than half of its units is filled from
+/// its border inwards. What a model of normalised patches predicts is given the mean and deviation
+/// of a smooth filling, so that its details are faint.
+///
+/// # Errors
+///
+/// When there is no such run, the image has other channels than its model, or no unit of the image
+/// is free of marked pixels.
+///
+/// # Panics
+///
+/// When `marked` is not of the image's size.
+pub fn inpaint(path: &Path, image: &Image, marked: &[bool], device: &Device) -> Result<Image> {
+    let (folder, config) = open(path, TRAIN)?;
+    let weights = &mut Weights::new(config.seed, device);
+    let tile = config.task.image();
+    let painter = |image| -> Result<Painter<'_>> {
+        let (units, statistics) = (config.task.mask()?.grid(), &config.statistics);
+        Ok(Painter { tile, units, statistics, image, device })
+    };
+    let image = with_channels(image, tile.channels)?;
+    match &config.task {
+        TaskConfig::Mae(mae) => painter(&image)?.fill(&folder.load(mae.init(weights))?, marked),
+        TaskConfig::SimMim(simmim) => {
+            let painter = painter(&image)?;
+            match simmim.encoder.clone() {
+                EncoderConfig::Vit(vit) => {
+                    let simmim = simmim.clone().map_encoder(|_| vit);
+                    painter.fill(&folder.load(simmim.init(weights))?, marked)
+                }
+                EncoderConfig::Swin(swin) => {
+                    let simmim = simmim.clone().map_encoder(|_| swin);
+                    painter.fill(&folder.load(simmim.init(weights))?, marked)
+                }
+                EncoderConfig::SwinV2(swin) => {
+                    let simmim = simmim.clone().map_encoder(|_| swin);
+                    painter.fill(&folder.load(simmim.init(weights))?, marked)
+                }
+            }
+        }
+        _ => Err(other_method(path, &config, "one of MAE or SimMIM", TRAIN)),
+    }
+}
+
+struct Painter<'a> {
+    tile: ImageShape,
+    units: Grid,
+    statistics: &'a ChannelStatistics,
+    image: &'a Image,
+    device: &'a Device,
+}
+
+impl Painter<'_> {
+    fn fill<E, H, T>(&self, model: &Mim<E, H, T>, marked: &[bool]) -> Result<Image>
+    where
+        E: Encoder,
+        H: PredictionHead<E::Features>,
+        T: Reconstruct,
+    {
+        let shape = self.image.shape();
+        let area = shape.height * shape.width;
+        assert_eq!(marked.len(), area, "one mark a pixel");
+        let tiles = Tiles::new(shape, self.tile);
+        let mut unknown = marked.to_vec();
+        let mut values = unit_values(self.image);
+        values.chunks_exact_mut(area).for_each(|plane| spread(plane, marked, shape.width));
+        while unknown.contains(&true) {
+            let mut mosaic = Mosaic::new(&tiles, shape.channels);
+            for (index, mask) in self.next(&tiles, &unknown)? {
+                let predicted = self.predict(model, tiles.cut(index, &values), mask)?;
+                mosaic.add(index, &predicted);
+            }
+            let predicted = mosaic.values();
+            for at in (0..area).filter(|&at| unknown[at] && mosaic.covers(at)) {
+                (0..shape.channels).for_each(|c| values[c * area + at] = predicted[c * area + at]);
+            }
+            unknown.iter_mut().enumerate().for_each(|(at, mark)| *mark &= !mosaic.covers(at));
+        }
+        let filled = eight_bits(shape, &values)?;
+        let pixels = filled.pixels().iter().zip(self.image.pixels()).zip(marked.iter().cycle());
+        let pixels = pixels.map(|((&new, &old), &marked)| if marked { new } else { old });
+        Image::new(shape, pixels.collect())
+    }
+
+    /// The tiles with unknown pixels of which enough is known, with what is hidden in them.
+    fn next(&self, tiles: &Tiles, unknown: &[bool]) -> Result<Vec<(usize, PatchMask)>> {
+        let mut found = Vec::new();
+        for index in 0..tiles.count() {
+            let mask = self.hidden_units(&tiles.cut(index, unknown))?;
+            if mask.hidden() > 0 {
+                found.push((index, mask));
+            }
+        }
+        let most = found.iter().map(|(_, mask)| mask.visible()).fold(0, usize::max);
+        if most == 0 {
+            return Err(Error::config(format!(
+                "the mask leaves no {}×{} pixels of the image whole, the least a model looks at",
+                self.tile.height / self.units.rows,
+                self.tile.width / self.units.cols
+            )));
+        }
+        let enough = most.min(self.units.cells() / 2);
+        found.retain(|(_, mask)| mask.visible() >= enough);
+        Ok(found)
+    }
+
+    /// The units of a tile that hold an unknown pixel.
+    fn hidden_units(&self, unknown: &[bool]) -> Result<PatchMask> {
+        let (ImageShape { height, width, .. }, units) = (self.tile, self.units);
+        let mut bits = vec![false; units.cells()];
+        for at in (0..unknown.len()).filter(|&at| unknown[at]) {
+            bits[at / width * units.rows / height * units.cols + at % width * units.cols / width] =
+                true;
+        }
+        PatchMask::new(units, bits)
+    }
+
+    /// The values of one tile's hidden pixels, 0 to 1.
+    fn predict<E, H, T>(
+        &self,
+        model: &Mim<E, H, T>,
+        tile: Vec<f32>,
+        mask: PatchMask,
+    ) -> Result<Vec<f32>>
+    where
+        E: Encoder,
+        H: PredictionHead<E::Features>,
+        T: Reconstruct,
+    {
+        let ChannelStatistics { mean, std } = self.statistics;
+        let images = normalize(batch(tile, self.tile, self.device), mean, std);
+        let batch = MimBatch::new(images, Mask::new([mask], self.device)?);
+        let pixels: Tensor<4> = denormalize(model.reconstruct(&batch), mean, std);
+        Ok(pixels.into_data().iter().collect())
+    }
+}
+
+/// Gives every marked pixel the mean of its neighbours that have a value, from the border of the
+/// marked region inwards.
+fn spread(plane: &mut [f32], marked: &[bool], width: usize) {
+    let mut unknown = marked.to_vec();
+    while unknown.contains(&true) {
+        let known: Vec<(usize, f32)> = (0..plane.len())
+            .filter(|&at| unknown[at])
+            .filter_map(|at| {
+                let beside = [
+                    (at >= width).then(|| at - width),
+                    (at + width < plane.len()).then(|| at + width),
+                    (at % width > 0).then(|| at - 1),
+                    (at % width + 1 < width).then(|| at + 1),
+                ];
+                let values = beside.into_iter().flatten().filter(|&at| !unknown[at]);
+                let (sum, count) = values.fold((0.0, 0), |(s, n), at| (s + plane[at], n + 1));
+                (count > 0).then(|| (at, sum / count as f32))
+            })
+            .collect();
+        if known.is_empty() {
+            return;
+        }
+        for (at, value) in known {
+            plane[at] = value;
+            unknown[at] = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{SimMim, SimMimConfig};
+    use crate::test_device;
+
+    const TILE: ImageShape = ImageShape::new(1, 16, 16);
+
+    fn image(height: usize, width: usize) -> Image {
+        let shape = ImageShape::new(1, height, width);
+        Image::new(shape, (0..shape.values()).map(|i| (i * 13 % 251) as u8).collect()).unwrap()
+    }
+
+    fn model() -> SimMim {
+        SimMimConfig::small_images(TILE).init(&mut Weights::new(0, &test_device()))
+    }
+
+    fn fill(image: &Image, marked: &[bool]) -> Result<Image> {
+        let statistics = ChannelStatistics { mean: vec![0.5], std: vec![0.25] };
+        let (units, device) = (Grid::new(2, 2), &test_device());
+        Painter { tile: TILE, units, statistics: &statistics, image, device }.fill(&model(), marked)
+    }
+
+    fn mask(height: usize, width: usize, is_marked: impl Fn(usize, usize) -> bool) -> Vec<bool> {
+        (0..height * width).map(|at| is_marked(at / width, at % width)).collect()
+    }
+
+    #[test]
+    fn only_marked_pixels_change_whatever_the_size() {
+        for (height, width) in [(16, 16), (10, 50), (37, 23)] {
+            let image = image(height, width);
+            let marked = mask(height, width, |y, x| (3..6).contains(&y) && (4..7).contains(&x));
+            let filled = fill(&image, &marked).unwrap();
+            for ((old, new), marked) in image.pixels().iter().zip(filled.pixels()).zip(marked) {
+                assert!(marked || old == new, "{height}×{width}");
+            }
+            assert_ne!(filled, image);
+        }
+    }
+
+    #[test]
+    fn a_hole_larger_than_a_tile_is_filled_from_its_border() {
+        let marked = mask(48, 64, |y, x| (4..44).contains(&y) && (8..56).contains(&x));
+        let filled = fill(&image(48, 64), &marked).unwrap();
+        assert_eq!(filled.shape(), ImageShape::new(1, 48, 64));
+    }
+
+    #[test]
+    fn what_was_under_the_mask_does_not_matter() {
+        let marked = mask(20, 24, |y, x| y > 12 && x < 9);
+        let clean = image(20, 24);
+        let spoilt = clean.pixels().iter().zip(&marked);
+        let spoilt = spoilt.map(|(&value, &marked)| if marked { 255 - value } else { value });
+        let spoilt = Image::new(clean.shape(), spoilt.collect()).unwrap();
+        assert_eq!(fill(&clean, &marked).unwrap(), fill(&spoilt, &marked).unwrap());
+    }
+
+    #[test]
+    fn a_mask_that_leaves_no_unit_whole_says_so() {
+        let message = fill(&image(16, 16), &mask(16, 16, |y, x| y % 8 == 0 && x % 8 == 0));
+        let message = message.unwrap_err().to_string();
+        assert!(message.contains("leaves no 8×8 pixels of the image whole"), "{message}");
+    }
+
+    #[test]
+    fn masks_that_mark_nothing_everything_or_another_image_are_refused() {
+        let of = |height, width, value| {
+            let shape = ImageShape::new(1, height, width);
+            let mask = Image::new(shape, vec![value; shape.values()]).unwrap();
+            marked_pixels(&mask, ImageShape::new(3, 4, 6)).unwrap_err().to_string()
+        };
+        assert!(of(6, 4, 0).contains("6×4 pixels cannot mark an image of 4×6"));
+        assert!(of(4, 6, 100).contains("marks no pixel"));
+        assert!(of(4, 6, 255).contains("marks every pixel"));
+    }
+
+    #[test]
+    fn a_smooth_filling_is_between_its_neighbours() {
+        let mut row = [0.0, 9.0, 9.0, 9.0, 1.0];
+        spread(&mut row, &[false, true, true, true, false], 5);
+        assert_eq!(row, [0.0, 0.0, 0.5, 1.0, 1.0]);
+    }
+}

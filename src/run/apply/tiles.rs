@@ -1,0 +1,138 @@
+//! An image of any size as overlapping tiles of one size.
+
+use crate::grid::ImageShape;
+
+/// Tiles that cover an image; neighbours overlap by at least half.
+#[derive(Debug)]
+pub(super) struct Tiles {
+    image: ImageShape,
+    tile: ImageShape,
+    /// Upper left corners, (row, column).
+    corners: Vec<(usize, usize)>,
+}
+
+impl Tiles {
+    /// Tiles of the height and width of `tile` over an image of shape `image`, which may be
+    /// smaller: beyond its lower and right edge a tile repeats the last pixel.
+    pub(super) fn new(image: ImageShape, tile: ImageShape) -> Self {
+        let cols = starts(image.width, tile.width);
+        let rows = starts(image.height, tile.height);
+        let corners = rows.iter().flat_map(|&row| cols.iter().map(move |&col| (row, col)));
+        Self { image, tile, corners: corners.collect() }
+    }
+
+    /// How many.
+    pub(super) fn count(&self) -> usize {
+        self.corners.len()
+    }
+
+    /// The part of `planes`, values of one or more channels of the image, that tile `index` covers.
+    pub(super) fn cut<T: Copy>(&self, index: usize, planes: &[T]) -> Vec<T> {
+        let (top, left) = self.corners[index];
+        let area = self.image.height * self.image.width;
+        let mut cut = Vec::with_capacity(planes.len() / area * self.tile.height * self.tile.width);
+        for plane in planes.chunks_exact(area) {
+            for y in top..top + self.tile.height {
+                let row = &plane[y.min(self.image.height - 1) * self.image.width..];
+                let col = |x: usize| row[x.min(self.image.width - 1)];
+                cut.extend((left..left + self.tile.width).map(col));
+            }
+        }
+        cut
+    }
+}
+
+/// Where tiles of `side` begin along `length` pixels: every half of a side, the last one at the end.
+fn starts(length: usize, side: usize) -> Vec<usize> {
+    let last = length.saturating_sub(side);
+    let step = (side / 2).max(1);
+    (0..last).step_by(step).chain([last]).collect()
+}
+
+/// Tiles put together again: where they overlap, a mean in which a tile's middle counts most.
+#[derive(Debug)]
+pub(super) struct Mosaic<'a> {
+    tiles: &'a Tiles,
+    sums: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+impl<'a> Mosaic<'a> {
+    /// A mosaic of images of `channels` without any tile.
+    pub(super) fn new(tiles: &'a Tiles, channels: usize) -> Self {
+        let area = tiles.image.height * tiles.image.width;
+        Self { tiles, sums: vec![0.0; channels * area], weights: vec![0.0; area] }
+    }
+
+    /// Adds what was made of tile `index`, `[channels][height][width]`.
+    pub(super) fn add(&mut self, index: usize, values: &[f32]) {
+        let Tiles { image, tile, corners } = self.tiles;
+        let (top, left) = corners[index];
+        let area = image.height * image.width;
+        for y in 0..tile.height.min(image.height - top) {
+            for x in 0..tile.width.min(image.width - left) {
+                let weight = (tent(y, tile.height) * tent(x, tile.width)) as f32;
+                let at = (top + y) * image.width + left + x;
+                self.weights[at] += weight;
+                let tile_area = tile.height * tile.width;
+                for (channel, plane) in self.sums.chunks_exact_mut(area).enumerate() {
+                    plane[at] += weight * values[channel * tile_area + y * tile.width + x];
+                }
+            }
+        }
+    }
+
+    /// Whether a tile covers the pixel at `at`, counted row by row.
+    pub(super) fn covers(&self, at: usize) -> bool {
+        self.weights[at] > 0.0
+    }
+
+    /// The means; not a number where no tile is.
+    pub(super) fn values(&self) -> Vec<f32> {
+        let weights = self.weights.iter().cycle();
+        self.sums.iter().zip(weights).map(|(sum, weight)| sum / weight).collect()
+    }
+}
+
+/// 1 at both ends, growing towards the middle.
+fn tent(at: usize, side: usize) -> usize {
+    (at + 1).min(side - at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn neighbours_overlap_by_half_and_the_last_ends_with_the_image() {
+        assert_eq!(starts(32, 32), [0]);
+        assert_eq!(starts(20, 32), [0]);
+        assert_eq!(starts(64, 32), [0, 16, 32]);
+        assert_eq!(starts(70, 32), [0, 16, 32, 38]);
+    }
+
+    #[test]
+    fn a_tile_beyond_the_image_repeats_its_edge() {
+        let tiles = Tiles::new(ImageShape::new(1, 1, 2), ImageShape::new(1, 2, 3));
+        assert_eq!(tiles.cut(0, &[5, 7, 50, 70]), [5, 7, 7, 5, 7, 7, 50, 70, 70, 50, 70, 70]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_cut_and_put_together_is_the_image(
+            (height, width) in (1usize..40, 1usize..40), (rows, cols) in (1usize..12, 1usize..12),
+        ) {
+            let image = ImageShape::new(2, height, width);
+            let values: Vec<f32> = (0..image.values()).map(|i| (i % 97) as f32).collect();
+            let tiles = Tiles::new(image, ImageShape::new(2, rows, cols));
+            let mut mosaic = Mosaic::new(&tiles, 2);
+            for index in 0..tiles.count() {
+                mosaic.add(index, &tiles.cut(index, &values));
+            }
+            for (got, value) in mosaic.values().iter().zip(&values) {
+                prop_assert!((got - value).abs() < 1e-3);
+            }
+        }
+    }
+}

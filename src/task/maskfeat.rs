@@ -1,0 +1,115 @@
+//! MaskFeat (Wei et al. 2021, arXiv 2112.09133).
+
+use burn::config::Config;
+
+use super::Mim;
+use crate::encoder::{Vit, VitConfig};
+use crate::error::Result;
+use crate::grid::ImageShape;
+use crate::head::LinearHead;
+use crate::mask::BlockMask;
+use crate::nn::Weights;
+use crate::target::{GradientTarget, GradientTargetConfig, Target};
+
+/// Smallest block and narrowest aspect ratio of the masks, as BEiT has them.
+const MIN_BLOCK: usize = 16;
+const ASPECT: f64 = 0.3;
+
+/// MaskFeat: encode all patches, the hidden ones as a mask token, and read the gradients of the
+/// hidden pixels off with one linear layer.
+pub type MaskFeat<T = GradientTarget> = Mim<Vit, LinearHead, T>;
+
+/// The parts of a [`MaskFeat`], with the paper's defaults for images.
+#[derive(Config, Debug, PartialEq)]
+pub struct MaskFeatConfig {
+    /// The encoder.
+    pub encoder: VitConfig,
+    /// What is predicted. Default: histograms of gradients in cells of 8 pixels (§3)
+    #[config(default = "GradientTargetConfig::Hog { cell: 8 }")]
+    pub target: GradientTargetConfig,
+    /// The share of patches hidden, in blocks. Default: 0.4 (official configuration)
+    #[config(default = 0.4)]
+    pub mask_ratio: f64,
+}
+
+impl MaskFeatConfig {
+    /// ViT-B/16 on histograms of 2 × 2 cells a patch.
+    pub fn base_patch16() -> Self {
+        Self::new(VitConfig::base_patch16())
+    }
+
+    /// ViT-L/16 on histograms of 2 × 2 cells a patch.
+    pub fn large_patch16() -> Self {
+        Self::new(VitConfig::large_patch16())
+    }
+
+    /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
+    /// 8 of 2 × 2 cells, as in the paper, and encoder 128 × 4.
+    pub fn small_images(image: ImageShape) -> Self {
+        let hog = GradientTargetConfig::Hog { cell: 4 };
+        Self::new(VitConfig::new(image, 8, 128, 4, 4)).with_target(hog)
+    }
+
+    /// Checks every rule the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.validate()?;
+        self.target.validate(self.encoder.patch)?;
+        self.mask().map(|_| ())
+    }
+
+    /// The paper's masks: blocks, as BEiT draws them.
+    ///
+    /// # Errors
+    ///
+    /// When the ratio hides nothing or everything.
+    pub fn mask(&self) -> Result<BlockMask> {
+        let grid = self.encoder.image.grid(self.encoder.patch)?;
+        let hidden = (grid.cells() as f64 * self.mask_ratio).round() as usize;
+        BlockMask::with_ratio(grid, self.mask_ratio, MIN_BLOCK.min(hidden), ASPECT)
+    }
+
+    /// The model with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`MaskFeatConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> MaskFeat {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let VitConfig { image, patch, width, .. } = self.encoder;
+        let target = self.target.init(image.channels, patch);
+        Mim {
+            encoder: self.encoder.init(weights),
+            head: LinearHead::new(width, target.width(), weights),
+            target,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::MaskStrategy;
+
+    #[test]
+    fn the_presets_have_the_papers_numbers() {
+        let config = MaskFeatConfig::base_patch16();
+        config.validate().unwrap();
+        // 4 cells of 9 bins of 3 channels; 40 % of 196 patches.
+        assert_eq!(config.target.init(3, 16).width(), 108);
+        assert_eq!(config.mask().unwrap().hidden(), 78);
+        MaskFeatConfig::small_images(ImageShape::new(1, 16, 24)).validate().unwrap();
+    }
+
+    #[test]
+    fn a_broken_part_is_named() {
+        let config = MaskFeatConfig::base_patch16();
+        let odd = config.clone().with_target(GradientTargetConfig::Hog { cell: 5 });
+        let message = odd.validate().unwrap_err().to_string();
+        assert!(message.contains("cells of 5 pixels do not divide a patch of 16"), "{message}");
+        assert!(config.with_mask_ratio(1.5).validate().is_err());
+    }
+}

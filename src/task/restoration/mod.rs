@@ -1,0 +1,212 @@
+//! Image restoration (Chen et al. 2020, "Pre-Trained Image Processing Transformer", arXiv
+//! 2012.00364).
+
+mod contrast;
+mod corruption;
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+
+pub use corruption::CorruptionConfig;
+
+use super::{PretextTask, TaskOutput};
+use crate::batch::RestorationBatch;
+use crate::encoder::{GridTokens, RestorationEncoder, RestorationEncoderConfig, VitConfig};
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+use crate::image::{PatchLayout, denormalize, psnr, ssim, unpatchify};
+use crate::nn::{ConvPair, Init, Weights, per_token};
+
+/// The parts of a [`Restoration`].
+#[derive(Config, Debug, PartialEq)]
+pub struct RestorationConfig {
+    /// Images and sizes of the transformer; its patches are cut from feature maps.
+    pub encoder: VitConfig,
+    /// Feature maps between heads, transformer and tails. Default: 64, the official code's
+    #[config(default = 64)]
+    pub features: usize,
+    /// What images are spoilt by. Default: the paper's six
+    #[config(default = "CorruptionConfig::paper()")]
+    pub corruptions: Vec<CorruptionConfig>,
+    /// The weight of the contrastive loss. Default: 0.1 (§3.2, §4)
+    #[config(default = 0.1)]
+    pub contrast: f64,
+}
+
+impl RestorationConfig {
+    /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
+    /// 4, transformer 128 × 4, 16 feature maps.
+    pub fn small_images(image: ImageShape) -> Self {
+        Self::new(VitConfig::new(image, 4, 128, 4, 4).with_class_token(false)).with_features(16)
+    }
+
+    /// Checks every rule the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.network().validate()?;
+        self.corruptions.iter().try_for_each(CorruptionConfig::validate)?;
+        if !(self.contrast >= 0.0 && self.contrast.is_finite()) {
+            return Err(Error::config(format!(
+                "the weight of the contrastive loss must be finite and not negative, got {}",
+                self.contrast
+            )));
+        }
+        Ok(())
+    }
+
+    /// The encoder's sizes.
+    pub fn network(&self) -> RestorationEncoderConfig {
+        let (transformer, features) = (self.encoder.clone(), self.features);
+        RestorationEncoderConfig { transformer, features, corruptions: self.corruptions.len() }
+    }
+
+    /// The model with fresh weights; `mean` and `std` are the statistics its images are normalised
+    /// with.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`RestorationConfig::validate`] when that fails.
+    pub fn init(&self, mean: &[f32], std: &[f32], weights: &mut Weights) -> Restoration {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let Self { encoder, features, corruptions, contrast } = self;
+        let patch = features * encoder.patch * encoder.patch;
+        let count = corruptions.len();
+        Restoration {
+            encoder: self.network().init(weights),
+            unembed: weights.linear(encoder.width, patch, Init::XavierUniform),
+            tails: (0..count)
+                .map(|_| ConvPair::new([*features, encoder.image.channels], weights))
+                .collect(),
+            patch: encoder.patch,
+            contrast: *contrast,
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+        }
+    }
+}
+
+/// Restores images of which it is told how they were spoilt.
+#[derive(Module, Debug)]
+pub struct Restoration {
+    /// What is kept after pre-training.
+    pub encoder: RestorationEncoder,
+    /// A token → its patch of feature maps.
+    pub unembed: Linear,
+    /// For each corruption, feature maps → what is added to the image.
+    pub tails: Vec<ConvPair>,
+    patch: usize,
+    contrast: f64,
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl Restoration {
+    /// The restored images, normalised as `images` are.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]`, with corruption number `corruption`
+    /// - output: the same
+    ///
+    /// # Panics
+    ///
+    /// When there is no such corruption, or the images do not divide into patches.
+    pub fn restore(&self, images: Tensor<4>, corruption: usize) -> Tensor<4> {
+        self.restore_and_encode(images, corruption).0
+    }
+
+    fn restore_and_encode(&self, images: Tensor<4>, corruption: usize) -> (Tensor<4>, GridTokens) {
+        let (maps, tokens) = self.encoder.encode_corrupted(images.clone(), corruption);
+        let patches = per_token(&self.unembed, tokens.tokens.clone());
+        let layout = PatchLayout::ChannelsFirst;
+        let maps = maps + unpatchify(patches, tokens.grid, self.patch, layout);
+        (images + self.tails[corruption].forward(maps), tokens)
+    }
+
+    /// Normalised images with values from 0 to 1.
+    pub fn displayed(&self, images: Tensor<4>) -> Tensor<4> {
+        denormalize(images, &self.mean, &self.std).clamp(0.0, 1.0)
+    }
+
+    /// How good images are: the means of [`psnr`] and [`ssim`].
+    pub fn quality(&self, images: Tensor<4>, clean: Tensor<4>) -> [Tensor<1>; 2] {
+        let (images, clean) = (self.displayed(images.detach()), self.displayed(clean));
+        [psnr(images.clone(), clean.clone()).mean(), ssim(images, clean).mean()]
+    }
+}
+
+impl PretextTask for Restoration {
+    type Batch = RestorationBatch;
+
+    fn loss(&self, batch: RestorationBatch) -> TaskOutput {
+        let RestorationBatch { corrupted, clean, corruption } = batch;
+        let (restored, tokens) = self.restore_and_encode(corrupted.clone(), corruption);
+        let error = (restored.clone() - clean.clone()).abs().mean();
+        let loss = match self.contrast {
+            0.0 => error,
+            weight => error + contrast::contrast(tokens.tokens) * weight,
+        };
+        let [psnr, ssim] = self.quality(restored, clean.clone());
+        let [psnr_corrupted, ssim_corrupted] = self.quality(corrupted, clean);
+        let metrics = vec![
+            ("psnr", psnr),
+            ("ssim", ssim),
+            ("psnr_corrupted", psnr_corrupted),
+            ("ssim_corrupted", ssim_corrupted),
+        ];
+        TaskOutput { metrics, ..loss.into() }
+    }
+
+    /// The loss of leaving images as they are.
+    fn trivial_loss(&self, batch: &RestorationBatch) -> Option<Tensor<1>> {
+        let RestorationBatch { corrupted, clean, .. } = batch;
+        let alike = contrast::indifferent(clean.dims()[0]);
+        Some((corrupted.clone() - clean.clone()).abs().mean() + self.contrast * alike)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::Backbone;
+    use crate::test_device;
+
+    fn config() -> RestorationConfig {
+        let encoder = VitConfig::new(ImageShape::new(2, 12, 16), 4, 8, 1, 2);
+        RestorationConfig::new(encoder).with_features(4)
+    }
+
+    fn task() -> Restoration {
+        config().init(&[0.5; 2], &[0.25; 2], &mut Weights::new(0, &test_device()))
+    }
+
+    #[test]
+    fn a_fresh_model_leaves_images_as_they_are() {
+        let images =
+            Tensor::random([2, 2, 12, 16], burn::tensor::Distribution::Default, &test_device());
+        let restored = task().restore(images.clone(), 5);
+        restored.into_data().assert_eq(&images.into_data(), true);
+    }
+
+    #[test]
+    fn the_encoder_represents_images_of_other_sizes() {
+        let tokens = task().encoder.represent(Tensor::ones([1, 2, 8, 20], &test_device()));
+        assert_eq!(tokens.tokens.dims(), [1, 10, 8]);
+        assert_eq!(task().encoder.layer_of("body.blocks.0.norm1.gamma"), 1);
+        assert_eq!(task().encoder.layer_of("heads.3.embed.weight"), 0);
+    }
+
+    #[test]
+    fn broken_parts_are_named() {
+        let message = |config: RestorationConfig| config.validate().unwrap_err().to_string();
+        assert!(message(config().with_corruptions(vec![])).contains("needs a corruption"));
+        assert!(message(config().with_contrast(f64::NAN)).contains("got NaN"));
+        let none = vec![CorruptionConfig::Downsample { factor: 1 }];
+        assert!(message(config().with_corruptions(none)).contains("downsample-1"));
+    }
+}

@@ -1,0 +1,61 @@
+//! What a model predicts of a target that is no image, as a page of pictures.
+
+use burn::tensor::Tensor;
+
+use super::images::pictures;
+use super::picture::Picture;
+use super::picture_grid::PictureGrid;
+use super::sheet::HIDDEN;
+use crate::batch::MimBatch;
+use crate::encoder::Encoder;
+use crate::error::Result;
+use crate::head::PredictionHead;
+use crate::image::denormalize;
+use crate::mask::PatchMask;
+use crate::target::Depict;
+use crate::task::Mim;
+
+const COLUMNS: [&str; 4] = ["input", "masked", "true target", "prediction"];
+
+/// A sheet of `batch`, one row per sample: what the model saw, what it should have said of the rest,
+/// and what it said.
+///
+/// `mean` and `std` are the statistics the batch's images were normalised with.
+///
+/// # Errors
+///
+/// When the batch is empty, or a text cannot be drawn.
+pub fn depiction_sheet<E, H, T>(
+    title: &str,
+    model: &Mim<E, H, T>,
+    batch: &MimBatch,
+    mean: &[f32],
+    std: &[f32],
+) -> Result<PictureGrid>
+where
+    E: Encoder,
+    H: PredictionHead<E::Features>,
+    T: Depict<Value = Tensor<3>>,
+{
+    let images = pictures(denormalize(batch.images.clone(), mean, std))?;
+    let truth = pictures(model.target.depict(model.target.of(batch), batch))?;
+    let predictions = pictures(model.target.depict(model.predict(batch), batch))?;
+    let mut sheet = PictureGrid::new(title, COLUMNS)
+        .with_footer("Grey: hidden from the encoder. Black: visible, so not predicted.");
+    let drawn = truth.into_iter().zip(predictions);
+    for ((image, mask), (truth, prediction)) in images.iter().zip(batch.mask.samples()).zip(drawn) {
+        let input = image.magnified(truth.width() / image.width());
+        let masked = masked(&input, mask);
+        sheet.push_row(vec![input, masked, truth, prediction])?;
+    }
+    Ok(sheet)
+}
+
+/// `image` with its hidden cells covered.
+fn masked(image: &Picture, mask: &PatchMask) -> Picture {
+    let (width, height, grid) = (image.width(), image.height(), mask.grid());
+    Picture::from_fn(width, height, |x, y| {
+        let is_hidden = mask.is_hidden(y * grid.rows / height, x * grid.cols / width);
+        if is_hidden { HIDDEN } else { image.pixel(x, y) }
+    })
+}

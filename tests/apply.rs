@@ -1,0 +1,117 @@
+//! What models do to images of any size, from runs in folders.
+#![cfg(all(feature = "train", feature = "viz"))]
+
+mod common;
+
+use std::path::Path;
+
+use burn_mim::data::augment::Augmentation;
+use burn_mim::data::{DataSpec, Image, ImageData};
+use burn_mim::run::Run;
+use burn_mim::run::apply::{before_after, denoise, inpaint, marked_pixels, predicted_edges};
+use burn_mim::{
+    CorruptionConfig, GradientTargetConfig, ImageShape, MaskFeatConfig, RestorationConfig,
+    SimMimConfig,
+};
+use common::{IMAGE, device, encoder, recipe, waves, weights};
+
+fn run(out: &Path) -> (Run, ImageData) {
+    let data = ImageData::new(waves(IMAGE, 16), waves(IMAGE, 8), vec![]).unwrap();
+    let run = Run {
+        data: DataSpec::Shapes,
+        out: out.to_path_buf(),
+        batch_size: 8,
+        seed: 1,
+        workers: 0,
+        device: device(),
+        resume: false,
+        precision: Default::default(),
+        probe: 0,
+    };
+    (run, data)
+}
+
+fn train_simmim(out: &Path) {
+    let (run, data) = run(out);
+    let config = SimMimConfig::new(encoder(IMAGE)).with_mask_unit(8);
+    let model = config.init(&mut weights(1));
+    run.pretrain(config.into(), model, &data, Augmentation::none(), recipe(1)).unwrap();
+}
+
+fn train_edges(out: &Path, target: GradientTargetConfig) {
+    let (run, data) = run(out);
+    let config = MaskFeatConfig::new(encoder(IMAGE)).with_target(target);
+    let model = config.init(&mut weights(1));
+    run.pretrain_depicted(config.into(), model, &data, Augmentation::none(), recipe(1)).unwrap();
+}
+
+fn photo(channels: usize) -> Image {
+    let shape = ImageShape::new(channels, 21, 40);
+    Image::new(shape, (0..shape.values()).map(|i| (i * 3 % 256) as u8).collect()).unwrap()
+}
+
+#[test]
+fn a_run_fills_marked_pixels_of_grey_and_coloured_images_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    train_simmim(folder.path());
+    for channels in [1, 3] {
+        let image = photo(channels);
+        let mask = ImageShape { channels: 1, ..image.shape() };
+        let mask = (0..mask.values()).map(|at| if at % 40 < 5 { 255 } else { 0 }).collect();
+        let mask = Image::new(ImageShape::new(1, 21, 40), mask).unwrap();
+        let marked = marked_pixels(&mask, image.shape()).unwrap();
+        let filled = inpaint(folder.path(), &image, &marked, &device()).unwrap();
+        assert_eq!(filled.shape(), ImageShape::new(3, 21, 40));
+        for (at, value) in filled.pixels().iter().enumerate() {
+            let old = image.pixels()[at % image.pixels().len()];
+            assert!(marked[at % marked.len()] || *value == old, "value {at}");
+        }
+    }
+}
+
+#[test]
+fn a_restoration_run_leaves_its_report_and_restores_images_of_any_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, data) = run(folder.path());
+    let corruptions = vec![CorruptionConfig::Rain, CorruptionConfig::Noise { sigma: 30 }];
+    let config = RestorationConfig::new(encoder(IMAGE))
+        .with_features(4)
+        .with_corruptions(corruptions.clone());
+    let (_, report) =
+        run.pretrain_restoration(&config, &data, Augmentation::none(), recipe(1)).unwrap();
+    assert_eq!(report.keys().collect::<Vec<_>>(), ["noise-30", "rain"]);
+    for file in ["restoration.json", "reconstruction.png", "loss_curve.png", "metrics.json"] {
+        assert!(folder.path().join(file).is_file(), "{file}");
+    }
+    let image = photo(3);
+    let restored = denoise(folder.path(), &image, corruptions[1], &device()).unwrap();
+    before_after("Noise", &[("before", &image), ("after", &restored)]).unwrap();
+    let unknown = CorruptionConfig::Downsample { factor: 2 };
+    let message = denoise(folder.path(), &image, unknown, &device()).unwrap_err().to_string();
+    assert!(message.ends_with("not trained on downsample-2, but on rain, noise-30"), "{message}");
+}
+
+#[test]
+fn runs_of_another_method_are_refused_with_what_to_train() {
+    let folder = tempfile::tempdir().unwrap();
+    train_edges(folder.path(), GradientTargetConfig::Hog { cell: 4 });
+    let image = photo(3);
+    let mut marked = vec![false; 21 * 40];
+    marked[0] = true;
+    let message = inpaint(folder.path(), &image, &marked, &device()).unwrap_err().to_string();
+    assert!(message.contains("a run of MaskFeat, but one of MAE or SimMIM is needed"), "{message}");
+    let rain = CorruptionConfig::Rain;
+    let message = denoise(folder.path(), &image, rain, &device()).unwrap_err().to_string();
+    assert!(message.contains("one of restoration is needed; train one with"), "{message}");
+    let message = predicted_edges(folder.path(), &image, &device()).unwrap_err().to_string();
+    assert!(message.contains("--target sobel"), "{message}");
+}
+
+#[test]
+fn a_run_on_edges_draws_the_true_and_the_expected_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    train_edges(folder.path(), GradientTargetConfig::Sobel);
+    let [truth, predicted] = predicted_edges(folder.path(), &photo(1), &device()).unwrap();
+    assert_eq!((truth.shape(), predicted.shape()), (ImageShape::new(3, 21, 40), truth.shape()));
+    assert_ne!(truth, predicted);
+}
