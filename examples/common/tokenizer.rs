@@ -51,6 +51,6 @@ pub(crate) fn recipe(epochs: usize) -> TokenizerRecipe {
     TokenizerRecipe {
         augmentation: Augmentation { crop, ..Augmentation::mae() },
         recipe,
-        schedule: DvaeSchedule::new(),
+        schedule: DvaeSchedule::new().with_cooling(0.25).with_kl_weight(1e-4),
     }
 }

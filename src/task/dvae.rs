@@ -15,10 +15,14 @@ use crate::target::tokenizer::Dvae;
 /// What changes while a [`DvaeTask`] trains.
 #[derive(Config, Debug, PartialEq)]
 pub struct DvaeSchedule {
-    /// Temperature of the relaxed choice, from the run's start to its end along half a cosine.
-    /// Default: 1 to 1/16 (appendix A.2)
+    /// Temperature of the relaxed choice, before and after it falls. Default: 1 and 1/16 (appendix
+    /// A.2)
     #[config(default = "[1.0, 0.0625]")]
     pub temperature: [f64; 2],
+    /// The share of the run in which the temperature falls, along half a cosine. Default: 0.05
+    /// (appendix A.2: 150 000 of 3 000 000 steps)
+    #[config(default = 0.05)]
+    pub cooling: f64,
     /// Weight of the KL divergence to the uniform distribution, in units of nats a cell over the
     /// reconstruction loss of a pixel value, at the end of its growth. Default: 1e-3
     #[config(default = 1e-3)]
@@ -47,11 +51,10 @@ impl DvaeSchedule {
                 self.kl_weight
             )));
         }
-        if !(0.0..=1.0).contains(&self.kl_growth) {
-            return Err(Error::config(format!(
-                "kl_growth must be in [0, 1], got {}",
-                self.kl_growth
-            )));
+        for (name, share) in [("cooling", self.cooling), ("kl_growth", self.kl_growth)] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(Error::config(format!("{name} must be in [0, 1], got {share}")));
+            }
         }
         Ok(())
     }
@@ -59,19 +62,23 @@ impl DvaeSchedule {
     /// The temperature after `progress` of the run.
     pub fn temperature_at(&self, progress: f64) -> f64 {
         let [first, last] = self.temperature;
-        first + (last - first) * half_cosine(progress)
+        first + (last - first) * half_cosine(share_of(progress, self.cooling))
     }
 
     /// The KL divergence's weight after `progress` of the run.
     pub fn kl_weight_at(&self, progress: f64) -> f64 {
-        let grown = if self.kl_growth > 0.0 { progress / self.kl_growth } else { 1.0 };
-        self.kl_weight * half_cosine(grown)
+        self.kl_weight * half_cosine(share_of(progress, self.kl_growth))
     }
 }
 
+/// How much of the first `part` of a run is over.
+fn share_of(progress: f64, part: f64) -> f64 {
+    if progress < part { progress / part } else { 1.0 }
+}
+
 /// 0 to 1 along half a cosine.
-fn half_cosine(progress: f64) -> f64 {
-    0.5 - 0.5 * (std::f64::consts::PI * progress.clamp(0.0, 1.0)).cos()
+fn half_cosine(share: f64) -> f64 {
+    0.5 - 0.5 * (std::f64::consts::PI * share).cos()
 }
 
 /// Encode, choose tokens a little at random, decode, compare: the evidence lower bound with a
@@ -177,8 +184,11 @@ mod tests {
     #[test]
     fn temperature_and_weight_follow_the_runs_progress() {
         let task = task().after_step(StepEnd { progress: 0.05, observed: vec![] });
-        // Half way through the growth.
+        // Half way through the growth, and at the end of the cooling.
+        assert_eq!(task.temperature.val().into_scalar::<f32>(), 0.0625);
         assert!((task.kl_weight.val().into_scalar::<f32>() - 5e-4).abs() < 1e-8);
+        let task = task.after_step(StepEnd { progress: 0.025, observed: vec![] });
+        assert_eq!(task.temperature.val().into_scalar::<f32>(), 0.53125);
         let task = task.after_step(StepEnd { progress: 1.0, observed: vec![] });
         assert_eq!(task.temperature.val().into_scalar::<f32>(), 0.0625);
         assert!((task.kl_weight.val().into_scalar::<f32>() - 1e-3).abs() < 1e-8);
