@@ -18,6 +18,7 @@ pub(crate) use data::exit;
 
 /// Pre-trains an encoder; leaves checkpoints, metrics and pictures in a folder.
 #[derive(Debug, Parser)]
+#[group(skip)] // Its name would be that of the arguments it is part of.
 pub(crate) struct Args {
     /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR
     #[arg(long, default_value = "shapes")]
