@@ -18,11 +18,13 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor};
 use burn_mim::nn::Weights;
 use burn_mim::run::device_named;
+use burn_mim::target::tokenizer::DvaeConfig;
 use burn_mim::train::{Interrupt, Precision, Pretraining, Recipe, adamw};
 use burn_mim::{
-    ImageShape, MaskStrategy, MimBatch, PretextTask, Result, SimMimConfig, SwinV2Config, VitConfig,
+    BeitConfig, ImageShape, MaskStrategy, MimBatch, PretextTask, Result, SimMimConfig,
+    SwinV2Config, TokenizerConfig, VitConfig,
 };
-use common::{IMAGE, loader_on, losses, mae, noise, pretraining, recipe, simmim, swin};
+use common::{IMAGE, encoder, loader_on, losses, mae, noise, pretraining, recipe, simmim, swin};
 
 /// A backend compared with flex.
 struct Backend {
@@ -213,6 +215,22 @@ fn simmim_on_swin_v2_is_the_same_on_every_backend() {
         |weights| config.init(weights),
         |device| masked(&mask, IMAGE, device),
     );
+}
+
+#[test]
+fn beit_is_the_same_on_every_backend() {
+    let dvae = DvaeConfig::small_images(IMAGE).with_vocabulary(16).with_decoder(false);
+    let config = BeitConfig::new(encoder(IMAGE), TokenizerConfig::Dvae(dvae)).with_min_block(1);
+    let mask = config.mask().unwrap();
+    let model = |weights: &mut Weights| {
+        let tokenizer = config.tokenizer.init(weights);
+        config.init(tokenizer, &[0.5; 3], &[0.25; 3], weights)
+    };
+    agree("BEiT", model, |device| {
+        let batch = masked(&mask, IMAGE, device);
+        let pixels = (batch.images.clone() * 0.25 + 0.5).clamp(0.0, 1.0);
+        MimBatch { target_view: Some(pixels), ..batch }
+    });
 }
 
 /// The losses of a tiny MAE trained on a backend, in `folder`.

@@ -29,6 +29,11 @@ const OUTSIDE: &[&str] = &["checkpoint", "eval", "run", "viz"];
 
 /// The reads beside the steps, by file.
 const KNOWN: &[(&str, usize)] = &[
+    // A tokenizer's colours or codes are fitted before it is used.
+    ("target/tokenizer/palette.rs", 1),
+    ("target/tokenizer/vq/mod.rs", 1),
+    // Pixels are drawn one after another, from what was drawn.
+    ("task/image_gpt/sampling.rs", 1),
     // The loss of the step before; the trivial loss; validation's loss and its metrics.
     ("train/session.rs", 4),
     // Fitting a palette and starting a codebook, before any step.

@@ -33,6 +33,11 @@ where
         let features = self.encoder.encode(batch.images.clone(), &batch.mask);
         self.head.predict(features, &batch.mask)
     }
+
+    fn judge(&self, prediction: Tensor<3>, value: T::Value) -> TaskOutput {
+        let metrics = self.target.metrics(&prediction, &value);
+        TaskOutput { loss: self.target.loss(prediction, value), metrics, observed: None }
+    }
 }
 
 impl<E, H, T> Mim<E, H, T>
@@ -61,9 +66,7 @@ where
 
     fn loss(&self, batch: MimBatch) -> TaskOutput {
         let value = self.target.of(&batch);
-        let prediction = self.predict(&batch);
-        let metrics = self.target.metrics(&prediction, &value);
-        TaskOutput { loss: self.target.loss(prediction, value), metrics, observed: None }
+        self.judge(self.predict(&batch), value)
     }
 
     /// The encoder and the head compute in `dtype`, the target as ever.
@@ -73,7 +76,7 @@ where
         let encoder = cast_parameters(&self.encoder, dtype);
         let features = encoder.encode(batch.images.cast(dtype), &batch.mask);
         let prediction = cast_parameters(&self.head, dtype).predict(features, &batch.mask);
-        Ok(self.target.loss(prediction.cast(whole), value).into())
+        Ok(self.judge(prediction.cast(whole), value))
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {
