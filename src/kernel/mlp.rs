@@ -1,8 +1,8 @@
 //! The transformer's feed-forward layer.
 
-use burn::tensor::activation::gelu;
 use burn::tensor::{Tensor, assert_shape};
 
+use super::gelu;
 use super::linear::linear_composed;
 
 /// GELU(`rows` · `weights[0]` + `biases[0]`) · `weights[1]` + `biases[1]`, with the exact GELU.

@@ -18,12 +18,14 @@ mod attention;
 mod compare;
 #[cfg(feature = "flex")]
 mod flex;
+mod gelu;
 mod layer_norm;
 mod linear;
 mod mlp;
 
 pub use adamw::{AdamWStep, adamw, adamw_composed};
 pub use attention::{attention, attention_composed};
+pub use gelu::gelu;
 pub use layer_norm::{layer_norm, layer_norm_composed};
 pub use linear::{linear, linear_composed};
 pub use mlp::{mlp, mlp_composed};

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::kernel;
 
@@ -25,7 +25,8 @@ impl LayerNorm {
         Self { gamma, beta: Initializer::Zeros.init([width], device), epsilon }
     }
 
-    /// The tokens, each with mean 0 and variance 1 over its features, then scaled and moved.
+    /// The tokens, each with mean 0 and variance 1 over its features, then scaled and moved; of
+    /// half precision they are read and returned, but not computed in.
     ///
     /// # Shapes
     ///
@@ -36,6 +37,11 @@ impl LayerNorm {
     ///
     /// When the tokens are of another width.
     pub fn forward<const D: usize>(&self, tokens: Tensor<D>) -> Tensor<D> {
-        kernel::layer_norm(tokens, self.gamma.val(), self.beta.val(), self.epsilon)
+        let (gamma, beta, dtype) = (self.gamma.val(), self.beta.val(), tokens.dtype());
+        if !matches!(dtype, DType::F16 | DType::BF16) {
+            return kernel::layer_norm(tokens, gamma, beta, self.epsilon);
+        }
+        let [gamma, beta] = [gamma, beta].map(|parameter| parameter.cast(DType::F32));
+        kernel::layer_norm(tokens.cast(DType::F32), gamma, beta, self.epsilon).cast(dtype)
     }
 }

@@ -3,10 +3,9 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::gelu;
 
 use super::{Init, Weights, per_token};
-use crate::kernel;
+use crate::kernel::{self, gelu};
 
 /// Two linear layers with an exact GELU (the error function, not its tanh approximation) between.
 #[derive(Module, Debug)]

@@ -2,11 +2,12 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::activation::{gelu, gelu_approximate, relu, sigmoid, silu, softmax};
+use burn::tensor::activation::{gelu_approximate, relu, sigmoid, silu, softmax};
 use burn::tensor::{Tensor, assert_shape, s};
 use serde::{Deserialize, Serialize};
 
 use super::GptConfig;
+use crate::kernel::gelu;
 use crate::nn::{Init, Weights, per_token};
 
 /// What comes between the two layers of an MLP.
