@@ -29,8 +29,9 @@ use common::{IMAGE, encoder, loader_on, losses, mae, noise, pretraining, recipe,
 /// A backend compared with flex.
 struct Backend {
     name: &'static str,
-    /// How far a value may be from flex's, over the largest of its tensor: the order in which a
-    /// backend sums is its own, and a GPU rounds `exp` and `erf` in its own way.
+    /// How far losses and gradients may be from flex's, over the largest of their tensor: a backend
+    /// sums in its own order, and a GPU rounds `exp` and `erf` in its own way. Weights may be ten
+    /// times as far: AdamW divides each gradient by its own size, and so enlarges small ones' errors.
     tolerance: f32,
 }
 
@@ -39,7 +40,7 @@ const BACKENDS: &[Backend] = &[
     #[cfg(feature = "ndarray")]
     Backend { name: "ndarray", tolerance: 1e-4 },
     #[cfg(feature = "wgpu")]
-    Backend { name: "wgpu", tolerance: 1e-3 },
+    Backend { name: "wgpu", tolerance: 1e-4 },
     #[cfg(feature = "cuda")]
     Backend { name: "cuda", tolerance: 1e-3 },
 ];
@@ -128,7 +129,7 @@ fn distance(ours: &[f32], flex: &[f32]) -> f32 {
 }
 
 /// Says how far `ours` is from `flex`, and panics where that is beyond the tolerance.
-fn close(what: &str, backend: &Backend, ours: &Tensors, flex: &Tensors) {
+fn close(what: &str, tolerance: f32, ours: &Tensors, flex: &Tensors) {
     let mut worst = (0.0, "");
     for ((path, ours), (other, flex)) in ours.iter().zip(flex) {
         assert_eq!(path, other);
@@ -136,9 +137,8 @@ fn close(what: &str, backend: &Backend, ours: &Tensors, flex: &Tensors) {
         worst = if distance(ours, flex) > worst.0 { (distance(ours, flex), path) } else { worst };
     }
     assert_eq!(ours.len(), flex.len());
-    let Backend { name, tolerance } = backend;
-    println!("{name}: {what} within {:.1e} ({})", worst.0, worst.1);
-    assert!(worst.0 <= *tolerance, "{name}: {what} of {} are {:e} off", worst.1, worst.0);
+    println!("{what} within {:.1e} ({})", worst.0, worst.1);
+    assert!(worst.0 <= tolerance, "{what} of {} are {:e} off", worst.1, worst.0);
 }
 
 /// Every backend agrees with flex on a task, and each loads what the other saved.
@@ -153,15 +153,14 @@ fn agree<T: PretextTask<Batch = MimBatch>>(
     for backend in BACKENDS {
         let device = device_named(backend.name).unwrap();
         let ours = trace(model(&mut Weights::new(3, &device.clone().autodiff())), &batch(&device));
+        let Backend { name: on, tolerance } = *backend;
         let losses = |losses: &[f32]| vec![("every step".to_string(), losses.to_vec())];
-        close(
-            &format!("{name}: losses"),
-            backend,
-            &losses(&ours.losses),
-            &losses(&expected.losses),
-        );
-        close(&format!("{name}: gradients"), backend, &ours.gradients, &expected.gradients);
-        close(&format!("{name}: weights"), backend, &ours.weights, &expected.weights);
+        let (our_losses, their_losses) = (losses(&ours.losses), losses(&expected.losses));
+        close(&format!("{on}: {name}: losses"), tolerance, &our_losses, &their_losses);
+        let what = format!("{on}: {name}: gradients");
+        close(&what, tolerance, &ours.gradients, &expected.gradients);
+        let what = format!("{on}: {name}: weights");
+        close(&what, 10.0 * tolerance, &ours.weights, &expected.weights);
         assert_eq!(ours.weights, moved(ours.task, model(&mut Weights::new(4, &flex))));
         let there = moved(expected.task.clone(), model(&mut Weights::new(4, &device)));
         assert_eq!(expected.weights, there);

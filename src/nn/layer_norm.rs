@@ -25,8 +25,8 @@ impl LayerNorm {
         Self { gamma, beta: Initializer::Zeros.init([width], device), epsilon }
     }
 
-    /// The tokens, each with mean 0 and variance 1 over its features, then scaled and moved; of
-    /// half precision they are read and returned, but not computed in.
+    /// The tokens, each with mean 0 and variance 1 over its features, then scaled and moved.
+    /// Tokens of half precision stay so, but what happens to them is computed in f32.
     ///
     /// # Shapes
     ///
@@ -38,6 +38,7 @@ impl LayerNorm {
     /// When the tokens are of another width.
     pub fn forward<const D: usize>(&self, tokens: Tensor<D>) -> Tensor<D> {
         let (gamma, beta, dtype) = (self.gamma.val(), self.beta.val(), tokens.dtype());
+        // As in PyTorch's autocast; f16 would not hold the sum of squares.
         if !matches!(dtype, DType::F16 | DType::BF16) {
             return kernel::layer_norm(tokens, gamma, beta, self.epsilon);
         }
