@@ -15,7 +15,7 @@ use burn_mim::data::{
 use burn_mim::run::{FittedTokenizer, Run, TokenizerRecipe, load_tokenizer};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
 use burn_mim::task::{DvaeSchedule, DvaeTask, PixelObjective, VqTask};
-use burn_mim::train::{Interrupt, Precision, RunFolder};
+use burn_mim::train::{Interrupt, RunFolder};
 use burn_mim::{Beit, BeitConfig, ImageShape, PretextTask, Tokenizer, TokenizerBatch, VitConfig};
 use common::{device, losses, pretraining, recipe, waves, weights};
 
@@ -138,7 +138,6 @@ fn run_in(out: &Path) -> Run {
         seed: 0,
         workers: 0,
         device: device(),
-        precision: Precision::F32,
         resume: false,
         probe: 0,
         precision: Default::default(),
