@@ -8,6 +8,9 @@
 //!
 //! The image may have any size. Writes `denoised.png`, and `denoised_before_after.png`.
 
+#[path = "common/exit.rs"]
+mod exit;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -46,13 +49,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::exit(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<()> {

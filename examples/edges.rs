@@ -8,6 +8,9 @@
 //!
 //! The image may have any size. Writes `edges.png`, and `edges_before_after.png`.
 
+#[path = "common/exit.rs"]
+mod exit;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,13 +42,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::exit(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<()> {

@@ -12,6 +12,8 @@
 mod data;
 #[path = "common/evaluation.rs"]
 mod evaluation;
+#[path = "common/exit.rs"]
+mod exit;
 
 use std::process::ExitCode;
 
@@ -26,7 +28,7 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    data::exit(evaluate(&Args::parse()))
+    exit::exit(evaluate(&Args::parse()))
 }
 
 fn evaluate(args: &Args) -> Result<()> {

@@ -17,6 +17,9 @@
 //! `noise` is given. An Image GPT yields `features`, after its last norm, and `logits`
 //! f32 [b, tokens, colours] where it has a head.
 
+#[path = "common/exit.rs"]
+mod exit;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -60,13 +63,7 @@ fn main() -> ExitCode {
         }
         Err(help) => help.exit(),
     };
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::exit(run(&args))
 }
 
 fn run(args: &Args) -> Result<()> {

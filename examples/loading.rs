@@ -6,6 +6,9 @@
 //!
 //! The last line is one JSON object. `benches/pytorch/loader.py` has the same for torchvision.
 
+#[path = "common/exit.rs"]
+mod exit;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,13 +42,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match measure(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::exit(measure(&Args::parse()))
 }
 
 fn measure(args: &Args) -> Result<()> {

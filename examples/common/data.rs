@@ -1,6 +1,4 @@
-//! What every example does with data and errors.
-
-use std::process::ExitCode;
+//! Opening an example's data.
 
 use burn_mim::Result;
 use burn_mim::data::{DataSpec, ImageData};
@@ -17,15 +15,4 @@ pub(crate) fn open(spec: &DataSpec) -> Result<ImageData> {
     })?;
     eprintln!("{spec}: {} images to train, {} to test", data.train.len(), data.test.len());
     Ok(data)
-}
-
-/// Ends an example: a fault is one line on standard error.
-pub(crate) fn exit(result: Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod tokenizer;
 
 mod data;
+mod exit;
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use burn_mim::train::{History, Precision};
 use burn_mim::{ImageShape, Result};
 use clap::Parser;
 
-pub(crate) use data::exit;
+pub(crate) use exit::exit;
 
 /// Pre-trains an encoder; leaves checkpoints, metrics and pictures in a folder.
 #[derive(Debug, Parser)]

@@ -8,6 +8,9 @@
 //! The last line is one JSON object; the line before it says which share of the processor's matrix
 //! product peak the step reaches. `benches/pytorch/` has the same step for PyTorch.
 
+#[path = "../common/exit.rs"]
+mod exit;
+
 mod args;
 mod flop;
 mod memory;
@@ -42,13 +45,7 @@ struct Timing {
 }
 
 fn main() -> ExitCode {
-    match measure(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::exit(measure(&Args::parse()))
 }
 
 fn measure(args: &Args) -> Result<()> {
