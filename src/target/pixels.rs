@@ -5,10 +5,9 @@ use burn::tensor::{Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 use super::normalization::{cell_statistics, sliding_statistics};
-use super::{Normalization, Reconstruct, Target};
+use super::{Normalization, Reconstruct, Target, hidden_cells, mean_of_cells};
 use crate::batch::MimBatch;
-use crate::image::{PatchLayout, grid_of, patchify, unpatchify};
-use crate::mask::GridMask;
+use crate::image::{PatchLayout, patchify, unpatchify};
 
 /// How far a prediction is from its value, averaged over all values of all hidden cells.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -91,20 +90,16 @@ impl PixelTarget {
     /// - prediction: `[batch, hidden, width]`
     /// - output: `[batch, channels, height, width]`
     pub fn place(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
-        let mask = self.mask(batch);
+        let mask = hidden_cells(batch, self.cell);
         let nothing = Tensor::zeros([1, self.width()], (&prediction.device(), prediction.dtype()));
         let cells = mask.fill_visible(prediction, nothing);
         unpatchify(cells, mask.grid(), self.cell, self.layout)
     }
 
-    fn mask(&self, batch: &MimBatch) -> GridMask {
-        batch.mask.at(grid_of(&batch.images, self.cell))
-    }
-
     /// The hidden cells of an image-sized tensor.
     fn hidden(&self, images: Tensor<4>, batch: &MimBatch) -> Tensor<3> {
         let patches = patchify(images, self.cell, self.layout);
-        self.mask(batch).select_hidden(patches).detach()
+        hidden_cells(batch, self.cell).select_hidden(patches).detach()
     }
 
     /// Mean and standard deviation of the hidden cells' pixels, to be broadcast over `raw`, these
@@ -152,8 +147,7 @@ impl Target for PixelTarget {
     }
 
     fn trivial_prediction(&self, value: &Tensor<3>) -> Option<Tensor<3>> {
-        let mean = value.clone().mean_dim(0).mean_dim(1);
-        Some(mean.expand(value.dims()))
+        Some(mean_of_cells(value))
     }
 }
 

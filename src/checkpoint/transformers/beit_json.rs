@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::json::{Size, image_size, only_gelu};
+use super::json::{Size, image_size, only_gelu, only_shared_heads};
 use crate::encoder::{RelativePositions, VitConfig, VitInit};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
@@ -75,23 +75,9 @@ impl BeitJson {
 
     pub(super) fn encoder(&self) -> Result<VitConfig> {
         only_gelu(&self.hidden_act)?;
-        let ([height, width], [patch, patch_width]) =
-            (self.image_size.height_width(), self.patch_size.height_width());
-        let refuse = |has: bool, what: String| {
-            if has { Err(Error::config(what)) } else { Ok(()) }
-        };
-        refuse(
-            patch != patch_width,
-            format!("patches of {patch}×{patch_width} pixels are not square"),
-        )?;
+        let ([height, width], patch) = (self.image_size.height_width(), self.patch_size.patch()?);
         let (heads, features) = (self.num_attention_heads, self.hidden_size);
-        refuse(
-            self.head_dim.is_some_and(|head_dim| head_dim * heads != features),
-            format!(
-                "heads of {:?} features are not supported: {heads} of them share {features}",
-                self.head_dim
-            ),
-        )?;
+        only_shared_heads(self.head_dim, heads, features)?;
         let relative =
             match (self.use_relative_position_bias, self.use_shared_relative_position_bias) {
                 (false, false) => RelativePositions::None,
@@ -103,13 +89,12 @@ impl BeitJson {
                     ));
                 }
             };
-        refuse(
-            relative != RelativePositions::None && height != width,
-            format!(
+        if relative != RelativePositions::None && height != width {
+            return Err(Error::config(format!(
                 "an image_size of {height}×{width} with relative position bias is not supported: \
                  transformers mixes up the axes of its table"
-            ),
-        )?;
+            )));
+        }
         let absolute = self.use_absolute_position_embeddings;
         let image = ImageShape::new(self.num_channels, height, width);
         let config = VitConfig::new(image, patch, features, self.num_hidden_layers, heads)

@@ -22,6 +22,15 @@ impl Size {
             Self::HeightWidth(sides) => sides,
         }
     }
+
+    /// The side of a square patch.
+    pub(super) fn patch(self) -> Result<usize> {
+        let [height, width] = self.height_width();
+        if height == width {
+            return Ok(height);
+        }
+        Err(Error::config(format!("patches of {height}×{width} pixels are not square")))
+    }
 }
 
 /// As [`Size`] is written: one number for a square.
@@ -36,4 +45,18 @@ pub(super) fn only_gelu(hidden_act: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::config(format!("hidden_act {hidden_act:?} is not supported, only gelu")))
+}
+
+/// Refuses heads that do not share the features between them.
+pub(super) fn only_shared_heads(
+    head_dim: Option<usize>,
+    heads: usize,
+    features: usize,
+) -> Result<()> {
+    if head_dim.is_none_or(|head_dim| head_dim * heads == features) {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "heads of {head_dim:?} features are not supported: {heads} of them share {features}"
+    )))
 }

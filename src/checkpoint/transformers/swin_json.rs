@@ -53,13 +53,7 @@ impl Default for SwinJson {
 impl SwinJson {
     pub(super) fn swin(&self) -> Result<SwinConfig> {
         only_gelu(&self.hidden_act)?;
-        let ([height, width], [patch, patch_width]) =
-            (self.image_size.height_width(), self.patch_size.height_width());
-        if patch != patch_width {
-            return Err(Error::config(format!(
-                "patches of {patch}×{patch_width} pixels are not square"
-            )));
-        }
+        let ([height, width], patch) = (self.image_size.height_width(), self.patch_size.patch()?);
         let image = ImageShape::new(self.num_channels, height, width);
         let (depths, heads) = (self.depths.clone(), self.num_heads.clone());
         let config = SwinConfig::new(image, patch, self.embed_dim, depths, heads, self.window_size)

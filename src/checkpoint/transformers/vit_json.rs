@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::json::{Size, image_size, only_gelu};
+use super::json::{Size, image_size, only_gelu, only_shared_heads};
 use crate::encoder::{RelativePositions, VitConfig};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
@@ -72,20 +72,8 @@ impl VitJson {
 
     pub(super) fn encoder(&self) -> Result<VitConfig> {
         only_gelu(&self.hidden_act)?;
-        let ([height, width], [patch, patch_width]) =
-            (self.image_size.height_width(), self.patch_size.height_width());
-        if patch != patch_width {
-            return Err(Error::config(format!(
-                "patches of {patch}×{patch_width} pixels are not square"
-            )));
-        }
-        let heads = self.num_attention_heads;
-        if self.head_dim.is_some_and(|head_dim| head_dim * heads != self.hidden_size) {
-            return Err(Error::config(format!(
-                "heads of {:?} features are not supported: {heads} of them share {}",
-                self.head_dim, self.hidden_size
-            )));
-        }
+        let ([height, width], patch) = (self.image_size.height_width(), self.patch_size.patch()?);
+        only_shared_heads(self.head_dim, self.num_attention_heads, self.hidden_size)?;
         let image = ImageShape::new(self.num_channels, height, width);
         let Self { hidden_size, num_hidden_layers, num_attention_heads, .. } = *self;
         let config =
