@@ -6,12 +6,11 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use super::weights_file::HostTensor;
+use crate::nn::named_parameters;
 
 /// The shape of every parameter; draws none of them.
 pub(super) fn shapes<M: Module>(module: &M) -> BTreeMap<String, Vec<usize>> {
-    let mut visitor = Shapes::default();
-    module.visit(&mut visitor);
-    visitor.shapes
+    named_parameters(module).into_iter().map(|found| (found.path, found.shape)).collect()
 }
 
 /// The values of every parameter.
@@ -32,26 +31,6 @@ struct Path(Vec<String>);
 impl Path {
     fn name(&self) -> String {
         self.0.join(".")
-    }
-}
-
-#[derive(Default)]
-struct Shapes {
-    path: Path,
-    shapes: BTreeMap<String, Vec<usize>>,
-}
-
-impl ModuleVisitor for Shapes {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.0.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.0.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.shapes.insert(self.path.name(), param.lazy_shape().iter().copied().collect());
     }
 }
 

@@ -190,8 +190,8 @@ mod tests {
     use super::*;
     use crate::encoder::VitConfig;
     use crate::grid::ImageShape;
+    use crate::nn::named_parameters;
     use crate::test_device;
-    use burn::module::{ModuleVisitor, Param};
     use std::collections::BTreeMap;
 
     fn config() -> BackboneConfig {
@@ -202,39 +202,16 @@ mod tests {
         config().init(&mut Weights::new(0, &test_device()))
     }
 
-    #[derive(Default)]
-    struct Paths {
-        path: Vec<String>,
-        found: Vec<String>,
-    }
-
-    impl ModuleVisitor for Paths {
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.push(name.to_string());
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<D>>) {
-            self.found.push(self.path.join("."));
-        }
-    }
-
     #[test]
     fn the_paths_within_the_enum_have_the_layers_of_the_encoder() {
-        let (any, mut paths) = (backbone(), Paths::default());
-        any.visit(&mut paths);
+        let any = backbone();
+        let paths: Vec<_> = named_parameters(&any).into_iter().map(|found| found.path).collect();
         let mut counts = BTreeMap::<usize, usize>::new();
-        for path in &paths.found {
+        for path in &paths {
             *counts.entry(any.layer_of(path)).or_default() += 1;
         }
         // Patch embedding, class token and positions; twelve a block; the last norm.
-        assert_eq!(
-            counts,
-            BTreeMap::from([(0, 4), (1, 12), (2, 12), (3, 2)]),
-            "{paths:?}",
-            paths = paths.found
-        );
+        assert_eq!(counts, BTreeMap::from([(0, 4), (1, 12), (2, 12), (3, 2)]), "{paths:?}");
     }
 
     #[test]

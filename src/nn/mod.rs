@@ -11,6 +11,7 @@ mod init;
 mod layer_norm;
 mod layer_scale;
 mod mlp;
+mod parameters;
 mod per_token;
 mod position;
 mod relative_position;
@@ -28,6 +29,9 @@ pub use init::{Init, Weights};
 pub use layer_norm::LayerNorm;
 pub use layer_scale::LayerScale;
 pub use mlp::Mlp;
+#[cfg(any(feature = "train", test))]
+pub(crate) use parameters::NamedParameter;
+pub(crate) use parameters::named_parameters;
 pub use per_token::per_token;
 pub(crate) use position::resize_table;
 pub use position::{PositionTable, Positions, sin_cos_table};

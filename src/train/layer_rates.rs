@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use burn::lr_scheduler::constant::ConstantLr;
-use burn::module::{ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::module::{ParamGroup, ParamId};
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use burn::tensor::Tensor;
 
+use crate::nn::{NamedParameter, named_parameters};
 use crate::task::PretextTask;
 
 /// The parameters of every layer with what their learning rate is multiplied by (Clark et al. 2020,
@@ -22,11 +22,13 @@ impl LayerRates {
         if decay == 1.0 {
             return Self { groups: Vec::new() };
         }
-        let mut layers = Layers { task, path: Vec::new(), ids: BTreeMap::new() };
-        task.visit(&mut layers);
+        let mut layers = BTreeMap::<usize, Vec<ParamId>>::new();
+        for NamedParameter { path, id, .. } in named_parameters(task) {
+            layers.entry(task.layers_above(&path)).or_default().push(id);
+        }
         let factor = |above| decay.powi(i32::try_from(above).unwrap_or(i32::MAX));
         let group = |(above, ids)| (ParamGroup::from_ids(ids), factor(above));
-        Self { groups: layers.ids.into_iter().map(group).collect() }
+        Self { groups: layers.into_iter().map(group).collect() }
     }
 
     /// Every parameter's learning rate where that of the topmost is `lr`.
@@ -39,28 +41,6 @@ impl LayerRates {
     }
 }
 
-/// Parameters by the number of layers above them.
-struct Layers<'a, T> {
-    task: &'a T,
-    path: Vec<String>,
-    ids: BTreeMap<usize, Vec<ParamId>>,
-}
-
-impl<T: PretextTask> ModuleVisitor for Layers<'_, T> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let above = self.task.layers_above(&self.path.join("."));
-        self.ids.entry(above).or_default().push(param.id);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +49,7 @@ mod tests {
     use crate::test_device;
     use burn::module::Module;
     use burn::nn::Linear;
+    use burn::tensor::Tensor;
 
     /// A head on two layers.
     #[derive(Module, Debug)]
