@@ -40,28 +40,31 @@ impl AdamWKernel for Flex {
             .zip(values_mut(&mut moment_2).par_chunks_mut(CHUNK))
             .zip(values(&gradient).par_chunks(CHUNK))
             .for_each(|(((parameter, moment_1), moment_2), gradient)| {
-                vectorized(|| update(parameter, gradient, [moment_1, moment_2], step));
+                update(parameter, gradient, [moment_1, moment_2], step);
             });
         (parameter, moment_1, moment_2)
     }
 }
 
-#[inline(always)]
-fn update(
-    parameter: &mut [f32],
-    gradient: &[f32],
-    [moment_1, moment_2]: [&mut [f32]; 2],
-    step: AdamWStep,
-) {
-    let ([beta_1, beta_2], [correction_1, correction_2]) = (step.betas, step.corrections());
-    let (kept, rate) = (step.kept() as f32, step.rate as f32);
-    let moments = moment_1.iter_mut().zip(moment_2);
-    for ((parameter, gradient), (moment_1, moment_2)) in
-        parameter.iter_mut().zip(gradient).zip(moments)
-    {
-        *moment_1 = *moment_1 * beta_1 + gradient * (1.0 - beta_1);
-        *moment_2 = *moment_2 * beta_2 + gradient * gradient * (1.0 - beta_2);
-        let update = *moment_1 / correction_1 / ((*moment_2 / correction_2).sqrt() + step.epsilon);
-        *parameter = *parameter * kept - update * rate;
+vectorized! {
+    fn update<_A>(
+        parameter: &mut [f32],
+        gradient: &[f32],
+        moments: [&mut [f32]; 2],
+        step: AdamWStep,
+    ) {
+        let ([beta_1, beta_2], [correction_1, correction_2]) = (step.betas, step.corrections());
+        let (kept, rate) = (step.kept() as f32, step.rate as f32);
+        let [moment_1, moment_2] = moments;
+        let moments = moment_1.iter_mut().zip(moment_2);
+        for ((parameter, gradient), (moment_1, moment_2)) in
+            parameter.iter_mut().zip(gradient).zip(moments)
+        {
+            *moment_1 = *moment_1 * beta_1 + gradient * (1.0 - beta_1);
+            *moment_2 = *moment_2 * beta_2 + gradient * gradient * (1.0 - beta_2);
+            let update =
+                *moment_1 / correction_1 / ((*moment_2 / correction_2).sqrt() + step.epsilon);
+            *parameter = *parameter * kept - update * rate;
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Attention, sample by sample and head by head, reading queries, keys and values where the
-//! projection has put them. The probabilities are computed again in the backward: keeping them
-//! would take more memory than everything else in a block.
+//! projection has put them. The probabilities of long sequences are computed again in the backward,
+//! since keeping them would take more memory than everything else in a block; those of short ones,
+//! whose products are slow, are kept.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -12,7 +13,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::buffer::{dense, dims, register, tensor, values};
 use super::matrix::{Matrix, Output, multiply};
-use super::simd::{add, exp, max, sum, sum2, vectorized};
+use super::simd::{add, dot, exp, max, sum, vectorized};
 use super::tiles::{by_tiles, total};
 
 /// The most scores that are looked at together: what a core's cache holds with room to spare.
@@ -34,11 +35,11 @@ pub(crate) trait AttentionKernel: Backend {
 
 impl AttentionKernel for Flex {
     fn mim_attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
-        forward(&dense(qkv), None, heads)
+        forward(&dense(qkv), None, heads, false).0
     }
 
     fn mim_biased_attention(qkv: FlexTensor, bias: FlexTensor, heads: usize) -> FlexTensor {
-        forward(&dense(qkv), Some(&dense(bias)), heads)
+        forward(&dense(qkv), Some(&dense(bias)), heads, false).0
     }
 }
 
@@ -47,7 +48,8 @@ impl<C: CheckpointStrategy> AttentionKernel for Autodiff<Flex, C> {
         match Step.prepare::<C>([qkv.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let saved = prep.checkpoint(&qkv);
-                prep.finish((saved, None, heads), Flex::mim_attention(qkv.into_primitive(), heads))
+                let (output, kept) = forward(&dense(qkv.into_primitive()), None, heads, true);
+                prep.finish(Saved { qkv: saved, bias: None, heads, kept }, output)
             }
             OpsKind::UnTracked(prep) => {
                 prep.finish(Flex::mim_attention(qkv.into_primitive(), heads))
@@ -63,9 +65,10 @@ impl<C: CheckpointStrategy> AttentionKernel for Autodiff<Flex, C> {
         let nodes = [qkv.node(), bias.node()];
         match Step.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
-                let saved = (prep.checkpoint(&qkv), Some(prep.checkpoint(&bias)), heads);
-                let (qkv, bias) = (qkv.into_primitive(), bias.into_primitive());
-                prep.finish(saved, Flex::mim_biased_attention(qkv, bias, heads))
+                let saved = (prep.checkpoint(&qkv), prep.checkpoint(&bias));
+                let [qkv, bias] = [qkv, bias].map(|input| dense(input.into_primitive()));
+                let (output, kept) = forward(&qkv, Some(&bias), heads, true);
+                prep.finish(Saved { qkv: saved.0, bias: Some(saved.1), heads, kept }, output)
             }
             OpsKind::UnTracked(prep) => {
                 let (qkv, bias) = (qkv.into_primitive(), bias.into_primitive());
@@ -73,6 +76,16 @@ impl<C: CheckpointStrategy> AttentionKernel for Autodiff<Flex, C> {
             }
         }
     }
+}
+
+/// What the backward needs of the forward.
+#[derive(Debug, Clone)]
+struct Saved {
+    qkv: NodeId,
+    bias: Option<NodeId>,
+    heads: usize,
+    /// The probabilities of all samples and heads, or none of them.
+    kept: Vec<f32>,
 }
 
 /// The sizes and values of one layer's attention.
@@ -128,28 +141,38 @@ impl<'a> Layer<'a> {
         let keys = self.part(sample, head, 1, 0).transposed();
         multiply(Output::dense(scores, tokens), scale, queries, keys);
         let start = self.bias_start(sample, head) + first * tokens;
-        let bias = self.bias.map(|bias| &bias[start..start + scores.len()]);
-        vectorized(|| {
-            if let Some(bias) = bias {
-                add(scores, bias);
-            }
-            for row in scores.chunks_exact_mut(tokens) {
-                softmax(row);
-            }
-        });
+        softmax(scores, self.bias.map(|bias| &bias[start..start + scores.len()]), tokens);
+    }
+
+    /// Whether the probabilities are worth their memory: at most that of queries and keys.
+    fn keeps(&self) -> bool {
+        self.tokens <= 2 * self.depth
     }
 }
 
-/// The output of all samples and heads.
-fn forward(qkv: &FlexTensor, bias: Option<&FlexTensor>, heads: usize) -> FlexTensor {
+/// The output of all samples and heads, and their probabilities if they are to be kept and worth it.
+fn forward(
+    qkv: &FlexTensor,
+    bias: Option<&FlexTensor>,
+    heads: usize,
+    keep: bool,
+) -> (FlexTensor, Vec<f32>) {
     let layer = Layer::new(qkv, bias, heads);
     let Layer { tokens, depth, .. } = layer;
     let (batch, width, step) = (layer.batch(), layer.width(), layer.step());
-    let start = vec![0.0; tokens * width];
-    let ([output], _) = by_tiles(batch, 1, [&start], |sample, [output]| {
-        let mut scores = vec![0.0; step * tokens];
+    let keep = keep && layer.keeps();
+    let starts = [tokens * width, if keep { heads * tokens * tokens } else { 0 }];
+    let starts = starts.map(|count| vec![0.0; count]);
+    let starts = starts.each_ref().map(Vec::as_slice);
+    let ([output, kept], _) = by_tiles(batch, 1, starts, |sample, [output, kept]| {
+        let mut forgotten = vec![0.0; if keep { 0 } else { step * tokens }];
         for head in 0..heads {
             for first in (0..tokens).step_by(step) {
+                let scores = if keep {
+                    &mut kept[(head * tokens + first) * tokens..]
+                } else {
+                    &mut forgotten[..]
+                };
                 let scores = &mut scores[..step.min(tokens - first) * tokens];
                 layer.probabilities(sample, head, first, scores);
                 let output = &mut output[first * width + head * depth..];
@@ -159,15 +182,14 @@ fn forward(qkv: &FlexTensor, bias: Option<&FlexTensor>, heads: usize) -> FlexTen
             }
         }
     });
-    tensor(output, [batch, tokens, width].into())
+    (tensor(output, [batch, tokens, width].into()), kept)
 }
 
 #[derive(Debug)]
 struct Step;
 
 impl<const N: usize> Backward<Flex, N> for Step {
-    /// Queries, keys and values; the bias, if there is one; heads.
-    type State = (NodeId, Option<NodeId>, usize);
+    type State = Saved;
 
     fn backward(
         self,
@@ -175,14 +197,14 @@ impl<const N: usize> Backward<Flex, N> for Step {
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let (qkv, bias, heads) = ops.state;
+        let Saved { qkv, bias, heads, kept } = ops.state;
         let mut saved = |id| -> FlexTensor { dense(checkpointer.retrieve_node_output(id)) };
         let (qkv, bias) = (saved(qkv), bias.map(saved));
         let gradient = dense(grads.consume::<Flex>(&ops.node));
         let parents = ops.parents.map(|parent| parent.map(|parent| parent.id));
         let layer = Layer::new(&qkv, bias.as_ref(), heads);
         let bias_needed = parents.get(1).is_some_and(Option::is_some);
-        let (dqkv, dbias) = backward(layer, values(&gradient), bias_needed);
+        let (dqkv, dbias) = backward(layer, &kept, values(&gradient), bias_needed);
         register(grads, parents[0], dqkv, qkv.layout().shape().clone());
         if let (Some(bias), Some(parent)) = (bias, parents.get(1)) {
             register(grads, *parent, dbias, bias.layout().shape().clone());
@@ -191,7 +213,12 @@ impl<const N: usize> Backward<Flex, N> for Step {
 }
 
 /// The gradient of queries, keys and values, and that of the bias if it is needed.
-fn backward(layer: Layer, gradient: &[f32], bias_needed: bool) -> (Vec<f32>, Vec<f32>) {
+fn backward(
+    layer: Layer,
+    kept: &[f32],
+    gradient: &[f32],
+    bias_needed: bool,
+) -> (Vec<f32>, Vec<f32>) {
     let (batch, size) = (layer.batch(), layer.tokens * 3 * layer.width());
     let (bias_size, part) = match layer.bias {
         Some(bias) if bias_needed => (bias.len(), batch.div_ceil(PARTS)),
@@ -206,6 +233,7 @@ fn backward(layer: Layer, gradient: &[f32], bias_needed: bool) -> (Vec<f32>, Vec
                 head_backward(
                     layer,
                     [first + index, head],
+                    kept,
                     gradient,
                     dqkv,
                     &mut dbias,
@@ -225,19 +253,26 @@ fn backward(layer: Layer, gradient: &[f32], bias_needed: bool) -> (Vec<f32>, Vec
 fn head_backward(
     layer: Layer,
     [sample, head]: [usize; 2],
+    kept: &[f32],
     gradient: &[f32],
     dqkv: &mut [f32],
     dbias: &mut [f32],
-    [probabilities, slopes]: &mut [Vec<f32>; 2],
+    [again, slopes]: &mut [Vec<f32>; 2],
 ) {
     let Layer { tokens, depth, .. } = layer;
     let (width, step) = (layer.width(), layer.step());
     let scale = (depth as f32).sqrt().recip();
     for first in (0..tokens).step_by(step) {
         let count = step.min(tokens - first);
-        probabilities.resize(count * tokens, 0.0);
         slopes.resize(count * tokens, 0.0);
-        layer.probabilities(sample, head, first, probabilities);
+        let probabilities = if kept.is_empty() {
+            again.resize(count * tokens, 0.0);
+            layer.probabilities(sample, head, first, again);
+            &again[..]
+        } else {
+            let start = ((sample * layer.heads + head) * tokens + first) * tokens;
+            &kept[start..start + count * tokens]
+        };
         let start = (sample * tokens + first) * width + head * depth;
         let gradient = Matrix::strided(&gradient[start..], count, depth, width);
         let value = layer.part(sample, head, 2, 0).transposed();
@@ -247,14 +282,11 @@ fn head_backward(
             multiply(Output::strided(&mut dqkv[start..], 3 * width).added(), scale, left, right);
         };
         add_to(2, 0, 1.0, Matrix::dense(probabilities, tokens).transposed(), gradient);
-        vectorized(|| {
-            let rows = probabilities.chunks_exact(tokens).zip(slopes.chunks_exact_mut(tokens));
-            rows.for_each(|(probabilities, slopes)| softmax_backward(probabilities, slopes));
-            if !dbias.is_empty() {
-                let start = layer.bias_start(sample, head) + first * tokens;
-                add(&mut dbias[start..], slopes);
-            }
-        });
+        softmax_backward(probabilities, slopes, tokens);
+        if !dbias.is_empty() {
+            let start = layer.bias_start(sample, head) + first * tokens;
+            add(&mut dbias[start..], slopes);
+        }
         let slopes = Matrix::dense(slopes, tokens);
         add_to(0, first, scale, slopes, layer.part(sample, head, 1, 0));
         let queries = layer.part(sample, head, 0, first).first_rows(count);
@@ -262,23 +294,31 @@ fn head_backward(
     }
 }
 
-/// exp(row − its maximum), divided by its sum.
-#[inline(always)]
-fn softmax(row: &mut [f32]) {
-    let largest = max(row);
-    for score in row.iter_mut() {
-        *score = exp(*score - largest);
+vectorized! {
+    /// Rows of `tokens` scores, after the bias is added, become exp(score − the row's maximum),
+    /// divided by their sum.
+    fn softmax<A>(scores: &mut [f32], bias: Option<&[f32]>, tokens: usize) {
+        if let Some(bias) = bias {
+            add(scores, bias);
+        }
+        for row in scores.chunks_exact_mut(tokens) {
+            let largest = max(row);
+            for score in row.iter_mut() {
+                *score = exp::<A>(*score - largest);
+            }
+            let scale = 1.0 / sum(row, |score| score);
+            row.iter_mut().for_each(|score| *score *= scale);
+        }
     }
-    let total = sum(row, |score| score);
-    let scale = 1.0 / total;
-    row.iter_mut().for_each(|score| *score *= scale);
-}
 
-/// `slopes` by the probabilities becomes `slopes` by the scores.
-#[inline(always)]
-fn softmax_backward(probabilities: &[f32], slopes: &mut [f32]) {
-    let mean = sum2(probabilities, slopes, |p, s| p * s);
-    for (slope, probability) in slopes.iter_mut().zip(probabilities) {
-        *slope = probability * (*slope - mean);
+    /// Rows of `slopes` by the probabilities become slopes by the scores.
+    fn softmax_backward<A>(probabilities: &[f32], slopes: &mut [f32], tokens: usize) {
+        let rows = probabilities.chunks_exact(tokens).zip(slopes.chunks_exact_mut(tokens));
+        for (probabilities, slopes) in rows {
+            let mean = dot::<A>(probabilities, slopes);
+            for (slope, probability) in slopes.iter_mut().zip(probabilities) {
+                *slope = probability * (*slope - mean);
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn::tensor::Shape;
 
 use super::buffer::{dense, dims, register, tensor, values};
-use super::simd::{add, sum, sum2, vectorized};
+use super::simd::{add, dot, sum, vectorized};
 use super::tiles::{by_tiles, part, tile, total};
 
 #[backend_extension(Flex, Autodiff)]
@@ -61,15 +61,7 @@ fn forward(inputs: [FlexTensor; 3], epsilon: f32) -> FlexTensor {
     let width = gamma.len();
     let rows = x.len() / width;
     let ([output], _) = by_tiles(rows, tile(rows), [beta], |first, [output]| {
-        let x = &x[first * width..][..output.len()];
-        vectorized(|| {
-            for (x, output) in x.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
-                let (mean, scale) = statistics(x, epsilon);
-                for ((output, x), gamma) in output.iter_mut().zip(x).zip(gamma) {
-                    *output += (x - mean) * scale * gamma;
-                }
-            }
-        });
+        normalize(output, &x[first * width..][..output.len()], gamma, epsilon);
     });
     tensor(output, inputs[0].layout().shape().clone())
 }
@@ -110,29 +102,62 @@ fn backward(x: &[f32], gamma: &[f32], gradient: &[f32], epsilon: f32) -> [Vec<f3
     let ([dx], sums) = by_tiles(rows, part(rows), [&start], |first, [dx]| {
         let (mut dgamma, mut dbeta) = (vec![0.0; width], vec![0.0; width]);
         let range = first * width..first * width + dx.len();
-        let (x, gradient) = (&x[range.clone()], &gradient[range]);
-        vectorized(|| {
-            let mut normal = vec![0.0; width];
-            let rows = x.chunks_exact(width).zip(gradient.chunks_exact(width));
-            for ((x, gradient), dx) in rows.zip(dx.chunks_exact_mut(width)) {
-                let (mean, scale) = statistics(x, epsilon);
-                for i in 0..width {
-                    normal[i] = (x[i] - mean) * scale;
-                    dx[i] = gradient[i] * gamma[i];
-                    dgamma[i] += gradient[i] * normal[i];
-                }
-                add(&mut dbeta, gradient);
-                let mean = sum(dx, |h| h) / width as f32;
-                let along = sum2(dx, &normal, |h, n| h * n) / width as f32;
-                for (dx, normal) in dx.iter_mut().zip(&normal) {
-                    *dx = scale * (*dx - mean - normal * along);
-                }
-            }
-        });
+        gradients(
+            [dx, &mut dgamma, &mut dbeta],
+            &x[range.clone()],
+            gamma,
+            &gradient[range],
+            epsilon,
+        );
         (dgamma, dbeta)
     });
     let (dgamma, dbeta) = sums.into_iter().unzip();
     [dx, total(dgamma), total(dbeta)]
+}
+
+vectorized! {
+    /// Adds gamma times normalised rows of `x` to `output`.
+    fn normalize<A>(output: &mut [f32], x: &[f32], gamma: &[f32], epsilon: f32) {
+        let width = gamma.len();
+        for (x, output) in x.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
+            let (mean, scale) = statistics(x, epsilon);
+            for ((output, x), gamma) in output.iter_mut().zip(x).zip(gamma) {
+                *output = A::mul_add((x - mean) * scale, *gamma, *output);
+            }
+        }
+    }
+
+    /// The gradient of rows of `x`, and what they add to those of gamma and beta.
+    fn gradients<A>(
+        sums: [&mut [f32]; 3],
+        x: &[f32],
+        gamma: &[f32],
+        gradient: &[f32],
+        epsilon: f32,
+    ) {
+        let [dx, dgamma, dbeta] = sums;
+        let width = gamma.len();
+        let mut normal = vec![0.0; width];
+        let rows = x.chunks_exact(width).zip(gradient.chunks_exact(width));
+        for ((x, gradient), dx) in rows.zip(dx.chunks_exact_mut(width)) {
+            let (mean, scale) = statistics(x, epsilon);
+            for (normal, x) in normal.iter_mut().zip(x) {
+                *normal = (x - mean) * scale;
+            }
+            for ((dx, gradient), gamma) in dx.iter_mut().zip(gradient).zip(gamma) {
+                *dx = gradient * gamma;
+            }
+            for ((dgamma, gradient), normal) in dgamma.iter_mut().zip(gradient).zip(&normal) {
+                *dgamma = A::mul_add(*gradient, *normal, *dgamma);
+            }
+            add(dbeta, gradient);
+            let mean = sum(dx, |h| h) / width as f32;
+            let along = dot::<A>(dx, &normal) / width as f32;
+            for (dx, normal) in dx.iter_mut().zip(&normal) {
+                *dx = scale * (*dx - A::mul_add(*normal, along, mean));
+            }
+        }
+    }
 }
 
 /// The mean of a row, and one over its standard deviation.

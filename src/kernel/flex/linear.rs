@@ -10,8 +10,9 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::buffer::{dense, like, register, tensor, values};
 use super::matrix::{Matrix, Output, multiply};
-use super::simd::{add, vectorized};
+use super::simd::add_rows;
 use super::tiles::{by_tiles, part, tile, tile_of_part, total};
+use super::weight_gradient::WeightGradient;
 
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait LinearKernel: Backend {
@@ -112,7 +113,7 @@ fn backward(
     let inputs = x.map_or(0, |x| x.len() / rows);
     let part = part(rows);
     let ([dx], sums) = by_tiles(rows, part, [&start], |first, [dx]| {
-        let (mut dw, mut db) = (vec![0.0; inputs * outputs], vec![0.0; outputs]);
+        let (mut dw, mut db) = (WeightGradient::new(inputs, outputs), vec![0.0; outputs]);
         let end = rows.min(first + part);
         let step = tile_of_part(end - first);
         for from in (first..end).step_by(step) {
@@ -126,13 +127,12 @@ fn backward(
                 multiply(Output::dense(dx, inputs), 1.0, gradient, weight);
             }
             if let Some(x) = x {
-                let x = Matrix::dense(&x[from * inputs..to * inputs], inputs).transposed();
-                multiply(Output::dense(&mut dw, outputs).added(), 1.0, x, gradient);
+                dw.add(Matrix::dense(&x[from * inputs..to * inputs], inputs), gradient);
             }
-            vectorized(|| rows.chunks_exact(outputs).for_each(|row| add(&mut db, row)));
+            add_rows(&mut db, rows);
         }
         (dw, db)
     });
     let (dw, db) = sums.into_iter().unzip();
-    [dx, total(dw), total(db)]
+    [dx, WeightGradient::total(dw), total(db)]
 }

@@ -12,8 +12,9 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use super::buffer::{dense, dims, like, register, tensor, values};
 use super::gelu::{gelu, gelu_and_slope};
 use super::matrix::{Matrix, Output, multiply};
-use super::simd::{add, vectorized};
+use super::simd::add_rows;
 use super::tiles::{by_tiles, part, tile, tile_of_part, total};
+use super::weight_gradient::WeightGradient;
 
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait MlpKernel: Backend {
@@ -81,7 +82,7 @@ fn forward(
         let before = if keep { kept } else { &mut forgotten[..] };
         multiply(Output::dense(before, hidden).added(), 1.0, x, w1);
         let mut after = vec![0.0; rows * hidden];
-        vectorized(|| gelu(&mut after, before));
+        gelu(&mut after, before);
         multiply(Output::dense(output, outputs).added(), 1.0, Matrix::dense(&after, hidden), w2);
     });
     (tensor(output, like(rows, outputs)), tensor(kept, [count, kept_width].into()))
@@ -132,8 +133,12 @@ fn backward(
     let part = part(count);
     let start = vec![0.0; if needed[0] { inputs } else { 0 }];
     let ([dx], sums) = by_tiles(count, part, [&start], |first, [dx]| {
-        let mut sums = [inputs * hidden, hidden, hidden * outputs, outputs].map(|n| vec![0.0; n]);
-        let [dw1, db1, dw2, db2] = sums.each_mut();
+        let weight = |needed, [inputs, outputs]: [usize; 2]| {
+            if needed { WeightGradient::new(inputs, outputs) } else { WeightGradient::new(0, 0) }
+        };
+        let mut dw1 = weight(needed[1], [inputs, hidden]);
+        let mut dw2 = weight(needed[3], [hidden, outputs]);
+        let (mut db1, mut db2) = (vec![0.0; hidden], vec![0.0; outputs]);
         let end = count.min(first + part);
         let step = tile_of_part(end - first);
         let (mut after, mut slope) = (vec![0.0; step * hidden], vec![0.0; step * hidden]);
@@ -143,33 +148,25 @@ fn backward(
             let (after, slope) =
                 (&mut after[..(to - from) * hidden], &mut slope[..(to - from) * hidden]);
             multiply(Output::dense(slope, hidden), 1.0, Matrix::dense(gradient, outputs), w2);
-            vectorized(|| {
-                gelu_and_slope(after, slope, &before[from * hidden..to * hidden]);
-                slope.chunks_exact(hidden).for_each(|row| add(db1, row));
-                gradient.chunks_exact(outputs).for_each(|row| add(db2, row));
-            });
+            gelu_and_slope(after, slope, &before[from * hidden..to * hidden]);
+            add_rows(&mut db1, slope);
+            add_rows(&mut db2, gradient);
             let (after, slope) = (Matrix::dense(after, hidden), Matrix::dense(slope, hidden));
             if needed[3] {
-                let gradient = Matrix::dense(gradient, outputs);
-                multiply(Output::dense(dw2, outputs).added(), 1.0, after.transposed(), gradient);
+                dw2.add(after, Matrix::dense(gradient, outputs));
             }
             if needed[1] {
-                let x = Matrix::dense(&x[from * inputs..to * inputs], inputs).transposed();
-                multiply(Output::dense(dw1, hidden).added(), 1.0, x, slope);
+                dw1.add(Matrix::dense(&x[from * inputs..to * inputs], inputs), slope);
             }
             if needed[0] {
                 let dx = &mut dx[(from - first) * inputs..(to - first) * inputs];
                 multiply(Output::dense(dx, inputs), 1.0, slope, w1);
             }
         }
-        sums
+        ((dw1, dw2), (db1, db2))
     });
-    let mut parts = [const { Vec::new() }; 4];
-    for sums in sums {
-        for (part, sum) in parts.iter_mut().zip(sums) {
-            part.push(sum);
-        }
-    }
-    let [dw1, db1, dw2, db2] = parts.map(total);
-    [dx, dw1, db1, dw2, db2]
+    let (weights, biases): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
+    let (dw1, dw2) = weights.into_iter().unzip();
+    let (db1, db2) = biases.into_iter().unzip();
+    [dx, WeightGradient::total(dw1), total(db1), WeightGradient::total(dw2), total(db2)]
 }

@@ -10,6 +10,7 @@ mod matrix;
 mod mlp;
 mod simd;
 mod tiles;
+mod weight_gradient;
 
 pub(super) use adamw::AdamWKernel;
 pub(super) use attention::AttentionKernel;

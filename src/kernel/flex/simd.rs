@@ -3,67 +3,125 @@
 /// Lanes that sums are kept in: two AVX registers, four of SSE or NEON.
 const LANES: usize = 16;
 
-/// Runs `work` with AVX2 where the processor has it.
+/// How a · b + c is rounded, chosen when a loop is compiled.
+pub(super) trait MulAdd {
+    /// a · b + c.
+    fn mul_add(a: f32, b: f32, c: f32) -> f32;
+}
+
+/// In one instruction, rounded once.
+#[derive(Debug)]
+pub(super) struct Fused;
+
+impl MulAdd for Fused {
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+}
+
+/// In two, for processors without that one.
+#[derive(Debug)]
+pub(super) struct Separate;
+
+impl MulAdd for Separate {
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a * b + c
+    }
+}
+
+/// What every processor of the architecture has.
+#[cfg(target_arch = "aarch64")]
+pub(super) type Baseline = Fused;
+#[cfg(not(target_arch = "aarch64"))]
+pub(super) type Baseline = Separate;
+
+/// Defines functions that are compiled twice, and run in the widest vectors of the processor.
 ///
 /// Binaries are compiled for any processor of their architecture, which on x86-64 means vectors of
-/// four floats. Loops inlined into `work` are compiled a second time, for eight.
-#[inline]
-pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn wide<R>(work: impl FnOnce() -> R) -> R {
-            work()
+/// four floats and no fused multiplication and addition. The second copy has both AVX2 and that.
+macro_rules! vectorized {
+    ($($(#[$meta:meta])* fn $name:ident<$arithmetic:ident>($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
+        $(#[$meta])*
+        pub(super) fn $name($($arg: $type),*) {
+            #[inline(always)]
+            fn body<$arithmetic: $crate::kernel::flex::simd::MulAdd>($($arg: $type),*) $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                fn wide($($arg: $type),*) {
+                    body::<$crate::kernel::flex::simd::Fused>($($arg),*)
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    // SAFETY: all that `wide` asks for is what the processor was asked for.
+                    #[allow(unsafe_code)]
+                    return unsafe { wide($($arg),*) };
+                }
+            }
+            body::<$crate::kernel::flex::simd::Baseline>($($arg),*)
         }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: all that `wide` asks for is AVX2, which the processor has.
-            #[allow(unsafe_code)]
-            return unsafe { wide(work) };
+    )*};
+}
+pub(super) use vectorized;
+
+vectorized! {
+    /// Adds every row of `rows` to `sum`.
+    fn add_rows<_A>(sum: &mut [f32], rows: &[f32]) {
+        for row in rows.chunks_exact(sum.len()) {
+            add(sum, row);
         }
     }
-    work()
 }
 
 /// eˣ for x ≤ 88 to within two units in the last place; e⁻⁸⁷ for all below −87. Free of branches.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(super) fn exp<A: MulAdd>(x: f32) -> f32 {
     /// 1.5 · 2²³: adding it rounds to an integer, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts, the first with zeros in its last bits, so that n · LN2_HIGH is exact.
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let x = if x < -87.0 { -87.0 } else { x };
-    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let rounded = A::mul_add(x, std::f32::consts::LOG2_E, ROUND);
     let n = rounded - ROUND;
-    let r = x - n * LN2_HIGH - n * LN2_LOW;
+    let r = A::mul_add(-n, LN2_LOW, A::mul_add(-n, LN2_HIGH, x));
     // |r| ≤ ln 2 / 2: the next term of the series is below 6e-9.
     let mut series = 1.0 / 5040.0;
     for factorial in [720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0] {
-        series = series * r + 1.0 / factorial;
+        series = A::mul_add(series, r, 1.0 / factorial);
     }
     let two_to_the_n = f32::from_bits((rounded.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
     series * two_to_the_n
 }
 
-/// The sum of f(a, b) over two slices of one length, in an order that does not depend on anything.
+/// The sum of a · b over two slices of one length, in an order that does not depend on anything.
 #[inline(always)]
-pub(super) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+pub(super) fn dot<A: MulAdd>(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0; LANES];
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
     let (b_chunks, b_rest) = b.as_chunks::<LANES>();
     for (a, b) in a_chunks.iter().zip(b_chunks) {
         for lane in 0..LANES {
-            lanes[lane] += f(a[lane], b[lane]);
+            lanes[lane] = A::mul_add(a[lane], b[lane], lanes[lane]);
         }
     }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b)).sum();
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
     lanes.iter().sum::<f32>() + rest
 }
 
-/// The sum of f over a slice.
+/// The sum of f over a slice, likewise.
 #[inline(always)]
 pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    sum2(values, values, |a, _| f(a))
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            lanes[lane] += f(chunk[lane]);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|&value| f(value)).sum::<f32>()
 }
 
 /// The largest value of a slice; −∞ of none.
@@ -92,24 +150,33 @@ pub(super) fn add(to: &mut [f32], values: &[f32]) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_exponential_is_that_of_the_library_to_two_units_in_the_last_place() {
+    fn exponential<A: MulAdd>() {
         for i in -8700..=8800 {
             let x = i as f32 / 100.0;
             let exact = f64::from(x).exp();
-            let error = (f64::from(exp(x)) - exact).abs() / exact;
+            let error = (f64::from(exp::<A>(x)) - exact).abs() / exact;
             assert!(error < 2.0 * f64::from(f32::EPSILON), "{x}: {error:e}");
         }
-        assert_eq!(exp(0.0), 1.0);
-        assert!(exp(f32::NEG_INFINITY) < 2e-38 && exp(f32::NAN).is_nan());
+        assert_eq!(exp::<A>(0.0), 1.0);
+        assert!(exp::<A>(f32::NEG_INFINITY) < 2e-38 && exp::<A>(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn the_exponential_is_that_of_the_library_to_two_units_in_the_last_place() {
+        exponential::<Fused>();
+        exponential::<Separate>();
     }
 
     #[test]
     fn sums_and_maxima_take_every_value() {
         let values: Vec<f32> = (0..37).map(|i| (i * 5 % 37) as f32).collect();
-        assert_eq!(vectorized(|| sum(&values, |v| v)), 666.0);
-        assert_eq!(vectorized(|| sum2(&values, &values, |a, b| a * b)), 16206.0);
-        assert_eq!(vectorized(|| max(&values)), 36.0);
+        assert_eq!(sum(&values, |v| v), 666.0);
+        assert_eq!(dot::<Fused>(&values, &values), 16206.0);
+        assert_eq!(dot::<Separate>(&values, &values), 16206.0);
+        assert_eq!(max(&values), 36.0);
         assert_eq!(max(&[]), f32::NEG_INFINITY);
+        let mut total = vec![1.0; 37];
+        add_rows(&mut total, &values.repeat(3));
+        assert!(total.iter().zip(&values).all(|(total, value)| *total == 1.0 + 3.0 * value));
     }
 }
