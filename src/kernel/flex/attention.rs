@@ -13,7 +13,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::buffer::{dense, dims, register, tensor, values};
 use super::matrix::{Matrix, Output, multiply};
-use super::simd::{add, dot, exp, max, sum, vectorized};
+use super::simd::{add, add_rows, dot, exp, max, sum, vectorized};
 use super::tiles::{by_tiles, total};
 
 /// The most scores that are looked at together: what a core's cache holds with room to spare.
@@ -285,7 +285,7 @@ fn head_backward(
         softmax_backward(probabilities, slopes, tokens);
         if !dbias.is_empty() {
             let start = layer.bias_start(sample, head) + first * tokens;
-            add(&mut dbias[start..], slopes);
+            add_rows(&mut dbias[start..start + slopes.len()], slopes);
         }
         let slopes = Matrix::dense(slopes, tokens);
         add_to(0, first, scale, slopes, layer.part(sample, head, 1, 0));

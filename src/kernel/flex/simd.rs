@@ -96,32 +96,32 @@ pub(super) fn exp<A: MulAdd>(x: f32) -> f32 {
     series * two_to_the_n
 }
 
-/// The sum of a · b over two slices of one length, in an order that does not depend on anything.
+/// What `add` makes of a sum and the next values of two slices of one length, from 0 on, in an order
+/// that does not depend on anything.
 #[inline(always)]
-pub(super) fn dot<A: MulAdd>(a: &[f32], b: &[f32]) -> f32 {
+fn fold(a: &[f32], b: &[f32], add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
     let (b_chunks, b_rest) = b.as_chunks::<LANES>();
     for (a, b) in a_chunks.iter().zip(b_chunks) {
         for lane in 0..LANES {
-            lanes[lane] = A::mul_add(a[lane], b[lane], lanes[lane]);
+            lanes[lane] = add(lanes[lane], a[lane], b[lane]);
         }
     }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| add(0.0, a, b)).sum();
     lanes.iter().sum::<f32>() + rest
 }
 
-/// The sum of f over a slice, likewise.
+/// The sum of a · b over two slices of one length.
+#[inline(always)]
+pub(super) fn dot<A: MulAdd>(a: &[f32], b: &[f32]) -> f32 {
+    fold(a, b, |sum, a, b| A::mul_add(a, b, sum))
+}
+
+/// The sum of f over a slice.
 #[inline(always)]
 pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            lanes[lane] += f(chunk[lane]);
-        }
-    }
-    lanes.iter().sum::<f32>() + rest.iter().map(|&value| f(value)).sum::<f32>()
+    fold(values, values, |sum, value, _| sum + f(value))
 }
 
 /// The largest value of a slice; −∞ of none.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::simd::add;
 
 /// The most rows of a tile: a matrix product packs the weight once for each, which 256 rows make
-/// felt, while the values of 1024 no longer stay near a core.
+/// felt; with more rows there are fewer tiles to share out among threads.
 const TILE: usize = 512;
 
 /// Parts that sums over all rows are split in, at most: each keeps a partial sum.
