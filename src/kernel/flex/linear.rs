@@ -10,9 +10,9 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::buffer::{dense, like, register, tensor, values};
 use super::matrix::{Matrix, Output, multiply};
-use super::simd::add_rows;
-use super::tiles::{by_tiles, part, tile, tile_of_part, total};
-use super::weight_gradient::WeightGradient;
+use super::simd::sum_of_rows;
+use super::tiles::{by_tiles, tile, total};
+use super::weight_gradient::weight_gradient;
 
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait LinearKernel: Backend {
@@ -110,29 +110,16 @@ fn backward(
 ) -> [Vec<f32>; 3] {
     let rows = gradient.len() / outputs;
     let start = vec![0.0; weight.map_or(0, |weight| weight.len() / outputs)];
-    let inputs = x.map_or(0, |x| x.len() / rows);
-    let part = part(rows);
-    let ([dx], sums) = by_tiles(rows, part, [&start], |first, [dx]| {
-        let (mut dw, mut db) = (WeightGradient::new(inputs, outputs), vec![0.0; outputs]);
-        let end = rows.min(first + part);
-        let step = tile_of_part(end - first);
-        for from in (first..end).step_by(step) {
-            let to = end.min(from + step);
-            let rows = &gradient[from * outputs..to * outputs];
-            let gradient = Matrix::dense(rows, outputs);
-            if let Some(weight) = weight {
-                let inputs = start.len();
-                let dx = &mut dx[(from - first) * inputs..(to - first) * inputs];
-                let weight = Matrix::dense(weight, outputs).transposed();
-                multiply(Output::dense(dx, inputs), 1.0, gradient, weight);
-            }
-            if let Some(x) = x {
-                dw.add(Matrix::dense(&x[from * inputs..to * inputs], inputs), gradient);
-            }
-            add_rows(&mut db, rows);
+    let tile = tile(rows);
+    let ([dx], db) = by_tiles(rows, tile, [&start], |first, [dx]| {
+        let gradient = &gradient[first * outputs..rows.min(first + tile) * outputs];
+        if let Some(weight) = weight {
+            let weight = Matrix::dense(weight, outputs).transposed();
+            let gradient = Matrix::dense(gradient, outputs);
+            multiply(Output::dense(dx, start.len()), 1.0, gradient, weight);
         }
-        (dw, db)
+        sum_of_rows(gradient, outputs)
     });
-    let (dw, db) = sums.into_iter().unzip();
-    [dx, WeightGradient::total(dw), total(db)]
+    let dw = x.map_or(vec![], |x| weight_gradient(x, gradient, [x.len() / rows, outputs]));
+    [dx, dw, total(db)]
 }

@@ -33,6 +33,11 @@ impl<'a> Matrix<'a> {
         Self { rows, ..self }
     }
 
+    /// `columns` of the columns, from `first` on.
+    pub(super) fn some_columns(self, first: usize, columns: usize) -> Self {
+        Self { values: &self.values[first * self.column..], columns, ..self }
+    }
+
     /// Rows as columns.
     pub(super) fn transposed(self) -> Self {
         let Self { values, rows, columns, row, column } = self;

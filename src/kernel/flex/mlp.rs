@@ -12,9 +12,9 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use super::buffer::{dense, dims, like, register, tensor, values};
 use super::gelu::{gelu, gelu_and_slope};
 use super::matrix::{Matrix, Output, multiply};
-use super::simd::add_rows;
-use super::tiles::{by_tiles, part, tile, tile_of_part, total};
-use super::weight_gradient::WeightGradient;
+use super::simd::sum_of_rows;
+use super::tiles::{by_tiles, tile, total};
+use super::weight_gradient::weight_gradient;
 
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait MlpKernel: Backend {
@@ -130,43 +130,25 @@ fn backward(
     let w1 = Matrix::dense(values(weight1), hidden).transposed();
     let w2 = Matrix::dense(values(weight2), outputs).transposed();
     let count = x.len() / inputs;
-    let part = part(count);
-    let start = vec![0.0; if needed[0] { inputs } else { 0 }];
-    let ([dx], sums) = by_tiles(count, part, [&start], |first, [dx]| {
-        let weight = |needed, [inputs, outputs]: [usize; 2]| {
-            if needed { WeightGradient::new(inputs, outputs) } else { WeightGradient::new(0, 0) }
-        };
-        let mut dw1 = weight(needed[1], [inputs, hidden]);
-        let mut dw2 = weight(needed[3], [hidden, outputs]);
-        let (mut db1, mut db2) = (vec![0.0; hidden], vec![0.0; outputs]);
-        let end = count.min(first + part);
-        let step = tile_of_part(end - first);
-        let (mut after, mut slope) = (vec![0.0; step * hidden], vec![0.0; step * hidden]);
-        for from in (first..end).step_by(step) {
-            let to = end.min(from + step);
-            let gradient = &gradient[from * outputs..to * outputs];
-            let (after, slope) =
-                (&mut after[..(to - from) * hidden], &mut slope[..(to - from) * hidden]);
-            multiply(Output::dense(slope, hidden), 1.0, Matrix::dense(gradient, outputs), w2);
-            gelu_and_slope(after, slope, &before[from * hidden..to * hidden]);
-            add_rows(&mut db1, slope);
-            add_rows(&mut db2, gradient);
-            let (after, slope) = (Matrix::dense(after, hidden), Matrix::dense(slope, hidden));
-            if needed[3] {
-                dw2.add(after, Matrix::dense(gradient, outputs));
-            }
-            if needed[1] {
-                dw1.add(Matrix::dense(&x[from * inputs..to * inputs], inputs), slope);
-            }
-            if needed[0] {
-                let dx = &mut dx[(from - first) * inputs..(to - first) * inputs];
-                multiply(Output::dense(dx, inputs), 1.0, slope, w1);
-            }
+    let (zeros, start) = (vec![0.0; hidden], vec![0.0; if needed[0] { inputs } else { 0 }]);
+    let starts = [&zeros, &zeros, &start].map(Vec::as_slice);
+    let tile = tile(count);
+    let ([after, slope, dx], sums) = by_tiles(count, tile, starts, |first, [after, slope, dx]| {
+        let end = count.min(first + tile);
+        let gradient = &gradient[first * outputs..end * outputs];
+        multiply(Output::dense(slope, hidden), 1.0, Matrix::dense(gradient, outputs), w2);
+        gelu_and_slope(after, slope, &before[first * hidden..end * hidden]);
+        if needed[0] {
+            multiply(Output::dense(dx, inputs), 1.0, Matrix::dense(slope, hidden), w1);
         }
-        ((dw1, dw2), (db1, db2))
+        (sum_of_rows(slope, hidden), sum_of_rows(gradient, outputs))
     });
-    let (weights, biases): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
-    let (dw1, dw2) = weights.into_iter().unzip();
-    let (db1, db2) = biases.into_iter().unzip();
-    [dx, WeightGradient::total(dw1), total(db1), WeightGradient::total(dw2), total(db2)]
+    let (db1, db2) = sums.into_iter().unzip();
+    let weight = |needed, x, gradient, sizes| match needed {
+        true => weight_gradient(x, gradient, sizes),
+        false => vec![],
+    };
+    let dw1 = weight(needed[1], x, &slope, [inputs, hidden]);
+    let dw2 = weight(needed[3], &after, gradient, [hidden, outputs]);
+    [dx, dw1, total(db1), dw2, total(db2)]
 }

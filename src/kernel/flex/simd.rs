@@ -75,6 +75,13 @@ vectorized! {
     }
 }
 
+/// The sum of rows of `width` values.
+pub(super) fn sum_of_rows(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut sum = vec![0.0; width];
+    add_rows(&mut sum, rows);
+    sum
+}
+
 /// eˣ for x ≤ 88 to within two units in the last place; e⁻⁸⁷ for all below −87. Free of branches.
 #[inline(always)]
 pub(super) fn exp<A: MulAdd>(x: f32) -> f32 {

@@ -28,11 +28,6 @@ pub(super) fn part(rows: usize) -> usize {
     rows.div_ceil(count).max(1)
 }
 
-/// The rows of a tile of one part, which one thread works on.
-pub(super) fn tile_of_part(rows: usize) -> usize {
-    rows.div_ceil(rows.div_ceil(TILE))
-}
-
 /// New buffers of `rows` rows each, in tiles of `tile` rows. Every row starts as a copy of its
 /// buffer's element of `starts`; `write` gets a tile's first row and its part of each buffer.
 ///
@@ -131,7 +126,6 @@ mod tests {
     fn tiles_and_parts_are_even_and_not_too_large() {
         assert_eq!((tile(4160), tile(1576), tile(400), tile(1)), (416, 400, 208, 16));
         assert_eq!((part(4160), part(1576), part(1), part(300)), (694, 788, 1, 150));
-        assert_eq!((tile_of_part(694), tile_of_part(394), tile_of_part(1)), (347, 394, 1));
         assert!((1..5000).all(|rows| tile(rows) <= TILE + 16 && part(rows) > 0));
     }
 
