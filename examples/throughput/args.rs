@@ -62,6 +62,9 @@ pub(crate) struct Args {
     /// flex | ndarray | wgpu | cuda, as compiled in
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,
+    /// Compute blocks twice instead of keeping what lies within them
+    #[arg(long)]
+    pub(crate) checkpointing: bool,
 }
 
 impl Args {

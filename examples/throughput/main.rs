@@ -54,7 +54,11 @@ fn measure(args: &Args) -> Result<()> {
     }
     let task = args.task()?;
     let device = device_named(&args.device)?;
-    let weights = &mut Weights::new(0, &device.clone().autodiff());
+    let mut trained = device.clone().autodiff();
+    if args.checkpointing {
+        trained = trained.gradient_checkpointing();
+    }
+    let weights = &mut Weights::new(0, &trained);
     let timing = match &task {
         TaskConfig::Mae(mae) => steps(mae.init(weights), args, mae.mask()?, &device)?,
         TaskConfig::SimMim(simmim) => {

@@ -3,7 +3,10 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Attention, AttentionConfig, DropPath, LayerNorm, LayerScale, Mlp, Weights, per_token};
+use super::{
+    Attention, AttentionConfig, DropPath, Dropped, LayerNorm, LayerScale, Mlp, Weights,
+    checkpointed, per_token,
+};
 
 /// What a [`Block`] is made of.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +62,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// The tokens after this block.
+    /// The tokens after this block, [`checkpointed`].
     ///
     /// # Shapes
     ///
@@ -67,7 +70,10 @@ impl Block {
     /// - bias: `[groups, heads, tokens, tokens]`, as [`Attention::forward`] takes it
     /// - output: `[batch, tokens, width]`
     pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
-        self.forward_some(tokens, bias, |tokens| tokens)
+        let dropped = self.drop_path.draw_two(&tokens);
+        checkpointed(self, tokens, bias, move |block, tokens, bias| {
+            block.compute(tokens, bias, &dropped, |tokens| tokens)
+        })
     }
 
     /// Those of the tokens after this block that `select` picks: the same as picking them
@@ -84,19 +90,26 @@ impl Block {
         bias: Option<Tensor<4>>,
         select: impl Fn(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let mixed = self.attention.mix(self.norm1.forward(tokens.clone()), bias);
-        let attended = per_token(&self.attention.out, select(mixed));
-        let tokens = select(tokens) + self.branch(attended, &self.scale1);
-        let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
-        tokens + self.branch(transformed, &self.scale2)
+        let dropped = self.drop_path.draw_two(&tokens);
+        self.compute(tokens, bias, &dropped, select)
     }
 
-    fn branch(&self, output: Tensor<3>, scale: &Option<LayerScale>) -> Tensor<3> {
-        let output = match scale {
+    fn compute(
+        &self,
+        tokens: Tensor<3>,
+        bias: Option<Tensor<4>>,
+        dropped: &[Dropped; 2],
+        select: impl Fn(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let scaled = |output, scale: &Option<LayerScale>| match scale {
             Some(scale) => scale.forward(output),
             None => output,
         };
-        self.drop_path.forward(output)
+        let mixed = self.attention.mix(self.norm1.forward(tokens.clone()), bias);
+        let attended = per_token(&self.attention.out, select(mixed));
+        let tokens = select(tokens) + dropped[0].apply(scaled(attended, &self.scale1));
+        let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
+        tokens + dropped[1].apply(scaled(transformed, &self.scale2))
     }
 }
 

@@ -31,12 +31,45 @@ impl DropPath {
     /// - branch: `[batch, tokens, width]`
     /// - output: the same
     pub fn forward(&self, branch: Tensor<3>) -> Tensor<3> {
-        if self.per_sample.prob == 0.0 || !branch.device().is_autodiff() {
-            return branch;
+        self.draw(&branch).apply(branch)
+    }
+
+    /// Which samples lose the first branch of a block, and which the second: see [`DropPath::draw`].
+    pub fn draw_two(&self, tokens: &Tensor<3>) -> [Dropped; 2] {
+        [self.draw(tokens), self.draw(tokens)]
+    }
+
+    /// Which samples lose a branch, of a batch of `tokens`.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens: `[batch, tokens, width]`
+    pub fn draw(&self, tokens: &Tensor<3>) -> Dropped {
+        if self.per_sample.prob == 0.0 || !tokens.device().is_autodiff() {
+            return Dropped(None);
         }
-        let [batch, ..] = branch.dims();
-        let keep = Tensor::ones([batch, 1, 1], (&branch.device(), branch.dtype()));
-        branch * self.per_sample.forward(keep)
+        let [batch, ..] = tokens.dims();
+        let keep = Tensor::ones([batch, 1, 1], (&tokens.device(), tokens.dtype()));
+        Dropped(Some(self.per_sample.forward(keep).inner()))
+    }
+}
+
+/// What a [`DropPath`] has drawn for a batch: a factor for each sample, `[batch, 1, 1]`, or nothing.
+#[derive(Debug, Clone)]
+pub struct Dropped(Option<Tensor<3>>);
+
+impl Dropped {
+    /// The branch, dropped for the samples drawn.
+    ///
+    /// # Shapes
+    ///
+    /// - branch: `[batch, tokens, width]`
+    /// - output: the same
+    pub fn apply(&self, branch: Tensor<3>) -> Tensor<3> {
+        match &self.0 {
+            Some(factors) => branch * factors.clone(),
+            None => branch,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::{SwinConfig, WindowBlock};
 use crate::grid::Grid;
 use crate::nn::{
-    Attention, DropPath, LayerNorm, Mlp, QkvBias, RelativePositionBias, Weights, Windows,
+    Attention, DropPath, Dropped, LayerNorm, Mlp, QkvBias, RelativePositionBias, Weights, Windows,
 };
 
 /// Added to the score of two tokens that the shift alone brought together (official code).
@@ -52,12 +52,16 @@ impl SwinBlock {
 }
 
 impl WindowBlock for SwinBlock {
-    fn forward(&self, tokens: Tensor<3>, windows: &Windows) -> Tensor<3> {
+    fn drop_path(&self) -> &DropPath {
+        &self.drop_path
+    }
+
+    fn compute(&self, tokens: Tensor<3>, windows: &Windows, dropped: &[Dropped; 2]) -> Tensor<3> {
         let bias = windows.with_mask(self.relative_positions.within(windows.window()), PENALTY);
         let within = windows.partition(self.norm1.forward(tokens.clone()));
         let attended = windows.merge(self.attention.forward(within, Some(bias)));
-        let tokens = tokens + self.drop_path.forward(attended);
+        let tokens = tokens + dropped[0].apply(attended);
         let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
-        tokens + self.drop_path.forward(transformed)
+        tokens + dropped[1].apply(transformed)
     }
 }

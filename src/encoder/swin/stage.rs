@@ -5,17 +5,33 @@ use burn::tensor::Tensor;
 
 use super::PatchMerging;
 use crate::grid::Grid;
-use crate::nn::Windows;
+use crate::nn::{DropPath, Dropped, Windows, checkpointed};
 
 /// A block whose attention stays within windows.
-pub trait WindowBlock: Module + ModuleDisplay {
-    /// The tokens after this block.
+pub trait WindowBlock: Module + ModuleDisplay + Sync + 'static {
+    /// What drops its two branches.
+    fn drop_path(&self) -> &DropPath;
+
+    /// The tokens after this block, whose branches are `dropped` for some samples.
     ///
     /// # Shapes
     ///
     /// - tokens: `[batch, cells, width]`
     /// - output: the same
-    fn forward(&self, tokens: Tensor<3>, windows: &Windows) -> Tensor<3>;
+    fn compute(&self, tokens: Tensor<3>, windows: &Windows, dropped: &[Dropped; 2]) -> Tensor<3>;
+
+    /// The tokens after this block, [`checkpointed`].
+    ///
+    /// # Shapes
+    ///
+    /// - tokens: `[batch, cells, width]`
+    /// - output: the same
+    fn forward(&self, tokens: Tensor<3>, windows: &Windows) -> Tensor<3> {
+        let (windows, dropped) = (windows.clone(), self.drop_path().draw_two(&tokens));
+        checkpointed(self, tokens, None, move |block, tokens, _| {
+            block.compute(tokens, &windows, &dropped)
+        })
+    }
 }
 
 /// One stage: every second block sees shifted windows.

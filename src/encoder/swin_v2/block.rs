@@ -7,8 +7,8 @@ use super::SwinV2Config;
 use crate::encoder::swin::WindowBlock;
 use crate::grid::Grid;
 use crate::nn::{
-    ContinuousPositionBias, CosineAttention, DropPath, Init, LayerNorm, Mlp, QkvBias, Weights,
-    Windows,
+    ContinuousPositionBias, CosineAttention, DropPath, Dropped, Init, LayerNorm, Mlp, QkvBias,
+    Weights, Windows,
 };
 
 /// Added to the score of two tokens that the shift alone brought together: transformers adds its
@@ -66,13 +66,17 @@ impl SwinV2Block {
 }
 
 impl WindowBlock for SwinV2Block {
-    fn forward(&self, tokens: Tensor<3>, windows: &Windows) -> Tensor<3> {
+    fn drop_path(&self) -> &DropPath {
+        &self.drop_path
+    }
+
+    fn compute(&self, tokens: Tensor<3>, windows: &Windows, dropped: &[Dropped; 2]) -> Tensor<3> {
         let bias = windows.with_mask(self.position_bias.bias(), PENALTY);
         let within = windows.partition(tokens.clone());
         let attended = windows.merge(self.attention.forward(within, Some(bias)));
-        let tokens = tokens + self.drop_path.forward(self.norm1.forward(attended));
+        let tokens = tokens + dropped[0].apply(self.norm1.forward(attended));
         let transformed = self.norm2.forward(self.mlp.forward(tokens.clone()));
-        let tokens = tokens + self.drop_path.forward(transformed);
+        let tokens = tokens + dropped[1].apply(transformed);
         match &self.extra_norm {
             Some(norm) => norm.forward(tokens),
             None => tokens,

@@ -1,8 +1,8 @@
 //! Swin-v2 (Liu et al. 2021, arXiv 2111.09883): Swin made to scale in size and resolution.
 //!
-//! The paper trains its largest models on 1536 × 1536 pixels by computing activations twice. burn
-//! offers this for whole devices, not for single blocks: on such a device element-wise results are
-//! computed again when gradients need them, those of matrix products are kept.
+//! The paper trains its largest models on 1536 × 1536 pixels by computing activations twice. So does
+//! every block here ([`checkpointed`](crate::nn::checkpointed)) on a device with gradient
+//! checkpointing:
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {

@@ -1,0 +1,128 @@
+//! Blocks that keep nothing but their input for the backward pass, and are computed again there
+//! (Chen et al. 2016, arXiv 1604.06174).
+
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+mod record;
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+mod segment;
+
+use burn::module::Module;
+use burn::tensor::{GradientCheckpointingStrategy, Tensor};
+
+/// `forward(block, tokens, bias)`; on a device with gradient checkpointing what lies between is not
+/// kept, but computed a second time when the gradients need it.
+///
+/// The values and gradients are those of `forward`, to the bit. It may draw nothing at random:
+/// the second time would draw something else. On backends that are not compiled into this crate
+/// everything is kept.
+///
+/// # Shapes
+///
+/// - tokens: `[batch, tokens, width]`
+/// - bias: what `forward` takes; it has a gradient too
+/// - output: what `forward` returns
+pub fn checkpointed<M: Module + Sync + 'static>(
+    block: &M,
+    tokens: Tensor<3>,
+    bias: Option<Tensor<4>>,
+    forward: impl Fn(&M, Tensor<3>, Option<Tensor<4>>) -> Tensor<3> + Send + Sync + 'static,
+) -> Tensor<3> {
+    let strategy = tokens.gradient_checkpointing_strategy();
+    if strategy != Some(GradientCheckpointingStrategy::Balanced) {
+        return forward(block, tokens, bias);
+    }
+    #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+    {
+        let parameters = segment::flattened(block, &bias);
+        let plain = bias.clone().map(Tensor::inner);
+        let segment = segment::Segment { block: block.valid(), bias: plain, forward };
+        let segment = std::sync::Arc::new(segment);
+        if let Some(output) = record::record(&tokens, &parameters, segment.clone()) {
+            return output;
+        }
+        (segment.forward)(block, tokens, bias)
+    }
+    #[cfg(not(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda")))]
+    forward(block, tokens, bias)
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::nn::{AttentionConfig, Block, BlockConfig, Init, QkvBias, Weights};
+    use crate::test_device;
+    use burn::tensor::{Device, TensorData};
+
+    fn block(weights: &mut Weights) -> Block {
+        let init = Init::Normal { std: 0.3 };
+        let attention = AttentionConfig {
+            width: 8,
+            heads: 2,
+            qkv_bias: QkvBias::QueryValue,
+            init,
+            output_init: init,
+        };
+        let config = BlockConfig {
+            attention,
+            mlp_width: 12,
+            norm_epsilon: 1e-6,
+            layer_scale: Some(0.5),
+            drop_path: 0.0,
+        };
+        config.init(weights)
+    }
+
+    /// The output of two blocks, and the gradients of tokens, bias and a parameter of each block.
+    fn run(device: &Device) -> Vec<TensorData> {
+        let mut weights = Weights::new(0, device);
+        let blocks = [block(&mut weights), block(&mut weights)];
+        let normal = Init::Normal { std: 1.0 };
+        let tokens = weights.param([2, 5, 8], normal).val();
+        let bias = weights.param([1, 2, 5, 5], normal).val();
+        let output = blocks.iter().fold(tokens.clone(), |tokens, block| {
+            checkpointed(block, tokens, Some(bias.clone()), |block, tokens, bias| {
+                block.forward(tokens, bias)
+            })
+        });
+        let gradients = output.clone().powi_scalar(3).sum().backward();
+        let mut values = vec![output.into_data()];
+        values.extend(tokens.grad(&gradients).map(Tensor::into_data));
+        values.extend(bias.grad(&gradients).map(Tensor::into_data));
+        for block in &blocks {
+            values.extend(block.norm1.gamma.val().grad(&gradients).map(Tensor::into_data));
+            values.extend(block.mlp.fc2.weight.val().grad(&gradients).map(Tensor::into_data));
+        }
+        values
+    }
+
+    #[test]
+    fn blocks_computed_twice_have_the_bits_of_blocks_computed_once() {
+        let device = test_device().autodiff();
+        let (once, twice) = (run(&device), run(&device.gradient_checkpointing()));
+        assert_eq!(once.len(), 7);
+        assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn a_frozen_block_passes_the_gradient_on() {
+        let device = test_device().autodiff().gradient_checkpointing();
+        let mut weights = Weights::new(0, &device);
+        let block = block(&mut weights).no_grad();
+        let tokens = weights.param([2, 5, 8], Init::Normal { std: 1.0 }).val();
+        let forward = |block: &Block, tokens, bias| block.forward(tokens, bias);
+        let gradients = checkpointed(&block, tokens.clone(), None, forward).sum().backward();
+        assert!(tokens.grad(&gradients).is_some());
+        assert!(block.norm1.gamma.val().grad(&gradients).is_none());
+    }
+
+    #[test]
+    fn a_block_above_frozen_ones_is_trained() {
+        let device = test_device().autodiff().gradient_checkpointing();
+        let mut weights = Weights::new(0, &device);
+        let block = block(&mut weights);
+        let tokens = weights.param([2, 5, 8], Init::Normal { std: 1.0 }).val().detach();
+        let forward = |block: &Block, tokens, bias| block.forward(tokens, bias);
+        let gradients = checkpointed(&block, tokens, None, forward).sum().backward();
+        assert!(block.norm1.gamma.val().grad(&gradients).is_some());
+    }
+}
