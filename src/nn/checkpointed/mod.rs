@@ -52,6 +52,8 @@ mod tests {
     use crate::nn::{AttentionConfig, Block, BlockConfig, Init, QkvBias, Weights};
     use crate::test_device;
     use burn::tensor::{Device, TensorData};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn block(weights: &mut Weights) -> Block {
         let init = Init::Normal { std: 0.3 };
@@ -72,15 +74,19 @@ mod tests {
         config.init(weights)
     }
 
-    /// The output of two blocks, and the gradients of tokens, bias and a parameter of each block.
-    fn run(device: &Device) -> Vec<TensorData> {
+    /// The output of two blocks, the gradients of tokens, bias and two parameters of each block, and
+    /// how often a block was computed.
+    fn run(device: &Device) -> (Vec<TensorData>, usize) {
         let mut weights = Weights::new(0, device);
         let blocks = [block(&mut weights), block(&mut weights)];
         let normal = Init::Normal { std: 1.0 };
         let tokens = weights.param([2, 5, 8], normal).val();
         let bias = weights.param([1, 2, 5, 5], normal).val();
+        let computed = Arc::new(AtomicUsize::new(0));
         let output = blocks.iter().fold(tokens.clone(), |tokens, block| {
-            checkpointed(block, tokens, Some(bias.clone()), |block, tokens, bias| {
+            let computed = computed.clone();
+            checkpointed(block, tokens, Some(bias.clone()), move |block, tokens, bias| {
+                computed.fetch_add(1, Ordering::Relaxed);
                 block.forward(tokens, bias)
             })
         });
@@ -92,14 +98,14 @@ mod tests {
             values.extend(block.norm1.gamma.val().grad(&gradients).map(Tensor::into_data));
             values.extend(block.mlp.fc2.weight.val().grad(&gradients).map(Tensor::into_data));
         }
-        values
+        (values, computed.load(Ordering::Relaxed))
     }
 
     #[test]
     fn blocks_computed_twice_have_the_bits_of_blocks_computed_once() {
         let device = test_device().autodiff();
-        let (once, twice) = (run(&device), run(&device.gradient_checkpointing()));
-        assert_eq!(once.len(), 7);
+        let ((once, two), (twice, four)) = (run(&device), run(&device.gradient_checkpointing()));
+        assert_eq!((once.len(), two, four), (7, 2, 4));
         assert_eq!(once, twice);
     }
 
