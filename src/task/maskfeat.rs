@@ -47,10 +47,10 @@ impl MaskFeatConfig {
     }
 
     /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
-    /// 8 of 2 × 2 cells, as in the paper, and encoder 128 × 4.
+    /// 4 of a single cell, blocks from 4 patches on, and encoder 128 × 4.
     pub fn small_images(image: ImageShape) -> Self {
         let hog = GradientTargetConfig::Hog { cell: 4 };
-        Self::new(VitConfig::new(image, 8, 128, 4, 4)).with_target(hog).with_min_block(2)
+        Self::new(VitConfig::new(image, 4, 128, 4, 4)).with_target(hog).with_min_block(4)
     }
 
     /// Checks every rule the parts must keep.
