@@ -255,12 +255,15 @@ mod tests {
     }
 
     #[test]
-    fn the_trivial_loss_is_the_entropy_of_the_colours() {
+    fn the_trivial_loss_is_the_entropy_of_the_colours_and_reported_in_bits() {
         // Shares 1/4, 1/3, 1/4 and 1/6.
         let batch = ImageGptBatch { images: images(SOME), mask: None };
         let entropy = model(&config()).trivial_loss(&batch).unwrap().into_scalar::<f32>();
         let expected: f32 = [0.25f32, 1.0 / 3.0, 0.25, 1.0 / 6.0].iter().map(|p| -p * p.ln()).sum();
         assert!((entropy - expected).abs() < 1e-6);
+        let (name, bits) = model(&config()).loss(batch).metrics[1].clone();
+        assert_eq!(name, "color_entropy_bits");
+        assert!((bits.into_scalar::<f32>() - expected / 2f32.ln()).abs() < 1e-5);
     }
 
     #[test]
