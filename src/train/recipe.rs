@@ -124,9 +124,7 @@ impl Recipe {
     }
 
     /// Restoration on small images, ours: Adam without weight decay, as in the paper (arXiv
-    /// 2012.00364 §4), at a rate for small models, batches of 64 and a few hundred steps, of which
-    /// each corruption has its share. Rain, most of whose pixels have an absolute error of 0, is the
-    /// last to be learned: not at all at a fourth of the rate, and late with a β₂ of 0.999.
+    /// 2012.00364 §4), at a rate for small models, batches of 64 and hundreds of steps.
     pub fn restoration() -> Self {
         Self::new()
             .with_epochs(20)
