@@ -12,7 +12,7 @@ mod common;
 
 use std::process::ExitCode;
 
-use burn_mim::data::augment::{Augmentation, CropRange};
+use burn_mim::data::augment::Augmentation;
 use burn_mim::train::Recipe;
 use burn_mim::{GradientTargetConfig, MaskFeatConfig, Result};
 use clap::{Parser, ValueEnum};
@@ -50,13 +50,13 @@ fn pretrain() -> Result<()> {
     }
     maskfeat.validate()?;
     let recipe = Recipe::maskfeat()
-        .with_epochs(args.epochs(&data, 80_000))
-        .with_base_lr(4e-3)
+        .with_epochs(args.epochs(&data, 50_000))
+        .with_base_lr(8e-3)
         .with_warmup_epochs(0.2)
+        .with_betas([0.9, 0.95])
         .with_clip_norm(Some(1.0));
-    // Crops of half of the area and up (arXiv 2112.09133, official configuration).
-    let augmentation =
-        Augmentation { crop: Some(CropRange::new([0.5, 1.0])), ..Augmentation::mae() };
+    // Crops are enlarged, and gradients of enlarged pixels are those of no other image.
+    let augmentation = Augmentation { flip: true, ..Augmentation::none() };
     let (run, mut weights) = args.run("maskfeat")?;
     let model = maskfeat.init(&mut weights);
     let pretrained = run.pretrain_depicted(maskfeat.into(), model, &data, augmentation, recipe)?;

@@ -11,8 +11,7 @@ use crate::mask::BlockMask;
 use crate::nn::Weights;
 use crate::target::{GradientTarget, GradientTargetConfig, Target};
 
-/// Smallest block and narrowest aspect ratio of the masks, as BEiT has them.
-const MIN_BLOCK: usize = 16;
+/// Narrowest aspect ratio of the masks' blocks, as BEiT has it.
 const ASPECT: f64 = 0.3;
 
 /// MaskFeat: encode all patches, the hidden ones as a mask token, and read the gradients of the
@@ -30,6 +29,10 @@ pub struct MaskFeatConfig {
     /// The share of patches hidden, in blocks. Default: 0.4 (official configuration)
     #[config(default = 0.4)]
     pub mask_ratio: f64,
+    /// The fewest patches of a block, or all that are hidden where those are fewer. Default: 16,
+    /// BEiT's
+    #[config(default = 16)]
+    pub min_block: usize,
 }
 
 impl MaskFeatConfig {
@@ -44,10 +47,10 @@ impl MaskFeatConfig {
     }
 
     /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
-    /// 8 of 2 × 2 cells, as in the paper, and encoder 128 × 4.
+    /// 4 of a single cell, blocks from 4 patches on, and encoder 128 × 4.
     pub fn small_images(image: ImageShape) -> Self {
         let hog = GradientTargetConfig::Hog { cell: 4 };
-        Self::new(VitConfig::new(image, 8, 128, 4, 4)).with_target(hog)
+        Self::new(VitConfig::new(image, 4, 128, 4, 4)).with_target(hog).with_min_block(4)
     }
 
     /// Checks every rule the parts must keep.
@@ -69,7 +72,7 @@ impl MaskFeatConfig {
     pub fn mask(&self) -> Result<BlockMask> {
         let grid = self.encoder.image.grid(self.encoder.patch)?;
         let hidden = (grid.cells() as f64 * self.mask_ratio).round() as usize;
-        BlockMask::with_ratio(grid, self.mask_ratio, MIN_BLOCK.min(hidden), ASPECT)
+        BlockMask::with_ratio(grid, self.mask_ratio, self.min_block.min(hidden), ASPECT)
     }
 
     /// The model with fresh weights.

@@ -13,7 +13,7 @@ use crate::grid::ImageShape;
 /// direction and brightness are drawn for each image.
 #[derive(Debug, Clone, Copy)]
 pub struct Rain {
-    /// Streaks for each pixel of the image.
+    /// What the lengths of all streaks come to, as a share of the image's pixels.
     pub density: f64,
     /// Largest angle from the vertical, in radians.
     pub slant: f64,
@@ -24,11 +24,11 @@ pub struct Rain {
 }
 
 impl Default for Rain {
-    /// A streak for every 80 pixels, within 30° of the vertical, an eighth to a half of the height
-    /// long, of 60 to 160 levels.
+    /// An eighth of the pixels, within 30° of the vertical, an eighth to a half of the height long,
+    /// of 60 to 160 levels.
     fn default() -> Self {
         Self {
-            density: 1.0 / 80.0,
+            density: 0.125,
             slant: std::f64::consts::FRAC_PI_6,
             length: [0.125, 0.5],
             brightness: [60.0, 160.0],
@@ -42,7 +42,8 @@ impl Rain {
         let ImageShape { height, width, .. } = shape;
         let mut light = vec![0.0f32; height * width];
         let (right, down) = libm::sincos(rng.random_range(-self.slant..=self.slant));
-        let streaks = (self.density * (height * width) as f64).ceil() as usize;
+        let mean_length = (self.length[0] + self.length[1]) / 2.0 * height as f64;
+        let streaks = (self.density * (height * width) as f64 / mean_length).ceil() as usize;
         for _ in 0..streaks {
             let top = rng.random_range(-0.25..1.0) * height as f64;
             let left = rng.random_range(0.0..1.0) * width as f64;
@@ -99,6 +100,17 @@ mod tests {
         assert_eq!(spoilt.plane(0), spoilt.plane(2));
         let wet = spoilt.plane(0).iter().filter(|&&value| value > 60).count();
         assert!((200..1200).contains(&wet), "{wet} of 2000 pixels");
+    }
+
+    #[test]
+    fn a_large_image_is_as_wet_as_a_small_one() {
+        let wet = |side: usize| {
+            let shape = ImageShape::square(1, side);
+            let light = Rain::default().light(shape, &mut stream(1, Purpose::Augmentation, 0, 0));
+            light.iter().filter(|&&value| value > 0.0).count() as f64 / shape.values() as f64
+        };
+        let (small, large) = (wet(32), wet(320));
+        assert!((0.1..0.3).contains(&small) && (0.1..0.3).contains(&large), "{small}, {large}");
     }
 
     #[test]

@@ -109,7 +109,7 @@ mod tests {
         let model = config.init(&mut Weights::new(0, &test_device()));
         let image: Vec<f32> = (0..shape.values()).map(|i| (i * 7 % 11) as f32 / 40.0).collect();
         let images = batch(image, shape, &test_device());
-        let [truth, _] = whole_tiles(&model, &images, Grid::new(3, 5)).unwrap();
+        let [truth, _] = whole_tiles(&model, &images, config.encoder.grid()).unwrap();
         let expected: Tensor<4> = (sobel(images) / 4.0).clamp(0.0, 1.0);
         truth.into_data().assert_eq(&expected.into_data(), true);
     }

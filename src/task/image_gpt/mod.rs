@@ -157,22 +157,10 @@ impl ImageGpt {
         let ids = mask.select_hidden(ids.float().unsqueeze_dim(2)).squeeze_dim::<2>(2).int();
         (per_token(&self.head, features), ids)
     }
-}
 
-impl PretextTask for ImageGpt {
-    type Batch = ImageGptBatch;
-
-    fn loss(&self, batch: ImageGptBatch) -> TaskOutput {
-        let (logits, ids) = self.predict(batch);
-        let logits = logits.flatten::<2>(0, 1);
-        let loss = CrossEntropyLossConfig::new().init(&logits.device());
-        let loss = loss.forward(logits, ids.flatten::<1>(0, 1));
-        let bits = loss.clone().without_autodiff() / std::f64::consts::LN_2;
-        TaskOutput { metrics: vec![("bits_per_dim", bits)], ..loss.into() }
-    }
-
-    /// The entropy of the colours' own frequencies in the batch.
-    fn trivial_loss(&self, batch: &ImageGptBatch) -> Option<Tensor<1>> {
+    /// The entropy in nats of the colours' frequencies among all pixels of a batch: the shortest
+    /// code, on average, of a pixel that knows nothing of the others.
+    fn color_entropy(&self, batch: &ImageGptBatch) -> Tensor<1> {
         let ids = self.encoder.ids(batch.images.clone()).flatten::<1>(0, 1);
         let (count, device) = (ids.dims()[0], ids.device());
         let ones = Tensor::<1>::ones([count], &device);
@@ -180,7 +168,27 @@ impl PretextTask for ImageGpt {
         let counts = Tensor::zeros([colors], &device);
         let counts = counts.select_assign(0, ids, ones, IndexingUpdateOp::Add);
         let shares = counts / count as f64;
-        Some(-(shares.clone() * shares.clamp_min(1e-12).log()).sum())
+        -(shares.clone() * shares.clamp_min(1e-12).log()).sum()
+    }
+}
+
+impl PretextTask for ImageGpt {
+    type Batch = ImageGptBatch;
+
+    fn loss(&self, batch: ImageGptBatch) -> TaskOutput {
+        let bits = |nats: Tensor<1>| nats.without_autodiff() / std::f64::consts::LN_2;
+        let entropy = bits(self.color_entropy(&batch));
+        let (logits, ids) = self.predict(batch);
+        let logits = logits.flatten::<2>(0, 1);
+        let loss = CrossEntropyLossConfig::new().init(&logits.device());
+        let loss = loss.forward(logits, ids.flatten::<1>(0, 1));
+        let metrics = vec![("bits_per_dim", bits(loss.clone())), ("color_entropy_bits", entropy)];
+        TaskOutput { metrics, ..loss.into() }
+    }
+
+    /// The entropy of the colours' own frequencies in the batch.
+    fn trivial_loss(&self, batch: &ImageGptBatch) -> Option<Tensor<1>> {
+        Some(self.color_entropy(batch))
     }
 }
 
@@ -247,12 +255,15 @@ mod tests {
     }
 
     #[test]
-    fn the_trivial_loss_is_the_entropy_of_the_colours() {
+    fn the_trivial_loss_is_the_entropy_of_the_colours_and_reported_in_bits() {
         // Shares 1/4, 1/3, 1/4 and 1/6.
         let batch = ImageGptBatch { images: images(SOME), mask: None };
         let entropy = model(&config()).trivial_loss(&batch).unwrap().into_scalar::<f32>();
         let expected: f32 = [0.25f32, 1.0 / 3.0, 0.25, 1.0 / 6.0].iter().map(|p| -p * p.ln()).sum();
         assert!((entropy - expected).abs() < 1e-6);
+        let (name, bits) = model(&config()).loss(batch).metrics[1].clone();
+        assert_eq!(name, "color_entropy_bits");
+        assert!((bits.into_scalar::<f32>() - expected / 2f32.ln()).abs() < 1e-5);
     }
 
     #[test]
