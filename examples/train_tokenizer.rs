@@ -3,13 +3,16 @@
 //! ```text
 //! cargo run --release --example train_tokenizer                              # built-in data, about 2 minutes
 //! cargo run --release --example train_tokenizer -- --tokenizer dvae --data idx:DIR
+//! cargo run --release --example train_tokenizer -- --tokenizer vq-kd --teacher runs/mae
 //! ```
 //!
 //! Leaves `runs/tokenizer/`: the tokenizer (`tokenizer.json`, `tokenizer.bpk`), `reconstruction.png`
-//! (originals | what is left of them), `metrics.json`, and checkpoints.
+//! (originals | what is
+//! left of them, or their tokens as colours), `metrics.json`, and checkpoints.
 
 mod common;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn_mim::Result;
@@ -27,6 +30,10 @@ struct Args {
     /// Which tokenizer to fit
     #[arg(long, value_enum, default_value = "vq")]
     tokenizer: Kind,
+    /// For vq-kd, whose features the tokens stand for: the folder of a pre-training run on the same
+    /// data, or of a transformers model
+    #[arg(long)]
+    teacher: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -34,12 +41,11 @@ fn main() -> ExitCode {
 }
 
 fn fit() -> Result<()> {
-    let Args { common: args, tokenizer } = Args::parse();
+    let Args { common: args, tokenizer, teacher } = Args::parse();
     let data = args.open()?;
-    let config = tokenizer.config(args.image(&data));
     let (run, _) = args.run("tokenizer")?;
     let recipe = recipe(args.epochs(&data, tokenizer.images()));
-    let Some(fitted) = run.fit_tokenizer(config, &data, &recipe)? else {
+    let Some(fitted) = tokenizer.fit(&run, args.image(&data), teacher, &data, &recipe)? else {
         println!("stopped before the last epoch: --resume goes on");
         return Ok(());
     };

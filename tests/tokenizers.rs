@@ -12,9 +12,12 @@ use burn_mim::data::augment::{Augmentation, Interpolation};
 use burn_mim::data::{
     ChannelStatistics, DataSpec, ImageData, Loader, LoaderConfig, MimCollate, TokenizerCollate,
 };
-use burn_mim::run::{FittedTokenizer, Run, TokenizerRecipe, load_tokenizer};
+use burn_mim::encoder::BackboneConfig;
+use burn_mim::run::{
+    BackboneSource, FittedTokenizer, LoadedBackbone, Run, TokenizerRecipe, load_tokenizer,
+};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
-use burn_mim::task::{DvaeSchedule, DvaeTask, PixelObjective, VqTask};
+use burn_mim::task::{BeitV2Config, DvaeSchedule, DvaeTask, PixelObjective, VqTask};
 use burn_mim::train::{Interrupt, RunFolder};
 use burn_mim::{Beit, BeitConfig, ImageShape, PretextTask, Tokenizer, TokenizerBatch, VitConfig};
 use common::{device, losses, pretraining, recipe, waves, weights};
@@ -148,11 +151,7 @@ fn run_in(out: &Path) -> Run {
 fn a_fitted_tokenizer_is_read_back_with_the_same_tokens() {
     let out = tempfile::tempdir().unwrap();
     let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
-    let recipe = TokenizerRecipe {
-        augmentation: Augmentation::none(),
-        recipe: recipe(1),
-        schedule: DvaeSchedule::new(),
-    };
+    let recipe = tokenizer_recipe();
     let palette = PaletteConfig::new(IMAGE).with_cell(4).with_vocabulary(6);
     for config in [TokenizerConfig::Palette(palette), TokenizerConfig::Vq(vq())] {
         let run = run_in(&out.path().join(config.name()));
@@ -170,6 +169,85 @@ fn a_fitted_tokenizer_is_read_back_with_the_same_tokens() {
     }
     let message = load_tokenizer(out.path(), &device()).unwrap_err().to_string();
     assert!(message.contains("tokenizer.json"), "{message}");
+}
+
+fn tokenizer_recipe() -> TokenizerRecipe {
+    TokenizerRecipe {
+        augmentation: Augmentation::none(),
+        recipe: recipe(1),
+        schedule: DvaeSchedule::new(),
+    }
+}
+
+/// A teacher as it is loaded: of 4 × 4 pixels a patch, unless another side is asked for.
+fn teacher(image: ImageShape, patch: usize) -> LoadedBackbone {
+    let config = BackboneConfig::from(VitConfig::new(image, patch, 8, 1, 2));
+    BackboneSource::None.load(&config, 1, &device()).unwrap()
+}
+
+#[test]
+fn a_tokenizer_of_a_teachers_features_is_fitted_kept_and_trained_on() {
+    let out = tempfile::tempdir().unwrap();
+    let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
+    let run = run_in(&out.path().join("tokenizer"));
+    let fitted = run
+        .distil_tokenizer(vq(), teacher(IMAGE, 4), &data, &tokenizer_recipe())
+        .unwrap()
+        .expect("nobody stops it");
+    assert_eq!((fitted.config.decodes(), fitted.report.reconstruction), (false, None));
+    let (config, tokenizer) = load_tokenizer(&run.out, &device()).unwrap();
+    assert_eq!(config, fitted.config);
+    for v2 in [false, true] {
+        let run = run_in(&out.path().join(format!("v2-{v2}")));
+        let encoder = VitConfig::new(IMAGE, 4, 8, 2, 2);
+        let beit = BeitConfig::new(encoder, config.clone()).with_min_block(1);
+        let fitted = FittedTokenizer {
+            config: config.clone(),
+            tokenizer: tokenizer.clone(),
+            report: run.measure_tokenizer(&config, &tokenizer, &data).unwrap(),
+        };
+        let none = Augmentation::none();
+        if v2 {
+            let beit = BeitV2Config::new(beit).with_early_blocks(1);
+            run.pretrain_beit_v2(beit, fitted, &data, none, recipe(1)).unwrap();
+        } else {
+            run.pretrain_beit(beit, fitted, &data, none, recipe(1)).unwrap();
+        }
+        assert!(run.out.join("reconstruction.png").is_file());
+        // What was trained is found again as an encoder.
+        let random = BackboneConfig::from(VitConfig::new(IMAGE, 4, 8, 2, 2));
+        let folder = BackboneSource::Folder(run.out.clone());
+        let loaded = folder.load(&random, 0, &device()).unwrap();
+        assert!(loaded.title.starts_with(if v2 { "BEiT v2" } else { "BEiT ViT" }));
+        assert_eq!(loaded.config, random);
+    }
+}
+
+#[test]
+fn a_teacher_of_other_images_or_of_another_grid_is_refused() {
+    let out = tempfile::tempdir().unwrap();
+    let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
+    let message = |teacher: LoadedBackbone| {
+        let run = run_in(out.path());
+        let fitted = run.distil_tokenizer(vq(), teacher, &data, &tokenizer_recipe());
+        fitted.unwrap_err().to_string()
+    };
+    let other = message(teacher(ImageShape::new(2, 16, 24), 8));
+    assert!(other.contains("reads 2×16×24") && other.contains("the tokenizer 2×8×12"), "{other}");
+    let other = message(teacher(IMAGE, 2));
+    assert!(other.contains("4×6") && other.contains("the tokenizer 2×3"), "{other}");
+}
+
+#[test]
+fn a_dvae_begins_with_all_its_tokens_in_use() {
+    let out = tempfile::tempdir().unwrap();
+    let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
+    let recipe = TokenizerRecipe { recipe: recipe(1).with_base_lr(1e-9), ..tokenizer_recipe() };
+    let config = TokenizerConfig::Dvae(dvae());
+    let run = run_in(out.path());
+    let fitted = run.fit_tokenizer(config, &data, &recipe).unwrap().unwrap();
+    let usage = &fitted.report.usage;
+    assert_eq!(usage.used(), 6, "{usage}");
 }
 
 #[test]

@@ -1,11 +1,18 @@
 //! The tokenizers of the examples, with recipes for minutes.
 
-use burn_mim::ImageShape;
+use std::path::PathBuf;
+
+use burn_mim::data::ImageData;
 use burn_mim::data::augment::{Augmentation, CropRange};
-use burn_mim::run::TokenizerRecipe;
+use burn_mim::run::{
+    BackboneSource, FittedTokenizer, Run, TokenizerRecipe, has_tokenizer, load_tokenizer,
+};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
 use burn_mim::task::DvaeSchedule;
 use burn_mim::train::Recipe;
+use burn_mim::{Error, ImageShape, Result};
+
+use super::Args;
 
 /// Which tokenizer to fit.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -14,16 +21,42 @@ pub(crate) enum Kind {
     Palette,
     /// Vector quantisation: a minute
     Vq,
+    /// Vector quantisation on the features of a teacher: a minute or two
+    VqKd,
     /// A discrete variational autoencoder: minutes
     Dvae,
 }
 
 impl Kind {
+    /// Fits the tokenizer; `teacher` is a folder with an encoder.
+    pub(crate) fn fit(
+        self,
+        run: &Run,
+        image: ImageShape,
+        teacher: Option<PathBuf>,
+        data: &ImageData,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<FittedTokenizer>> {
+        match (self, teacher) {
+            (Self::VqKd, Some(folder)) => {
+                let config = VqConfig::small_images(image);
+                let random = config.encoder.clone().into();
+                let teacher =
+                    BackboneSource::Folder(folder).load(&random, run.seed, &run.device)?;
+                println!("teacher: {}", teacher.title);
+                run.distil_tokenizer(config, teacher, data, recipe)
+            }
+            (Self::VqKd, None) => Err(Error::Config("vq-kd needs a --teacher".into())),
+            (_, Some(_)) => Err(Error::Config("only vq-kd has a --teacher".into())),
+            (kind, None) => run.fit_tokenizer(kind.config(image), data, recipe),
+        }
+    }
+
     /// A tokenizer of 512 tokens for patches of 4 pixels.
-    pub(crate) fn config(self, image: ImageShape) -> TokenizerConfig {
+    fn config(self, image: ImageShape) -> TokenizerConfig {
         match self {
             Self::Palette => TokenizerConfig::Palette(PaletteConfig::new(image).with_cell(4)),
-            Self::Vq => TokenizerConfig::Vq(VqConfig::small_images(image)),
+            Self::Vq | Self::VqKd => TokenizerConfig::Vq(VqConfig::small_images(image)),
             Self::Dvae => TokenizerConfig::Dvae(DvaeConfig::small_images(image)),
         }
     }
@@ -33,7 +66,7 @@ impl Kind {
         match self {
             Self::Palette => 0,
             Self::Vq => 30_000,
-            Self::Dvae => 20_000,
+            Self::VqKd | Self::Dvae => 20_000,
         }
     }
 }
@@ -51,6 +84,25 @@ pub(crate) fn recipe(epochs: usize) -> TokenizerRecipe {
     TokenizerRecipe {
         augmentation: Augmentation { crop, ..Augmentation::mae() },
         recipe,
-        schedule: DvaeSchedule::new().with_cooling(0.25).with_kl_weight(1e-4),
+        schedule: DvaeSchedule::new().with_cooling(0.25).with_kl_weight(1e-4).with_balance(0.1),
     }
+}
+
+/// The tokenizer that was asked for, that of the run to go on with, or a new one.
+pub(crate) fn fitted(
+    args: &Args,
+    given: Option<PathBuf>,
+    run: &Run,
+    data: &ImageData,
+) -> Result<Option<FittedTokenizer>> {
+    let own = run.out.join("tokenizer");
+    let finished = run.resume && has_tokenizer(&own);
+    if let Some(folder) = given.or_else(|| finished.then(|| own.clone())) {
+        let (config, tokenizer) = load_tokenizer(&folder, &run.device)?;
+        let report = run.measure_tokenizer(&config, &tokenizer, data)?;
+        return Ok(Some(FittedTokenizer { config, tokenizer, report }));
+    }
+    let run = Run { out: own, ..run.clone() };
+    let recipe = recipe(Kind::Vq.images().div_ceil(data.train.len()));
+    Kind::Vq.fit(&run, args.image(data), None, data, &recipe)
 }

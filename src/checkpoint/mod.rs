@@ -20,8 +20,8 @@ mod weights_file;
 
 pub use dalle::load_dalle_encoder;
 pub use official::{
-    load_official_beit, load_official_mae, load_official_mae_encoder, load_official_simmim,
-    load_timm, save_official_beit,
+    load_official_beit, load_official_beit_v2, load_official_mae, load_official_mae_encoder,
+    load_official_simmim, load_timm, save_official_beit, save_official_beit_v2,
 };
 pub use official_swin::{
     load_official_simmim_swin, load_official_simmim_swin_v2, save_official_simmim_swin,

@@ -10,11 +10,14 @@ use super::report::{LoadOptions, Loaded};
 use super::safetensors_file::write_safetensors;
 use super::vit_names::{TIMM, VitNames, linear, pointwise, relative_positions};
 use super::weights_file::WeightsFile;
-use crate::encoder::{VisibleVit, VitConfig};
+use crate::encoder::{CondensedVitConfig, VisibleVit, VitConfig};
 use crate::error::Result;
 use crate::grid::Grid;
 use crate::nn::Weights;
-use crate::task::{BeitNetwork, BeitNetworkConfig, Mae, MaeConfig, SimMim, SimMimConfig};
+use crate::task::{
+    BeitNetwork, BeitNetworkConfig, BeitV2Network, BeitV2NetworkConfig, Mae, MaeConfig, SimMim,
+    SimMimConfig,
+};
 
 /// Tensors that hold no weights.
 const BUFFERS: [&str; 1] = ["relative_position_index"];
@@ -128,15 +131,63 @@ pub fn save_official_beit(
     write_safetensors(path.as_ref(), layout::save(model, &beit_entries(config)))
 }
 
+/// Loads BEiT v2 with its condenser in the official layout (`cls_pt_layers`), whose head both
+/// predictions share.
+///
+/// # Errors
+///
+/// As [`load_official_mae`].
+pub fn load_official_beit_v2(
+    path: impl AsRef<Path>,
+    config: &BeitV2NetworkConfig,
+    options: LoadOptions,
+    device: &Device,
+) -> Result<Loaded<BeitV2Network, BeitV2NetworkConfig>> {
+    config.validate()?;
+    let model = config.init(&mut Weights::new(0, device));
+    let entries = beit_v2_entries(config);
+    load(path, model, config, &config.encoder.encoder, &entries, options, device)
+}
+
+/// Writes BEiT v2 with its condenser in the official layout, as safetensors.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn save_official_beit_v2(
+    path: impl AsRef<Path>,
+    model: &BeitV2Network,
+    config: &BeitV2NetworkConfig,
+) -> Result<()> {
+    write_safetensors(path.as_ref(), layout::save(model, &beit_v2_entries(config)))
+}
+
+fn beit_v2_entries(config: &BeitV2NetworkConfig) -> Vec<Entry> {
+    let BeitV2NetworkConfig { encoder, vocabulary } = config;
+    let CondensedVitConfig { encoder: vit, condenser_blocks, .. } = encoder;
+    let mut entries = beit_vit_entries("encoder.vit", vit);
+    let names = VitNames { blocks: "cls_pt_layers".into(), ..VitNames::timm("") };
+    let condenser = VitConfig { depth: *condenser_blocks, ..vit.clone() };
+    entries.extend(names.blocks("encoder.condenser", &condenser));
+    entries.extend(linear("head.projection", "lm_head", vit.width, *vocabulary));
+    entries
+}
+
 fn beit_entries(config: &BeitNetworkConfig) -> Vec<Entry> {
     let BeitNetworkConfig { encoder, vocabulary } = config;
-    let names = VitNames::timm("");
-    let mut entries = names.body("encoder.body", encoder);
-    let shape = [1, 1, encoder.width];
-    entries.push(Entry::tensor("encoder.mask_token".into(), "mask_token".into(), &shape));
-    let table = "rel_pos_bias.relative_position_bias_table";
-    entries.extend(relative_positions("encoder.body", &names, table, encoder));
+    let mut entries = beit_vit_entries("encoder", encoder);
     entries.extend(linear("head.projection", "lm_head", encoder.width, *vocabulary));
+    entries
+}
+
+/// A [`Vit`](crate::encoder::Vit) at the path `ours`.
+fn beit_vit_entries(ours: &str, config: &VitConfig) -> Vec<Entry> {
+    let (names, body) = (VitNames::timm(""), format!("{ours}.body"));
+    let mut entries = names.body(&body, config);
+    let token = format!("{ours}.mask_token");
+    entries.push(Entry::tensor(token, "mask_token".into(), &[1, 1, config.width]));
+    let table = "rel_pos_bias.relative_position_bias_table";
+    entries.extend(relative_positions(&body, &names, table, config));
     entries
 }
 

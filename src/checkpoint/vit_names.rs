@@ -115,7 +115,7 @@ impl VitNames {
     }
 
     /// Blocks at the path `ours`, of the sizes of `config`.
-    fn blocks(&self, ours: &str, config: &VitConfig) -> Vec<Entry> {
+    pub(super) fn blocks(&self, ours: &str, config: &VitConfig) -> Vec<Entry> {
         (0..config.depth)
             .flat_map(|index| {
                 let (ours, theirs) =

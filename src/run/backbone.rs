@@ -144,6 +144,12 @@ fn of_task(
             let body = run.load(task.init(tokenizer, mean, std, weights))?.encoder.body;
             (AnyBackbone::Vit(body), encoder(&task.encoder))
         }
+        TaskConfig::BeitV2(task) => {
+            let (mean, std) = (&saved.statistics.mean, &saved.statistics.std);
+            let tokenizer = task.beit.tokenizer.init(weights);
+            let body = run.load(task.init(tokenizer, mean, std, weights))?.encoder.vit.body;
+            (AnyBackbone::Vit(body), encoder(&task.beit.encoder))
+        }
         TaskConfig::MaskFeat(task) => {
             let body = run.load(task.init(weights))?.encoder.body;
             (AnyBackbone::Vit(body), encoder(&task.encoder))

@@ -1,15 +1,19 @@
 //! Pre-training on a tokenizer's tokens.
 
 use super::{FittedTokenizer, Run};
+use crate::batch::MimBatch;
 use crate::data::ImageData;
 use crate::data::augment::Augmentation;
 use crate::error::Result;
 use crate::nn::Weights;
-use crate::task::{Beit, BeitConfig};
+use crate::task::{Beit, BeitConfig, BeitV2, BeitV2Config};
 use crate::train::{Pretrained, Recipe};
+use crate::viz::token_sheet;
 
 impl Run {
-    /// Trains the model of `config` on the tokens of `tokenizer`, as [`Run::pretrain`].
+    /// Trains the model of `config` on the tokens of `tokenizer`, as [`Run::train`] does, and leaves
+    /// `reconstruction.png`: decoded predicted tokens, or where the tokenizer does not decode to
+    /// pixels, tokens as colours.
     ///
     /// # Errors
     ///
@@ -24,9 +28,60 @@ impl Run {
     ) -> Result<Pretrained<Beit>> {
         config.validate()?;
         tokenizer.report.usage.check()?;
+        let decodes = config.tokenizer.decodes();
         let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
         let (mean, std) = (&data.statistics.mean, &data.statistics.std);
         let model = config.init(tokenizer.tokenizer, mean, std, weights);
-        self.pretrain(config.into(), model, data, augmentation, recipe)
+        let (pretrained, batch) =
+            self.train_masked(config.into(), model, data, augmentation, recipe, |model| {
+                &model.encoder
+            })?;
+        self.show_beit("BEiT", &pretrained.task, batch, decodes, data)?;
+        Ok(pretrained)
+    }
+
+    /// As [`Run::pretrain_beit`], for BEiT v2; the picture shows the predictions after the last
+    /// block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::pretrain_beit`].
+    pub fn pretrain_beit_v2(
+        &self,
+        config: BeitV2Config,
+        tokenizer: FittedTokenizer,
+        data: &ImageData,
+        augmentation: Augmentation,
+        recipe: Recipe,
+    ) -> Result<Pretrained<BeitV2>> {
+        config.validate()?;
+        tokenizer.report.usage.check()?;
+        let decodes = config.beit.tokenizer.decodes();
+        let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
+        let (mean, std) = (&data.statistics.mean, &data.statistics.std);
+        let model = config.init(tokenizer.tokenizer, mean, std, weights);
+        let (pretrained, batch) =
+            self.train_masked(config.into(), model, data, augmentation, recipe, |model| {
+                &model.encoder
+            })?;
+        let beit = pretrained.task.clone().without_condenser();
+        self.show_beit("BEiT v2", &beit, batch, decodes, data)?;
+        Ok(pretrained)
+    }
+
+    fn show_beit(
+        &self,
+        title: &str,
+        model: &Beit,
+        batch: MimBatch,
+        decodes: bool,
+        data: &ImageData,
+    ) -> Result<()> {
+        if decodes {
+            return self.sheet(title, model, batch, data);
+        }
+        let title = format!("{title}: validation images");
+        let (mean, std) = (&data.statistics.mean, &data.statistics.std);
+        token_sheet(&title, model, &batch, mean, std)?.save(self.out.join("reconstruction.png"))
     }
 }

@@ -9,20 +9,17 @@ use super::probe::OnlineProbe;
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation};
 use crate::data::{ChannelStatistics, DataSpec, ImageData, MimCollate};
-use crate::encoder::Encoder;
+use crate::encoder::{Backbone, Encoder};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::PredictionHead;
-use crate::target::{Depict, Reconstruct, Target};
-use crate::task::{Mim, TaskConfig};
+use crate::target::{Depict, Reconstruct};
+use crate::task::{Mim, PretextTask, TaskConfig};
 use crate::train::{Precision, Pretrained, Recipe};
 use crate::viz::{depiction_sheet, reconstruction_sheet};
 
 /// Rows of the reconstruction sheet.
 const SHEET_ROWS: usize = 8;
-
-/// A trained model, and the first few validation images to show what it makes of them.
-type Shown<E, H, T> = (Pretrained<Mim<E, H, T>>, MimBatch);
 
 /// Where a run reads and writes, and what it runs on.
 #[derive(Debug, Clone)]
@@ -70,7 +67,8 @@ impl Run {
         T: Reconstruct,
     {
         let title = task.title();
-        let (pretrained, batch) = self.train_masked(task, model, data, augmentation, recipe)?;
+        let (pretrained, batch) =
+            self.train_masked(task, model, data, augmentation, recipe, |model| &model.encoder)?;
         self.sheet(title, &pretrained.task, batch, data)?;
         Ok(pretrained)
     }
@@ -94,25 +92,28 @@ impl Run {
         T: Depict<Value = Tensor<3>>,
     {
         let title = format!("{}: validation images", task.title());
-        let (pretrained, batch) = self.train_masked(task, model, data, augmentation, recipe)?;
+        let (pretrained, batch) =
+            self.train_masked(task, model, data, augmentation, recipe, |model| &model.encoder)?;
         let (mean, std) = (&data.statistics.mean, &data.statistics.std);
         depiction_sheet(&title, &pretrained.task, &batch, mean, std)?
             .save(self.out.join("reconstruction.png"))?;
         Ok(pretrained)
     }
 
-    fn train_masked<E, H, T>(
+    /// Trains `model` on masked images, and yields it with the first few validation images to show
+    /// what it makes of them; `encoder` is what a probe measures.
+    pub(super) fn train_masked<M, E>(
         &self,
         task: TaskConfig,
-        model: Mim<E, H, T>,
+        model: M,
         data: &ImageData,
         augmentation: Augmentation,
         recipe: Recipe,
-    ) -> Result<Shown<E, H, T>>
+        encoder: impl Fn(&M) -> &E,
+    ) -> Result<(Pretrained<M>, MimBatch)>
     where
-        E: Encoder,
-        H: PredictionHead<E::Features>,
-        T: Target,
+        M: PretextTask<Batch = MimBatch>,
+        E: Backbone,
     {
         let mut collate = MimCollate::new(task.image(), &data.statistics, task.mask()?.into())?;
         if let Some(view) = task.target_view() {
@@ -122,8 +123,8 @@ impl Run {
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let collates = [augmented, collate.clone()];
         let probe = self.online_probe(data, task.image())?;
-        let measure = |task: &Mim<E, H, T>, epoch| match &probe {
-            Some(probe) => probe.measure(&task.encoder, epoch),
+        let measure = |task: &M, epoch| match &probe {
+            Some(probe) => probe.measure(encoder(task), epoch),
             None => Ok(BTreeMap::new()),
         };
         let pretrained =
@@ -138,7 +139,7 @@ impl Run {
         (*probe > 0).then(new).transpose()
     }
 
-    fn sheet<E, H, T>(
+    pub(super) fn sheet<E, H, T>(
         &self,
         title: &str,
         model: &Mim<E, H, T>,

@@ -8,17 +8,20 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Run;
 use super::tokenizer_report::{TokenizerReport, sheet};
+use super::{LoadedBackbone, Run};
 use crate::batch::TokenizerBatch;
 use crate::data::augment::Augmentation;
 use crate::data::{ImageData, Loader, TokenizerCollate};
+use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::file::{read_json, write_json};
 use crate::nn::Weights;
-use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq};
-use crate::target::{Tokenizer, TokenizerConfig};
-use crate::task::{DvaeSchedule, DvaeTask, PixelObjective, PretextTask, VqTask};
+use crate::target::TokenizerConfig;
+use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
+use crate::task::{
+    DvaeSchedule, DvaeTask, PixelObjective, PretextTask, TeacherObjective, VqObjective, VqTask,
+};
 use crate::train::{Interrupt, Pretraining, Recipe};
 
 const CONFIG: &str = "tokenizer.json";
@@ -70,7 +73,8 @@ impl Run {
         config.validate()?;
         if !config.decodes() {
             return Err(Error::config(format!(
-                "a {} tokenizer without a decoder to pixels cannot be trained on images alone",
+                "a {} tokenizer without a decoder to pixels cannot be trained on images alone: one \
+                 that decodes to a teacher's features needs the teacher",
                 config.name()
             )));
         }
@@ -79,12 +83,47 @@ impl Run {
         let fitted = match &config {
             TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette, data)?),
             TokenizerConfig::Vq(vq) => {
-                self.train_vq(vq.init(weights), data, recipe)?.map(AnyTokenizer::Vq)
+                let objective = PixelObjective { cell: vq.encoder.patch };
+                self.train_vq(vq.init(weights), objective, data, recipe)?.map(AnyTokenizer::Vq)
             }
             TokenizerConfig::Dvae(dvae) => {
                 self.train_dvae(dvae.init(weights), data, recipe)?.map(AnyTokenizer::Dvae)
             }
         };
+        self.finish_tokenizer(config, fitted, data)
+    }
+
+    /// As [`Run::fit_tokenizer`], on the features of `teacher` instead of pixels (BEiT v2's VQ-KD).
+    /// Of `config` the sizes are taken; what the tokenizer decodes to is the teacher's features.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::fit_tokenizer`]; when the teacher reads other images or has another grid than the
+    /// tokenizer.
+    pub fn distil_tokenizer(
+        &self,
+        config: VqConfig,
+        teacher: LoadedBackbone,
+        data: &ImageData,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<FittedTokenizer>> {
+        let config = config.with_output(VqOutput::Features { width: teacher.backbone.width() });
+        config.validate()?;
+        check_teacher(&config, &teacher)?;
+        self.forget_tokenizer()?;
+        let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
+        let statistics = teacher.statistics().unwrap_or(&data.statistics).clone();
+        let objective = TeacherObjective::new(teacher.backbone, &statistics.mean, &statistics.std);
+        let fitted = self.train_vq(config.init(weights), objective, data, recipe)?;
+        self.finish_tokenizer(TokenizerConfig::Vq(config), fitted.map(AnyTokenizer::Vq), data)
+    }
+
+    fn finish_tokenizer(
+        &self,
+        config: TokenizerConfig,
+        fitted: Option<AnyTokenizer>,
+        data: &ImageData,
+    ) -> Result<Option<FittedTokenizer>> {
         let Some(tokenizer) = fitted else { return Ok(None) };
         let report = self.measure_tokenizer(&config, &tokenizer, data)?;
         let fitted = FittedTokenizer { config, tokenizer, report };
@@ -114,9 +153,14 @@ impl Run {
         Ok(AnyTokenizer::Palette(config.fit(images, self.seed)?))
     }
 
-    fn train_vq(&self, vq: Vq, data: &ImageData, recipe: &TokenizerRecipe) -> Result<Option<Vq>> {
+    fn train_vq<O: VqObjective>(
+        &self,
+        vq: Vq,
+        objective: O,
+        data: &ImageData,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<Vq>> {
         let config = TokenizerConfig::Vq(vq.config().clone());
-        let objective = PixelObjective { cell: vq.cell() };
         let collate = TokenizerCollate::new(config.image())?;
         let train = collate.clone().with_augmentation(recipe.augmentation)?;
         let train = self.loader(&data.train, train, true)?;
@@ -146,6 +190,8 @@ impl Run {
         let train = train.with_noise(config.grid()?.cells(), config.vocabulary());
         let train = self.loader(&data.train, train, true)?;
         let valid = self.loader(&data.test, collate, false)?;
+        let features = dvae.valid().features(first_images(&train)?);
+        let dvae = dvae.with_tokens_from(features, self.seed)?;
         let task = DvaeTask::new(dvae, recipe.schedule.clone());
         let task = self.train_tokenizer(&config, task, &train, &valid, recipe)?;
         Ok(task.map(|task| task.tokenizer))
@@ -227,6 +273,27 @@ pub fn load_tokenizer(path: &Path, device: &Device) -> Result<(TokenizerConfig, 
 /// Whether a folder holds a whole tokenizer.
 pub fn has_tokenizer(folder: &Path) -> bool {
     folder.join(CONFIG).is_file()
+}
+
+/// Checks that a teacher has features for the tokenizer's cells.
+fn check_teacher(config: &VqConfig, teacher: &LoadedBackbone) -> Result<()> {
+    let (own, image) = (config.encoder.image, teacher.config.image());
+    if own != image {
+        let title = &teacher.title;
+        return Err(Error::config(format!(
+            "the teacher ({title}) reads {image}, the tokenizer {own}"
+        )));
+    }
+    let device = teacher.backbone.devices().into_iter().next().expect("it has parameters");
+    let images = Tensor::zeros([1, image.channels, image.height, image.width], &device);
+    let (cells, grid) = (config.encoder.grid(), teacher.backbone.represent(images).grid);
+    if cells != grid {
+        let title = &teacher.title;
+        return Err(Error::config(format!(
+            "features for each token: the teacher ({title}) has {grid} of them, the tokenizer {cells}"
+        )));
+    }
+    Ok(())
 }
 
 fn first_images(loader: &Loader<TokenizerCollate>) -> Result<Tensor<4>> {

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 use crate::target::tokenizer::{AnyTokenizer, CodebookUsage};
 use crate::target::{Tokenizer, TokenizerConfig};
-use crate::viz::{Picture, PictureGrid};
+use crate::viz::{Picture, PictureGrid, token_maps};
 
 /// Rows of the picture.
 const SHEET_ROWS: usize = 8;
@@ -114,18 +114,24 @@ pub(super) fn sheet(
     let rows = images.dims()[0].min(SHEET_ROWS);
     let images = images.narrow(0, 0, rows);
     let (shape, grid) = (config.image(), config.grid()?);
-    let decoded = tokenizer.decode(tokenizer.tokenize(images.clone()), grid);
-    let mut columns = vec!["original"];
-    columns.extend(decoded.is_some().then_some("from its tokens"));
+    let ids = tokenizer.tokenize(images.clone());
+    let decoded = tokenizer.decode(ids.clone(), grid);
+    let second = if decoded.is_some() { "from its tokens" } else { "its tokens" };
+    let columns = ["original", second];
     let title =
         format!("{}: {grid} tokens of {}, test images", config.name(), tokenizer.vocabulary());
     let mut sheet = PictureGrid::new(title, columns);
     if let Some(note) = Picture::channel_note(shape.channels) {
         sheet = sheet.with_footer(note);
     }
-    let columns: Result<Vec<Vec<Picture>>> =
-        [Some(images), decoded].into_iter().flatten().map(|c| pictures(shape, c)).collect();
-    let columns = columns?;
+    let tokens = match decoded {
+        Some(decoded) => pictures(shape, decoded)?,
+        None => {
+            sheet = sheet.with_footer("Each token has a colour of its own.");
+            token_maps(ids, grid, [shape.height, shape.width])
+        }
+    };
+    let columns = [pictures(shape, images)?, tokens];
     for row in 0..rows {
         sheet.push_row(columns.iter().map(|column| column[row].clone()).collect())?;
     }

@@ -9,6 +9,7 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use super::tokenizer::{AnyTokenizer, Tokenizer};
 use super::{Reconstruct, Target};
 use crate::batch::MimBatch;
+use crate::grid::Grid;
 use crate::image::{grid_of, normalize};
 
 /// Stands for a share of 0 where its logarithm is taken.
@@ -43,6 +44,30 @@ impl<K: Tokenizer> TokenTarget<K> {
     pub fn ids(&self, batch: &MimBatch) -> Tensor<2, Int> {
         self.tokenizer.tokenize(view(batch).clone())
     }
+
+    /// The grid of the ids of the second view.
+    ///
+    /// # Panics
+    ///
+    /// When the batch has no second view.
+    pub fn grid(&self, batch: &MimBatch) -> Grid {
+        grid_of(view(batch), self.tokenizer.cell())
+    }
+
+    /// The ids of all cells: the most likely ones of the hidden cells, the true ones of the others.
+    ///
+    /// # Shapes
+    ///
+    /// - prediction: `[batch, hidden, vocabulary]`
+    /// - output: `[batch, cells]`
+    ///
+    /// # Panics
+    ///
+    /// When the batch has no second view.
+    pub fn completed_ids(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<2, Int> {
+        let predicted = prediction.without_autodiff().argmax(2).squeeze_dim(2);
+        batch.mask.at(self.grid(batch)).replace_hidden_ids(self.ids(batch), predicted)
+    }
 }
 
 impl<K: Tokenizer> Target for TokenTarget<K> {
@@ -56,8 +81,7 @@ impl<K: Tokenizer> Target for TokenTarget<K> {
     ///
     /// When the batch has no second view.
     fn of(&self, batch: &MimBatch) -> Tensor<2, Int> {
-        let grid = grid_of(view(batch), self.tokenizer.cell());
-        batch.mask.at(grid).select_hidden_ids(self.ids(batch))
+        batch.mask.at(self.grid(batch)).select_hidden_ids(self.ids(batch))
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<2, Int>) -> Tensor<1> {
@@ -109,16 +133,19 @@ impl<K: Tokenizer> Reconstruct for TokenTarget<K> {
     ///
     /// When the batch has no second view.
     fn reconstruct(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
-        let grid = grid_of(view(batch), self.tokenizer.cell());
-        let mask = batch.mask.at(grid);
-        let predicted = prediction.without_autodiff().argmax(2).squeeze_dim(2);
-        let ids = mask.replace_hidden_ids(self.ids(batch), predicted);
+        let grid = self.grid(batch);
+        let ids = self.completed_ids(prediction, batch);
         let Some(decoded) = self.tokenizer.decode(ids, grid) else {
             return batch.images.zeros_like();
         };
         let [_, _, height, width] = batch.images.dims();
         let decoded = normalize(resized(decoded, [height, width]), &self.mean, &self.std);
-        let hidden = mask.is_hidden().float().reshape([batch.size(), 1, grid.rows, grid.cols]);
+        let hidden = batch.mask.at(grid).is_hidden().float().reshape([
+            batch.size(),
+            1,
+            grid.rows,
+            grid.cols,
+        ]);
         decoded * resized(hidden, [height, width])
     }
 

@@ -1,15 +1,158 @@
 //! BEiT v2 (Peng et al. 2022, arXiv 2208.06366).
 
+use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Mim, PretextTask, TaskOutput};
+use super::{BeitConfig, Mim, PretextTask, TaskOutput};
 use crate::batch::MimBatch;
-use crate::encoder::{CondensedTokens, CondensedVit, CondensedVitConfig, Encoder};
+use crate::encoder::{CondensedTokens, CondensedVit, CondensedVitConfig, Encoder, VitConfig};
+use crate::error::{Error, Result};
 use crate::head::{LinearHead, PredictionHead};
+use crate::mask::Mask;
 use crate::nn::Weights;
-use crate::target::tokenizer::{AnyTokenizer, Tokenizer};
+use crate::target::tokenizer::{AnyTokenizer, Tokenizer, TokenizerConfig, VqConfig, VqOutput};
 use crate::target::{Target, TokenTarget};
+
+/// The parts of a [`BeitV2`], with the paper's defaults.
+#[derive(Config, Debug, PartialEq)]
+pub struct BeitV2Config {
+    /// Encoder, tokenizer and masks, as of the first BEiT.
+    pub beit: BeitConfig,
+    /// After how many blocks the condenser takes the patches' tokens. Default: 9, of 12 (appendix B)
+    #[config(default = 9)]
+    pub early_blocks: usize,
+    /// Blocks of the condenser. Default: 2
+    #[config(default = 2)]
+    pub condenser_blocks: usize,
+}
+
+impl BeitV2Config {
+    /// ViT-B/16 on the tokens of a ViT-B/16 that was distilled from a teacher of `teacher_width`
+    /// features, CLIP's 512 in the paper: 8192 tokens of 32 values (§4.1, appendix B).
+    pub fn base_patch16(teacher_width: usize) -> Self {
+        let tokenizer = VqConfig::new(VitConfig::base_patch16())
+            .with_output(VqOutput::Features { width: teacher_width });
+        let beit = BeitConfig::base_patch16();
+        Self::new(BeitConfig { tokenizer: TokenizerConfig::Vq(tokenizer), ..beit })
+    }
+
+    /// [`BeitConfig::small_images`] with a condenser of one block after three of its four.
+    pub fn small_images(tokenizer: TokenizerConfig) -> Self {
+        let beit = BeitConfig::small_images(tokenizer);
+        Self::new(beit).with_early_blocks(3).with_condenser_blocks(1)
+    }
+
+    /// The encoder with its condenser.
+    pub fn encoder(&self) -> CondensedVitConfig {
+        CondensedVitConfig::new(self.beit.encoder.clone())
+            .with_early_blocks(self.early_blocks)
+            .with_condenser_blocks(self.condenser_blocks)
+    }
+
+    /// Checks every rule the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.beit.validate()?;
+        self.encoder().validate()
+    }
+
+    /// The model with fresh weights around `tokenizer`, which is frozen. `mean` and `std` are those
+    /// the encoder's images are normalised with.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`BeitV2Config::validate`] when that fails.
+    pub fn init<K: Tokenizer>(
+        &self,
+        tokenizer: K,
+        mean: &[f32],
+        std: &[f32],
+        weights: &mut Weights,
+    ) -> BeitV2<K> {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        BeitV2::new(&self.encoder(), tokenizer, mean, std, weights)
+    }
+}
+
+/// The sizes of a [`BeitV2Network`].
+#[derive(Config, Debug, PartialEq)]
+pub struct BeitV2NetworkConfig {
+    /// The encoder with its condenser.
+    pub encoder: CondensedVitConfig,
+    /// Tokens.
+    pub vocabulary: usize,
+}
+
+impl BeitV2NetworkConfig {
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.validate()?;
+        if self.vocabulary == 0 {
+            return Err(Error::config("a head needs a vocabulary of at least 1 token, got 0"));
+        }
+        Ok(())
+    }
+
+    /// The network with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`BeitV2NetworkConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut Weights) -> BeitV2Network {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let width = self.encoder.encoder.width;
+        BeitV2Network {
+            encoder: self.encoder.init(weights),
+            head: LinearHead::new(width, self.vocabulary, weights),
+        }
+    }
+}
+
+/// A [`BeitV2`] without its tokenizer: what published weights hold.
+#[derive(Module, Debug)]
+pub struct BeitV2Network {
+    /// The encoder with its condenser.
+    pub encoder: CondensedVit,
+    /// Classifies the features of both.
+    pub head: LinearHead,
+}
+
+impl BeitV2Network {
+    /// How likely each token is for each hidden cell: after the last block, and after the condenser.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]`, normalised
+    /// - outputs: `[batch, hidden, vocabulary]`
+    ///
+    /// # Panics
+    ///
+    /// As [`Encoder::encode`].
+    pub fn logits(&self, images: Tensor<4>, mask: &Mask) -> [Tensor<3>; 2] {
+        let CondensedTokens { last, condensed } = self.encoder.encode(images, mask);
+        [last, condensed].map(|tokens| self.head.predict(tokens, mask))
+    }
+
+    /// The task of predicting the tokens of `tokenizer`, which is frozen; `mean` and `std` are those
+    /// the encoder's images are normalised with.
+    pub fn with_tokenizer<K: Tokenizer>(
+        self,
+        tokenizer: K,
+        mean: &[f32],
+        std: &[f32],
+    ) -> BeitV2<K> {
+        let target = TokenTarget::new(tokenizer, mean, std);
+        BeitV2 { encoder: self.encoder, head: self.head, target }
+    }
+}
 
 /// BEiT with a condenser: one head predicts the hidden cells' tokens twice, from the encoder's
 /// tokens and from the condenser's, and both losses are added (§3.3).
@@ -40,12 +183,9 @@ impl<K: Tokenizer> BeitV2<K> {
         std: &[f32],
         weights: &mut Weights,
     ) -> Self {
-        let (width, vocabulary) = (config.encoder.width, tokenizer.vocabulary());
-        Self {
-            encoder: config.init(weights),
-            head: LinearHead::new(width, vocabulary, weights),
-            target: TokenTarget::new(tokenizer, mean, std),
-        }
+        let vocabulary = tokenizer.vocabulary();
+        let network = BeitV2NetworkConfig { encoder: config.clone(), vocabulary };
+        network.init(weights).with_tokenizer(tokenizer, mean, std)
     }
 
     /// The model without its condenser.
@@ -79,7 +219,7 @@ mod tests {
     use super::*;
     use crate::encoder::VitConfig;
     use crate::grid::{Grid, ImageShape};
-    use crate::mask::{Mask, PatchMask};
+    use crate::mask::{Mask, MaskStrategy, PatchMask};
     use crate::target::tokenizer::PaletteConfig;
     use crate::test_device;
 
@@ -100,6 +240,19 @@ mod tests {
         let mut batch = MimBatch::new(images.clone(), Mask::new([mask], &device).unwrap());
         batch.target_view = Some(images * 0.7);
         batch
+    }
+
+    #[test]
+    fn the_papers_sizes_fit_each_other_and_a_condenser_outside_the_encoder_is_refused() {
+        let base = BeitV2Config::base_patch16(512);
+        base.validate().unwrap();
+        assert_eq!(base.beit.mask().unwrap().hidden(), 75);
+        assert_eq!((base.beit.view().height, base.beit.tokenizer.vocabulary()), (224, 8192));
+        let palette = PaletteConfig::new(ImageShape::new(1, 16, 20)).with_cell(4);
+        let small = BeitV2Config::small_images(TokenizerConfig::Palette(palette));
+        small.validate().unwrap();
+        let message = small.with_early_blocks(5).validate().unwrap_err().to_string();
+        assert!(message.contains("after 5 of 4 blocks"), "{message}");
     }
 
     #[test]

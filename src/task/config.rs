@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BeitConfig, ContextConfig, ImageGptConfig, MaeConfig, MaskFeatConfig, RestorationConfig,
-    SelfieConfig, SimMimConfig,
+    BeitConfig, BeitV2Config, ContextConfig, ImageGptConfig, MaeConfig, MaskFeatConfig,
+    RestorationConfig, SelfieConfig, SimMimConfig,
 };
 use crate::encoder::{EncoderConfig, EncoderSizes};
 use crate::error::{Error, Result};
@@ -22,6 +22,8 @@ pub enum TaskConfig {
     SimMim(SimMimConfig<EncoderConfig>),
     /// BEiT.
     Beit(BeitConfig),
+    /// BEiT v2.
+    BeitV2(BeitV2Config),
     /// MaskFeat: gradients of the hidden patches.
     MaskFeat(MaskFeatConfig),
     /// Context prediction on a residual network.
@@ -41,6 +43,7 @@ impl TaskConfig {
             Self::Mae(_) => "mae",
             Self::SimMim(_) => "simmim",
             Self::Beit(_) => "beit",
+            Self::BeitV2(_) => "beit_v2",
             Self::MaskFeat(_) => "maskfeat",
             Self::Context(_) => "context",
             Self::Selfie(_) => "selfie",
@@ -55,6 +58,7 @@ impl TaskConfig {
             Self::Mae(_) => "MAE",
             Self::SimMim(_) => "SimMIM",
             Self::Beit(_) => "BEiT",
+            Self::BeitV2(_) => "BEiT v2",
             Self::MaskFeat(_) => "MaskFeat",
             Self::Context(_) => "Context prediction",
             Self::Selfie(_) => "Selfie",
@@ -69,6 +73,7 @@ impl TaskConfig {
             Self::Mae(config) => Some(config.encoder.clone().into()),
             Self::SimMim(config) => Some(config.encoder.clone()),
             Self::Beit(config) => Some(config.encoder.clone().into()),
+            Self::BeitV2(config) => Some(config.beit.encoder.clone().into()),
             Self::MaskFeat(config) => Some(config.encoder.clone().into()),
             Self::Context(_) | Self::Selfie(_) | Self::ImageGpt(_) | Self::Restoration(_) => None,
         }
@@ -80,6 +85,7 @@ impl TaskConfig {
             Self::Mae(config) => config.encoder.image,
             Self::SimMim(config) => config.encoder.image(),
             Self::Beit(config) => config.encoder.image,
+            Self::BeitV2(config) => config.beit.encoder.image,
             Self::MaskFeat(config) => config.encoder.image,
             Self::Context(config) => config.pairs.image,
             Self::Selfie(config) => config.image,
@@ -98,6 +104,7 @@ impl TaskConfig {
             Self::Mae(config) => Box::new(config.mask()?),
             Self::SimMim(config) => Box::new(config.mask()?),
             Self::Beit(config) => Box::new(config.mask()?),
+            Self::BeitV2(config) => Box::new(config.beit.mask()?),
             Self::MaskFeat(config) => Box::new(config.mask()?),
             Self::Selfie(config) => Box::new(config.mask()?),
             Self::Context(_) | Self::ImageGpt(_) | Self::Restoration(_) => {
@@ -117,6 +124,7 @@ impl TaskConfig {
             Self::Mae(config) => config.validate(),
             Self::SimMim(config) => config.validate(),
             Self::Beit(config) => config.validate(),
+            Self::BeitV2(config) => config.validate(),
             Self::MaskFeat(config) => config.validate(),
             Self::Context(config) => config.validate(),
             Self::Selfie(config) => config.validate(),
@@ -130,6 +138,7 @@ impl TaskConfig {
     pub fn target_view(&self) -> Option<ImageShape> {
         match self {
             Self::Beit(config) => Some(config.view()),
+            Self::BeitV2(config) => Some(config.beit.view()),
             _ => None,
         }
     }
@@ -150,6 +159,12 @@ impl<C: EncoderSizes + Into<EncoderConfig>> From<SimMimConfig<C>> for TaskConfig
 impl From<BeitConfig> for TaskConfig {
     fn from(config: BeitConfig) -> Self {
         Self::Beit(config)
+    }
+}
+
+impl From<BeitV2Config> for TaskConfig {
+    fn from(config: BeitV2Config) -> Self {
+        Self::BeitV2(config)
     }
 }
 
@@ -188,12 +203,14 @@ mod tests {
     use super::*;
     use crate::encoder::{SwinConfig, SwinV2Config};
     use crate::grid::ImageShape;
+    use crate::target::tokenizer::{PaletteConfig, TokenizerConfig};
 
     #[test]
     fn a_file_tells_all_methods_and_encoders_apart() {
         let image = ImageShape::square(3, 32);
         let swin = SimMimConfig::new(SwinConfig::small_images(image)).with_mask_unit(8);
         let swin_v2 = SimMimConfig::new(SwinV2Config::small_images(image)).with_mask_unit(8);
+        let palette = TokenizerConfig::Palette(PaletteConfig::new(image).with_cell(4));
         let tasks = [
             MaeConfig::small_images(image).into(),
             SimMimConfig::small_images(image).into(),
@@ -201,6 +218,8 @@ mod tests {
             swin_v2.into(),
             MaskFeatConfig::small_images(image).into(),
             RestorationConfig::small_images(image).into(),
+            BeitConfig::small_images(palette.clone()).into(),
+            BeitV2Config::small_images(palette).into(),
         ];
         for task in &tasks {
             task.validate().unwrap();

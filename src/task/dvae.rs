@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::{PretextTask, StepEnd, TaskOutput};
@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 use crate::image::grid_of;
 use crate::target::Tokenizer;
 use crate::target::tokenizer::Dvae;
+
+/// Stands for a share of 0 where its logarithm is taken.
+const LEAST_SHARE: f64 = 1e-9;
 
 /// What changes while a [`DvaeTask`] trains.
 #[derive(Config, Debug, PartialEq)]
@@ -30,6 +33,10 @@ pub struct DvaeSchedule {
     /// The share of the run in which the weight grows from 0 along half a cosine. Default: 0.1
     #[config(default = 0.1)]
     pub kl_growth: f64,
+    /// Weight of a second KL divergence, from the batch's mean choice to the uniform distribution:
+    /// it keeps tokens in use, and leaves open how sure a single choice is. Default: 0, as there
+    #[config(default = 0.0)]
+    pub balance: f64,
 }
 
 impl DvaeSchedule {
@@ -45,11 +52,10 @@ impl DvaeSchedule {
                 "a temperature must fall and stay above 0, got {first} to {last}"
             )));
         }
-        if !(self.kl_weight >= 0.0 && self.kl_weight.is_finite()) {
-            return Err(Error::config(format!(
-                "kl_weight must be at least 0, got {}",
-                self.kl_weight
-            )));
+        for (name, weight) in [("kl_weight", self.kl_weight), ("balance", self.balance)] {
+            if !(weight >= 0.0 && weight.is_finite()) {
+                return Err(Error::config(format!("{name} must be at least 0, got {weight}")));
+            }
         }
         for (name, share) in [("cooling", self.cooling), ("kl_growth", self.kl_growth)] {
             if !(0.0..=1.0).contains(&share) {
@@ -123,7 +129,10 @@ impl PretextTask for DvaeTask {
         let TokenizerBatch { images, noise } = batch;
         let grid = grid_of(&images, self.tokenizer.cell());
         let logits = self.tokenizer.logits(images.clone());
-        let divergence = divergence_from_uniform(logits.clone());
+        let log_choices = log_softmax(logits.clone(), 2);
+        let choices = log_choices.clone().exp();
+        let imbalance = imbalance(choices.clone());
+        let divergence = divergence_from_uniform(choices, log_choices);
         let codes = match noise {
             Some(noise) => {
                 self.tokenizer.relaxed_codes(logits, Some(noise), self.temperature.val())
@@ -132,8 +141,13 @@ impl PretextTask for DvaeTask {
         };
         let decoded = self.tokenizer.decode_codes(codes, grid);
         let reconstruction = self.tokenizer.reconstruction_loss(decoded, images);
-        let metrics = vec![("reconstruction", reconstruction.clone()), ("kl", divergence.clone())];
-        let loss = reconstruction + divergence * self.kl_weight.val();
+        let metrics = vec![
+            ("reconstruction", reconstruction.clone()),
+            ("kl", divergence.clone()),
+            ("imbalance", imbalance.clone()),
+        ];
+        let divergences = divergence * self.kl_weight.val() + imbalance * self.schedule.balance;
+        let loss = reconstruction + divergences;
         TaskOutput { loss, metrics, observed: None }
     }
 
@@ -146,11 +160,17 @@ impl PretextTask for DvaeTask {
     }
 }
 
-/// The mean over all cells of KL(softmax(logits) ‖ uniform), in nats.
-fn divergence_from_uniform(logits: Tensor<3>) -> Tensor<1> {
-    let [_, _, vocabulary] = logits.dims();
-    let negative_entropy = (softmax(logits.clone(), 2) * log_softmax(logits, 2)).sum_dim(2);
-    negative_entropy.mean() + (vocabulary as f64).ln()
+/// The mean over all cells of KL(choice ‖ uniform), in nats.
+fn divergence_from_uniform(choices: Tensor<3>, log_choices: Tensor<3>) -> Tensor<1> {
+    let [_, _, vocabulary] = choices.dims();
+    (choices * log_choices).sum_dim(2).mean() + (vocabulary as f64).ln()
+}
+
+/// KL(mean choice of all cells ‖ uniform), in nats: 0 when all tokens are used alike.
+fn imbalance(choices: Tensor<3>) -> Tensor<1> {
+    let [batch, cells, vocabulary] = choices.dims();
+    let shares = choices.reshape([batch * cells, vocabulary]).mean_dim(0);
+    (shares.clone() * shares.clamp_min(LEAST_SHARE).log()).sum() + (vocabulary as f64).ln()
 }
 
 #[cfg(test)]
@@ -174,11 +194,23 @@ mod tests {
 
     #[test]
     fn the_divergence_is_zero_for_a_uniform_choice_and_ln_of_the_vocabulary_for_a_sure_one() {
-        let uniform = divergence_from_uniform(Tensor::zeros([2, 3, 8], &test_device()));
-        assert!(uniform.into_scalar::<f32>().abs() < 1e-6);
-        let sure = Tensor::from_floats([[[1e3, 0.0, 0.0, 0.0]]], &test_device());
-        let sure: f32 = divergence_from_uniform(sure).into_scalar();
+        let divergence = |logits: Tensor<3>| -> f32 {
+            let logs = log_softmax(logits, 2);
+            divergence_from_uniform(logs.clone().exp(), logs).into_scalar()
+        };
+        assert!(divergence(Tensor::zeros([2, 3, 8], &test_device())).abs() < 1e-6);
+        let sure = divergence(Tensor::from_floats([[[1e3, 0.0, 0.0, 0.0]]], &test_device()));
         assert!((sure - 4f32.ln()).abs() < 1e-5, "{sure}");
+    }
+
+    #[test]
+    fn sure_choices_are_balanced_when_their_mean_is_uniform() {
+        let of = |choices| imbalance(Tensor::from_floats([choices], &test_device()));
+        let of = |choices: [[f32; 2]; 2]| of(choices).into_scalar::<f32>();
+        assert!(of([[1.0, 0.0], [0.0, 1.0]]).abs() < 1e-6);
+        assert!((of([[1.0, 0.0], [1.0, 0.0]]) - 2f32.ln()).abs() < 1e-6);
+        let expected = 0.75 * 0.75f32.ln() + 0.25 * 0.25f32.ln() + 2f32.ln();
+        assert!((of([[1.0, 0.0], [0.5, 0.5]]) - expected).abs() < 1e-6);
     }
 
     #[test]
@@ -213,6 +245,9 @@ mod tests {
         let schedule = DvaeSchedule::new;
         assert!(message(schedule().with_temperature([0.1, 1.0])).contains("got 0.1 to 1"));
         assert!(message(schedule().with_kl_weight(f64::NAN)).contains("kl_weight"));
+        assert!(
+            message(schedule().with_balance(-1.0)).contains("balance must be at least 0, got -1")
+        );
         assert!(message(schedule().with_kl_growth(2.0)).contains("[0, 1], got 2"));
     }
 }

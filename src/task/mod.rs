@@ -19,7 +19,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
 
 pub use beit::{Beit, BeitConfig, BeitNetwork, BeitNetworkConfig};
-pub use beit_v2::BeitV2;
+pub use beit_v2::{BeitV2, BeitV2Config, BeitV2Network, BeitV2NetworkConfig};
 pub use config::TaskConfig;
 pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,

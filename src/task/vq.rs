@@ -63,12 +63,27 @@ impl<E: Backbone> TeacherObjective<E> {
     }
 }
 
+impl<E: Backbone> TeacherObjective<E> {
+    fn features(&self, images: Tensor<4>) -> Tensor<3> {
+        self.teacher.represent(normalize(images, &self.mean, &self.std)).tokens
+    }
+}
+
 impl<E: Backbone> VqObjective for TeacherObjective<E> {
     fn loss(&self, decoded: Tensor<3>, images: Tensor<4>) -> Tensor<1> {
-        let features = self.teacher.represent(normalize(images, &self.mean, &self.std)).tokens;
+        let features = self.features(images);
         let product = (decoded.clone() * features.clone()).sum_dim(2);
         let lengths = decoded.square().sum_dim(2) * features.square().sum_dim(2);
         (product / lengths.sqrt().clamp_min(1e-8)).mean().neg() + 1.0
+    }
+
+    /// That of the mean direction of all features: one minus the length of the mean of their unit
+    /// vectors.
+    fn trivial_loss(&self, images: Tensor<4>) -> Option<Tensor<1>> {
+        let features = self.features(images);
+        let length = features.clone().square().sum_dim(2).sqrt().clamp_min(1e-8);
+        let mean = (features / length).mean_dim(0).mean_dim(1);
+        Some(mean.square().sum().sqrt().neg() + 1.0)
     }
 }
 
@@ -162,6 +177,14 @@ mod tests {
         };
         assert!(loss(3.0).abs() < 1e-5);
         assert!((loss(-1.0) - 2.0).abs() < 1e-5);
+        // No other direction that all cells share has a smaller loss than the trivial one.
+        let trivial: f32 = objective.trivial_loss(images.clone()).unwrap().into_scalar();
+        let length = features.clone().square().sum_dim(2).sqrt();
+        let mean = (features.clone() / length).mean_dim(0).mean_dim(1).expand([2, 6, 8]);
+        let best: f32 = objective.loss(mean.clone(), images.clone()).into_scalar();
+        assert!((trivial - best).abs() < 1e-5, "{trivial} {best}");
+        let other: f32 = objective.loss(mean + 0.05, images.clone()).into_scalar();
+        assert!(trivial < other, "{trivial} {other}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod reconstruct;
 mod selfie;
 mod sheet;
 mod text;
+mod tokens;
 
 pub use completion::completion_sheet;
 pub use context::context_sheet;
@@ -31,3 +32,4 @@ pub use picture_grid::PictureGrid;
 pub use reconstruct::reconstruction_sheet;
 pub use selfie::selfie_sheet;
 pub use sheet::{ReconstructionSheet, SheetRow};
+pub use tokens::{token_maps, token_sheet};

@@ -82,6 +82,47 @@ def official_beit(folder: Path, hidden: int, **config):
     write_io(folder, inputs, outputs_of(model, inputs))
 
 
+@torch.no_grad()
+def official_beit_v2(folder: Path, hidden: int, early: int, condenser: int, **config):
+    """BEiT v2's condenser (arXiv 2208.06366, section 3.3) of transformers' layers, in the official
+    layout: the last class token joins the patches after `early` layers, and goes on with them
+    through `condenser` more."""
+    config = transformers.BeitConfig(**config, use_mask_token=True)
+    model = transformers.BeitForMaskedImageModeling(config).eval()
+    layers = nn.ModuleList(type(model.beit.layers[0])(config) for _ in range(condenser)).eval()
+    grid = grid_of(config.image_size, config.patch_size)
+    fill(model, grid)
+    fill(layers, grid)
+    pixels = images(config.num_channels, config.image_size)
+    inputs = {"bool_masked_pos": mask(grid, hidden), "pixel_values": pixels}
+    outputs = outputs_of(model, inputs)
+    is_hidden = inputs["bool_masked_pos"].bool()
+    tokens = model.beit.embeddings(pixels, bool_masked_pos=is_hidden)
+    shared = model.beit.shared_position_bias
+    bias = shared(grid, dim_size=tokens.shape[1]) if shared is not None else None
+    for number, layer in enumerate(model.beit.layers, start=1):
+        tokens = layer(tokens, attention_mask=bias)
+        if number == early:
+            patches = tokens[:, 1:]
+    torch.testing.assert_close(tokens, outputs["features"])
+    condensed = torch.cat([tokens[:, :1], patches], 1)
+    for layer in layers:
+        condensed = layer(condensed, attention_mask=bias)
+    condensed = model.layernorm(condensed)
+    outputs["features"] = model.layernorm(tokens)
+    outputs["condensed.features"] = condensed
+    outputs["condensed.logits"] = model.lm_head(condensed[:, 1:][is_hidden])
+    official = official_names({own_key(k): v for k, v in model.state_dict().items()})
+    own = {own_key(f"beit.layers.{name}"): value for name, value in layers.state_dict().items()}
+    for name, value in official_names(own).items():
+        official[name.replace("blocks.", "cls_pt_layers.")] = value
+    if shared is not None:
+        official["rel_pos_bias.relative_position_index"] = torch.zeros(1, dtype=torch.int64)
+    torch.save({"model": official, "epoch": 3}, folder / "model.pth")
+    write_config(folder, config.to_diff_dict())
+    write_io(folder, inputs, outputs)
+
+
 def own_key(name: str) -> str:
     """How `save_pretrained` spells a parameter of BEiT."""
     name = re.sub(r"^beit\.layers\.", "beit.encoder.layer.", name)

@@ -5,13 +5,14 @@ use std::fs;
 use burn::tensor::{Tensor, Tolerance};
 use burn_mim::checkpoint::{
     LoadOptions, LoadReport, Transformers, TransformersModel, load_dalle_encoder,
-    load_official_beit, save_beit, save_beit_encoder, save_official_beit,
+    load_official_beit, load_official_beit_v2, save_beit, save_beit_encoder, save_official_beit,
+    save_official_beit_v2,
 };
-use burn_mim::encoder::RelativePositions;
+use burn_mim::encoder::{CondensedVitConfig, RelativePositions};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::DvaeConfig;
-use burn_mim::task::{BeitNetwork, BeitNetworkConfig};
-use burn_mim::{Backbone, GridTokens, ImageShape, Tokenizer, VitConfig};
+use burn_mim::task::{BeitNetwork, BeitNetworkConfig, BeitV2Network, BeitV2NetworkConfig};
+use burn_mim::{Backbone, Encoder, GridTokens, ImageShape, Tokenizer, VitConfig};
 
 use crate::io::{Io, STRICT, close, device, folder};
 
@@ -97,6 +98,64 @@ fn official_files_give_their_numbers_and_are_written_again() {
         let again = load_official_beit(path, &config, STRICT, &device()).unwrap();
         exact(&again.report);
         check(name, &io, &again.model, &config);
+    }
+}
+
+/// What `official_beit_v2_shared` and `official_beit_v2_absolute` are made of.
+fn official_v2(name: &str) -> BeitV2NetworkConfig {
+    let shared = name.ends_with("shared");
+    let (image, relative, positions, early, condenser) = match shared {
+        true => (ImageShape::square(3, 16), RelativePositions::Shared, Positions::None, 2, 2),
+        false => (ImageShape::square(1, 12), RelativePositions::None, Positions::Learned, 1, 1),
+    };
+    let encoder = VitConfig::new(image, 4, 16, 3, 2)
+        .with_mlp_ratio(2.5)
+        .with_norm_epsilon(1e-12)
+        .with_qkv_bias(QkvBias::QueryValue)
+        .with_layer_scale(Some(0.1))
+        .with_relative_positions(relative)
+        .with_positions(positions);
+    let encoder =
+        CondensedVitConfig::new(encoder).with_early_blocks(early).with_condenser_blocks(condenser);
+    BeitV2NetworkConfig { encoder, vocabulary: 11 }
+}
+
+#[test]
+fn official_files_of_the_second_version_give_their_numbers_and_are_written_again() {
+    for name in ["official_beit_v2_shared", "official_beit_v2_absolute"] {
+        let (config, io) = (official_v2(name), Io::open(name));
+        let (mask, _) = io.masks(config.encoder.encoder.grid(), io.0["hidden"].0[1]);
+        let check = |network: &BeitV2Network| {
+            let images: Tensor<4> = io.tensor("pixel_values");
+            let features = network.encoder.encode(images.clone(), &mask);
+            let [last, condensed] = network.logits(images, &mask);
+            for (prefix, features, logits) in
+                [("", features.last, last), ("condensed.", features.condensed, condensed)]
+            {
+                let key = |what: &str| format!("{prefix}{what}");
+                let of = |what: &str| (format!("{name} {}", key(what)), &io.0[&key(what)]);
+                let (title, expected) = of("features");
+                close(&title, with_class_token(features), expected, 1e-5);
+                let (title, expected) = of("logits");
+                close(&title, logits.flatten::<2>(0, 1), expected, 1e-5);
+            }
+        };
+        let path = folder(name).join("model.pth");
+        let loaded = load_official_beit_v2(&path, &config, STRICT, &device()).unwrap();
+        exact(&loaded.report);
+        check(&loaded.model);
+        let out = tempfile::tempdir().unwrap();
+        let written = out.path().join("beit.safetensors");
+        save_official_beit_v2(&written, &loaded.model, &config).unwrap();
+        let again = load_official_beit_v2(&written, &config, STRICT, &device()).unwrap();
+        exact(&again.report);
+        check(&again.model);
+        // The first version's loader finds its encoder and head in it, and leaves the condenser.
+        let vocabulary = config.vocabulary;
+        let first = BeitNetworkConfig { encoder: config.encoder.encoder.clone(), vocabulary };
+        let first = load_official_beit(path, &first, LoadOptions::default(), &device()).unwrap();
+        assert!(first.report.missing.is_empty(), "{}", first.report);
+        assert!(first.report.unused.iter().all(|key| key.starts_with("cls_pt_layers.")));
     }
 }
 

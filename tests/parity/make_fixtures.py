@@ -21,6 +21,7 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
     beit_mim_*            transformers' BeitForMaskedImageModeling
     beit_model*           transformers' BeitModel
     official_beit_*       microsoft/unilm's BEiT, `.pth`, with transformers' numbers
+    official_beit_v2_*    microsoft/unilm's BEiT v2, `.pth`, with those of transformers' layers
     dalle_encoder         OpenAI's dVAE, its state dict, restated in beit.py
 
 The `config.json` of the first four groups is transformers' own; timm's and the official files
@@ -38,7 +39,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from beit import beit_mim, beit_model, dalle, official_beit
+from beit import beit_mim, beit_model, dalle, official_beit, official_beit_v2
 from check_restated import check_restated
 from families import (
     as_named_in_memory,
@@ -297,6 +298,19 @@ FIXTURES = {
         BEIT
         | dict(image_size=12, hidden=4, use_relative_position_bias=True)
         | dict(use_absolute_position_embeddings=True),
+    ),
+    "official_beit_v2_shared": (
+        official_beit_v2,
+        BEIT
+        | dict(image_size=16, hidden=7, use_shared_relative_position_bias=True)
+        | dict(num_hidden_layers=3, early=2, condenser=2),
+    ),
+    "official_beit_v2_absolute": (
+        official_beit_v2,
+        BEIT
+        | dict(image_size=12, hidden=4, num_channels=1)
+        | dict(use_absolute_position_embeddings=True)
+        | dict(num_hidden_layers=3, early=1, condenser=1),
     ),
     # Groups of 8, 16, 32 and 64 channels; 2 × 3 tokens.
     "dalle_encoder": (

@@ -44,6 +44,21 @@ impl KMeans {
         Ok(centres)
     }
 
+    /// The mean squared distance of a row from the nearest of `centres`.
+    ///
+    /// # Shapes
+    ///
+    /// - rows: `[rows * width]`
+    /// - centres: `[centres * width]`
+    pub fn distortion(rows: &[f32], width: usize, centres: &[f32]) -> f32 {
+        let distance = |row| {
+            let nearest = nearest_centre(row, centres);
+            squared_distance(row, &centres[nearest * width..][..width])
+        };
+        let count = (rows.len() / width) as f32;
+        rows.chunks_exact(width).map(distance).sum::<f32>() / count
+    }
+
     /// Rows far from one another: each is drawn with the square of its distance to those before it
     /// as its weight.
     fn seeds(&self, rows: &[f32], width: usize, rng: &mut dyn Rng) -> Result<Vec<f32>> {
@@ -156,6 +171,13 @@ mod tests {
             centres.sort_by(|a, b| a.partial_cmp(b).unwrap());
             assert_eq!(centres, [[0.0, 0.0], [0.0, 10.0], [10.0, 0.0]], "seed {seed}");
         }
+    }
+
+    #[test]
+    fn distortion_is_the_mean_squared_distance_from_the_nearest_centre() {
+        // 0 and 1 from the first centre, 4 from the second.
+        let distortion = KMeans::distortion(&[0.0, 1.0, 12.0], 1, &[0.0, 10.0]);
+        assert!((distortion - 5.0 / 3.0).abs() < 1e-6, "{distortion}");
     }
 
     #[test]

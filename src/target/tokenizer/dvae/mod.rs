@@ -2,6 +2,7 @@
 
 mod config;
 mod stack;
+mod start;
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -81,6 +82,19 @@ impl Dvae {
         &self.config
     }
 
+    /// What the encoder says of each cell, before the logits.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]` in [0, 1]
+    /// - output: `[batch, cells, width]`, the channels of the last group
+    pub fn features(&self, images: Tensor<4>) -> Tensor<3> {
+        assert_shape!(&images, [_, self.config.image.channels, _, _]);
+        let mapped = images * (1.0 - 2.0 * PIXEL_MARGIN) + PIXEL_MARGIN;
+        let features = self.encoder.forward(self.input.forward(mapped));
+        features.flatten::<3>(2, 3).swap_dims(1, 2)
+    }
+
     /// How well each token describes each cell.
     ///
     /// # Shapes
@@ -88,10 +102,7 @@ impl Dvae {
     /// - images: `[batch, channels, height, width]` in [0, 1]
     /// - output: `[batch, cells, vocabulary]`
     pub fn logits(&self, images: Tensor<4>) -> Tensor<3> {
-        assert_shape!(&images, [_, self.config.image.channels, _, _]);
-        let mapped = images * (1.0 - 2.0 * PIXEL_MARGIN) + PIXEL_MARGIN;
-        let features = self.encoder.forward(self.input.forward(mapped));
-        per_token(&self.to_logits, features.flatten::<3>(2, 3).swap_dims(1, 2))
+        per_token(&self.to_logits, self.features(images))
     }
 
     /// What the decoder makes of the code vectors of each cell: pixels, or the two parameters of
