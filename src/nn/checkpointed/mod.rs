@@ -46,7 +46,7 @@ pub fn checkpointed<M: Module + Sync + 'static>(
     forward(block, tokens, bias)
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::nn::{AttentionConfig, Block, BlockConfig, Init, QkvBias, Weights};
