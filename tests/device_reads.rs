@@ -32,6 +32,7 @@ const KNOWN: &[(&str, usize)] = &[
     // The loss of the step before; the trivial loss; validation's loss and its metrics.
     ("train/session.rs", 4),
     // Fitting a palette and starting a codebook, before any step.
+    ("target/tokenizer/dvae/start.rs", 1),
     ("target/tokenizer/palette.rs", 1),
     ("target/tokenizer/vq/mod.rs", 1),
     // Drawing an Image GPT's pixels, on the host.

@@ -25,8 +25,10 @@ where
     M: Module + Sync,
     F: Fn(&M, Tensor<3>, Option<Tensor<4>>) -> Tensor<3> + Send + Sync,
 {
+    /// With autodiff, though nothing is tracked: some operations round otherwise without.
     fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        (self.forward)(&self.block, tokens, self.bias.clone())
+        let bias = self.bias.clone().map(Tensor::autodiff);
+        (self.forward)(&self.block, tokens.autodiff(), bias).inner()
     }
 
     fn backward(&self, tokens: Tensor<3>, gradient: Tensor<3>) -> (Tensor<3>, Tensor<1>) {
