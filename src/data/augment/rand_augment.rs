@@ -1,7 +1,6 @@
 //! RandAugment: a few operations of one set, at one strength (Cubuk et al. 2020, arXiv 1909.13719),
 //! as timm has it.
 
-use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
@@ -89,8 +88,8 @@ fn operation(index: usize, level: f64, rng: &mut dyn Rng) -> Operation {
         13 => Geometry::TranslateX(sign * level * 0.45),
         _ => Geometry::TranslateY(sign * level * 0.45),
     };
-    let filters = [Interpolation::Bilinear, Interpolation::Bicubic];
-    Operation::Move(geometry, *filters.choose(rng).expect("there are two"))
+    // timm draws between two filters only where a recipe names none; the three papers' codes name this.
+    Operation::Move(geometry, Interpolation::Bicubic)
 }
 
 /// A standard normal number (Box and Muller 1958).
