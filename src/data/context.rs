@@ -159,7 +159,12 @@ impl PatchPairs {
 fn resized(image: &Image, place: CropBox, side: usize, scratch: &mut Scratch) -> Result<Vec<u8>> {
     let shape = ImageShape::square(image.shape().channels, side);
     let mut pixels = vec![0; shape.values()];
-    let transform = Transform { frame: Frame::Crop(place), flipped: false, jitter: None };
+    let transform = Transform {
+        frame: Frame::Crop(place),
+        flipped: false,
+        jitter: None,
+        operations: [None; 2],
+    };
     let view = View::new(shape)?.with_interpolation(Interpolation::Bilinear);
     view.render(image, &transform, scratch, &mut pixels)?;
     Ok(pixels)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Classification, LabelledCollate, Mixing, Pooling, RandomErasing};
-use crate::data::augment::{Augmentation, CropRange};
+use crate::data::augment::{Augmentation, CropRange, RandAugment};
 use crate::encoder::Backbone;
 use crate::error::Result;
 use crate::nn::Weights;
@@ -32,7 +32,7 @@ pub struct FineTuning {
 
 impl FineTuning {
     /// What the three papers' recipes share: AdamW, a cosine, weight decay 0.05, drop path 0.1, crops
-    /// of 8 % of the area and up, erasing 0.25, mixup 0.8, CutMix 1.0, smoothing 0.1.
+    /// of 8 % of the area and up, RandAugment, erasing 0.25, mixup 0.8, CutMix 1.0, smoothing 0.1.
     fn papers(epochs: usize, base_lr: f64, layer_decay: f64) -> Self {
         let crop = Some(CropRange::new([0.08, 1.0]));
         Self {
@@ -43,7 +43,11 @@ impl FineTuning {
                 .with_warmup_epochs(20.0)
                 .with_betas([0.9, 0.999]),
             drop_path: 0.1,
-            augmentation: Augmentation { crop, ..Augmentation::mae() },
+            augmentation: Augmentation {
+                crop,
+                rand_augment: Some(RandAugment::papers()),
+                ..Augmentation::mae()
+            },
             erasing: RandomErasing { probability: 0.25 },
             mixing: Mixing::papers(),
             smoothing: 0.1,
@@ -92,13 +96,14 @@ impl FineTuning {
     }
 
     /// Ours, for small images and few steps: layers decay by 0.75, a tenth of the epochs is warm-up,
-    /// images are neither mixed nor erased.
+    /// images are neither mixed nor erased, and there is no RandAugment.
     pub fn small_images(epochs: usize) -> Self {
         let papers = Self::papers(epochs, 4e-3, 0.75);
         Self {
             recipe: papers.recipe.with_warmup_epochs(epochs as f64 / 10.0),
             augmentation: Augmentation {
                 crop: Some(CropRange::new([0.5, 1.0])),
+                rand_augment: None,
                 ..papers.augmentation
             },
             erasing: RandomErasing::none(),

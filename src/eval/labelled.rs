@@ -62,7 +62,7 @@ impl LabelledCollate {
             )));
         }
         Ok(Self {
-            view: View::new(shape)?,
+            view: View::new(shape)?.with_fill(&statistics.mean),
             normalization,
             classes,
             augmentation: Augmentation::none(),

@@ -90,7 +90,7 @@ pub enum Adjustment {
 }
 
 impl Adjustment {
-    fn apply(self, pixels: &mut [u8], channels: usize) {
+    pub(super) fn apply(self, pixels: &mut [u8], channels: usize) {
         match self {
             Self::Brightness(factor) => blend_with(0.0, factor, pixels),
             Self::Contrast(factor) => blend_with(mean_gray(pixels, channels), factor, pixels),

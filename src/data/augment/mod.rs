@@ -14,6 +14,8 @@ mod crop;
 mod flip;
 mod jitter;
 mod normalize;
+mod operation;
+mod rand_augment;
 mod resample;
 mod view;
 
@@ -21,6 +23,8 @@ pub use crop::{CropBox, CropRange};
 pub use flip::flip_horizontal;
 pub use jitter::{Adjustment, Jitter, JitterRange};
 pub use normalize::Normalization;
+pub use operation::{Geometry, Operation};
+pub use rand_augment::{Operations, RandAugment};
 pub use resample::Interpolation;
 pub use view::{Frame, Scratch, Transform, View};
 
@@ -36,6 +40,8 @@ pub struct Augmentation {
     pub flip: bool,
     /// Change the colours.
     pub jitter: Option<JitterRange>,
+    /// Operations of RandAugment.
+    pub rand_augment: Option<RandAugment>,
     /// The filter of every resize.
     pub interpolation: Interpolation,
 }
@@ -47,6 +53,7 @@ impl Augmentation {
             crop: Some(CropRange::new([0.2, 1.0])),
             flip: true,
             jitter: None,
+            rand_augment: None,
             interpolation: Interpolation::Bicubic,
         }
     }
@@ -66,13 +73,20 @@ impl Augmentation {
             crop: Some(CropRange::new([0.08, 1.0])),
             flip: true,
             jitter: Some(JitterRange::uniform(0.4)),
+            rand_augment: None,
             interpolation: Interpolation::Bicubic,
         }
     }
 
     /// Nothing random: the middle of the image, for evaluation.
     pub const fn none() -> Self {
-        Self { crop: None, flip: false, jitter: None, interpolation: Interpolation::Bicubic }
+        Self {
+            crop: None,
+            flip: false,
+            jitter: None,
+            rand_augment: None,
+            interpolation: Interpolation::Bicubic,
+        }
     }
 
     /// Checks the rules of every part.
@@ -82,7 +96,8 @@ impl Augmentation {
     /// When a range is broken; names it and its values.
     pub fn validate(&self) -> Result<()> {
         self.crop.iter().try_for_each(CropRange::validate)?;
-        self.jitter.iter().try_for_each(JitterRange::validate)
+        self.jitter.iter().try_for_each(JitterRange::validate)?;
+        self.rand_augment.iter().try_for_each(RandAugment::validate)
     }
 
     /// Draws what happens to an image of shape `image`.
@@ -97,7 +112,8 @@ impl Augmentation {
         };
         let flipped = self.flip && rng.random();
         let jitter = self.jitter.as_ref().map(|range| range.sample(rng));
-        Transform { frame, flipped, jitter }
+        let operations = self.rand_augment.map_or([None; 2], |range| range.sample(rng));
+        Transform { frame, flipped, jitter, operations }
     }
 }
 

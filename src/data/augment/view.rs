@@ -3,6 +3,7 @@
 use super::crop::{CropBox, Region, evaluation_region};
 use super::flip::flip_horizontal;
 use super::jitter::Jitter;
+use super::rand_augment::Operations;
 use super::resample::{Interpolation, Resampler};
 use crate::data::sample::Image;
 use crate::error::{Error, Result};
@@ -28,6 +29,8 @@ pub struct Transform {
     /// How its colours change, if they do. Applied to the rendered pixels (the published BEiT
     /// code changes the whole image before cropping, so its mean gray is that of more pixels).
     pub jitter: Option<Jitter>,
+    /// What RandAugment does then.
+    pub operations: Operations,
 }
 
 /// An image size to render to.
@@ -35,6 +38,7 @@ pub struct Transform {
 pub struct View {
     shape: ImageShape,
     interpolation: Interpolation,
+    fill: [u8; 3],
 }
 
 /// Buffers that rendering reuses; one a worker thread.
@@ -53,12 +57,21 @@ impl View {
         if shape.values() == 0 {
             return Err(Error::config(format!("a view of {shape} holds no pixels")));
         }
-        Ok(Self { shape, interpolation: Interpolation::default() })
+        Ok(Self { shape, interpolation: Interpolation::default(), fill: [128; 3] })
     }
 
     /// The same view with another filter.
     pub fn with_interpolation(mut self, interpolation: Interpolation) -> Self {
         self.interpolation = interpolation;
+        self
+    }
+
+    /// The same view with another colour, from 0 to 1, of what operations move in from outside;
+    /// without this it is gray. The last value stands for channels there is none of.
+    pub fn with_fill(mut self, color: &[f32]) -> Self {
+        if let Some(last) = color.len().checked_sub(1) {
+            self.fill = std::array::from_fn(|i| (color[i.min(last)] * 255.0).round() as u8);
+        }
         self
     }
 
@@ -91,6 +104,9 @@ impl View {
         }
         if let Some(jitter) = &transform.jitter {
             jitter.apply(out, self.shape.channels);
+        }
+        for operation in transform.operations.into_iter().flatten() {
+            operation.apply(out, self.shape.channels, self.shape.width, self.fill);
         }
         Ok(())
     }
@@ -176,7 +192,7 @@ mod tests {
     }
 
     fn plain(frame: Frame) -> Transform {
-        Transform { frame, flipped: false, jitter: None }
+        Transform { frame, flipped: false, jitter: None, operations: [None; 2] }
     }
 
     fn assert_within_one_level(got: &[u8], pillow: &[u8]) {
@@ -277,7 +293,12 @@ mod tests {
                 Adjustment::Saturation(1.0),
             ],
         };
-        let transform = Transform { frame: Frame::Center, flipped: true, jitter: Some(jitter) };
+        let transform = Transform {
+            frame: Frame::Center,
+            flipped: true,
+            jitter: Some(jitter),
+            operations: [None; 2],
+        };
         let view = View::new(image.shape()).unwrap();
         assert_eq!(show(&image, view, &transform).unwrap(), [60, 40, 20]);
     }
