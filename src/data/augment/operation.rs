@@ -13,7 +13,7 @@ pub enum Operation {
     Equalize,
     /// 255 less the value.
     Invert,
-    /// Keep this many of the highest bits.
+    /// Keep this many of the highest bits, 8 at most; of none nothing is left, where Pillow refuses.
     Posterize(u32),
     /// Invert values from this one on.
     Solarize(u16),
