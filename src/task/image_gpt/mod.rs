@@ -131,23 +131,26 @@ impl ImageGpt {
         per_token(&self.head, self.encoder.gpt.forward(ids))
     }
 
-    /// The logits of the ids asked for, and these ids.
+    /// The logits of those of the `ids` of all pixels of `grid` that are asked for, and these ids.
     ///
     /// # Panics
     ///
-    /// When the batch has masks and the transformer is causal, or neither.
-    fn predict(&self, batch: ImageGptBatch) -> (Tensor<3>, Tensor<2, Int>) {
-        let (gpt, [_, _, rows, cols]) = (&self.encoder.gpt, batch.images.dims());
-        let ids = self.encoder.ids(batch.images);
+    /// When there are masks and the transformer is causal, or neither.
+    fn predict(
+        &self,
+        ids: Tensor<2, Int>,
+        grid: Grid,
+        mask: Option<Mask>,
+    ) -> (Tensor<3>, Tensor<2, Int>) {
+        let gpt = &self.encoder.gpt;
         assert!(
-            gpt.config().causal == batch.mask.is_none(),
+            gpt.config().causal == mask.is_none(),
             "the BERT objective needs masks and a transformer that is not causal, the \
              autoregressive one neither"
         );
-        let Some(mask) = batch.mask else {
+        let Some(mask) = mask else {
             return (self.logits(self.encoder.inputs(ids.clone())), ids);
         };
-        let grid = Grid::new(rows, cols);
         let mask = mask.at(grid);
         // Positions are added after, so the model knows where something is hidden (§2.2).
         let visible = mask.select_visible(gpt.embed(ids.clone()));
@@ -158,10 +161,10 @@ impl ImageGpt {
         (per_token(&self.head, features), ids)
     }
 
-    /// The entropy in nats of the colours' frequencies among all pixels of a batch: the shortest
-    /// code, on average, of a pixel that knows nothing of the others.
-    fn color_entropy(&self, batch: &ImageGptBatch) -> Tensor<1> {
-        let ids = self.encoder.ids(batch.images.clone()).flatten::<1>(0, 1);
+    /// The entropy in nats of the colours' frequencies among all pixels of a batch, whose `ids`
+    /// these are: the shortest code, on average, of a pixel that knows nothing of the others.
+    fn color_entropy(&self, ids: Tensor<2, Int>) -> Tensor<1> {
+        let ids = ids.flatten::<1>(0, 1);
         let (count, device) = (ids.dims()[0], ids.device());
         let ones = Tensor::<1>::ones([count], &device);
         let colors = self.encoder.gpt.config().colors;
@@ -177,8 +180,10 @@ impl PretextTask for ImageGpt {
 
     fn loss(&self, batch: ImageGptBatch) -> TaskOutput {
         let bits = |nats: Tensor<1>| nats.without_autodiff() / std::f64::consts::LN_2;
-        let entropy = bits(self.color_entropy(&batch));
-        let (logits, ids) = self.predict(batch);
+        let [_, _, rows, cols] = batch.images.dims();
+        let ids = self.encoder.ids(batch.images);
+        let entropy = bits(self.color_entropy(ids.clone()));
+        let (logits, ids) = self.predict(ids, Grid::new(rows, cols), batch.mask);
         let logits = logits.flatten::<2>(0, 1);
         let loss = CrossEntropyLossConfig::new().init(&logits.device());
         let loss = loss.forward(logits, ids.flatten::<1>(0, 1));
@@ -188,7 +193,7 @@ impl PretextTask for ImageGpt {
 
     /// The entropy of the colours' own frequencies in the batch.
     fn trivial_loss(&self, batch: &ImageGptBatch) -> Option<Tensor<1>> {
-        Some(self.color_entropy(batch))
+        Some(self.color_entropy(self.encoder.ids(batch.images.clone())))
     }
 }
 
@@ -238,10 +243,10 @@ mod tests {
     #[test]
     fn the_bert_objective_asks_for_hidden_colours_alone_and_does_not_see_them() {
         let model = model(&config().bert());
-        let mask = PatchMask::from_indices(Grid::new(3, 4), [2, 7]).unwrap();
+        let grid = Grid::new(3, 4);
+        let mask = PatchMask::from_indices(grid, [2, 7]).unwrap();
         let mask = || Some(Mask::new([mask.clone()], &test_device()).unwrap());
-        let predict =
-            |values| model.predict(ImageGptBatch { images: images(values), mask: mask() });
+        let predict = |values| model.predict(model.encoder.ids(images(values)), grid, mask());
         let (logits, ids) = predict(SOME);
         assert_eq!(ids.into_data().try_into_vec_as::<i64>().unwrap(), [3, 1]);
         let mut others = SOME;
