@@ -1,6 +1,6 @@
 """Writes rand_augment.safetensors: what timm's RandAugment operations make of two images.
 
-    pip install pillow==13.0.0 -r tests/parity/requirements.txt
+    pip install -r tests/parity/requirements.txt
     python tests/parity/rand_augment.py
 """
 
