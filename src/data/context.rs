@@ -159,12 +159,7 @@ impl PatchPairs {
 fn resized(image: &Image, place: CropBox, side: usize, scratch: &mut Scratch) -> Result<Vec<u8>> {
     let shape = ImageShape::square(image.shape().channels, side);
     let mut pixels = vec![0; shape.values()];
-    let transform = Transform {
-        frame: Frame::Crop(place),
-        flipped: false,
-        jitter: None,
-        operations: [None; 2],
-    };
+    let transform = Transform::of(Frame::Crop(place));
     let view = View::new(shape)?.with_interpolation(Interpolation::Bilinear);
     view.render(image, &transform, scratch, &mut pixels)?;
     Ok(pixels)

@@ -2,6 +2,7 @@
 //! as timm has it.
 
 use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::operation::{Geometry, Operation};
@@ -62,7 +63,8 @@ impl RandAugment {
         if !rng.random_bool(self.probability) {
             return None;
         }
-        let magnitude = self.magnitude + self.noise * normal(rng);
+        let noise: f64 = StandardNormal.sample(rng);
+        let magnitude = self.magnitude + self.noise * noise;
         Some(operation(index, magnitude.clamp(0.0, 10.0) / 10.0, rng))
     }
 }
@@ -90,12 +92,6 @@ fn operation(index: usize, level: f64, rng: &mut dyn Rng) -> Operation {
     };
     // timm draws between two filters only where a recipe names none; the three papers' codes name this.
     Operation::Move(geometry, Interpolation::Bicubic)
-}
-
-/// A standard normal number (Box and Muller 1958).
-fn normal(rng: &mut dyn Rng) -> f64 {
-    let (radius, angle): (f64, f64) = (rng.random(), rng.random());
-    (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
 #[cfg(test)]

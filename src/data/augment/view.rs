@@ -33,6 +33,13 @@ pub struct Transform {
     pub operations: Operations,
 }
 
+impl Transform {
+    /// What `frame` shows, unchanged.
+    pub const fn of(frame: Frame) -> Self {
+        Self { frame, flipped: false, jitter: None, operations: [None; 2] }
+    }
+}
+
 /// An image size to render to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct View {
@@ -191,10 +198,6 @@ mod tests {
         Ok(out)
     }
 
-    fn plain(frame: Frame) -> Transform {
-        Transform { frame, flipped: false, jitter: None, operations: [None; 2] }
-    }
-
     fn assert_within_one_level(got: &[u8], pillow: &[u8]) {
         assert_eq!(got.len(), pillow.len());
         let worst = got.iter().zip(pillow).map(|(a, b)| a.abs_diff(*b)).max();
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn a_crop_made_smaller_matches_pillow_bicubic() {
         let view = View::new(ImageShape::new(1, 5, 6)).unwrap();
-        let got = show(&image(1, 11, 13), view, &plain(CROP)).unwrap();
+        let got = show(&image(1, 11, 13), view, &Transform::of(CROP)).unwrap();
         #[rustfmt::skip]
         let pillow = [
             131, 85, 99, 164, 137, 197, 110, 148, 98, 166, 141, 108, 126, 120, 166, 158,
@@ -219,7 +222,7 @@ mod tests {
     #[test]
     fn a_crop_made_larger_matches_pillow_bicubic() {
         let view = View::new(ImageShape::new(1, 10, 11)).unwrap();
-        let got = show(&image(1, 11, 13), view, &plain(CROP)).unwrap();
+        let got = show(&image(1, 11, 13), view, &Transform::of(CROP)).unwrap();
         #[rustfmt::skip]
         let pillow = [
             180, 229, 97, 0, 48, 82, 115, 158, 196, 231, 255, 54, 92, 85, 92, 148, 184,
@@ -237,7 +240,7 @@ mod tests {
     fn the_other_filters_match_pillow_too() {
         let view = View::new(ImageShape::new(1, 5, 6)).unwrap();
         let got = |filter| {
-            show(&image(1, 11, 13), view.with_interpolation(filter), &plain(CROP)).unwrap()
+            show(&image(1, 11, 13), view.with_interpolation(filter), &Transform::of(CROP)).unwrap()
         };
         #[rustfmt::skip]
         let bilinear = [
@@ -257,7 +260,7 @@ mod tests {
     #[test]
     fn the_center_matches_resizing_and_center_cropping_in_pillow() {
         let view = View::new(ImageShape::new(1, 7, 7)).unwrap();
-        let got = show(&image(1, 15, 20), view, &plain(Frame::Center)).unwrap();
+        let got = show(&image(1, 15, 20), view, &Transform::of(Frame::Center)).unwrap();
         #[rustfmt::skip]
         let pillow = [
             114, 118, 117, 147, 141, 115, 124, 112, 157, 141, 132, 131, 126, 140, 139,
@@ -272,7 +275,7 @@ mod tests {
     fn an_image_of_the_views_size_is_evaluated_untouched() {
         let image = image(4, 6, 9);
         let view = View::new(image.shape()).unwrap();
-        assert_eq!(show(&image, view, &plain(Frame::Center)).unwrap(), image.pixels());
+        assert_eq!(show(&image, view, &Transform::of(Frame::Center)).unwrap(), image.pixels());
     }
 
     #[test]
@@ -280,7 +283,7 @@ mod tests {
         let view = View::new(ImageShape::new(1, 2, 2)).unwrap();
         let frame = Frame::Crop(CropBox { top: 1, left: 2, height: 2, width: 2 });
         let expected = [plane(4, 5)[7], plane(4, 5)[8], plane(4, 5)[12], plane(4, 5)[13]];
-        assert_eq!(show(&image(1, 4, 5), view, &plain(frame)).unwrap(), expected);
+        assert_eq!(show(&image(1, 4, 5), view, &Transform::of(frame)).unwrap(), expected);
     }
 
     #[test]
@@ -293,12 +296,8 @@ mod tests {
                 Adjustment::Saturation(1.0),
             ],
         };
-        let transform = Transform {
-            frame: Frame::Center,
-            flipped: true,
-            jitter: Some(jitter),
-            operations: [None; 2],
-        };
+        let transform =
+            Transform { flipped: true, jitter: Some(jitter), ..Transform::of(Frame::Center) };
         let view = View::new(image.shape()).unwrap();
         assert_eq!(show(&image, view, &transform).unwrap(), [60, 40, 20]);
     }
@@ -307,7 +306,7 @@ mod tests {
     fn what_does_not_fit_is_named_with_both_sides() {
         let view = View::new(ImageShape::new(3, 4, 4)).unwrap();
         let message = |image: &Image, frame, room: usize| {
-            let (transform, mut out) = (plain(frame), vec![0; room]);
+            let (transform, mut out) = (Transform::of(frame), vec![0; room]);
             let rendered = view.render(image, &transform, &mut Scratch::default(), &mut out);
             rendered.unwrap_err().to_string()
         };

@@ -29,8 +29,7 @@ impl Corruption for Downsample {
 }
 
 fn resized(image: &Image, shape: ImageShape) -> Result<Image> {
-    let frame = Frame::Crop(CropBox::whole(image.shape()));
-    let transform = Transform { frame, flipped: false, jitter: None, operations: [None; 2] };
+    let transform = Transform::of(Frame::Crop(CropBox::whole(image.shape())));
     let mut pixels = vec![0; shape.values()];
     View::new(shape)?.render(image, &transform, &mut Scratch::default(), &mut pixels)?;
     Image::new(shape, pixels)
