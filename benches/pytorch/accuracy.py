@@ -1,16 +1,18 @@
 """The same MAE in PyTorch: does it learn the same? Pre-trains as a run of burn-mim did, and probes.
 
-    pip install torch torchvision transformers scikit-learn numpy
+    pip install torch transformers scikit-learn numpy safetensors
     cargo run --release --example mae_cifar10 -- --data idx:DIR --image-size 28 --epochs 3 --out runs/fashion
     cargo run --release --example evaluate -- --checkpoint runs/fashion --data idx:DIR --protocol linear
-    python benches/pytorch/accuracy.py --run runs/fashion --data DIR --seeds 3
+    cargo run --release --example batches -- --run runs/fashion --epochs 3 --out batches
+    python benches/pytorch/accuracy.py --run runs/fashion --batches batches --data DIR
 
 DIR holds the files of Fashion-MNIST or MNIST. Model, recipe, batch size and statistics are read from
-the run's config.json and metrics.json; order, crops and masks are drawn anew, from the same
-distributions. Three models are trained: `torch` (accuracy_mae.py), `transformers` (a
-ViTMAEForPreTraining from scratch, as it comes), and none (`random`).
+the run's config.json and metrics.json, and what it was trained on from what `batches` wrote: the same
+images in the same order, with the same crops and masks. Three models are trained: `torch`
+(accuracy_mae.py), from the run's own first weights; `transformers` (a ViTMAEForPreTraining from
+scratch, as it comes); and none (`random`).
 
-One line of JSON a model and seed: accuracies in percent of scikit-learn's logistic regression on
+One line of JSON a model: losses, and accuracies in percent of scikit-learn's logistic regression on
 standardised features (C = 1) and of its 20 nearest neighbours, on the test images.
 """
 
@@ -23,12 +25,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
-from torchvision.transforms import InterpolationMode, v2
 
 from accuracy_mae import Mae, learning_rate, parameter_groups
 
@@ -80,36 +82,33 @@ class FromScratch(nn.Module):
         self.model = ViTMAEForPreTraining(config)
         self.whole = ViTMAEModel(config.__class__(**(config.to_dict() | {"mask_ratio": 0.0})))
 
-    def loss(self, images: Tensor) -> Tensor:
-        return self.model(images).loss
+    def loss(self, images: Tensor, hidden: Tensor) -> Tensor:
+        return self.model(images, noise=hidden.float()).loss  # the smallest noise stays visible
 
     def represent(self, images: Tensor) -> Tensor:
         self.whole.load_state_dict(self.model.vit.state_dict())
         return self.whole(images).last_hidden_state[:, 1:].mean(1)
 
 
-def pretrain(model: nn.Module, images: Images, recipe: dict, batch_size: int, epochs: int) -> float:
-    """Trains in place; returns the last epoch's mean loss."""
-    size = images.pixels.shape[-2:]
-    crop = v2.RandomResizedCrop(size, (0.2, 1.0), interpolation=InterpolationMode.BICUBIC)
-    augment = v2.Compose([crop, v2.RandomHorizontalFlip()])
+def pretrain(model: nn.Module, batches: Path, recipe: dict, batch_size: int) -> list[float]:
+    """Trains in place; returns the mean loss of each epoch."""
     groups = parameter_groups(model, recipe["weight_decay"])
     optimizer = torch.optim.AdamW(groups, betas=tuple(recipe["betas"]), eps=recipe["epsilon"])
-    steps = len(images.pixels) // batch_size
-    recipe = recipe | {"epochs": epochs}
-    for epoch in range(epochs):
-        order, total = torch.randperm(len(images.pixels)), 0.0
-        for step in range(steps):
-            batch = images.pixels[order[step * batch_size : (step + 1) * batch_size]]
-            batch = images.normalized(torch.stack([augment(image) for image in batch]))
+    losses = []
+    for epoch in range(recipe["epochs"]):
+        data, total = load_file(batches / f"epoch-{epoch}.safetensors"), 0.0
+        pairs = zip(data["images"].split(batch_size), data["hidden"].split(batch_size))
+        steps = len(data["images"]) // batch_size
+        for step, (images, hidden) in enumerate(pairs):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, batch_size, epoch + step / steps)
-            loss = model.loss(batch)
+            loss = model.loss(images, hidden)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.item()
-    return total / steps
+        losses.append(round(total / steps, 4))
+    return losses
 
 
 @torch.no_grad()
@@ -131,10 +130,9 @@ def probe(model: nn.Module, train: Images, test: Images) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, required=True, help="a run of burn-mim's mae_cifar10")
+    parser.add_argument("--batches", type=Path, required=True, help="what the example `batches` wrote")
     parser.add_argument("--data", type=Path, required=True, help="a folder of IDX files")
     parser.add_argument("--models", default="random,torch,transformers")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--epochs", type=int, help="default: the run's")
     arguments = parser.parse_args()
     config = json.loads((arguments.run / "config.json").read_text())
     metrics = json.loads((arguments.run / "metrics.json").read_text())
@@ -142,17 +140,16 @@ def main() -> None:
     train = Images(arguments.data, "train", config["statistics"])
     test = Images(arguments.data, "t10k", config["statistics"])
     for name in arguments.models.split(","):
-        for seed in range(arguments.seeds):
-            torch.manual_seed(seed)
-            started = time.monotonic()
-            model = FromScratch(config["task"]) if name == "transformers" else Mae(config["task"])
-            result = {"model": name, "seed": seed}
-            if name != "random":
-                epochs = arguments.epochs or recipe["epochs"]
-                loss = pretrain(model, train, recipe, batch_size, epochs)
-                result |= {"epochs": epochs, "loss": round(loss, 4)}
-            result |= probe(model, train, test)
-            print(json.dumps(result | {"seconds": round(time.monotonic() - started)}), flush=True)
+        torch.manual_seed(config["seed"])
+        started = time.monotonic()
+        model = FromScratch(config["task"]) if name == "transformers" else Mae(config["task"])
+        result = {"model": name, "seed": config["seed"]}
+        if name == "torch":
+            model.load(arguments.batches / "start" / "model.safetensors")
+        if name != "random":
+            result["losses"] = pretrain(model, arguments.batches, recipe, batch_size)
+        result |= probe(model, train, test)
+        print(json.dumps(result | {"seconds": round(time.monotonic() - started)}), flush=True)
 
 
 if __name__ == "__main__":

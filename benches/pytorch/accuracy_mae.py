@@ -4,10 +4,14 @@ Sizes come from the `task` of a run's config.json; names follow it.
 """
 
 import math
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+QKV = ("query", "key", "value")
 
 
 def sin_cos(side: int, width: int) -> Tensor:
@@ -67,6 +71,38 @@ class Mae(nn.Module):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
 
+    def load(self, path: Path) -> None:
+        """Takes the weights of a `ViTMAEForPreTraining`, a file of safetensors."""
+        theirs = load_file(path)
+
+        def take(ours: nn.Module, name: str) -> None:
+            for key, parameter in ours.named_parameters():
+                parameter.data.copy_(theirs[f"{name}.{key}"].view_as(parameter))
+
+        def blocks(ours: nn.Sequential, name: str) -> None:
+            for index, block in enumerate(ours):
+                layer = f"{name}.{index}"
+                for key, parameter in block.qkv.named_parameters():
+                    parts = (f"{layer}.attention.attention.{part}.{key}" for part in QKV)
+                    parameter.data.copy_(torch.cat([theirs[part] for part in parts]))
+                take(block.norm1, f"{layer}.layernorm_before")
+                take(block.out, f"{layer}.attention.output.dense")
+                take(block.norm2, f"{layer}.layernorm_after")
+                take(block.fc1, f"{layer}.intermediate.dense")
+                take(block.fc2, f"{layer}.output.dense")
+
+        self.class_token.data.copy_(theirs["vit.embeddings.cls_token"])
+        self.mask_token.data.copy_(theirs["decoder.mask_token"])
+        kernel = theirs["vit.embeddings.patch_embeddings.projection.weight"]
+        self.patch_embed.weight.data.copy_(kernel.permute(0, 2, 3, 1).flatten(1))
+        self.patch_embed.bias.data.copy_(theirs["vit.embeddings.patch_embeddings.projection.bias"])
+        blocks(self.blocks, "vit.encoder.layer")
+        take(self.norm, "vit.layernorm")
+        take(self.embed, "decoder.decoder_embed")
+        blocks(self.decoder_blocks, "decoder.decoder_encoder.layer")
+        take(self.decoder_norm, "decoder.decoder_norm")
+        take(self.predict, "decoder.decoder_pred")
+
     def patches(self, images: Tensor) -> Tensor:
         """[batch, cells, values]; (row, column, channel) within a patch."""
         batch, channels, height, width = images.shape
@@ -82,11 +118,11 @@ class Mae(nn.Module):
         """The mean over all cells, [batch, width]."""
         return self.encode(self.patch_embed(self.patches(images)) + self.positions)[:, 1:].mean(1)
 
-    def loss(self, images: Tensor) -> Tensor:
+    def loss(self, images: Tensor, hidden: Tensor) -> Tensor:
+        """`hidden`: [batch, cells], 1 where a cell is hidden, the same number of them in each row."""
         patches = self.patches(images)
-        batch, cells, _ = patches.shape
-        order = torch.rand(batch, cells).argsort(1)
-        visible, hidden = order[:, : self.kept].sort(1)[0], order[:, self.kept :].sort(1)[0]
+        order = hidden.argsort(dim=1, stable=True)
+        visible, hidden = order[:, : self.kept], order[:, self.kept :]
 
         def rows(values: Tensor, places: Tensor) -> Tensor:
             return values.gather(1, places[..., None].expand(-1, -1, values.shape[-1]))

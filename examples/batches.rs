@@ -1,0 +1,93 @@
+//! Writes the batches of a run on masked images: for training another implementation from the same
+//! weights on the same images in the same order, with the same crops and masks
+//! (`benches/pytorch/accuracy.py`).
+//!
+//! ```text
+//! cargo run --release --example batches -- --run runs/mae --out DIR
+//! ```
+//!
+//! Leaves `epoch-0.safetensors` and so on in DIR: `images` f32 [batches × batch, c, h, w],
+//! normalised and augmented, in the order of training; `hidden` u8 [batches × batch, patches],
+//! 1 = hidden. And of a masked autoencoder `start/`, its first weights as a folder for Hugging Face
+//! transformers.
+
+#[path = "common/exit.rs"]
+mod exit;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn_mim::checkpoint::save_mae;
+use burn_mim::data::{Loader, LoaderConfig, MimCollate};
+use burn_mim::nn::Weights;
+use burn_mim::run::{RunConfig, device_named};
+use burn_mim::task::TaskConfig;
+use burn_mim::{Error, MimBatch, Result};
+use clap::Parser;
+use mimalloc::MiMalloc;
+use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[derive(Debug, Parser)]
+struct Args {
+    /// The run, of `mae_cifar10` or `simmim_cifar10` on all training images
+    #[arg(long)]
+    run: PathBuf,
+    /// Folder for the files
+    #[arg(long)]
+    out: PathBuf,
+    /// How many epochs of the run to write; each file holds one, uncompressed
+    #[arg(long, default_value_t = 1)]
+    epochs: u64,
+    /// Images per batch, as in the run
+    #[arg(long, default_value_t = 64)]
+    batch_size: usize,
+}
+
+fn main() -> ExitCode {
+    exit::exit(write_epochs(&Args::parse()))
+}
+
+fn write_epochs(args: &Args) -> Result<()> {
+    let path = args.run.join("config.json");
+    let json = fs::read(&path).map_err(|error| Error::data(&path, error))?;
+    let run: RunConfig =
+        serde_json::from_slice(&json).map_err(|error| Error::data(&path, error))?;
+    let (image, mask) = (run.task.image(), run.task.mask()?);
+    let collate = MimCollate::new(image, &run.statistics, mask.into())?
+        .with_augmentation(run.augmentation)?;
+    let config =
+        LoaderConfig { batch_size: args.batch_size, seed: run.seed, workers: 1, training: true };
+    let (data, device) = (run.data.open(&mut |_, _| {})?, device_named("flex")?);
+    let loader = Loader::new(data.train, collate, config, &device)?;
+    fs::create_dir_all(&args.out).map_err(|error| Error::data(&args.out, error))?;
+    if let TaskConfig::Mae(mae) = &run.task {
+        save_mae(args.out.join("start"), &mae.init(&mut Weights::new(run.seed, &device)), mae)?;
+    }
+    for epoch in 0..args.epochs {
+        let batches: Result<Vec<_>> = loader.epoch(epoch, 0).collect();
+        write(&args.out.join(format!("epoch-{epoch}.safetensors")), &batches?)?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, batches: &[MimBatch]) -> Result<()> {
+    let samples: usize = batches.iter().map(MimBatch::size).sum();
+    let (mut images, mut hidden) = (Vec::new(), Vec::new());
+    for batch in batches {
+        let values = batch.images.to_data();
+        images.extend(values.iter::<f32>().flat_map(f32::to_le_bytes));
+        hidden.extend(batch.mask.samples().iter().flat_map(|mask| mask.bits()).map(|&b| b as u8));
+    }
+    let [_, channels, height, width] = batches[0].images.dims();
+    let cells = batches[0].mask.grid().cells();
+    let fault = |error: SafeTensorError| Error::data(path, error);
+    let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).map_err(fault);
+    let images = view(Dtype::F32, vec![samples, channels, height, width], &images)?;
+    let hidden = view(Dtype::U8, vec![samples, cells], &hidden)?;
+    safetensors::serialize_to_file([("images", images), ("hidden", hidden)], None, path)
+        .map_err(fault)
+}
