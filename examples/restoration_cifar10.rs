@@ -21,14 +21,25 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// Pre-trains an encoder by restoring images; leaves checkpoints, metrics and pictures in a folder.
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(flatten)]
+    common: common::Args,
+    /// The weight of the paper's contrastive loss (there 0.1), without which small models do better
+    #[arg(long, default_value_t = 0.0)]
+    contrast: f64,
+}
+
 fn main() -> ExitCode {
     common::exit(pretrain())
 }
 
 fn pretrain() -> Result<()> {
-    let args = common::Args::parse();
+    let Args { common: args, contrast } = Args::parse();
     let data = args.open()?;
-    let restoration = RestorationConfig::small_images(args.image(&data));
+    let restoration = RestorationConfig::small_images(args.image(&data)).with_contrast(contrast);
+    restoration.validate()?;
     let recipe =
         Recipe::restoration().with_epochs(args.epochs(&data, 30_000)).with_warmup_epochs(0.2);
     // Crops are resized, which blurs: pixels stay as they are.

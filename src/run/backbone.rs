@@ -226,7 +226,7 @@ fn shape(config: &BackboneConfig) -> String {
         }
         BackboneConfig::Restoration(network) => {
             let vit = &network.transformer;
-            format!("restoration transformer {}×{}, patch {}", vit.width, vit.depth, vit.patch)
+            format!("transformer {}×{}, patch {}", vit.width, vit.depth, vit.patch)
         }
         BackboneConfig::PixelGpt(gpt) => format!("transformer {}×{}", gpt.width, gpt.depth),
     }

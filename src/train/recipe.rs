@@ -128,7 +128,7 @@ impl Recipe {
     pub fn restoration() -> Self {
         Self::new()
             .with_epochs(20)
-            .with_base_lr(4e-3)
+            .with_base_lr(1e-3)
             .with_lr_batch(64)
             .with_warmup_epochs(0.5)
             .with_weight_decay(0.0)

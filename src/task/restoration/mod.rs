@@ -37,9 +37,10 @@ pub struct RestorationConfig {
 
 impl RestorationConfig {
     /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
-    /// 4, transformer 128 × 4, 16 feature maps.
+    /// 4, transformer 128 × 4, 16 feature maps, no contrastive loss.
     pub fn small_images(image: ImageShape) -> Self {
-        Self::new(VitConfig::new(image, 4, 128, 4, 4).with_class_token(false)).with_features(16)
+        let encoder = VitConfig::new(image, 4, 128, 4, 4).with_class_token(false);
+        Self::new(encoder).with_features(16).with_contrast(0.0)
     }
 
     /// Checks every rule the parts must keep.
