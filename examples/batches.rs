@@ -11,22 +11,27 @@
 //! 1 = hidden. And of a masked autoencoder `start/`, its first weights as a folder for Hugging Face
 //! transformers.
 
+#[path = "common/data.rs"]
+mod data;
 #[path = "common/exit.rs"]
 mod exit;
+#[path = "common/tensors.rs"]
+mod tensors;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn_mim::checkpoint::save_mae;
-use burn_mim::data::{Loader, LoaderConfig, MimCollate};
+use burn_mim::data::{Loader, LoaderConfig};
 use burn_mim::nn::Weights;
 use burn_mim::run::{RunConfig, device_named};
 use burn_mim::task::TaskConfig;
+use burn_mim::train::RunFolder;
 use burn_mim::{Error, MimBatch, Result};
 use clap::Parser;
 use mimalloc::MiMalloc;
-use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
+use safetensors::tensor::Dtype;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -52,16 +57,11 @@ fn main() -> ExitCode {
 }
 
 fn write_epochs(args: &Args) -> Result<()> {
-    let path = args.run.join("config.json");
-    let json = fs::read(&path).map_err(|error| Error::data(&path, error))?;
-    let run: RunConfig =
-        serde_json::from_slice(&json).map_err(|error| Error::data(&path, error))?;
-    let (image, mask) = (run.task.image(), run.task.mask()?);
-    let collate = MimCollate::new(image, &run.statistics, mask.into())?
-        .with_augmentation(run.augmentation)?;
+    let run: RunConfig = RunFolder::new(&args.run).config()?;
+    let collate = run.training_collate()?;
     let config =
         LoaderConfig { batch_size: args.batch_size, seed: run.seed, workers: 1, training: true };
-    let (data, device) = (run.data.open(&mut |_, _| {})?, device_named("flex")?);
+    let (data, device) = (data::open(&run.data)?, device_named("flex")?);
     let loader = Loader::new(data.train, collate, config, &device)?;
     fs::create_dir_all(&args.out).map_err(|error| Error::data(&args.out, error))?;
     if let TaskConfig::Mae(mae) = &run.task {
@@ -84,10 +84,6 @@ fn write(path: &Path, batches: &[MimBatch]) -> Result<()> {
     }
     let [_, channels, height, width] = batches[0].images.dims();
     let cells = batches[0].mask.grid().cells();
-    let fault = |error: SafeTensorError| Error::data(path, error);
-    let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).map_err(fault);
-    let images = view(Dtype::F32, vec![samples, channels, height, width], &images)?;
-    let hidden = view(Dtype::U8, vec![samples, cells], &hidden)?;
-    safetensors::serialize_to_file([("images", images), ("hidden", hidden)], None, path)
-        .map_err(fault)
+    let images = ("images", Dtype::F32, vec![samples, channels, height, width], images);
+    tensors::write(path, &[images, ("hidden", Dtype::U8, vec![samples, cells], hidden)])
 }

@@ -19,6 +19,8 @@
 
 #[path = "common/exit.rs"]
 mod exit;
+#[path = "common/tensors.rs"]
+mod tensors;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -323,7 +325,7 @@ impl<'a> Input<'a> {
 /// The output file.
 #[derive(Default)]
 struct Outputs {
-    tensors: Vec<(&'static str, Dtype, Vec<usize>, Vec<u8>)>,
+    tensors: Vec<tensors::Named>,
 }
 
 impl Outputs {
@@ -350,11 +352,6 @@ impl Outputs {
     }
 
     fn write(&self, path: &Path) -> Result<()> {
-        let fault = |error: safetensors::SafeTensorError| Error::data(path, error);
-        let mut views = Vec::new();
-        for (name, dtype, shape, bytes) in &self.tensors {
-            views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(fault)?));
-        }
-        safetensors::serialize_to_file(views, None, path).map_err(fault)
+        tensors::write(path, &self.tensors)
     }
 }

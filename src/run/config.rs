@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::augment::Augmentation;
-use crate::data::{ChannelStatistics, DataSpec};
+use crate::data::augment::{Augmentation, Interpolation};
+use crate::data::{ChannelStatistics, DataSpec, MimCollate};
+use crate::error::Result;
 use crate::task::TaskConfig;
 
 /// Everything needed to build the model of a run again and feed it the same images.
@@ -19,4 +20,27 @@ pub struct RunConfig {
     pub augmentation: Augmentation,
     /// Seed of weights, order, crops and masks.
     pub seed: u64,
+}
+
+impl RunConfig {
+    /// How a run on masked images made the batches it was trained on.
+    ///
+    /// # Errors
+    ///
+    /// When the method hides nothing, or the parts do not fit together.
+    pub fn training_collate(&self) -> Result<MimCollate> {
+        mim_collate(&self.task, &self.statistics)?.with_augmentation(self.augmentation)
+    }
+}
+
+/// Masked images, and what else the target of `task` reads, without augmentation.
+pub(super) fn mim_collate(task: &TaskConfig, statistics: &ChannelStatistics) -> Result<MimCollate> {
+    let collate = MimCollate::new(task.image(), statistics, task.mask()?.into())?;
+    match task.target_view() {
+        Some(view) => {
+            let pixels = ChannelStatistics::none(view.channels);
+            collate.with_target_view(view, Interpolation::Lanczos, &pixels)
+        }
+        None => Ok(collate),
+    }
 }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor};
 
+use super::config::mim_collate;
 use super::probe::OnlineProbe;
 use crate::batch::MimBatch;
-use crate::data::augment::{Augmentation, Interpolation};
-use crate::data::{ChannelStatistics, DataSpec, ImageData, MimCollate};
+use crate::data::augment::Augmentation;
+use crate::data::{DataSpec, ImageData};
 use crate::encoder::{Backbone, Encoder};
 use crate::error::Result;
 use crate::grid::ImageShape;
@@ -115,11 +116,7 @@ impl Run {
         M: PretextTask<Batch = MimBatch>,
         E: Backbone,
     {
-        let mut collate = MimCollate::new(task.image(), &data.statistics, task.mask()?.into())?;
-        if let Some(view) = task.target_view() {
-            let pixels = ChannelStatistics::none(view.channels);
-            collate = collate.with_target_view(view, Interpolation::Lanczos, &pixels)?;
-        }
+        let collate = mim_collate(&task, &data.statistics)?;
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let collates = [augmented, collate.clone()];
         let probe = self.online_probe(data, task.image())?;
