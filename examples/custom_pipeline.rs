@@ -13,7 +13,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
-use burn_mim::data::{DataSpec, Loader, LoaderConfig, MimCollate};
+use burn_mim::data::{DataOptions, DataSpec, Loader, LoaderConfig, MimCollate};
 use burn_mim::image::{PatchLayout, patchify};
 use burn_mim::run::device_named;
 use burn_mim::train::{Pretraining, Recipe};
@@ -154,7 +154,7 @@ fn main() -> ExitCode {
 fn pretrain(args: &Args) -> Result<()> {
     let device = device_named(&args.device)?;
     device.seed(0);
-    let data = DataSpec::Shapes.open(&mut |_, _| {})?;
+    let data = DataSpec::Shapes.open(&DataOptions::default(), &mut |_| {})?;
     let collate = MimCollate::new(ImageShape::square(3, 32), &data.statistics, Arc::new(Stripes))?;
     let config = LoaderConfig { batch_size: 64, seed: 0, workers: 1, training: true };
     let train = Loader::new(data.train, collate.clone(), config, &device)?;

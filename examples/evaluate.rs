@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 
 fn evaluate(args: &Args) -> Result<()> {
     let device = device_named(&args.device)?;
-    let data = data::open(&args.data)?;
+    let data = data::open(&args.data, &args.reading.options())?;
     let image = ImageShape::square(data.shape.channels, args.image_size);
     let random = MaeConfig::small_images(image).encoder.into();
     let encoder = args.checkpoint.load(&random, args.seed, &device)?;

@@ -6,6 +6,8 @@
 //!
 //! The last line is one JSON object. `benches/pytorch/loader.py` has the same for torchvision.
 
+#[path = "common/data.rs"]
+mod data;
 #[path = "common/exit.rs"]
 mod exit;
 
@@ -30,6 +32,8 @@ struct Args {
     /// folder:DIR, or another data set of the pre-training examples
     #[arg(long)]
     data: DataSpec,
+    #[command(flatten)]
+    reading: data::Reading,
     /// Side of the images in a batch
     #[arg(long, default_value_t = 224)]
     image_size: usize,
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(args: &Args) -> Result<()> {
-    let data = args.data.open(&mut |_, _| {})?;
+    let data = data::open(&args.data, &args.reading.options())?;
     let image = ImageShape::square(data.shape.channels, args.image_size);
     let mask = Arc::new(RandomMask::mae(image.grid(16)?, 0.75)?);
     let collate =

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Distribution, Tensor};
 use burn_mim::data::augment::Augmentation;
-use burn_mim::data::{DataSpec, Loader, LoaderConfig, MimCollate};
+use burn_mim::data::{DataOptions, DataSpec, Loader, LoaderConfig, MimCollate};
 use burn_mim::image::{PatchLayout, patchify};
 use burn_mim::{Grid, ImageShape, RandomMask};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -28,7 +28,7 @@ fn patches(c: &mut Criterion) {
 }
 
 fn loader(c: &mut Criterion) {
-    let data = DataSpec::Shapes.open(&mut |_, _| {}).expect("it needs no files");
+    let data = DataSpec::Shapes.open(&DataOptions::default(), &mut |_| {}).expect("it needs no files");
     let mask = Arc::new(RandomMask::mae(Grid::square(8), 0.75).expect("a legal ratio"));
     let collate = MimCollate::new(ImageShape::square(3, 32), &data.statistics, mask)
         .and_then(|collate| collate.with_augmentation(Augmentation::mae()))

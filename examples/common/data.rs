@@ -1,18 +1,45 @@
 //! Opening an example's data.
+#![allow(dead_code, reason = "each example uses its own part")]
 
 use burn_mim::Result;
-use burn_mim::data::{DataSpec, ImageData};
+use burn_mim::data::{
+    Channels, DataOptions, DataSpec, ImageData, OnBadImage, OpenProgress, OpenStep,
+};
 
-/// Opens the data, saying how far a download is.
-pub(crate) fn open(spec: &DataSpec) -> Result<ImageData> {
+// How the images are read, on every command line that opens some. (No doc comment: clap would take
+// it for what the command does.)
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(crate) struct Reading {
+    /// auto | 1 | 3: channels that every image is converted to; auto: color if any of up to 1024
+    /// training images looked at has color
+    #[arg(long, default_value_t)]
+    channels: Channels,
+    /// error | skip: what becomes of a file that cannot be read as an image
+    #[arg(long, default_value_t)]
+    on_bad_image: OnBadImage,
+}
+
+impl Reading {
+    /// The same for the library.
+    pub(crate) fn options(&self) -> DataOptions {
+        DataOptions::default().with_channels(self.channels).with_on_bad_image(self.on_bad_image)
+    }
+}
+
+/// Opens the data, saying how far a download is and what was found.
+pub(crate) fn open(spec: &DataSpec, options: &DataOptions) -> Result<ImageData> {
     let mut reported = 0;
-    let data = spec.open(&mut |done, total| {
-        if done >= reported + (8 << 20) {
+    let data = spec.open(options, &mut |OpenProgress { step, done, total }| {
+        if step == OpenStep::Download && done >= reported + (8 << 20) {
             reported = done;
             let total = total.map_or(String::new(), |total| format!(" of {}", total >> 20));
             eprintln!("downloading: {}{total} MB", done >> 20);
         }
     })?;
     eprintln!("{spec}: {} images to train, {} to test", data.train.len(), data.test.len());
+    for note in &data.notes {
+        eprintln!("note: {note}");
+    }
     Ok(data)
 }

@@ -6,6 +6,8 @@ use burn_mim::data::DataSpec;
 use burn_mim::run::{BackboneSource, Protocol};
 use clap::Parser;
 
+use crate::data::Reading;
+
 /// Evaluates an encoder on labelled images.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
@@ -15,6 +17,8 @@ pub(crate) struct Args {
     /// shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR
     #[arg(long)]
     pub(crate) data: DataSpec,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// linear | knn | finetune | partial | all
     #[arg(long)]
     pub(crate) protocol: Protocol,

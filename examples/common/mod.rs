@@ -3,13 +3,12 @@
 
 pub(crate) mod tokenizer;
 
-mod data;
+pub(crate) mod data;
 mod exit;
 
 use std::path::PathBuf;
 
 use burn_mim::data::{DataSpec, ImageData};
-use burn_mim::eval::evenly_spaced;
 use burn_mim::nn::Weights;
 use burn_mim::run::{Run, device_named};
 use burn_mim::train::{History, Precision};
@@ -28,9 +27,11 @@ pub(crate) struct Args {
     /// Passes over the training images [default: what about three minutes on two cores allow]
     #[arg(long)]
     epochs: Option<usize>,
-    /// Training images to use, evenly spaced over the split [default: all]
+    /// Training images to use, of every class alike [default: all]
     #[arg(long)]
     train_images: Option<usize>,
+    #[command(flatten)]
+    reading: data::Reading,
     /// Images per step
     #[arg(long, default_value_t = 64)]
     pub(crate) batch_size: usize,
@@ -64,11 +65,7 @@ pub(crate) struct Args {
 impl Args {
     /// Opens the data, saying how far a download is, with as many training images as asked for.
     pub(crate) fn open(&self) -> Result<ImageData> {
-        let mut data = data::open(&self.data)?;
-        if let Some(count) = self.train_images {
-            data.train = evenly_spaced(&data.train, count);
-        }
-        Ok(data)
+        data::open(&self.data, &self.reading.options().with_train_images(self.train_images))
     }
 
     /// Passes over the training images: those asked for, or as many as show about `images`.

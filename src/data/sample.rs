@@ -1,10 +1,8 @@
 //! What a data set yields: an image and, where there is one, its label.
 
 use std::error::Error as _;
-use std::fmt;
-use std::sync::Arc;
 
-use burn::data::dataset::{Dataset, DatasetError};
+use burn::data::dataset::{Dataset, DatasetError, InMemDataset};
 
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
@@ -48,6 +46,45 @@ impl Image {
         let area = self.shape.height * self.shape.width;
         &self.pixels[channel * area..][..area]
     }
+
+    /// Whether [`Image::with_channels`] can bring the image to `channels` channels.
+    pub fn can_have_channels(&self, channels: usize) -> bool {
+        self.shape.channels == channels
+            || matches!((self.shape.channels, channels), (1, 3) | (3, 1))
+    }
+
+    /// The image with `channels` channels: gray is repeated three times to be color, and of color
+    /// the luma is taken to be gray, 0.299 R + 0.587 G + 0.114 B (ITU-R 601-2, to the bit as
+    /// Pillow's mode `L`). Images of other numbers of channels stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// When the image has another number of channels and one of the two is neither 1 nor 3.
+    pub fn with_channels(self, channels: usize) -> Result<Self> {
+        let shape = ImageShape { channels, ..self.shape };
+        let pixels = match (self.shape.channels, channels) {
+            (has, wanted) if has == wanted => return Ok(self),
+            (1, 3) => self.pixels.repeat(3),
+            (3, 1) => {
+                let (red, green, blue) = (self.plane(0), self.plane(1), self.plane(2));
+                red.iter().zip(green).zip(blue).map(|((r, g), b)| luma([*r, *g, *b])).collect()
+            }
+            (has, wanted) => {
+                return Err(Error::config(format!(
+                    "an image of {has} channels cannot be brought to {wanted}; only gray (1) and \
+                     color (3) are converted into each other"
+                )));
+            }
+        };
+        Self::new(shape, pixels)
+    }
+}
+
+/// Luma in the fixed-point arithmetic of Pillow.
+fn luma(rgb: [u8; 3]) -> u8 {
+    let [r, g, b] = rgb.map(u32::from);
+    // At most 255, as the weights sum to 2^16.
+    ((r * 19_595 + g * 38_470 + b * 7_471 + 0x8000) >> 16) as u8
 }
 
 /// One item of a data set.
@@ -58,6 +95,34 @@ pub struct Sample {
     /// Its class, an index into [`ImageData::class_names`]; `None` in unlabelled data.
     pub label: Option<usize>,
 }
+
+/// A data set of images that knows its labels without reading the images.
+///
+/// All methods have a default, so for your own `Dataset<Sample>` an empty `impl ImageDataset for
+/// Mine {}` will do; say more where labels cost a decoded image each.
+pub trait ImageDataset: Dataset<Sample> {
+    /// The label of sample `index`; the default reads the whole sample for it.
+    ///
+    /// # Errors
+    ///
+    /// When the sample cannot be read.
+    fn label(&self, index: usize) -> Result<Option<usize>> {
+        Ok(self.get(index).map_err(|error| data_error(index, error))?.label)
+    }
+
+    /// What to call sample `index` in a message: its file where there is one.
+    fn name(&self, index: usize) -> String {
+        format!("sample {index}")
+    }
+
+    /// What tells this data from other data of its kind, without the place it lies in: names and
+    /// sizes of files, or a hash of the contents. The default is the number of samples.
+    fn identity(&self) -> String {
+        format!("{} samples", self.len())
+    }
+}
+
+impl ImageDataset for InMemDataset<Sample> {}
 
 /// Mean and standard deviation of each channel, in units of the full range (0 = black, 1 = white).
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -75,64 +140,6 @@ impl ChannelStatistics {
     }
 }
 
-/// An opened data source: its splits and what is known of them.
-///
-/// The splits are plain burn data sets, so any `Dataset<Sample>` of yours takes their place.
-#[derive(Clone)]
-pub struct ImageData {
-    /// What to train on.
-    pub train: Arc<dyn Dataset<Sample>>,
-    /// What to validate and test on.
-    pub test: Arc<dyn Dataset<Sample>>,
-    /// The shape of the images; where sizes differ (a folder), that of the first one.
-    pub shape: ImageShape,
-    /// The classes' names by label; empty in unlabelled data.
-    pub class_names: Vec<String>,
-    /// Normalisation statistics of the training split.
-    pub statistics: ChannelStatistics,
-}
-
-impl ImageData {
-    /// How many samples the statistics are measured on.
-    const STATISTICS_SAMPLES: usize = 1024;
-
-    /// The two splits with the shape of the first training image and statistics measured on up to
-    /// 1024 evenly spaced training images.
-    ///
-    /// # Errors
-    ///
-    /// When a split is empty, or a training image that is looked at cannot be read or differs from
-    /// the first one in its number of channels.
-    pub fn new(
-        train: Arc<dyn Dataset<Sample>>,
-        test: Arc<dyn Dataset<Sample>>,
-        class_names: Vec<String>,
-    ) -> Result<Self> {
-        if train.is_empty() || test.is_empty() {
-            return Err(Error::config(format!(
-                "both splits must hold images; there are {} to train and {} to test on",
-                train.len(),
-                test.len()
-            )));
-        }
-        let shape = train.get(0).map_err(|error| data_error(0, error))?.image.shape();
-        let statistics = ChannelStatistics::of(&*train, Self::STATISTICS_SAMPLES)?;
-        Ok(Self { train, test, shape, class_names, statistics })
-    }
-}
-
-impl fmt::Debug for ImageData {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImageData")
-            .field("train", &self.train.len())
-            .field("test", &self.test.len())
-            .field("shape", &self.shape)
-            .field("class_names", &self.class_names)
-            .field("statistics", &self.statistics)
-            .finish()
-    }
-}
-
 /// The fault of reading sample `index`: this crate's own error as it was, a foreign one with the
 /// sample's number.
 pub(crate) fn data_error(index: usize, error: DatasetError) -> Error {
@@ -145,17 +152,30 @@ pub(crate) fn data_error(index: usize, error: DatasetError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::source::MemoryDataset;
 
     #[test]
-    fn opened_data_measures_its_training_split() {
-        let shape = ImageShape::square(1, 1);
-        let split = |pixels| Arc::new(MemoryDataset::new(shape, pixels, None).unwrap());
-        let data = ImageData::new(split(vec![0, 255]), split(vec![9]), vec![]).unwrap();
-        assert_eq!((data.shape, data.statistics.mean[0]), (shape, 0.5));
-        assert!(format!("{data:?}").starts_with("ImageData { train: 2, test: 1, shape:"));
-        let message = ImageData::new(split(vec![0]), split(vec![]), vec![]).unwrap_err();
-        assert!(message.to_string().contains("there are 1 to train and 0 to test on"));
+    fn gray_and_color_become_each_other_as_pillow_does_it() {
+        // Image.new("RGB", (1, 1), color).convert("L").getpixel((0, 0)) of Pillow 13.
+        let pillow = [
+            ([255, 0, 0], 76),
+            ([0, 255, 0], 150),
+            ([0, 0, 255], 29),
+            ([255, 255, 255], 255),
+            ([1, 2, 3], 2),
+            ([10, 200, 30], 124),
+            ([123, 45, 67], 71),
+            ([250, 3, 199], 99),
+        ];
+        for (rgb, gray) in pillow {
+            let color = Image::new(ImageShape::square(3, 1), rgb.to_vec()).unwrap();
+            assert_eq!(color.with_channels(1).unwrap().pixels(), [gray], "{rgb:?}");
+        }
+        let gray = Image::new(ImageShape::new(1, 1, 2), vec![10, 20]).unwrap();
+        let color = gray.clone().with_channels(3).unwrap();
+        assert_eq!(color.pixels(), [10, 20, 10, 20, 10, 20]);
+        assert_eq!(color.with_channels(1).unwrap(), gray);
+        let message = gray.with_channels(4).unwrap_err().to_string();
+        assert!(message.contains("an image of 1 channels cannot be brought to 4"), "{message}");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::sample::ImageData;
+use crate::data::options::{DataOptions, OpenProgress, OpenStep};
 use crate::data::source::{Shapes, cifar, folder, idx};
+use crate::data::splits::ImageData;
 use crate::error::{Error, Result};
 
 const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx:DIR or folder:DIR";
@@ -31,20 +32,28 @@ pub enum DataSpec {
 }
 
 impl DataSpec {
-    /// Opens the source. `progress` hears of a download: the bytes so far and, where known, of how
-    /// many.
+    /// Opens the source by `options`. `progress` hears how far that is.
     ///
     /// # Errors
     ///
-    /// When the data cannot be had or is not what it should be; names the file at fault.
-    pub fn open(&self, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<ImageData> {
-        match self {
-            Self::Shapes => Shapes::open(),
-            Self::Cifar10(path) => cifar::cifar10(path.as_deref(), progress),
-            Self::Cifar100(path) => cifar::cifar100(path.as_deref(), progress),
-            Self::Idx(path) => idx::open(path),
-            Self::Folder(path) => folder::open(path),
-        }
+    /// When an option is broken, or the data cannot be had or is not what it should be; names the
+    /// file at fault.
+    pub fn open(
+        &self,
+        options: &DataOptions,
+        progress: &mut dyn FnMut(OpenProgress),
+    ) -> Result<ImageData> {
+        options.validate()?;
+        let mut download =
+            |done, total| progress(OpenProgress { step: OpenStep::Download, done, total });
+        let splits = match self {
+            Self::Shapes => Shapes::splits(),
+            Self::Cifar10(path) => cifar::cifar10_splits(path.as_deref(), &mut download)?,
+            Self::Cifar100(path) => cifar::cifar100_splits(path.as_deref(), &mut download)?,
+            Self::Idx(path) => idx::splits(path)?,
+            Self::Folder(path) => folder::splits(path)?,
+        };
+        splits.open(options, progress)
     }
 }
 
@@ -143,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_specification_opens_its_source() {
-        let missing = DataSpec::Idx("no/such/folder".into()).open(&mut |_, _| {});
+        let missing = DataSpec::Idx("no/such/folder".into());
+        let missing = missing.open(&DataOptions::default(), &mut |_| {});
         assert!(missing.unwrap_err().to_string().starts_with("no/such/folder"));
     }
 }

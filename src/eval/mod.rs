@@ -39,4 +39,4 @@ pub use metrics::{ConfusionMatrix, Summary, TestResult};
 pub use mix::{Mix, Mixing};
 pub use probe::LinearProbe;
 pub use score::Score;
-pub use subset::{evenly_spaced, labelled_share};
+pub use subset::labelled_share;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::augment::{Augmentation, Interpolation};
-use crate::data::{ChannelStatistics, DataSpec, MimCollate};
+use crate::data::{ChannelStatistics, DataOptions, DataSpec, MimCollate};
 use crate::error::Result;
 use crate::task::TaskConfig;
 
@@ -14,6 +14,9 @@ pub struct RunConfig {
     pub task: TaskConfig,
     /// Where the images came from.
     pub data: DataSpec,
+    /// How they were opened: their channels, what became of damaged ones, and how many were used.
+    #[serde(default)]
+    pub data_options: DataOptions,
     /// How they were normalised.
     pub statistics: ChannelStatistics,
     /// What was done to them in training.

@@ -4,16 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::data::dataset::Dataset;
 use burn::tensor::Device;
 
 use super::LoadedBackbone;
-use crate::data::{ChannelStatistics, ImageData, Loader, LoaderConfig, Sample};
+use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConfig, Subset};
 use crate::encoder::{AnyBackbone, Backbone};
 use crate::error::{Error, Result};
 use crate::eval::{
     Features, FineTuning, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score,
-    TestResult, evenly_spaced, labelled_share,
+    TestResult, labelled_share,
 };
 use crate::nn::Weights;
 use crate::train::{Interrupt, Pretraining};
@@ -197,7 +196,7 @@ impl Evaluation<'_> {
         tuning: &FineTuning,
         start: Start,
         seed: u64,
-        train: &Arc<dyn Dataset<Sample>>,
+        train: &Arc<dyn ImageDataset>,
         folder: &Path,
     ) -> Result<TestResult> {
         let device = self.device.clone().autodiff();
@@ -207,7 +206,9 @@ impl Evaluation<'_> {
         let task = tuning.task(encoder, classes, &mut Weights::new(seed, &device))?;
         let plain = self.collate()?;
         // An epoch is judged by a part of the test images, so that this is no longer than the epoch.
-        let glimpse = evenly_spaced(&self.data.test, (train.len() / 4).max(256));
+        let glimpse = (train.len() / 4).max(256);
+        let glimpse: Arc<dyn ImageDataset> =
+            Arc::new(Subset::balanced(self.data.test.clone(), glimpse, seed)?);
         let batches = self.loader(train, tuning.collate(plain.clone())?, seed, true)?;
         let glimpse = self.loader(&glimpse, plain.clone(), seed, false)?;
         let tuned = Pretraining::new(folder, tuning.recipe.clone())
@@ -256,14 +257,14 @@ impl Evaluation<'_> {
     }
 
     /// The labelled training images of a seed.
-    pub(super) fn train(&self, seed: u64) -> Result<Arc<dyn Dataset<Sample>>> {
+    pub(super) fn train(&self, seed: u64) -> Result<Arc<dyn ImageDataset>> {
         labelled_share(&self.data.train, self.labels, seed)
     }
 
     fn features<B: Backbone>(
         &self,
         backbone: &B,
-        images: &Arc<dyn Dataset<Sample>>,
+        images: &Arc<dyn ImageDataset>,
     ) -> Result<Features> {
         let loader = self.loader(images, self.collate()?, self.seed, false)?;
         Features::extract(backbone, &loader, self.pooling)
@@ -281,7 +282,7 @@ impl Evaluation<'_> {
 
     fn loader(
         &self,
-        images: &Arc<dyn Dataset<Sample>>,
+        images: &Arc<dyn ImageDataset>,
         collate: LabelledCollate,
         seed: u64,
         training: bool,

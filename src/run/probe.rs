@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::data::dataset::Dataset;
 use burn::tensor::Device;
 
-use crate::data::{ImageData, Loader, LoaderConfig, Sample};
+use crate::data::{ImageData, ImageDataset, Loader, LoaderConfig, Subset};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::eval::{Features, Knn, LabelledCollate, Pooling, TestResult, evenly_spaced};
+use crate::eval::{Features, Knn, LabelledCollate, Pooling, TestResult};
 use crate::grid::ImageShape;
 
 /// Most labelled images that are voted by, and most that are voted on.
@@ -38,8 +37,9 @@ impl OnlineProbe {
         }
         let collate = LabelledCollate::new(shape, &data.statistics, data.class_names.len())?;
         let config = LoaderConfig { batch_size, seed: 0, workers, training: false };
-        let loader = |images: &Arc<dyn Dataset<Sample>>, count| {
-            Loader::new(evenly_spaced(images, count), collate.clone(), config, device)
+        let loader = |images: &Arc<dyn ImageDataset>, count| {
+            let images = Subset::balanced(images.clone(), count, 0)?;
+            Loader::new(Arc::new(images), collate.clone(), config, device)
         };
         let (train, test) = (loader(&data.train, SAMPLES[0])?, loader(&data.test, SAMPLES[1])?);
         Ok(Self { every, train, test })

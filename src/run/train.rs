@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::data::dataset::Dataset;
-
 use super::{Run, RunConfig};
 use crate::data::augment::Augmentation;
-use crate::data::{Collate, ImageData, Loader, LoaderConfig, Sample};
+use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig};
 use crate::error::{Error, Result};
 use crate::task::{PretextTask, TaskConfig};
 use crate::train::{Interrupt, Pretrained, Pretraining, Recipe};
@@ -64,6 +62,7 @@ impl Run {
         let config = RunConfig {
             task,
             data: self.data.clone(),
+            data_options: data.options.clone(),
             statistics: data.statistics.clone(),
             augmentation,
             seed: self.seed,
@@ -92,7 +91,7 @@ impl Run {
 
     pub(super) fn loader<C: Collate>(
         &self,
-        dataset: &Arc<dyn Dataset<Sample>>,
+        dataset: &Arc<dyn ImageDataset>,
         collate: C,
         training: bool,
     ) -> Result<Loader<C>> {

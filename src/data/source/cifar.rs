@@ -8,10 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::data::sample::ImageData;
 use crate::data::source::MemoryDataset;
 use crate::data::source::archive;
 use crate::data::source::download::{RemoteArchive, cache_folder};
+use crate::data::{DataOptions, ImageData, Splits};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
@@ -32,7 +32,7 @@ pub fn cifar10(
     path: Option<&Path>,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<ImageData> {
-    CIFAR_10.open(path, progress)
+    cifar10_splits(path, progress)?.open(&DataOptions::default(), &mut |_| {})
 }
 
 /// CIFAR-100: as [`cifar10`], with 100 classes (the *fine* labels) in `train.bin` and `test.bin`
@@ -45,6 +45,20 @@ pub fn cifar100(
     path: Option<&Path>,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<ImageData> {
+    cifar100_splits(path, progress)?.open(&DataOptions::default(), &mut |_| {})
+}
+
+pub(crate) fn cifar10_splits(
+    path: Option<&Path>,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<Splits> {
+    CIFAR_10.open(path, progress)
+}
+
+pub(crate) fn cifar100_splits(
+    path: Option<&Path>,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<Splits> {
     CIFAR_100.open(path, progress)
 }
 
@@ -105,7 +119,7 @@ impl Layout {
         &self,
         path: Option<&Path>,
         progress: &mut dyn FnMut(u64, Option<u64>),
-    ) -> Result<ImageData> {
+    ) -> Result<Splits> {
         match path {
             None => self.read_folder(&self.remote.unpacked(&cache_folder()?, progress)?),
             Some(path) if path.is_dir() => self.read_folder(path),
@@ -117,7 +131,7 @@ impl Layout {
         }
     }
 
-    fn read_archive(&self, archive: &Path) -> Result<ImageData> {
+    fn read_archive(&self, archive: &Path) -> Result<Splits> {
         let scratch = tempfile::tempdir().map_err(|error| {
             Error::data(archive, format!("no temporary folder to unpack it in: {error}"))
         })?;
@@ -131,12 +145,12 @@ impl Layout {
         })
     }
 
-    fn read_folder(&self, folder: &Path) -> Result<ImageData> {
+    fn read_folder(&self, folder: &Path) -> Result<Splits> {
         let nested = folder.join(self.folder);
         let folder = if nested.is_dir() { nested } else { folder.to_path_buf() };
         let train = self.read_split(&folder, self.train)?;
         let test = self.read_split(&folder, self.test)?;
-        ImageData::new(Arc::new(train), Arc::new(test), self.class_names(&folder)?)
+        Ok(Splits::new(Arc::new(train), Arc::new(test), self.class_names(&folder)?))
     }
 
     fn read_split(&self, folder: &Path, files: &[&str]) -> Result<MemoryDataset> {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 use rand::seq::SliceRandom;
 
-use crate::data::sample::{Image, ImageData, Sample};
+use crate::data::sample::{ImageDataset, Sample};
 use crate::data::source::decode::read_image;
 use crate::data::source::walk::{extensions, image_files};
+use crate::data::{DataOptions, ImageData, Splits};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, stream};
 
@@ -32,22 +33,24 @@ const TEST_FOLDERS: [&str; 4] = ["test", "val", "valid", "validation"];
 /// When there are fewer than two images, when labelled and unlabelled images are mixed, or when the
 /// test split has a class that the training split lacks.
 pub fn open(folder: &Path) -> Result<ImageData> {
+    splits(folder)?.open(&DataOptions::default(), &mut |_| {})
+}
+
+pub(crate) fn splits(folder: &Path) -> Result<Splits> {
     let train = folder.join("train");
     let test = TEST_FOLDERS.iter().map(|name| folder.join(name)).find(|path| path.is_dir());
     let (train, test, class_names) = match test {
         Some(test) if train.is_dir() => given_splits(&train, &test)?,
         _ => drawn_splits(folder)?,
     };
-    let reference = Arc::new(Reference::of(&train)?);
-    let dataset = |files| Arc::new(FolderDataset { files, reference: reference.clone() });
-    ImageData::new(dataset(train), dataset(test), class_names)
+    let dataset = |files| Arc::new(FolderDataset { files });
+    Ok(Splits::new(dataset(train), dataset(test), class_names))
 }
 
 /// Image files and their labels, decoded at each `get`.
 #[derive(Debug, Clone)]
 pub struct FolderDataset {
     files: Vec<LabelledFile>,
-    reference: Arc<Reference>,
 }
 
 impl FolderDataset {
@@ -60,12 +63,22 @@ impl FolderDataset {
 impl Dataset<Sample> for FolderDataset {
     fn get(&self, index: usize) -> Result<Sample, DatasetError> {
         let file = &self.files[index];
-        let image = self.reference.read(&file.path).map_err(DatasetError::new)?;
+        let image = read_image(&file.path).map_err(DatasetError::new)?;
         Ok(Sample { image, label: file.label })
     }
 
     fn len(&self) -> usize {
         self.files.len()
+    }
+}
+
+impl ImageDataset for FolderDataset {
+    fn label(&self, index: usize) -> Result<Option<usize>> {
+        Ok(self.files[index].label)
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.files[index].path.display().to_string()
     }
 }
 
@@ -75,43 +88,9 @@ struct LabelledFile {
     label: Option<usize>,
 }
 
-/// The image that sets the number of channels for all.
-#[derive(Debug)]
-struct Reference {
-    path: PathBuf,
-    channels: usize,
-}
+type Parts = (Vec<LabelledFile>, Vec<LabelledFile>, Vec<String>);
 
-impl Reference {
-    fn of(files: &[LabelledFile]) -> Result<Self> {
-        let path = files[0].path.clone();
-        let channels = read_image(&path)?.shape().channels;
-        Ok(Self { path, channels })
-    }
-
-    fn read(&self, path: &Path) -> Result<Image> {
-        let image = read_image(path)?;
-        let channels = image.shape().channels;
-        if channels != self.channels {
-            let reason = format!(
-                "is {}, but the data set is {} (set by its first image, {}); convert or remove it",
-                kind(channels),
-                kind(self.channels),
-                self.path.display()
-            );
-            return Err(Error::data(path, reason));
-        }
-        Ok(image)
-    }
-}
-
-fn kind(channels: usize) -> &'static str {
-    if channels == 1 { "grayscale (1 channel)" } else { "in colour (3 channels)" }
-}
-
-type Splits = (Vec<LabelledFile>, Vec<LabelledFile>, Vec<String>);
-
-fn given_splits(train: &Path, test: &Path) -> Result<Splits> {
+fn given_splits(train: &Path, test: &Path) -> Result<Parts> {
     let (train_files, classes) = labelled(train)?;
     let (mut test_files, test_classes) = labelled(test)?;
     if classes.is_empty() != test_classes.is_empty() {
@@ -133,7 +112,7 @@ fn given_splits(train: &Path, test: &Path) -> Result<Splits> {
 }
 
 /// Nine tenths to train on and one, but at least one image, to test on.
-fn drawn_splits(folder: &Path) -> Result<Splits> {
+fn drawn_splits(folder: &Path) -> Result<Parts> {
     let (files, classes) = labelled(folder)?;
     if let [only] = files.as_slice() {
         let reason = format!(
@@ -299,18 +278,15 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_other_channels_is_an_error_when_read() {
+    fn an_image_of_other_channels_is_converted() {
         let dir = folder(&[
             ("train/a.png", colour(2, 2, 0)),
             ("test/b.png", gray()),
             ("test/c.png", colour(2, 2, 0)),
         ]);
         let data = open(dir.path()).unwrap();
-        assert!(data.test.get(1).is_ok());
-        let message = data.test.get(0).unwrap_err().to_string();
-        assert!(message.contains("test/b.png: is grayscale (1 channel), but"), "{message}");
-        assert!(message.contains("is in colour (3 channels) (set by its first"), "{message}");
-        assert!(message.contains("train/a.png"), "{message}");
+        assert_eq!(data.test.get(0).unwrap().image.pixels(), [5; 12]);
+        assert_eq!(data.test.name(0), dir.path().join("test/b.png").display().to_string());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::data::sample::ImageData;
 use crate::data::source::MemoryDataset;
+use crate::data::{DataOptions, ImageData, Splits};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
@@ -28,6 +28,10 @@ const UNSIGNED_BYTE: u8 = 8;
 /// When a file is missing, is damaged, holds no grayscale 8-bit images, or when two files disagree
 /// on the number or the size of the images.
 pub fn open(folder: &Path) -> Result<ImageData> {
+    splits(folder)?.open(&DataOptions::default(), &mut |_| {})
+}
+
+pub(crate) fn splits(folder: &Path) -> Result<Splits> {
     let train = Split::read(folder, "train")?;
     let test = Split::read(folder, "t10k")?;
     if train.shape != test.shape {
@@ -42,7 +46,8 @@ pub fn open(folder: &Path) -> Result<ImageData> {
         (None, None) => Vec::new(),
         _ => return Err(Error::data(folder, "has labels for one of its two splits only")),
     };
-    ImageData::new(Arc::new(train.into_dataset()?), Arc::new(test.into_dataset()?), class_names)
+    let (train, test) = (train.into_dataset()?, test.into_dataset()?);
+    Ok(Splits::new(Arc::new(train), Arc::new(test), class_names))
 }
 
 /// The images and labels of one split.

@@ -1,8 +1,10 @@
 //! Equal-shaped images held in memory, in one piece.
 
 use burn::data::dataset::{Dataset, DatasetError};
+use md5::{Digest, Md5};
 
-use crate::data::sample::{Image, Sample};
+use crate::data::sample::{Image, ImageDataset, Sample};
+use crate::data::splits::hex;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
@@ -55,6 +57,22 @@ impl Dataset<Sample> for MemoryDataset {
 
     fn len(&self) -> usize {
         self.pixels.len() / self.shape.values()
+    }
+}
+
+impl ImageDataset for MemoryDataset {
+    fn label(&self, index: usize) -> Result<Option<usize>> {
+        Ok(self.labels.as_ref().map(|labels| labels[index]))
+    }
+
+    fn identity(&self) -> String {
+        let mut hash = Md5::new();
+        hash.update(self.shape.to_string());
+        hash.update(&self.pixels);
+        for label in self.labels.iter().flatten() {
+            hash.update((*label as u64).to_le_bytes());
+        }
+        hex(&hash.finalize())
     }
 }
 

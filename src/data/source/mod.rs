@@ -1,5 +1,5 @@
 //! Where images come from: one kind of source a file, each opened as an
-//! [`ImageData`](crate::data::sample::ImageData).
+//! [`ImageData`](crate::data::ImageData).
 
 mod archive;
 pub mod cifar;
@@ -17,3 +17,4 @@ pub use decode::read_image;
 pub use folder::FolderDataset;
 pub use memory::MemoryDataset;
 pub use shapes::Shapes;
+pub(crate) use statistics::Look;

@@ -1,9 +1,13 @@
 //! Channel statistics, measured instead of copied from a table.
 
+use std::collections::BTreeMap;
+
 use burn::data::dataset::Dataset;
 
-use crate::data::sample::{ChannelStatistics, Sample, data_error};
+use crate::data::options::{Channels, DataOptions, OnBadImage};
+use crate::data::sample::{ChannelStatistics, Image, ImageDataset, Sample, data_error};
 use crate::error::{Error, Result};
+use crate::grid::ImageShape;
 
 /// The smallest standard deviation reported, one step of 8-bit values: dividing by it is safe.
 const LEAST_STD: f64 = 1.0 / 255.0;
@@ -21,32 +25,176 @@ impl ChannelStatistics {
     /// When the data set is empty, `samples` is 0, a sample cannot be read, or the samples differ
     /// in their number of channels.
     pub fn of(dataset: &dyn Dataset<Sample>, samples: usize) -> Result<Self> {
-        let read = dataset.len().min(samples);
-        if read == 0 {
-            return Err(Error::config(format!(
-                "no statistics can be taken of {samples} samples of a data set of {}",
-                dataset.len()
-            )));
+        let tally = Tally::of(dataset, samples, &DataOptions::default(), &mut |_, _| {})?;
+        let mut kinds: Vec<_> =
+            tally.kinds.iter().map(|(&channels, kind)| (kind, channels)).collect();
+        kinds.sort_unstable_by_key(|(kind, _)| kind.first);
+        if let [(first, one), (second, other), ..] = kinds.as_slice() {
+            let reason = format!("has {other} channels, sample {} has {one}", first.first);
+            return Err(Error::data(format!("sample {}", second.first), reason));
         }
-        let mut channels: Vec<Sums> = Vec::new();
-        for nth in 0..read {
-            let index = nth * dataset.len() / read;
-            let image = dataset.get(index).map_err(|error| data_error(index, error))?.image;
-            let found = image.shape().channels;
-            if nth == 0 {
-                channels = vec![Sums::default(); found];
-            } else if found != channels.len() {
-                let reason = format!("has {found} channels, sample 0 has {}", channels.len());
-                return Err(Error::data(format!("sample {index}"), reason));
-            }
-            for (channel, sums) in channels.iter_mut().enumerate() {
-                sums.add(image.plane(channel));
+        Ok(Self::of_sums(&kinds[0].0.sums))
+    }
+
+    fn of_sums(channels: &[Sums]) -> Self {
+        Self {
+            mean: channels.iter().map(|sums| sums.mean() as f32).collect(),
+            std: channels.iter().map(|sums| sums.std() as f32).collect(),
+        }
+    }
+}
+
+/// What is learnt of a training split by looking at some of its images, each once.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// The first image's height and width, and the channels that all images are brought to.
+    pub(crate) shape: ImageShape,
+    /// Of the images as they are brought to those channels.
+    pub(crate) statistics: ChannelStatistics,
+    /// How many images were looked at.
+    pub(crate) images: usize,
+    /// How many of them were gray (one channel) and are shown in color, or the other way round.
+    pub(crate) converted: usize,
+    /// How many of them could not be read and were left out.
+    pub(crate) bad: usize,
+    /// The first image that has the channels all are brought to, or else the first of all.
+    pub(crate) reference: usize,
+}
+
+impl Look {
+    /// Looks at `samples` evenly spaced samples of `dataset`, or at all when there are no more.
+    /// `progress` hears how many are done and how many there are to do.
+    ///
+    /// # Errors
+    ///
+    /// When the data set is empty, an image cannot be read, or two images cannot be brought to one
+    /// number of channels; names them.
+    pub(crate) fn at(
+        dataset: &dyn ImageDataset,
+        samples: usize,
+        options: &DataOptions,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let tally = Tally::of(dataset, samples, options, progress)?;
+        let channels = tally.channels(dataset, options.channels)?;
+        let images = tally.kinds.values().map(|kind| kind.images).sum();
+        let own = tally.kinds.get(&channels);
+        let mut sums = vec![Sums::default(); channels];
+        for kind in tally.kinds.values() {
+            for (channel, sums) in sums.iter_mut().enumerate() {
+                // Gray is the same in every channel.
+                sums.merge(&kind.sums[channel % kind.sums.len()]);
             }
         }
         Ok(Self {
-            mean: channels.iter().map(|sums| sums.mean() as f32).collect(),
-            std: channels.iter().map(|sums| sums.std() as f32).collect(),
+            shape: ImageShape { channels, ..tally.first },
+            statistics: ChannelStatistics::of_sums(&sums),
+            images,
+            converted: tally.converted + images - own.map_or(0, |kind| kind.images),
+            bad: tally.bad,
+            reference: own.map_or(0, |kind| kind.first),
         })
+    }
+}
+
+/// Sums over images, apart by their number of channels.
+#[derive(Debug)]
+struct Tally {
+    first: ImageShape,
+    kinds: BTreeMap<usize, Kind>,
+    converted: usize,
+    bad: usize,
+}
+
+/// Images of one number of channels.
+#[derive(Debug)]
+struct Kind {
+    /// The first of them.
+    first: usize,
+    images: usize,
+    sums: Vec<Sums>,
+}
+
+impl Tally {
+    fn of(
+        dataset: &dyn Dataset<Sample>,
+        samples: usize,
+        options: &DataOptions,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let (len, read) = (dataset.len(), dataset.len().min(samples));
+        let (mut first, mut kinds) = (None, BTreeMap::<usize, Kind>::new());
+        let (mut converted, mut bad) = (0, 0);
+        for nth in 0..read {
+            progress(nth, read);
+            let index = nth * len / read;
+            let image = match dataset.get(index) {
+                Ok(sample) => sample.image,
+                Err(_) if options.on_bad_image == OnBadImage::Skip => {
+                    bad += 1;
+                    continue;
+                }
+                Err(error) => return Err(data_error(index, error)),
+            };
+            let native = image.shape().channels;
+            let image = match options.channels {
+                Channels::Exactly(channels) if image.can_have_channels(channels) => {
+                    image.with_channels(channels)?
+                }
+                _ => image,
+            };
+            let shape = image.shape();
+            converted += usize::from(shape.channels != native);
+            first.get_or_insert(shape);
+            kinds.entry(shape.channels).or_insert_with(|| Kind::new(index, shape)).add(&image);
+        }
+        progress(read, read);
+        let Some(first) = first else {
+            let reason = if bad > 0 { ": none of those looked at can be read" } else { "" };
+            return Err(Error::config(format!(
+                "no statistics can be taken of {samples} samples of a data set of {len}{reason}"
+            )));
+        };
+        Ok(Self { first, kinds, converted, bad })
+    }
+
+    /// The channels that all images are brought to.
+    fn channels(&self, dataset: &dyn ImageDataset, wanted: Channels) -> Result<usize> {
+        let kinds = || self.kinds.iter().map(|(&channels, kind)| (channels, kind.first));
+        let channels = match wanted {
+            Channels::Exactly(channels) => channels,
+            // Gray counts least, so that any color decides.
+            Channels::Auto if kinds().len() > 1 => {
+                kinds().find(|&(channels, _)| channels != 1).map_or(1, |(channels, _)| channels)
+            }
+            Channels::Auto => kinds().next().map_or(1, |(channels, _)| channels),
+        };
+        let fits = |has: usize| has == channels || matches!((has, channels), (1, 3) | (3, 1));
+        let Some((other, culprit)) = kinds().find(|&(has, _)| !fits(has)) else {
+            return Ok(channels);
+        };
+        let like = match kinds().find(|&(has, _)| has == channels) {
+            Some((_, like)) => format!("{} has {channels}", dataset.name(like)),
+            None => format!("{channels} were asked for"),
+        };
+        let reason = format!(
+            "has {other} channels, but {like}; only gray (1) and color (3) are converted into each \
+             other, so keep such images apart or set the channels"
+        );
+        Err(Error::data(dataset.name(culprit), reason))
+    }
+}
+
+impl Kind {
+    fn new(first: usize, shape: ImageShape) -> Self {
+        Self { first, images: 0, sums: vec![Sums::default(); shape.channels] }
+    }
+
+    fn add(&mut self, image: &Image) {
+        self.images += 1;
+        for (channel, sums) in self.sums.iter_mut().enumerate() {
+            sums.add(image.plane(channel));
+        }
     }
 }
 
@@ -67,6 +215,12 @@ impl Sums {
         }
     }
 
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.values += other.values;
+        self.squares += other.squares;
+    }
+
     fn mean(&self) -> f64 {
         self.values as f64 / self.count as f64 / 255.0
     }
@@ -80,9 +234,7 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::sample::Image;
     use crate::data::source::MemoryDataset;
-    use crate::grid::ImageShape;
 
     fn set(shape: ImageShape, pixels: &[u8]) -> MemoryDataset {
         MemoryDataset::new(shape, pixels.to_vec(), None).unwrap()

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
 
-use crate::data::sample::{ChannelStatistics, Image, ImageData, Sample};
+use crate::data::sample::{Image, ImageDataset, Sample};
+use crate::data::{DataOptions, ImageData, Splits};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::rng::{Purpose, stream};
@@ -53,15 +54,15 @@ impl Shapes {
     ///
     /// When the statistics cannot be computed, which does not happen.
     pub fn open() -> Result<ImageData> {
+        Self::splits().open(&DataOptions::default(), &mut |_| {})
+    }
+
+    pub(crate) fn splits() -> Splits {
         let train = Self { seed: Self::SEED, len: Self::TRAIN, split: 0 };
         let test = Self { seed: Self::SEED, len: Self::TEST, split: 1 };
-        Ok(ImageData {
-            statistics: ChannelStatistics::of(&train, Self::STATISTICS)?,
-            train: Arc::new(train),
-            test: Arc::new(test),
-            shape: Self::SHAPE,
-            class_names: Self::class_names(),
-        })
+        let looked_at = Self::STATISTICS;
+        let splits = Splits::new(Arc::new(train), Arc::new(test), Self::class_names());
+        Splits { looked_at, ..splits }
     }
 
     /// The forms' names, by label.
@@ -82,6 +83,16 @@ impl Dataset<Sample> for Shapes {
 
     fn len(&self) -> usize {
         self.len
+    }
+}
+
+impl ImageDataset for Shapes {
+    fn label(&self, index: usize) -> Result<Option<usize>> {
+        Ok(Some(index % Form::ALL.len()))
+    }
+
+    fn identity(&self) -> String {
+        format!("{self:?}")
     }
 }
 

@@ -1,0 +1,197 @@
+//! How a source is opened: what is decided besides which source it is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How a source is opened. A run keeps it in its configuration, so that whoever opens the run's
+/// data again sees the same images.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DataOptions {
+    /// The number of channels that every image is brought to.
+    pub channels: Channels,
+    /// What becomes of a file that cannot be read as an image.
+    pub on_bad_image: OnBadImage,
+    /// How many training images to use, of every class alike; all of them with `None`.
+    pub train_images: Option<usize>,
+    /// Which training images these are; more of the same seed hold the fewer.
+    pub subset_seed: u64,
+}
+
+impl DataOptions {
+    /// The same options with another number of channels.
+    #[must_use]
+    pub fn with_channels(mut self, channels: Channels) -> Self {
+        self.channels = channels;
+        self
+    }
+
+    /// The same options with another treatment of damaged files.
+    #[must_use]
+    pub fn with_on_bad_image(mut self, on_bad_image: OnBadImage) -> Self {
+        self.on_bad_image = on_bad_image;
+        self
+    }
+
+    /// The same options with another number of training images.
+    #[must_use]
+    pub fn with_train_images(mut self, train_images: Option<usize>) -> Self {
+        self.train_images = train_images;
+        self
+    }
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    ///
+    /// When no training image is asked for, or images without channels.
+    pub fn validate(&self) -> Result<()> {
+        if self.train_images == Some(0) {
+            return Err(Error::config("the training images to use must be at least 1, got 0"));
+        }
+        if self.channels == Channels::Exactly(0) {
+            return Err(Error::config("images need at least 1 channel, got 0"));
+        }
+        Ok(())
+    }
+}
+
+/// The number of channels that every image is brought to; written as `auto` or as a number.
+///
+/// Gray becomes color by repeating it three times, color becomes gray as Pillow's mode `L` does it
+/// (ITU-R 601-2). Images of other numbers of channels are never converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Channels {
+    /// Three if any of the images that are looked at has color, one if all of them are gray, and
+    /// otherwise as many as they have.
+    #[default]
+    Auto,
+    /// So many.
+    Exactly(usize),
+}
+
+impl FromStr for Channels {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(channels)) if channels > 0 => Ok(Self::Exactly(channels)),
+            _ => Err(Error::config(format!("unknown channels `{text}`, expected auto, 1 or 3"))),
+        }
+    }
+}
+
+impl fmt::Display for Channels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Exactly(channels) => write!(f, "{channels}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Channels {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Channels> for String {
+    fn from(channels: Channels) -> Self {
+        channels.to_string()
+    }
+}
+
+/// What becomes of a file that cannot be read as an image: damaged, cut short, or a link that leads
+/// nowhere. Written as `error` or `skip`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBadImage {
+    /// It is an error that names the file.
+    #[default]
+    Error,
+    /// It is left out and counted.
+    Skip,
+}
+
+impl FromStr for OnBadImage {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "error" => Ok(Self::Error),
+            "skip" => Ok(Self::Skip),
+            _ => Err(Error::config(format!("unknown policy `{text}`, expected error or skip"))),
+        }
+    }
+}
+
+impl fmt::Display for OnBadImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Skip => "skip",
+        })
+    }
+}
+
+/// How far the opening of a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenProgress {
+    /// What is being done.
+    pub step: OpenStep,
+    /// How much of it is done.
+    pub done: u64,
+    /// Of how much, where that is known.
+    pub total: Option<u64>,
+}
+
+/// What opening a source takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenStep {
+    /// Bytes are downloaded.
+    Download,
+    /// Files are listed.
+    List,
+    /// Images are looked at for their channels and statistics.
+    Measure,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_read_back_and_every_field_has_a_default() {
+        let options = DataOptions::default()
+            .with_channels(Channels::Exactly(3))
+            .with_on_bad_image(OnBadImage::Skip)
+            .with_train_images(Some(7));
+        let json = serde_json::to_string(&options).unwrap();
+        assert!(json.contains(r#""channels":"3","on_bad_image":"skip""#), "{json}");
+        assert_eq!(serde_json::from_str::<DataOptions>(&json).unwrap(), options);
+        assert_eq!(serde_json::from_str::<DataOptions>("{}").unwrap(), DataOptions::default());
+    }
+
+    #[test]
+    fn wrong_words_and_numbers_are_told_the_right_ones() {
+        assert_eq!("auto".parse::<Channels>().unwrap(), Channels::Auto);
+        assert_eq!("12".parse::<Channels>().unwrap(), Channels::Exactly(12));
+        for text in ["", "0", "rgb", "-1"] {
+            let message = text.parse::<Channels>().unwrap_err().to_string();
+            assert!(message.ends_with("expected auto, 1 or 3"), "{message}");
+        }
+        assert!("drop".parse::<OnBadImage>().unwrap_err().to_string().contains("error or skip"));
+        let none = DataOptions::default().with_train_images(Some(0)).validate();
+        assert!(none.unwrap_err().to_string().ends_with("must be at least 1, got 0"));
+    }
+}

@@ -1,0 +1,328 @@
+//! A source's splits, and what opening them makes of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use burn::data::dataset::{Dataset, DatasetError};
+use md5::{Digest, Md5};
+
+use crate::data::options::{Channels, DataOptions, OpenProgress, OpenStep};
+use crate::data::sample::{ChannelStatistics, ImageDataset, Sample};
+use crate::data::source::Look;
+use crate::data::subset::Subset;
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+
+/// An opened data source: its splits and what is known of them.
+///
+/// The splits are plain burn data sets that say their labels, so any [`ImageDataset`] of yours
+/// takes their place.
+#[derive(Clone)]
+pub struct ImageData {
+    /// What to train on.
+    pub train: Arc<dyn ImageDataset>,
+    /// What to validate and test on.
+    pub test: Arc<dyn ImageDataset>,
+    /// The shape of the images; where sizes differ (a folder), that of the first one.
+    pub shape: ImageShape,
+    /// The classes' names by label; empty in unlabelled data.
+    pub class_names: Vec<String>,
+    /// Normalisation statistics of the training split.
+    pub statistics: ChannelStatistics,
+    /// A hash of what tells this data from other data: of a folder the names and sizes of its
+    /// files, of data in memory the values. It depends on no path and on none of the options.
+    pub identity: String,
+    /// How it was opened, with the number of channels that was found.
+    pub options: DataOptions,
+    /// What is worth saying of it, a line each.
+    pub notes: Vec<String>,
+}
+
+impl ImageData {
+    /// The two splits as [`Splits::open`] opens them with the default options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Splits::open`].
+    pub fn new(
+        train: Arc<dyn ImageDataset>,
+        test: Arc<dyn ImageDataset>,
+        class_names: Vec<String>,
+    ) -> Result<Self> {
+        Splits::new(train, test, class_names).open(&DataOptions::default(), &mut |_| {})
+    }
+}
+
+impl fmt::Debug for ImageData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageData")
+            .field("train", &self.train.len())
+            .field("test", &self.test.len())
+            .field("shape", &self.shape)
+            .field("class_names", &self.class_names)
+            .field("statistics", &self.statistics)
+            .field("identity", &self.identity)
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
+/// A training and a test split, before any image is read.
+#[derive(Clone)]
+pub struct Splits {
+    /// What to train on.
+    pub train: Arc<dyn ImageDataset>,
+    /// What to validate and test on.
+    pub test: Arc<dyn ImageDataset>,
+    /// The classes' names by label; empty in unlabelled data.
+    pub class_names: Vec<String>,
+    /// What is worth saying of them, a line each.
+    pub notes: Vec<String>,
+    /// How many training images are looked at for channels and statistics.
+    pub(crate) looked_at: usize,
+}
+
+impl Splits {
+    /// How many samples the statistics are measured on.
+    const STATISTICS_SAMPLES: usize = 1024;
+
+    /// The splits `train` and `test` with classes of these names.
+    pub fn new(
+        train: Arc<dyn ImageDataset>,
+        test: Arc<dyn ImageDataset>,
+        class_names: Vec<String>,
+    ) -> Self {
+        let (notes, looked_at) = (Vec::new(), Self::STATISTICS_SAMPLES);
+        Self { train, test, class_names, notes, looked_at }
+    }
+
+    /// Takes the training images that are asked for, and looks at up to 1024 of them, evenly
+    /// spaced, each once, for the shape of the first, the number of channels and the statistics.
+    /// `progress` hears how many have been looked at.
+    ///
+    /// # Errors
+    ///
+    /// When a split is empty, an option is broken, or an image that is looked at cannot be read or
+    /// cannot be brought to the channels of the others.
+    pub fn open(
+        self,
+        options: &DataOptions,
+        progress: &mut dyn FnMut(OpenProgress),
+    ) -> Result<ImageData> {
+        options.validate()?;
+        let Self { mut train, test, class_names, mut notes, looked_at } = self;
+        if train.is_empty() || test.is_empty() {
+            return Err(Error::config(format!(
+                "both splits must hold images; there are {} to train and {} to test on",
+                train.len(),
+                test.len()
+            )));
+        }
+        let identity = identity(&*train, &*test, &class_names);
+        if let Some(count) = options.train_images {
+            train = Arc::new(Subset::balanced(train, count, options.subset_seed)?);
+        }
+        let look = Look::at(&*train, looked_at, options, &mut |done, total| {
+            let (done, total) = (done as u64, Some(total as u64));
+            progress(OpenProgress { step: OpenStep::Measure, done, total });
+        })?;
+        notes.extend(note(&look));
+        let channels = look.shape.channels;
+        let reference = train.name(look.reference);
+        let bring = |images: Arc<dyn ImageDataset>| -> Arc<dyn ImageDataset> {
+            Arc::new(Brought { images, channels, reference: reference.clone() })
+        };
+        Ok(ImageData {
+            train: bring(train),
+            test: bring(test),
+            shape: look.shape,
+            class_names,
+            statistics: look.statistics,
+            identity,
+            options: options.clone().with_channels(Channels::Exactly(channels)),
+            notes,
+        })
+    }
+}
+
+impl fmt::Debug for Splits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Splits")
+            .field("train", &self.train.len())
+            .field("test", &self.test.len())
+            .field("class_names", &self.class_names)
+            .finish()
+    }
+}
+
+/// What to say of the images that were looked at, where it is not what one would think.
+fn note(look: &Look) -> Vec<String> {
+    let mut notes = Vec::new();
+    if look.converted > 0 {
+        let [is, to] = if look.shape.channels == 1 { ["color", "gray"] } else { ["gray", "color"] };
+        notes.push(format!(
+            "{} of the {} training images looked at are {is} and are converted to {to}",
+            look.converted, look.images
+        ));
+    }
+    if look.bad > 0 {
+        let all = look.images + look.bad;
+        notes.push(format!(
+            "{} of the {all} training images looked at cannot be read and are skipped",
+            look.bad
+        ));
+    }
+    notes
+}
+
+fn identity(train: &dyn ImageDataset, test: &dyn ImageDataset, class_names: &[String]) -> String {
+    let mut hash = Md5::new();
+    for part in [&[train.identity(), test.identity()], class_names].concat() {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize())
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A data set whose images are brought to one number of channels.
+struct Brought {
+    images: Arc<dyn ImageDataset>,
+    channels: usize,
+    /// An image that has so many.
+    reference: String,
+}
+
+impl Dataset<Sample> for Brought {
+    fn get(&self, index: usize) -> Result<Sample, DatasetError> {
+        let Sample { image, label } = self.images.get(index)?;
+        if !image.can_have_channels(self.channels) {
+            let reason = format!(
+                "has {} channels, but the data set has {} (as {}); convert or remove it",
+                image.shape().channels,
+                self.channels,
+                self.reference
+            );
+            return Err(DatasetError::new(Error::data(self.name(index), reason)));
+        }
+        let image = image.with_channels(self.channels).map_err(DatasetError::new)?;
+        Ok(Sample { image, label })
+    }
+
+    fn len(&self) -> usize {
+        self.images.len()
+    }
+}
+
+impl ImageDataset for Brought {
+    fn label(&self, index: usize) -> Result<Option<usize>> {
+        self.images.label(index)
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.images.name(index)
+    }
+
+    fn identity(&self) -> String {
+        self.images.identity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::sample::Image;
+    use crate::data::source::MemoryDataset;
+    use burn::data::dataset::InMemDataset;
+
+    const PIXEL: ImageShape = ImageShape::square(1, 1);
+
+    fn split(pixels: Vec<u8>) -> Arc<MemoryDataset> {
+        Arc::new(MemoryDataset::new(PIXEL, pixels, None).unwrap())
+    }
+
+    /// One-pixel images of these values, one value a channel.
+    fn images(values: &[&[u8]]) -> Arc<InMemDataset<Sample>> {
+        let sample = |values: &&[u8]| {
+            let shape = ImageShape::square(values.len(), 1);
+            Sample { image: Image::new(shape, values.to_vec()).unwrap(), label: None }
+        };
+        Arc::new(InMemDataset::new(values.iter().map(sample).collect()))
+    }
+
+    fn open(channels: Channels, train: &[&[u8]], test: &[&[u8]]) -> Result<ImageData> {
+        let options = DataOptions::default().with_channels(channels);
+        Splits::new(images(train), images(test), vec![]).open(&options, &mut |_| {})
+    }
+
+    #[test]
+    fn opened_data_measures_its_training_split() {
+        let data = ImageData::new(split(vec![0, 255]), split(vec![9]), vec![]).unwrap();
+        assert_eq!((data.shape, data.statistics.mean[0]), (PIXEL, 0.5));
+        assert!(format!("{data:?}").starts_with("ImageData { train: 2, test: 1, shape:"));
+        let message = ImageData::new(split(vec![0]), split(vec![]), vec![]).unwrap_err();
+        assert!(message.to_string().contains("there are 1 to train and 0 to test on"));
+    }
+
+    #[test]
+    fn gray_among_color_is_shown_in_color_and_measured_so() {
+        let data = open(Channels::Auto, &[&[51], &[255, 153, 51]], &[&[7]]).unwrap();
+        assert_eq!(data.shape, ImageShape::square(3, 1));
+        assert_eq!(data.statistics.mean, [0.6, 0.4, 0.2]);
+        assert_eq!(data.train.get(0).unwrap().image.pixels(), [51; 3]);
+        assert_eq!(data.test.get(0).unwrap().image.pixels(), [7; 3]);
+        assert_eq!(data.options.channels, Channels::Exactly(3));
+        assert!(data.notes[0].starts_with("1 of the 2 training images looked at are gray"));
+        let same = open(Channels::Exactly(3), &[&[51], &[255, 153, 51]], &[&[7]]).unwrap();
+        assert_eq!((same.statistics, same.notes), (data.statistics, data.notes));
+    }
+
+    #[test]
+    fn color_is_shown_in_gray_when_asked_for() {
+        let data = open(Channels::Exactly(1), &[&[51], &[255, 0, 0]], &[&[0, 255, 0]]).unwrap();
+        assert_eq!((data.shape, data.statistics.mean.len()), (PIXEL, 1));
+        assert_eq!(data.train.get(1).unwrap().image.pixels(), [76]);
+        assert_eq!(data.test.get(0).unwrap().image.pixels(), [150]);
+    }
+
+    #[test]
+    fn other_channels_must_agree_and_both_images_are_named() {
+        let message = open(Channels::Auto, &[&[1, 2, 3, 4], &[1, 2]], &[&[1]]).unwrap_err();
+        let expected = "sample 0: has 4 channels, but sample 1 has 2; only gray (1) and color (3)";
+        assert!(message.to_string().starts_with(expected), "{message}");
+        let message = open(Channels::Exactly(3), &[&[1, 2]], &[&[1]]).unwrap_err().to_string();
+        assert!(message.starts_with("sample 0: has 2 channels, but 3 were asked for"), "{message}");
+        let data = open(Channels::Auto, &[&[1, 2]], &[&[1]]).unwrap();
+        let message = data.test.get(0).err().unwrap().to_string();
+        let expected = "sample 0: has 1 channels, but the data set has 2 (as sample 0); convert or";
+        assert!(message.starts_with(expected), "{message}");
+    }
+
+    #[test]
+    fn the_identity_is_of_the_values_and_not_of_the_options() {
+        let identity = |pixels: Vec<u8>, options: &DataOptions| {
+            let splits = Splits::new(split(pixels), split(vec![9]), vec![]);
+            splits.open(options, &mut |_| {}).unwrap().identity
+        };
+        let (plain, options) = (DataOptions::default(), DataOptions::default());
+        let options = options.with_train_images(Some(1)).with_channels(Channels::Exactly(3));
+        assert_eq!(identity(vec![1, 2], &plain), identity(vec![1, 2], &options));
+        assert_ne!(identity(vec![1, 2], &plain), identity(vec![1, 3], &plain));
+        assert_eq!(identity(vec![1, 2], &plain).len(), 32);
+    }
+
+    #[test]
+    fn the_part_asked_for_is_all_that_is_looked_at() {
+        let options = DataOptions::default().with_train_images(Some(2));
+        let mut looked_at = 0;
+        let data = Splits::new(split(vec![5; 40]), split(vec![9]), vec![])
+            .open(&options, &mut |progress| looked_at = looked_at.max(progress.done))
+            .unwrap();
+        assert_eq!((data.train.len(), looked_at), (2, 2));
+        assert_eq!(data.options.train_images, Some(2));
+    }
+}
