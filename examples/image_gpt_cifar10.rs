@@ -5,7 +5,7 @@
 //! cargo run --release --example image_gpt_cifar10 -- --data cifar10  # downloads CIFAR-10 first
 //! ```
 //!
-//! Leaves `runs/image_gpt/`: checkpoints, `metrics.json` with bits per dimension and the colours'
+//! Leaves `runs/image_gpt/`: checkpoints, `metrics.json` with bits per pixel and the colours'
 //! entropy, `completion.png`, `loss_curve.png`.
 
 mod common;
@@ -39,8 +39,8 @@ fn pretrain() -> Result<()> {
     let pretrained = run.image_gpt(config, &mut weights, &data, Augmentation::simmim(), recipe)?;
     if let Some(last) = pretrained.history.last() {
         println!(
-            "{:.3} bits per dimension (entropy of the colours {:.3})",
-            last.valid_metrics["bits_per_dim"], last.valid_metrics["color_entropy_bits"]
+            "{:.3} bits per pixel (entropy of the colours {:.3})",
+            last.valid_metrics["bits_per_pixel"], last.valid_metrics["color_entropy_bits"]
         );
     }
     common::report(&run, &pretrained.history, pretrained.interrupted);

@@ -94,7 +94,7 @@ fn a_restoration_run_leaves_its_report_and_restores_images_of_any_size() {
 #[test]
 fn runs_of_another_method_are_refused_with_what_to_train() {
     let folder = tempfile::tempdir().unwrap();
-    train_edges(folder.path(), GradientTargetConfig::Hog { cell: 4 });
+    train_edges(folder.path(), GradientTargetConfig::Hog { cell: 4, window: None });
     let image = photo(3);
     let mut marked = vec![false; 21 * 40];
     marked[0] = true;

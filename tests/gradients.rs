@@ -267,7 +267,8 @@ fn gradients_of_image_gpt_with_the_bert_objective_are_those_of_its_loss() {
 
 #[test]
 fn gradients_of_maskfeat_are_those_of_its_loss() {
-    for target in [GradientTargetConfig::Hog { cell: 2 }, GradientTargetConfig::Sobel] {
+    for target in [GradientTargetConfig::Hog { cell: 2, window: None }, GradientTargetConfig::Sobel]
+    {
         let config = MaskFeatConfig::new(tiny(encoder(IMAGE))).with_target(target);
         let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
         assert_eq!(fixed, ["encoder.body.positions.table"]);

@@ -6,8 +6,9 @@ use burn::tensor::{Tensor, s};
 
 use super::{Backbone, Encoder, GridTokens, RelativePositions, Vit, VitConfig};
 use crate::error::{Error, Result};
+use crate::grid::Grid;
 use crate::mask::Mask;
-use crate::nn::{Block, Weights};
+use crate::nn::{Block, BlockConfig, Weights};
 
 /// The sizes of a [`CondensedVit`].
 #[derive(Config, Debug, PartialEq)]
@@ -58,14 +59,18 @@ impl CondensedVitConfig {
     pub fn init(&self, weights: &mut Weights) -> CondensedVit {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let Self { early_blocks, condenser_blocks, .. } = *self;
-        // As if they followed the blocks whose tokens they read; drop path ends with the encoder's.
-        let block = |index: usize| self.encoder.block(index.min(self.encoder.depth - 1));
-        let indices = early_blocks..early_blocks + condenser_blocks;
         CondensedVit {
             vit: self.encoder.init(weights),
-            condenser: indices.map(|index| block(index).init(weights)).collect(),
+            condenser: (0..condenser_blocks).map(|nth| self.block(nth).init(weights)).collect(),
             early_blocks,
         }
+    }
+
+    /// The condenser's block at `nth`, counted from 0: as if it followed the blocks whose tokens it
+    /// reads, in a transformer that is deep enough.
+    fn block(&self, nth: usize) -> BlockConfig {
+        let depth = self.encoder.depth.max(self.early_blocks + self.condenser_blocks);
+        self.encoder.block_of(self.early_blocks + nth, depth)
     }
 }
 
@@ -112,6 +117,17 @@ impl Backbone for CondensedVit {
     }
 }
 
+impl CondensedVit {
+    /// What the condenser makes of the patches' tokens of `early` and the class token of `last`,
+    /// each with both.
+    fn condense(&self, early: Tensor<3>, last: Tensor<3>, grid: Grid) -> Tensor<3> {
+        let class_token = last.slice(s![.., 0..1, ..]);
+        let tokens = Tensor::cat(vec![class_token, early.slice(s![.., 1.., ..])], 1);
+        let bias = self.vit.body.shared_bias(grid);
+        self.condenser.iter().fold(tokens, |tokens, block| block.forward(tokens, bias.clone()))
+    }
+}
+
 impl Encoder for CondensedVit {
     type Features = CondensedTokens;
 
@@ -120,11 +136,7 @@ impl Encoder for CondensedVit {
         let (grid, tokens) = self.vit.embed(images, Some(mask));
         let early = body.run(body.with_class_token(tokens), grid, 0..self.early_blocks);
         let last = body.run(early.clone(), grid, self.early_blocks..body.blocks.len());
-        let class_token = last.clone().slice(s![.., 0..1, ..]);
-        let tokens = Tensor::cat(vec![class_token, early.slice(s![.., 1.., ..])], 1);
-        let bias = body.shared_bias(grid);
-        let condensed =
-            self.condenser.iter().fold(tokens, |tokens, block| block.forward(tokens, bias.clone()));
+        let condensed = self.condense(early, last.clone(), grid);
         let finish = |tokens| {
             let (tokens, class_token) = body.split(body.norm.forward(tokens));
             GridTokens { tokens, class_token, grid }
@@ -136,7 +148,8 @@ impl Encoder for CondensedVit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::{Grid, ImageShape};
+    use crate::encoder::VitInit;
+    use crate::grid::ImageShape;
     use crate::mask::PatchMask;
     use crate::nn::Init;
     use crate::test_device;
@@ -170,12 +183,38 @@ mod tests {
 
     #[test]
     fn later_blocks_reach_the_condenser_through_the_class_token_alone() {
-        let mut condensed = config().init(&mut Weights::new(0, &test_device()));
-        let before = condensed.encode(images(1), &mask()).condensed.tokens.into_data();
-        // With nothing added by the later blocks the class token is the early one.
-        condensed.vit.body.blocks[2] = condensed.vit.body.blocks[1].clone();
-        let after = condensed.encode(images(1), &mask()).condensed.tokens.into_data();
-        assert!(before != after);
+        let condensed = config().init(&mut Weights::new(0, &test_device()));
+        let tokens = |seed| {
+            let init = Init::Normal { std: 1.0 };
+            Weights::new(seed, &test_device()).param([1, 7, 8], init).val()
+        };
+        let [early, last, other] = [tokens(1), tokens(2), tokens(3)];
+        let of = |early: &Tensor<3>, last| {
+            condensed.condense(early.clone(), last, Grid::new(2, 3)).into_data()
+        };
+        let expected = of(&early, last.clone());
+        let parts = |class_token: &Tensor<3>, patches: &Tensor<3>| {
+            let class_token = class_token.clone().slice(s![.., 0..1, ..]);
+            Tensor::cat(vec![class_token, patches.clone().slice(s![.., 1.., ..])], 1)
+        };
+        of(&early, parts(&last, &other)).assert_eq(&expected, true);
+        of(&parts(&other, &early), last.clone()).assert_eq(&expected, true);
+        assert!(of(&early, parts(&other, &last)) != expected);
+        assert!(of(&other, last) != expected);
+    }
+
+    #[test]
+    fn blocks_past_the_encoder_go_on_where_it_ends() {
+        // Blocks 3 to 5 of five, the first three of which are also the encoder's.
+        let mut config = config().with_early_blocks(2).with_condenser_blocks(3);
+        config.encoder = config.encoder.with_drop_path(0.4).with_init(VitInit::Beit);
+        for (nth, rate) in [0.2, 0.3, 0.4].into_iter().enumerate() {
+            let block = config.block(nth);
+            assert!((block.drop_path - rate).abs() < 1e-12, "{nth}: {}", block.drop_path);
+            let std = 0.02 / (2.0 * (3 + nth) as f32).sqrt();
+            assert_eq!(block.attention.output_init, Init::TruncatedNormal { std, bound: std });
+        }
+        assert_eq!([0, 1, 2].map(|index| config.encoder.block(index).drop_path), [0.0, 0.2, 0.4]);
     }
 
     #[test]

@@ -28,6 +28,11 @@ pub enum VitInit {
     /// Normal with σ = 0.02 truncated at ±σ, each block's two output matrices divided by
     /// √(2 · its number from 1) (BEiT and SimMIM, official code).
     Beit,
+    /// Normal with σ = 0.02 (MaskFeat, official code).
+    Normal,
+    /// Normal with σ = 0.02, each block's two output matrices divided by √(2 · its number from 1)
+    /// (BEiT v2's tokenizer, official code).
+    NormalByDepth,
 }
 
 /// A vision transformer (arXiv 2010.11929): sizes, and the variants MAE, SimMIM and BEiT need.
@@ -157,7 +162,12 @@ impl VitConfig {
 
     /// The block at `index`, counted from 0.
     pub(crate) fn block(&self, index: usize) -> BlockConfig {
-        let last = (self.depth - 1).max(1) as f64;
+        self.block_of(index, self.depth)
+    }
+
+    /// The block at `index`, counted from 0, of a transformer of `depth` such blocks.
+    pub(crate) fn block_of(&self, index: usize, depth: usize) -> BlockConfig {
+        let last = (depth - 1).max(1) as f64;
         BlockConfig {
             attention: AttentionConfig {
                 width: self.width,
@@ -173,28 +183,29 @@ impl VitConfig {
         }
     }
 
-    pub(super) fn matrix_init(&self) -> Init {
+    /// How matrices start.
+    pub(crate) fn matrix_init(&self) -> Init {
         match self.init {
             VitInit::Mae => Init::XavierUniform,
-            VitInit::Beit => self.token_init(),
+            _ => self.token_init(),
         }
     }
 
     /// How the two matrices that write to the residual stream start in the block at `index`.
     fn output_init(&self, index: usize) -> Init {
+        let std = 0.02 / (2.0 * (index + 1) as f32).sqrt();
         match self.init {
-            VitInit::Mae => self.matrix_init(),
-            VitInit::Beit => {
-                let std = 0.02 / (2.0 * (index + 1) as f32).sqrt();
-                Init::TruncatedNormal { std, bound: std }
-            }
+            VitInit::Mae | VitInit::Normal => self.matrix_init(),
+            VitInit::Beit => Init::TruncatedNormal { std, bound: std },
+            VitInit::NormalByDepth => Init::Normal { std },
         }
     }
 
-    pub(super) fn token_init(&self) -> Init {
+    /// How tokens start, and the head that reads token ids.
+    pub(crate) fn token_init(&self) -> Init {
         match self.init {
-            VitInit::Mae => Init::Normal { std: 0.02 },
             VitInit::Beit => Init::TruncatedNormal { std: 0.02, bound: 0.02 },
+            _ => Init::Normal { std: 0.02 },
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Features;
 use crate::error::{Error, Result};
+use crate::nn::unit;
 
 /// Similarities computed at once.
 const BLOCK: usize = 1 << 24;
@@ -91,8 +92,8 @@ pub fn nearest(train: &Features, queries: &Features, count: usize) -> Result<Vec
             train.width()
         )));
     }
-    let samples = unit(train.values.clone()).transpose();
-    let queries = unit(queries.values.clone());
+    let samples = unit(train.values.clone(), 1).transpose();
+    let queries = unit(queries.values.clone(), 1);
     let mut found = Vec::with_capacity(queries.dims()[0]);
     for block in queries.split((BLOCK / train.len()).max(1), 0) {
         let similarities = block.matmul(samples.clone()).into_data();
@@ -100,12 +101,6 @@ pub fn nearest(train: &Features, queries: &Features, count: usize) -> Result<Vec
         found.extend(similarities.chunks_exact(train.len()).map(|row| largest(row, count)));
     }
     Ok(found)
-}
-
-/// Rows of length 1; a row of zeros stays one.
-fn unit(values: Tensor<2>) -> Tensor<2> {
-    let length = values.clone().square().sum_dim(1).sqrt();
-    values / length.clamp_min(1e-12)
 }
 
 /// The `count` largest values of a row in descending order, of equals the first.

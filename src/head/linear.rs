@@ -18,9 +18,14 @@ pub struct LinearHead {
 }
 
 impl LinearHead {
-    /// A head from an encoder of `width` features to `target_width` values per cell.
+    /// A head from an encoder of `width` features to `target_width` values per cell, normal with σ =
+    /// 0.02.
     pub fn new(width: usize, target_width: usize, weights: &mut Weights) -> Self {
-        let init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
+        Self::with_init(width, target_width, Init::Normal { std: 0.02 }, weights)
+    }
+
+    /// The same with a weight that starts otherwise; the bias starts at 0.
+    pub fn with_init(width: usize, target_width: usize, init: Init, weights: &mut Weights) -> Self {
         Self { projection: weights.linear(width, target_width, init) }
     }
 }

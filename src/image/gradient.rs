@@ -63,8 +63,11 @@ pub fn sobel(images: Tensor<4>) -> Tensor<4> {
     magnitude(along_x, along_y)
 }
 
+/// √(x² + y²); its gradient is 0 where both are.
 pub(crate) fn magnitude(along_x: Tensor<4>, along_y: Tensor<4>) -> Tensor<4> {
-    (along_x.square() + along_y.square()).sqrt()
+    let square = along_x.square() + along_y.square();
+    let flat = square.clone().equal_elem(0.0);
+    square.mask_fill(flat.clone(), 1.0).sqrt().mask_fill(flat, 0.0)
 }
 
 /// One more pixel on both sides of `axis`: a copy of the neighbour of the border.
@@ -136,6 +139,15 @@ mod tests {
         let image = Tensor::<4>::from_floats([[[[0.0, 0.0, 1.0, 1.0]; 3]]], &test_device());
         let strength: Vec<f32> = sobel(image).into_data().try_to_vec().unwrap();
         assert_eq!(strength, [0.0, 4.0, 4.0, 0.0].repeat(3));
+    }
+
+    #[test]
+    fn a_flat_image_has_no_strength_and_a_gradient_of_zero() {
+        let image = Tensor::<4>::ones([1, 1, 3, 4], &test_device()).autodiff().require_grad();
+        let strength = sobel(image.clone());
+        assert_eq!(strength.clone().sum().into_scalar::<f32>(), 0.0);
+        let gradient = image.grad(&strength.sum().backward()).unwrap();
+        assert_eq!(gradient.abs().sum().into_scalar::<f32>(), 0.0);
     }
 
     #[test]

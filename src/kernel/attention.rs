@@ -5,6 +5,9 @@ use burn::tensor::{Tensor, assert_shape, s};
 
 /// softmax(Q Kᵀ / √depth + bias) V for each sample and head, with `depth` = width / `heads`.
 ///
+/// A bias of −∞ hides a token exactly: its weight and what it adds to any gradient are 0, whatever
+/// its value is. A token from which all are hidden has no softmax: its output is not a number.
+///
 /// # Shapes
 ///
 /// - qkv: `[batch, tokens, 3 · width]`: query, key, value, each head by head
@@ -29,7 +32,7 @@ pub fn attention(qkv: Tensor<3>, heads: usize, bias: Option<Tensor<4>>) -> Tenso
         );
     }
     #[cfg(feature = "flex")]
-    if super::fits(&qkv) && bias.as_ref().is_none_or(super::fits) {
+    if super::takes(super::fits(&qkv) && bias.as_ref().is_none_or(super::fits)) {
         use super::flex::AttentionKernel;
         use burn::backend::Dispatch;
         let qkv = qkv.into_dispatch();

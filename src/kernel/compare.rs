@@ -1,9 +1,16 @@
 //! What every kernel is tested by: its composition in double precision, and finite differences.
 
+use std::cell::Cell;
+
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::rng::{Purpose, stream};
+
+thread_local! {
+    /// How often a kernel was taken on this thread, and not its composition.
+    pub(super) static TAKEN: Cell<usize> = const { Cell::new(0) };
+}
 
 /// Random inputs, each as one row of values.
 #[derive(Clone)]
@@ -67,14 +74,20 @@ fn close(name: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// As [`run`], on so many threads.
+/// As [`run`] in single precision, on so many threads and by the kernel.
 fn run_on<const N: usize>(
     threads: usize,
     case: &Case<N>,
     kernel: impl Fn([Tensor<1>; N]) -> Tensor<1> + Sync,
 ) -> Run<N> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    pool.install(|| run(case, FloatDType::F32, &kernel))
+    pool.install(|| {
+        let before = TAKEN.get();
+        let run = run(case, FloatDType::F32, &kernel);
+        let taken = TAKEN.get() > before || !super::enabled();
+        assert!(taken, "the composition was taken instead of the kernel");
+        run
+    })
 }
 
 /// Output and gradients of `kernel` in single precision are those of `composed` in double, with the
@@ -88,9 +101,11 @@ pub(super) fn compare<const N: usize>(
     let fused = run_on(3, &case, &kernel);
     let single = run_on(1, &case, &kernel);
     assert_eq!((&single.output, &single.gradients), (&fused.output, &fused.gradients));
+    let taken = TAKEN.get();
     let exact = run(&case, FloatDType::F64, composed);
     let fallback = run(&case, FloatDType::F64, &kernel);
     assert_eq!(fallback.output, exact.output);
+    assert_eq!(TAKEN.get(), taken, "a kernel was taken in double precision");
     close("output", &fused.output, &exact.output, 1e-5);
     for (index, (got, expected)) in fused.gradients.iter().zip(&exact.gradients).enumerate() {
         match (got, expected) {

@@ -24,7 +24,7 @@ pub fn layer_norm<const D: usize>(
     assert_shape!(gamma, [width]);
     assert_shape!(beta, [width]);
     #[cfg(feature = "flex")]
-    if super::fits(&tokens) && super::fits(&gamma) && super::fits(&beta) {
+    if super::takes(super::fits(&tokens) && super::fits(&gamma) && super::fits(&beta)) {
         use super::flex::LayerNormKernel;
         return Tensor::from_dispatch(burn::backend::Dispatch::mim_layer_norm(
             tokens.into_dispatch(),

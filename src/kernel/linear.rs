@@ -25,7 +25,9 @@ pub fn linear<const D: usize>(
         assert_shape!(bias, [outputs]);
     }
     #[cfg(feature = "flex")]
-    if super::fits(&rows) && super::fits(&weight) && bias.as_ref().is_none_or(super::fits) {
+    if super::takes(
+        super::fits(&rows) && super::fits(&weight) && bias.as_ref().is_none_or(super::fits),
+    ) {
         use super::flex::LinearKernel;
         let bias =
             bias.unwrap_or_else(|| Tensor::zeros([outputs], &weight.device().without_autodiff()));

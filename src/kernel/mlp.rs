@@ -28,7 +28,9 @@ pub fn mlp<const D: usize>(
     assert_shape!(&biases[0], [hidden]);
     assert_shape!(&biases[1], [outputs]);
     #[cfg(feature = "flex")]
-    if super::fits(&rows) && weights.iter().all(super::fits) && biases.iter().all(super::fits) {
+    if super::takes(
+        super::fits(&rows) && weights.iter().all(super::fits) && biases.iter().all(super::fits),
+    ) {
         use super::flex::MlpKernel;
         let [weight1, weight2] = weights.map(Tensor::into_dispatch);
         let [bias1, bias2] = biases.map(Tensor::into_dispatch);

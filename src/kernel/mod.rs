@@ -10,10 +10,13 @@
 //! turns them off, for comparing the two.
 //!
 //! The sums over all rows are split in the same way for any number of threads: results have the
-//! same bits whatever `RAYON_NUM_THREADS` is.
+//! same bits whatever `RAYON_NUM_THREADS` is. They depend on the processor: those with AVX2 and FMA
+//! round a product and its sum once, other x86-64 processors twice.
 
 mod adamw;
 mod attention;
+#[cfg(all(test, feature = "flex"))]
+mod attention_mask_tests;
 #[cfg(test)]
 mod compare;
 #[cfg(feature = "flex")]
@@ -29,6 +32,14 @@ pub use gelu::gelu;
 pub use layer_norm::{layer_norm, layer_norm_composed};
 pub use linear::{linear, linear_composed};
 pub use mlp::{mlp, mlp_composed};
+
+/// Whether a kernel is taken, given that all its tensors fit; tests count how often.
+#[cfg(feature = "flex")]
+fn takes(fit: bool) -> bool {
+    #[cfg(test)]
+    compare::TAKEN.with(|taken| taken.set(taken.get() + usize::from(fit)));
+    fit
+}
 
 /// Whether a tensor of rank `D` can go into a kernel: it is on flex, of `f32`, and not empty.
 #[cfg(feature = "flex")]

@@ -55,7 +55,8 @@ impl BlockMask {
         Ok(Self { grid, hidden, min_block, log_aspect: -libm::log(aspect) })
     }
 
-    /// Hides `cells · ratio` cells of `grid`, rounded to the nearest; otherwise as
+    /// Hides `cells · ratio` cells of `grid`, rounded to the nearest, by blocks of at least
+    /// `min_block` cells, or of all that are hidden where those are fewer; otherwise as
     /// [`new`](Self::new).
     ///
     /// # Errors
@@ -63,7 +64,7 @@ impl BlockMask {
     /// When `ratio` is not strictly between 0 and 1, and as [`new`](Self::new).
     pub fn with_ratio(grid: Grid, ratio: f64, min_block: usize, aspect: f64) -> Result<Self> {
         let hidden = (grid.cells() as f64 * count::checked_ratio(ratio)?).round() as usize;
-        Self::new(grid, hidden, min_block, aspect)
+        Self::new(grid, hidden, min_block.min(hidden), aspect)
     }
 
     /// BEiT's numbers: 75 of 196 cells ("about 40 %") and the same share of any other grid, blocks
@@ -213,6 +214,10 @@ mod tests {
         assert_eq!(beit(Grid::square(2)), 2);
         assert!(BlockMask::beit(Grid::square(1)).is_err());
         assert_eq!(BlockMask::with_ratio(Grid::square(14), 0.4, 16, 0.3).unwrap().hidden(), 78);
+        // Six hidden cells are one block, whatever the smallest.
+        let six = BlockMask::with_ratio(Grid::square(4), 0.4, 16, 0.3).unwrap();
+        assert_eq!((six.hidden, six.min_block), (6, 6));
+        assert!(BlockMask::with_ratio(Grid::square(4), 0.4, 0, 0.3).is_err());
     }
 
     #[test]

@@ -3,15 +3,13 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, s};
 
-use super::{Attention, AttentionConfig, Init, Weights, per_token};
+use super::{Attention, AttentionConfig, Init, Weights, per_token, unit};
 use crate::kernel;
 
 /// The largest scale of a cosine (arXiv 2111.09883 §3.2: temperatures stay above 0.01).
 const LARGEST_SCALE: f64 = 100.0;
 /// Scales start here (official code).
 const FIRST_SCALE: f32 = 10.0;
-/// Vectors shorter than this are divided by it instead of their length.
-const SHORTEST: f64 = 1e-12;
 
 /// softmax(scale · cos(Q, K) + bias) V with a learned scale per head, then a projection (Swin-v2,
 /// arXiv 2111.09883 §3.2): no single pair of tokens can dominate by the size of its features.
@@ -59,9 +57,7 @@ impl CosineAttention {
         let parts = qkv.reshape([batch, tokens, 3 * heads, depth]);
         let query_key = parts.clone().slice(s![.., .., ..2 * heads, ..]);
         let value = parts.slice(s![.., .., 2 * heads.., ..]);
-        // Clamped before the root, whose gradient at 0 would not be a number.
-        let length = query_key.clone().square().sum_dim(3).clamp_min(SHORTEST * SHORTEST).sqrt();
-        let query_key = query_key / length * self.scales(depth).reshape([1, 1, 2 * heads, 1]);
+        let query_key = unit(query_key, 3) * self.scales(depth).reshape([1, 1, 2 * heads, 1]);
         Tensor::cat(vec![query_key, value], 2).reshape([batch, tokens, joined])
     }
 

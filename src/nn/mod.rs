@@ -17,6 +17,7 @@ mod per_token;
 mod position;
 mod relative_position;
 mod table_resize;
+mod unit;
 mod windows;
 
 pub use attention::{Attention, AttentionConfig, QkvBias};
@@ -40,4 +41,5 @@ pub use position::{PositionTable, Positions, sin_cos_table};
 pub use relative_position::{RelativePositionBias, relative_position_index};
 pub use table_resize::TableResize;
 pub(crate) use table_resize::resize_offsets;
+pub(crate) use unit::unit;
 pub use windows::Windows;

@@ -17,6 +17,10 @@ pub enum GradientTargetConfig {
     Hog {
         /// Side of a histogram's cell in pixels.
         cell: usize,
+        /// Side of the squares in which a Gaussian weighs pixels, if any; see
+        /// [`HogTarget::window`].
+        #[serde(default)]
+        window: Option<usize>,
     },
     /// The strength of Sobel's gradient at every pixel.
     Sobel,
@@ -30,8 +34,13 @@ impl GradientTargetConfig {
     /// When they do not; names both.
     pub fn validate(&self, patch: usize) -> Result<()> {
         match *self {
-            Self::Hog { cell } if cell == 0 || !patch.is_multiple_of(cell) => Err(Error::config(
-                format!("HOG cells of {cell} pixels do not divide a patch of {patch}"),
+            Self::Hog { cell, .. } if cell == 0 || !patch.is_multiple_of(cell) => {
+                Err(Error::config(format!(
+                    "HOG cells of {cell} pixels do not divide a patch of {patch}"
+                )))
+            }
+            Self::Hog { window: Some(0), .. } => Err(Error::config(
+                "a HOG window needs at least one pixel, got 0; leave it out to weigh all alike",
             )),
             _ => Ok(()),
         }
@@ -44,7 +53,9 @@ impl GradientTargetConfig {
     /// With the message of [`validate`](Self::validate) when that fails.
     pub fn init(&self, channels: usize, patch: usize) -> GradientTarget {
         match *self {
-            Self::Hog { cell } => GradientTarget::Hog(HogTarget::maskfeat(channels, patch, cell)),
+            Self::Hog { cell, window } => {
+                GradientTarget::Hog(HogTarget::maskfeat(channels, patch, cell).with_window(window))
+            }
             Self::Sobel => GradientTarget::Sobel(SobelTarget::new(channels, patch)),
         }
     }

@@ -10,9 +10,7 @@ use super::{Depict, Target, hidden_cells, mean_of_cells};
 use crate::batch::MimBatch;
 use crate::grid::Grid;
 use crate::image::{GradientOperator, PatchLayout, grid_of, magnitude, patchify, unpatchify};
-
-/// Length below which a histogram counts as empty.
-const EMPTY: f64 = 1e-12;
+use crate::nn::unit;
 
 /// MaskFeat's target (arXiv 2112.09133 §3): for every cell of pixels and every channel, how
 /// strongly the image changes in which direction.
@@ -35,8 +33,9 @@ pub struct HogTarget {
     pub cell: usize,
     /// Directions that are told apart.
     pub bins: usize,
-    /// Side of the square over which a Gaussian of half that deviation weighs pixels, repeated over
-    /// the image: MaskFeat's code has 16 pixels. `None` weighs all pixels alike.
+    /// Side of the squares, side by side over the whole image, in which a Gaussian weighs pixels;
+    /// its deviation is half the side. `None` weighs all pixels alike, as MaskFeat's code does;
+    /// mmpretrain's version of it has squares of 16 pixels.
     pub window: Option<usize>,
     /// How gradients are estimated.
     #[module(skip)]
@@ -44,7 +43,7 @@ pub struct HogTarget {
 }
 
 impl HogTarget {
-    /// MaskFeat's histograms: 9 bins of Sobel gradients, weighed in squares of 2 × 2 cells.
+    /// MaskFeat's histograms: 9 bins of Sobel gradients, all pixels alike.
     ///
     /// # Panics
     ///
@@ -54,11 +53,10 @@ impl HogTarget {
             cell > 0 && patch.is_multiple_of(cell),
             "HOG cells of {cell} pixels do not divide a patch of {patch}"
         );
-        let (window, operator) = (Some(2 * cell), GradientOperator::Sobel);
-        Self { channels, patch, cell, bins: 9, window, operator }
+        Self { channels, patch, cell, bins: 9, window: None, operator: GradientOperator::Sobel }
     }
 
-    /// The same histograms with other weights within a block of cells.
+    /// The same histograms with pixels weighed in squares of this side.
     pub fn with_window(mut self, window: Option<usize>) -> Self {
         self.window = window;
         self
@@ -96,8 +94,7 @@ impl HogTarget {
             strength.clone().mask_fill(elsewhere, 0.0).sum_dim(2)
         });
         let histograms = Tensor::cat(histograms.collect(), 2);
-        let length = histograms.clone().square().sum_dim(2).sqrt().clamp_min(EMPTY);
-        (histograms / length)
+        unit(histograms, 2)
             .reshape([batch, channels, grid.rows, grid.cols, self.bins])
             .permute([0, 1, 4, 2, 3])
             .reshape([batch, channels * self.bins, grid.rows, grid.cols])
@@ -197,7 +194,7 @@ mod tests {
     }
 
     fn target() -> HogTarget {
-        HogTarget::maskfeat(1, 8, 4).with_operator(GradientOperator::Central).with_window(None)
+        HogTarget::maskfeat(1, 8, 4).with_operator(GradientOperator::Central)
     }
 
     fn bins(target: &HogTarget, row: usize, col: usize) -> Vec<f32> {

@@ -4,16 +4,13 @@ use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
 use super::tokenizer::{AnyTokenizer, Tokenizer};
-use super::{Reconstruct, Target};
+use super::{Reconstruct, Target, entropy, log_shares, shares};
 use crate::batch::MimBatch;
 use crate::grid::Grid;
 use crate::image::{grid_of, normalize};
-
-/// Stands for a share of 0 where its logarithm is taken.
-const LEAST_SHARE: f64 = 1e-9;
 
 /// The ids a frozen tokenizer gives to the hidden cells of the batch's second view (Bao et al. 2021,
 /// arXiv 2106.08254, §2.3), judged by cross-entropy.
@@ -97,31 +94,19 @@ impl<K: Tokenizer> Target for TokenTarget<K> {
         value: &Tensor<2, Int>,
     ) -> Vec<(&'static str, Tensor<1>)> {
         let predicted = prediction.clone().without_autodiff().argmax(2).squeeze_dim::<2>(2);
-        let shares = self.shares(value);
-        let entropy = (shares.clone() * shares.clone().clamp_min(LEAST_SHARE).log()).sum().neg();
+        let shares = shares(value.clone(), self.width());
         vec![
             ("token_accuracy", predicted.equal(value.clone()).float().mean()),
-            ("most_frequent_token", shares.max()),
-            ("perplexity", entropy.exp()),
+            ("most_frequent_token", shares.clone().max()),
+            ("perplexity", entropy(shares).exp()),
         ]
     }
 
     /// The tokens' shares of the batch.
     fn trivial_prediction(&self, value: &Tensor<2, Int>) -> Option<Tensor<3>> {
         let [batch, hidden] = value.dims();
-        let logits = self.shares(value).clamp_min(LEAST_SHARE).log();
+        let logits = log_shares(shares(value.clone(), self.width()));
         Some(logits.unsqueeze::<3>().expand([batch, hidden, self.width()]))
-    }
-}
-
-impl<K: Tokenizer> TokenTarget<K> {
-    /// How often each token is among `value`, as shares of all: `[vocabulary]`.
-    fn shares(&self, value: &Tensor<2, Int>) -> Tensor<1> {
-        let ([batch, hidden], device) = (value.dims(), value.device());
-        let total = batch * hidden;
-        let each = Tensor::full([total], 1.0 / total as f64, &device);
-        let ids = value.clone().reshape([total]);
-        Tensor::zeros([self.width()], &device).select_assign(0, ids, each, IndexingUpdateOp::Add)
     }
 }
 

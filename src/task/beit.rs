@@ -28,7 +28,8 @@ pub struct BeitConfig {
     /// The share of patches hidden. Default: 75 / 196, about 40 % (§2.3, Algorithm 1)
     #[config(default = "75.0 / 196.0")]
     pub mask_ratio: f64,
-    /// Patches of the smallest block. Default: 16 (Algorithm 1)
+    /// Patches of the smallest block, or all that are hidden where those are fewer. Default: 16
+    /// (Algorithm 1)
     #[config(default = 16)]
     pub min_block: usize,
     /// A block's narrowest aspect ratio. Default: 0.3 (Algorithm 1)
@@ -148,7 +149,12 @@ impl BeitNetworkConfig {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         BeitNetwork {
             encoder: self.encoder.init(weights),
-            head: LinearHead::new(self.encoder.width, self.vocabulary, weights),
+            head: LinearHead::with_init(
+                self.encoder.width,
+                self.vocabulary,
+                self.encoder.token_init(),
+                weights,
+            ),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::head::{LinearHead, PredictionHead};
 use crate::mask::Mask;
 use crate::nn::Weights;
-use crate::target::tokenizer::{AnyTokenizer, Tokenizer, TokenizerConfig, VqConfig, VqOutput};
+use crate::target::tokenizer::{AnyTokenizer, Tokenizer, TokenizerConfig, VqConfig};
 use crate::target::{Target, TokenTarget};
 
 /// The parts of a [`BeitV2`], with the paper's defaults.
@@ -29,10 +29,10 @@ pub struct BeitV2Config {
 
 impl BeitV2Config {
     /// ViT-B/16 on the tokens of a ViT-B/16 that was distilled from a teacher of `teacher_width`
-    /// features, CLIP's 512 in the paper: 8192 tokens of 32 values (§4.1, appendix B).
+    /// features, CLIP's 512 in the paper ([`VqConfig::base_patch16`]): 8192 tokens of 32 values
+    /// (§4.1, appendix B).
     pub fn base_patch16(teacher_width: usize) -> Self {
-        let tokenizer = VqConfig::new(VitConfig::base_patch16())
-            .with_output(VqOutput::Features { width: teacher_width });
+        let tokenizer = VqConfig::base_patch16(teacher_width);
         let beit = BeitConfig::base_patch16();
         Self::new(BeitConfig { tokenizer: TokenizerConfig::Vq(tokenizer), ..beit })
     }
@@ -108,10 +108,11 @@ impl BeitV2NetworkConfig {
     /// With the message of [`BeitV2NetworkConfig::validate`] when that fails.
     pub fn init(&self, weights: &mut Weights) -> BeitV2Network {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        let width = self.encoder.encoder.width;
+        let VitConfig { width, .. } = self.encoder.encoder;
+        let init = self.encoder.encoder.token_init();
         BeitV2Network {
             encoder: self.encoder.init(weights),
-            head: LinearHead::new(width, self.vocabulary, weights),
+            head: LinearHead::with_init(width, self.vocabulary, init, weights),
         }
     }
 }

@@ -9,11 +9,8 @@ use super::{PretextTask, StepEnd, TaskOutput};
 use crate::batch::TokenizerBatch;
 use crate::error::{Error, Result};
 use crate::image::grid_of;
-use crate::target::Tokenizer;
 use crate::target::tokenizer::Dvae;
-
-/// Stands for a share of 0 where its logarithm is taken.
-const LEAST_SHARE: f64 = 1e-9;
+use crate::target::{Tokenizer, entropy};
 
 /// What changes while a [`DvaeTask`] trains.
 #[derive(Config, Debug, PartialEq)]
@@ -169,8 +166,8 @@ fn divergence_from_uniform(choices: Tensor<3>, log_choices: Tensor<3>) -> Tensor
 /// KL(mean choice of all cells ‖ uniform), in nats: 0 when all tokens are used alike.
 fn imbalance(choices: Tensor<3>) -> Tensor<1> {
     let [batch, cells, vocabulary] = choices.dims();
-    let shares = choices.reshape([batch * cells, vocabulary]).mean_dim(0);
-    (shares.clone() * shares.clamp_min(LEAST_SHARE).log()).sum() + (vocabulary as f64).ln()
+    let shares = choices.reshape([batch * cells, vocabulary]).mean_dim(0).squeeze_dim(0);
+    entropy(shares).neg() + (vocabulary as f64).ln()
 }
 
 #[cfg(test)]

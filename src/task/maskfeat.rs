@@ -3,12 +3,12 @@
 use burn::config::Config;
 
 use super::Mim;
-use crate::encoder::{Vit, VitConfig};
+use crate::encoder::{Vit, VitConfig, VitInit};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::LinearHead;
 use crate::mask::BlockMask;
-use crate::nn::Weights;
+use crate::nn::{Positions, Weights};
 use crate::target::{GradientTarget, GradientTargetConfig, Target};
 
 /// Narrowest aspect ratio of the masks' blocks, as BEiT has it.
@@ -24,32 +24,33 @@ pub struct MaskFeatConfig {
     /// The encoder.
     pub encoder: VitConfig,
     /// What is predicted. Default: histograms of gradients in cells of 8 pixels (§3)
-    #[config(default = "GradientTargetConfig::Hog { cell: 8 }")]
+    #[config(default = "GradientTargetConfig::Hog { cell: 8, window: None }")]
     pub target: GradientTargetConfig,
     /// The share of patches hidden, in blocks. Default: 0.4 (official configuration)
     #[config(default = 0.4)]
     pub mask_ratio: f64,
-    /// The fewest patches of a block, or all that are hidden where those are fewer. Default: 16,
-    /// BEiT's
-    #[config(default = 16)]
+    /// The fewest patches of a block, or all that are hidden where those are fewer. Default: 15,
+    /// a fifth of the 78 hidden ones of 14 × 14 (official code)
+    #[config(default = 15)]
     pub min_block: usize,
 }
 
 impl MaskFeatConfig {
-    /// ViT-B/16 on histograms of 2 × 2 cells a patch.
+    /// ViT-B/16 with learned positions on histograms of 2 × 2 cells a patch.
     pub fn base_patch16() -> Self {
-        Self::new(VitConfig::base_patch16())
+        Self::new(as_official(VitConfig::base_patch16()))
     }
 
-    /// ViT-L/16 on histograms of 2 × 2 cells a patch.
+    /// ViT-L/16 with learned positions on histograms of 2 × 2 cells a patch.
     pub fn large_patch16() -> Self {
-        Self::new(VitConfig::large_patch16())
+        Self::new(as_official(VitConfig::large_patch16()))
     }
 
     /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
-    /// 4 of a single cell, blocks from 4 patches on, and encoder 128 × 4.
+    /// 4 of a single cell, pixels weighed in squares of 2 × 2 cells, blocks from 4 patches on, and
+    /// encoder 128 × 4 with sin-cos positions.
     pub fn small_images(image: ImageShape) -> Self {
-        let hog = GradientTargetConfig::Hog { cell: 4 };
+        let hog = GradientTargetConfig::Hog { cell: 4, window: Some(8) };
         Self::new(VitConfig::new(image, 4, 128, 4, 4)).with_target(hog).with_min_block(4)
     }
 
@@ -71,8 +72,7 @@ impl MaskFeatConfig {
     /// When the ratio hides nothing or everything.
     pub fn mask(&self) -> Result<BlockMask> {
         let grid = self.encoder.image.grid(self.encoder.patch)?;
-        let hidden = (grid.cells() as f64 * self.mask_ratio).round() as usize;
-        BlockMask::with_ratio(grid, self.mask_ratio, self.min_block.min(hidden), ASPECT)
+        BlockMask::with_ratio(grid, self.mask_ratio, self.min_block, ASPECT)
     }
 
     /// The model with fresh weights.
@@ -90,6 +90,11 @@ impl MaskFeatConfig {
             target,
         }
     }
+}
+
+/// With positions and first weights as in the official code.
+fn as_official(encoder: VitConfig) -> VitConfig {
+    encoder.with_positions(Positions::Learned).with_init(VitInit::Normal)
 }
 
 #[cfg(test)]
@@ -110,7 +115,7 @@ mod tests {
     #[test]
     fn a_broken_part_is_named() {
         let config = MaskFeatConfig::base_patch16();
-        let odd = config.clone().with_target(GradientTargetConfig::Hog { cell: 5 });
+        let odd = config.clone().with_target(GradientTargetConfig::Hog { cell: 5, window: None });
         let message = odd.validate().unwrap_err().to_string();
         assert!(message.contains("cells of 5 pixels do not divide a patch of 16"), "{message}");
         assert!(config.with_mask_ratio(1.5).validate().is_err());

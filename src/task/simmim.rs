@@ -152,10 +152,12 @@ impl SimMimConfig<SwinConfig> {
 }
 
 impl SimMimConfig<SwinV2Config> {
-    /// SwinV2-B on 192 × 192 pixels with windows of 12 and a target normalised in windows of 47 ×
-    /// 47 pixels, as the official configuration pre-trains it.
+    /// SwinV2-B on 192 × 192 pixels with windows of 12, drop path 0.1 and a target normalised in
+    /// windows of 47 × 47 pixels, as the official configuration pre-trains it.
     pub fn swin_v2_base() -> Self {
-        let encoder = SwinV2Config::base().with_image(ImageShape::square(3, 192)).with_window(12);
+        let mut encoder =
+            SwinV2Config::base().with_image(ImageShape::square(3, 192)).with_window(12);
+        encoder.sizes.drop_path = 0.1;
         Self::new(encoder).with_normalization(Normalization::Sliding { side: 47 })
     }
 }

@@ -7,6 +7,7 @@ use super::{PretextTask, StepEnd, TaskOutput};
 use crate::batch::TokenizerBatch;
 use crate::encoder::Backbone;
 use crate::image::{PatchLayout, grid_of, normalize, patchify};
+use crate::nn::unit;
 use crate::target::Tokenizer;
 use crate::target::tokenizer::{Quantized, Vq};
 
@@ -71,18 +72,14 @@ impl<E: Backbone> TeacherObjective<E> {
 
 impl<E: Backbone> VqObjective for TeacherObjective<E> {
     fn loss(&self, decoded: Tensor<3>, images: Tensor<4>) -> Tensor<1> {
-        let features = self.features(images);
-        let product = (decoded.clone() * features.clone()).sum_dim(2);
-        let lengths = decoded.square().sum_dim(2) * features.square().sum_dim(2);
-        (product / lengths.sqrt().clamp_min(1e-8)).mean().neg() + 1.0
+        let cosine = (unit(decoded, 2) * unit(self.features(images), 2)).sum_dim(2);
+        cosine.mean().neg() + 1.0
     }
 
     /// That of the mean direction of all features: one minus the length of the mean of their unit
     /// vectors.
     fn trivial_loss(&self, images: Tensor<4>) -> Option<Tensor<1>> {
-        let features = self.features(images);
-        let length = features.clone().square().sum_dim(2).sqrt().clamp_min(1e-8);
-        let mean = (features / length).mean_dim(0).mean_dim(1);
+        let mean = unit(self.features(images), 2).mean_dim(0).mean_dim(1);
         Some(mean.square().sum().sqrt().neg() + 1.0)
     }
 }
@@ -177,6 +174,10 @@ mod tests {
         };
         assert!(loss(3.0).abs() < 1e-5);
         assert!((loss(-1.0) - 2.0).abs() < 1e-5);
+        let nothing = features.zeros_like().autodiff().require_grad();
+        let loss_of_nothing = objective.loss(nothing.clone(), images.clone());
+        let gradient = nothing.grad(&loss_of_nothing.backward()).unwrap().into_data();
+        assert!(gradient.iter::<f32>().all(f32::is_finite), "{gradient}");
         // No other direction that all cells share has a smaller loss than the trivial one.
         let trivial: f32 = objective.trivial_loss(images.clone()).unwrap().into_scalar();
         let length = features.clone().square().sum_dim(2).sqrt();

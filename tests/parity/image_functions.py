@@ -4,8 +4,10 @@
     python tests/parity/image_functions.py
 
 `hog.*` are histograms of gradients, [channels, rows, cols, bins]: scikit-image's, and MaskFeat's
-(arXiv 2112.09133, section 3), restated here pixel by pixel. `quality.*` are two images and what
-they are to each other.
+(arXiv 2112.09133, section 3), restated here pixel by pixel. MaskFeat's model asks facebookresearch/
+SlowFast's `HOGLayerC` for 9 bins and cells of 8 pixels and leaves its `gaussian_window` at 0: all
+pixels weigh the same. open-mmlab/mmpretrain's `HOGGenerator` has a window of 16 pixels instead.
+`quality.*` are two images and what they are to each other.
 """
 
 from math import atan2, exp, floor, hypot, pi
@@ -29,21 +31,28 @@ def waves(channels: int, height: int, width: int, rng: np.random.Generator) -> n
     return np.clip(planes, 0, 1).astype(np.float32).astype(np.float64)
 
 
+def weight(row: int, col: int, window: int) -> float:
+    """The Gaussian of a pixel's place in its window; 1 without a window."""
+    if window == 0:
+        return 1.0
+    middle, deviation = (window - 1) / 2, window / 2
+    down, right = row % window - middle, col % window - middle
+    return exp(-(down**2 + right**2) / (2 * deviation**2))
+
+
 def maskfeat_hog(plane: np.ndarray, cell: int, window: int) -> np.ndarray:
-    """9 bins: Sobel, reflected border, angle of (x, y) from the y axis, Gaussian weights, L2."""
+    """9 bins: Sobel, reflected border, angle of (x, y) from the y axis, L2."""
     height, width = plane.shape
     padded = np.pad(plane, 1, mode="reflect")
     cells = np.zeros((height // cell, width // cell, 9))
-    middle, deviation = (window - 1) / 2, window / 2
     for row in range(height):
         for col in range(width):
             patch = padded[row : row + 3, col : col + 3]
             along_x = (patch[:, 0] - patch[:, 2]) @ [1, 2, 1]
             along_y = (patch[0] - patch[2]) @ [1, 2, 1]
             phase = floor(atan2(along_x, along_y) / pi * 9) % 9
-            down, right = row % window - middle, col % window - middle
-            weight = exp(-(down**2 + right**2) / (2 * deviation**2))
-            cells[row // cell, col // cell, phase] += weight * hypot(along_x, along_y)
+            strength = weight(row, col, window) * hypot(along_x, along_y)
+            cells[row // cell, col // cell, phase] += strength
     return cells / np.linalg.norm(cells, axis=2, keepdims=True)
 
 
@@ -56,7 +65,9 @@ def main():
         settings |= dict(block_norm="L2", feature_vector=False)
         planes = [hog(plane, **settings)[:, :, 0, 0] for plane in images]
         tensors[f"hog.scikit_image_{bins}_bins_cell_{cell}"] = np.stack(planes)
-    tensors["hog.maskfeat_cell_8"] = np.stack([maskfeat_hog(plane, 8, 16) for plane in images])
+    for name, window in [("", 0), ("_window_16", 16)]:
+        planes = [maskfeat_hog(plane, 8, window) for plane in images]
+        tensors[f"hog.maskfeat_cell_8{name}"] = np.stack(planes)
 
     reference = waves(3, 20, 26, rng)
     noisy = np.clip(reference + rng.normal(0, 0.1, reference.shape), 0, 1)

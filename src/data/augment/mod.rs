@@ -78,6 +78,11 @@ impl Augmentation {
         }
     }
 
+    /// MaskFeat (Wei et al. 2022, official configuration): crops of half of the area and up, flip.
+    pub const fn maskfeat() -> Self {
+        Self { crop: Some(CropRange::new([0.5, 1.0])), ..Self::mae() }
+    }
+
     /// Nothing random: the middle of the image, for evaluation.
     pub const fn none() -> Self {
         Self {
@@ -136,6 +141,7 @@ mod tests {
             Augmentation::mae(),
             Augmentation::simmim(),
             Augmentation::beit(),
+            Augmentation::maskfeat(),
             Augmentation::none(),
         ];
         for preset in presets {

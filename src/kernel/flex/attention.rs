@@ -311,10 +311,15 @@ vectorized! {
         }
     }
 
-    /// Rows of `slopes` by the probabilities become slopes by the scores.
+    /// Rows of `slopes` by the probabilities become slopes by the scores. A probability of 0 has a
+    /// slope of 0, also where the one by the probability is infinite: a hidden value may be of any
+    /// size.
     fn softmax_backward<A>(probabilities: &[f32], slopes: &mut [f32], tokens: usize) {
         let rows = probabilities.chunks_exact(tokens).zip(slopes.chunks_exact_mut(tokens));
         for (probabilities, slopes) in rows {
+            for (slope, &probability) in slopes.iter_mut().zip(probabilities) {
+                *slope = if probability == 0.0 { 0.0 } else { *slope };
+            }
             let mean = dot::<A>(probabilities, slopes);
             for (slope, probability) in slopes.iter_mut().zip(probabilities) {
                 *slope = probability * (*slope - mean);

@@ -78,15 +78,14 @@ pub(super) fn multiply(output: Output, scale: f32, left: Matrix, right: Matrix) 
     if m == 0 || n == 0 {
         return;
     }
-    let end = |rows: usize, columns: usize, row: usize, column: usize| {
-        (rows - 1) * row + (columns - 1) * column + 1
-    };
-    assert!(end(m, n, output.row, 1) <= output.values.len() && n <= output.row);
-    assert!(k == 0 || end(m, k, left.row, left.column) <= left.values.len());
-    assert!(k == 0 || end(k, n, right.row, right.column) <= right.values.len());
+    assert!(n <= output.row, "rows of {n} values overlap {} apart", output.row);
+    assert_within([m, n], [output.row, 1], output.values.len(), "output");
+    assert_within([m, k], [left.row, left.column], left.values.len(), "left");
+    assert_within([k, n], [right.row, right.column], right.values.len(), "right");
     // SAFETY: the assertions keep every element of the three matrices within its slice, and no
     // two elements of the output share a place; the output is borrowed mutably, so that it
-    // overlaps neither operand. A slice has at most isize::MAX bytes, so no stride wraps.
+    // overlaps neither operand. A stride that more than one element has is less than the length of
+    // its slice, so it does not wrap; `stride` replaces the others.
     #[allow(unsafe_code)]
     unsafe {
         gemm::gemm(
@@ -95,14 +94,14 @@ pub(super) fn multiply(output: Output, scale: f32, left: Matrix, right: Matrix) 
             k,
             output.values.as_mut_ptr(),
             1,
-            output.row as isize,
+            stride(m, output.row),
             output.keep != 0.0,
             left.values.as_ptr(),
-            left.column as isize,
-            left.row as isize,
+            stride(k, left.column),
+            stride(m, left.row),
             right.values.as_ptr(),
-            right.column as isize,
-            right.row as isize,
+            stride(n, right.column),
+            stride(k, right.row),
             output.keep,
             scale,
             false,
@@ -113,9 +112,31 @@ pub(super) fn multiply(output: Output, scale: f32, left: Matrix, right: Matrix) 
     }
 }
 
+/// Panics unless the last element of so many rows and columns is one of `length` values.
+fn assert_within(counts: [usize; 2], strides: [usize; 2], length: usize, name: &str) {
+    let end = || {
+        let [rows, columns] = counts.map(|count| count - 1);
+        let (row, column) = (rows.checked_mul(strides[0])?, columns.checked_mul(strides[1])?);
+        row.checked_add(column)?.checked_add(1)
+    };
+    assert!(
+        counts.contains(&0) || end().is_some_and(|end| end <= length),
+        "{name}: {counts:?} values {strides:?} apart do not lie in {length}"
+    );
+}
+
+/// The stride of `count` elements; of a single one, whose stride may be anything, 1.
+fn stride(count: usize, stride: usize) -> isize {
+    if count < 2 { 1 } else { stride as isize }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn product(output: &mut [f32], row: usize, left: Matrix, right: Matrix) {
+        multiply(Output::strided(output, row), 1.0, left, right);
+    }
 
     #[test]
     fn products_of_strided_and_transposed_parts_follow_the_formula() {
@@ -135,7 +156,40 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "output.values.len()")]
+    fn nothing_multiplied_with_nothing_is_zero() {
+        let mut output = [1.0; 6];
+        product(&mut output, 3, Matrix::strided(&[], 2, 0, 5), Matrix::strided(&[], 0, 3, 7));
+        assert_eq!(output, [0.0; 6]);
+    }
+
+    #[test]
+    fn the_stride_of_a_single_row_may_be_anything() {
+        let mut output = [0.0; 2];
+        let right = Matrix::dense(&[1.0, 2.0, 3.0, 4.0], 2);
+        product(&mut output, usize::MAX, Matrix::strided(&[1.0, 1.0], 1, 2, usize::MAX), right);
+        assert_eq!(output, [4.0, 6.0]);
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "left: [2, 1] values [18446744073709551615, 1] apart do not lie in 2"
+    )]
+    #[cfg(target_pointer_width = "64")]
+    fn a_stride_that_wraps_panics() {
+        let (left, right) = ([1.0, 2.0], [1.0]);
+        let left = Matrix::strided(&left, 2, 1, usize::MAX);
+        product(&mut [0.0; 2], 1, left, Matrix::dense(&right, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "right: [3, 2] values")]
+    fn an_operand_that_is_too_short_panics() {
+        let right = Matrix::strided(&[0.0; 5], 3, 2, 2);
+        product(&mut [0.0; 2], 2, Matrix::dense(&[0.0; 3], 3), right);
+    }
+
+    #[test]
+    #[should_panic(expected = "output: [3, 2] values")]
     fn an_output_that_is_too_short_panics() {
         let values = [0.0; 6];
         let mut output = [0.0; 5];

@@ -16,15 +16,15 @@ const PARTS: usize = 8;
 /// The rows of a tile when there are `rows`: as even as tiles of at most 512 can be, and as many
 /// on each of two threads.
 pub(super) fn tile(rows: usize) -> usize {
-    let count = rows.div_ceil(TILE).next_multiple_of(2);
-    rows.div_ceil(count).next_multiple_of(16)
+    let count = rows.div_ceil(TILE).next_multiple_of(2).max(1);
+    rows.div_ceil(count).next_multiple_of(16).max(16)
 }
 
 /// The rows of a part when there are `rows` and each part keeps a partial sum. It depends on the
 /// rows alone, so that sums are the same for any number of threads; two tiles or more, so that
 /// adding the sums up costs little beside them.
 pub(super) fn part(rows: usize) -> usize {
-    let count = rows.div_ceil(2 * TILE).next_multiple_of(2).min(PARTS);
+    let count = rows.div_ceil(2 * TILE).next_multiple_of(2).clamp(1, PARTS);
     rows.div_ceil(count).max(1)
 }
 
@@ -38,7 +38,8 @@ pub(super) fn by_tiles<const N: usize, R: Send>(
     starts: [&[f32]; N],
     write: impl Fn(usize, [&mut [f32]; N]) -> R + Sync,
 ) -> ([Vec<f32>; N], Vec<R>) {
-    let mut buffers = starts.map(|start| Vec::with_capacity(rows * start.len()));
+    let values = |start: &[f32]| rows.checked_mul(start.len()).expect("a buffer fits in memory");
+    let mut buffers = starts.map(|start| Vec::with_capacity(values(start)));
     let mut rests = buffers.each_mut().map(|buffer| buffer.spare_capacity_mut());
     let mut tiles = Vec::with_capacity(rows.div_ceil(tile));
     for first in (0..rows).step_by(tile) {
@@ -62,7 +63,7 @@ pub(super) fn by_tiles<const N: usize, R: Send>(
         // SAFETY: the tiles cover all rows, and `filled` has written every value of each.
         #[allow(unsafe_code)]
         unsafe {
-            buffer.set_len(rows * start.len());
+            buffer.set_len(values(start));
         }
     }
     (buffers, results)
@@ -126,6 +127,7 @@ mod tests {
     fn tiles_and_parts_are_even_and_not_too_large() {
         assert_eq!((tile(4160), tile(1576), tile(400), tile(1)), (416, 400, 208, 16));
         assert_eq!((part(4160), part(1576), part(1), part(300)), (694, 788, 1, 150));
+        assert_eq!((tile(0), part(0)), (16, 1));
         assert!((1..5000).all(|rows| tile(rows) <= TILE + 16 && part(rows) > 0));
     }
 

@@ -6,7 +6,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
 pub use sampling::Sampling;
 
@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 use crate::mask::{Mask, RandomMask};
 use crate::nn::{Init, Weights, per_token};
+use crate::target::{entropy, shares};
 
 /// The parts of an [`ImageGpt`], with the paper's defaults.
 ///
@@ -157,21 +158,13 @@ impl ImageGpt {
         let nothing = Tensor::zeros([1, gpt.config().width], (&visible.device(), visible.dtype()));
         let tokens = mask.fill_hidden(visible, nothing) + gpt.positions.cells(grid).unsqueeze();
         let features = mask.select_hidden(gpt.transform(tokens, gpt.config().depth));
-        let ids = mask.select_hidden(ids.float().unsqueeze_dim(2)).squeeze_dim::<2>(2).int();
-        (per_token(&self.head, features), ids)
+        (per_token(&self.head, features), mask.select_hidden_ids(ids))
     }
 
     /// The entropy in nats of the colours' frequencies among all pixels of a batch, whose `ids`
     /// these are: the shortest code, on average, of a pixel that knows nothing of the others.
     fn color_entropy(&self, ids: Tensor<2, Int>) -> Tensor<1> {
-        let ids = ids.flatten::<1>(0, 1);
-        let (count, device) = (ids.dims()[0], ids.device());
-        let ones = Tensor::<1>::ones([count], &device);
-        let colors = self.encoder.gpt.config().colors;
-        let counts = Tensor::zeros([colors], &device);
-        let counts = counts.select_assign(0, ids, ones, IndexingUpdateOp::Add);
-        let shares = counts / count as f64;
-        -(shares.clone() * shares.clamp_min(1e-12).log()).sum()
+        entropy(shares(ids, self.encoder.gpt.config().colors))
     }
 }
 
@@ -187,7 +180,7 @@ impl PretextTask for ImageGpt {
         let logits = logits.flatten::<2>(0, 1);
         let loss = CrossEntropyLossConfig::new().init(&logits.device());
         let loss = loss.forward(logits, ids.flatten::<1>(0, 1));
-        let metrics = vec![("bits_per_dim", bits(loss.clone())), ("color_entropy_bits", entropy)];
+        let metrics = vec![("bits_per_pixel", bits(loss.clone())), ("color_entropy_bits", entropy)];
         TaskOutput { metrics, ..loss.into() }
     }
 
@@ -236,7 +229,7 @@ mod tests {
         let output = model.loss(ImageGptBatch { images: images(SOME), mask: None });
         assert!((output.loss.into_scalar::<f32>() - expected).abs() < 1e-5);
         let (name, bits) = output.metrics[0].clone();
-        assert_eq!(name, "bits_per_dim");
+        assert_eq!(name, "bits_per_pixel");
         assert!((bits.into_scalar::<f32>() - expected / 2f32.ln()).abs() < 1e-5);
     }
 
@@ -274,7 +267,8 @@ mod tests {
     #[test]
     fn every_broken_rule_is_named_with_its_values() {
         let broken = |config: ImageGptConfig| config.validate().unwrap_err().to_string();
-        assert!(broken(config().bert().with_mask_ratio(1.0)).contains('1'));
+        let message = broken(config().bert().with_mask_ratio(1.0));
+        assert!(message.contains("(everything hidden), got 1"), "{message}");
         config().with_mask_ratio(1.0).validate().unwrap();
     }
 

@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::nn::unit;
+
 /// Images that are compared with each other.
 const GROUP: usize = 8;
 
@@ -22,9 +24,7 @@ pub(super) fn contrast(tokens: Tensor<3>) -> Tensor<1> {
         return tokens.sum() * 0.0;
     }
     let groups = batch / group;
-    let tokens = tokens.narrow(0, 0, groups * group);
-    let length = tokens.clone().square().sum_dim(2).sqrt().clamp_min(1e-6);
-    let tokens = tokens / length;
+    let tokens = unit(tokens.narrow(0, 0, groups * group), 2);
     let own = tokens.clone().matmul(tokens.clone().swap_dims(1, 2));
     let all = tokens.reshape([groups, group * cells, width]);
     let all = all.clone().matmul(all.swap_dims(1, 2)).exp();
@@ -81,6 +81,14 @@ mod tests {
         }
         let tokens = Tensor::<3>::from_floats(images, &test_device());
         assert!((loss(tokens) - expected / 8.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tokens_of_zeros_have_finite_gradients() {
+        let tokens = Tensor::<3>::zeros([2, 3, 4], &test_device()).autodiff().require_grad();
+        let gradients = contrast(tokens.clone()).backward();
+        let gradient = tokens.grad(&gradients).unwrap().into_data();
+        assert!(gradient.iter::<f32>().all(f32::is_finite), "{gradient}");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::VitConfig;
+use crate::encoder::{VitConfig, VitInit};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::nn::Positions;
+use crate::nn::{Positions, QkvBias};
 use crate::target::tokenizer::check_vocabulary;
 
 /// What the decoder of a [`Vq`](super::Vq) yields for each cell.
@@ -34,7 +34,8 @@ pub struct VqConfig {
     /// Values of a code vector. Default: 32
     #[config(default = 32)]
     pub code_width: usize,
-    /// Blocks of the decoder, which is as wide as the encoder. Default: 1 (BEiT v2's base model)
+    /// Blocks of the decoder, which is as wide as the encoder. Default: 1, the smaller of
+    /// BEiT v2's two
     #[config(default = 1)]
     pub decoder_depth: usize,
     /// What the decoder yields. Default: pixels
@@ -50,6 +51,19 @@ pub struct VqConfig {
 }
 
 impl VqConfig {
+    /// The tokenizer of BEiT v2's base model (appendix B and the official code): a ViT-B/16 with
+    /// learned positions and a decoder of three blocks, distilled from a teacher of `teacher_width`
+    /// features, CLIP's 512 in the paper.
+    pub fn base_patch16(teacher_width: usize) -> Self {
+        let encoder = VitConfig::base_patch16()
+            .with_positions(Positions::Learned)
+            .with_qkv_bias(QkvBias::QueryValue)
+            .with_init(VitInit::NormalByDepth);
+        Self::new(encoder)
+            .with_decoder_depth(3)
+            .with_output(VqOutput::Features { width: teacher_width })
+    }
+
     /// A tokenizer for images of a few dozen pixels that a laptop's processor trains in a minute:
     /// cells of 4 pixels, encoder and decoder 64 × 1, 512 tokens of 16 values.
     ///

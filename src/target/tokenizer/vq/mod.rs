@@ -15,7 +15,7 @@ use crate::encoder::{Backbone, VisibleVit};
 use crate::error::Result;
 use crate::grid::Grid;
 use crate::image::{PatchLayout, unpatchify};
-use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, per_token};
+use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, per_token, unit};
 use crate::rng::{Purpose, stream};
 
 /// Rounds of the k-means that a codebook starts with.
@@ -35,15 +35,15 @@ impl VqConfig {
             VqOutput::Pixels => self.encoder.patch_values(),
             VqOutput::Features { width } => width,
         };
-        let uniform = Init::XavierUniform;
+        let matrix = self.encoder.matrix_init();
         let codes = weights.param([self.vocabulary, self.code_width], Init::Normal { std: 1.0 });
         let uses = weights.zeros([self.vocabulary]);
         Vq {
             encoder: self.encoder.init_visible(weights),
-            to_code: TanhLayers::new([width, width, self.code_width], weights),
+            to_code: TanhLayers::new([width, width, self.code_width], matrix, weights),
             codes: codes.set_require_grad(false),
             uses: uses.set_require_grad(false),
-            embed: weights.linear(self.code_width, width, uniform),
+            embed: weights.linear(self.code_width, width, matrix),
             positions: PositionTable::new(
                 Positions::SinCos,
                 self.encoder.grid(),
@@ -52,9 +52,11 @@ impl VqConfig {
                 weights,
             )
             .expect("sin-cos positions are positions"),
-            blocks: (0..self.decoder_depth).map(|i| self.encoder.block(i).init(weights)).collect(),
+            blocks: (0..self.decoder_depth)
+                .map(|index| self.encoder.block_of(index, self.decoder_depth).init(weights))
+                .collect(),
             norm: weights.norm(width, self.encoder.norm_epsilon),
-            to_output: TanhLayers::new([width, width, outputs], weights),
+            to_output: TanhLayers::new([width, width, outputs], matrix, weights),
             config: self.clone(),
         }
     }
@@ -115,7 +117,7 @@ impl Vq {
     /// - output: `[batch, cells, code width]`
     pub fn latents(&self, images: Tensor<4>) -> Tensor<3> {
         let features = self.encoder.represent(images * 2.0 - 1.0);
-        unit(self.to_code.forward(features.tokens))
+        unit(self.to_code.forward(features.tokens), 2)
     }
 
     /// The nearest code vector to each latent vector.
@@ -190,8 +192,8 @@ impl Vq {
         let dead = uses.clone().lower(average.clone().mul_scalar(revive_below).unsqueeze());
         self.codes = self.codes.map(|codes| {
             let unused = counts.equal_elem(0.0).expand([vocabulary, code_width]);
-            let seen = unit_rows(sums).mask_where(unused, codes.clone());
-            let followed = unit_rows(codes * decay + seen * (1.0 - decay));
+            let seen = unit(sums, 1).mask_where(unused, codes.clone());
+            let followed = unit(codes * decay + seen * (1.0 - decay), 1);
             followed.mask_where(dead.clone().expand([vocabulary, code_width]), candidates)
         });
         // A revived code counts as used, or it would move again before it can be chosen.
@@ -262,16 +264,6 @@ impl Tokenizer for Vq {
         let pixels = unpatchify(cells, grid, self.cell(), PatchLayout::ChannelsFirst);
         Some(pixels.clamp(0.0, 1.0))
     }
-}
-
-fn unit(vectors: Tensor<3>) -> Tensor<3> {
-    let length = vectors.clone().square().sum_dim(2).sqrt().clamp_min(1e-12);
-    vectors / length
-}
-
-fn unit_rows(vectors: Tensor<2>) -> Tensor<2> {
-    let length = vectors.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
-    vectors / length
 }
 
 #[cfg(test)]
@@ -374,6 +366,23 @@ mod tests {
         let codes = vq.quantize(vq.latents(images.clone())).codes;
         assert_eq!(vq.decode_codes(codes, Grid::new(2, 3)).dims(), [2, 6, 5]);
         assert!(vq.decode(vq.tokenize(images), Grid::new(2, 3)).is_none());
+    }
+
+    #[test]
+    fn latents_of_zeros_have_finite_gradients() {
+        let mut vq = config().init(&mut Weights::new(0, &test_device().autodiff()));
+        vq.to_code.second.weight =
+            vq.to_code.second.weight.map(|weight| weight.zeros_like().require_grad());
+        let latents = vq.latents(Tensor::ones([1, 2, 4, 6], &test_device()));
+        let Quantized { codes, commitment, .. } = vq.quantize(latents);
+        let gradients = (codes.sum() + commitment.sum()).backward();
+        for gradient in [
+            vq.to_code.second.weight.grad(&gradients).unwrap(),
+            vq.encoder.body.patch_embed.weight.grad(&gradients).unwrap(),
+        ] {
+            let gradient = values(gradient);
+            assert!(gradient.iter().all(|value| value.is_finite()), "{gradient:?}");
+        }
     }
 
     #[test]

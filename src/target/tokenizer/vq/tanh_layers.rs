@@ -17,10 +17,14 @@ pub struct TanhLayers {
 }
 
 impl TanhLayers {
-    pub(super) fn new([inputs, between, outputs]: [usize; 3], weights: &mut Weights) -> Self {
+    pub(super) fn new(
+        [inputs, between, outputs]: [usize; 3],
+        init: Init,
+        weights: &mut Weights,
+    ) -> Self {
         Self {
-            first: weights.linear(inputs, between, Init::XavierUniform),
-            second: weights.linear(between, outputs, Init::XavierUniform),
+            first: weights.linear(inputs, between, init),
+            second: weights.linear(between, outputs, init),
         }
     }
 
