@@ -1,8 +1,6 @@
-//! The papers' numbers, worked out by hand, as a user of the crate gets them.
-#![cfg(feature = "train")]
+//! The papers' figures and formulas, worked out by hand.
 
-mod common;
-
+use crate::common::device;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData, Tolerance};
@@ -14,7 +12,6 @@ use burn_mim::{
     BlockMask, DecoderConfig, Grid, ImageShape, Mae, MaeConfig, Mask, MaskStrategy, MimBatch,
     PatchMask, PixelLoss, PixelTarget, RandomMask, SimMimConfig, Target,
 };
-use common::device;
 
 /// How many cells a strategy says it hides, and does.
 fn hidden(strategy: &impl MaskStrategy) -> usize {

@@ -1,0 +1,66 @@
+//! Every preset as JSON.
+
+use burn_mim::data::augment::{Augmentation, RandAugment};
+use burn_mim::encoder::{GptConfig, ResidualConfig};
+use burn_mim::eval::{FineTuning, LinearProbe, Mixing, RandomErasing};
+use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
+use burn_mim::task::{BeitV2Config, DvaeSchedule, PatchPairs};
+use burn_mim::train::Recipe;
+use burn_mim::{
+    BeitConfig, ContextConfig, DecoderConfig, ImageGptConfig, ImageShape, MaeConfig,
+    MaskFeatConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
+    TokenizerConfig, VitConfig,
+};
+use serde_json::{Value, to_value};
+
+/// What models for small images are made for here.
+const SMALL: ImageShape = ImageShape::new(3, 32, 48);
+
+/// `$type::$name` of each constructor, without arguments or with the one that is given.
+macro_rules! presets {
+    ($($type:ident { $($name:ident $(($argument:expr))?),* $(,)? })*) => {
+        vec![$($((
+            concat!(stringify!($type), "::", stringify!($name)).to_string(),
+            to_value($type::$name($($argument)?)).unwrap(),
+        )),*),*]
+    };
+}
+
+fn tokenizer() -> TokenizerConfig {
+    TokenizerConfig::Palette(PaletteConfig::new(SMALL).with_cell(4))
+}
+
+/// Constructors by name with what they make. `new` of a configuration is its defaults.
+pub(super) fn presets() -> Vec<(String, Value)> {
+    presets! {
+        VitConfig { tiny_patch16, small_patch16, base_patch16, large_patch16, huge_patch14 }
+        SwinConfig { tiny, small, base, large, small_images(SMALL) }
+        SwinV2Config { tiny, small, base, large, huge, giant, small_images(SMALL) }
+        GptConfig { small, medium, large }
+        ResidualConfig { new(3) }
+        DecoderConfig { new }
+        MaeConfig { base_patch16, large_patch16, huge_patch14, small_images(SMALL) }
+        SimMimConfig { base_patch16, swin_base, swin_v2_base, small_images(SMALL) }
+        MaskFeatConfig { base_patch16, large_patch16, small_images(SMALL) }
+        BeitConfig { base_patch16, small_images(tokenizer()) }
+        BeitV2Config { base_patch16(512), small_images(tokenizer()) }
+        VqConfig { base_patch16(512), small_images(SMALL) }
+        DvaeConfig { dalle_encoder, small_images(SMALL) }
+        DvaeSchedule { new }
+        PaletteConfig { new(SMALL) }
+        ImageGptConfig { small, medium, large, small_images(SMALL) }
+        PatchPairs { large_images(SMALL), small_images(SMALL) }
+        ContextConfig { small_images(SMALL) }
+        SelfieConfig { small_images(SMALL) }
+        RestorationConfig { small_images(SMALL) }
+        Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration }
+        Augmentation { mae, simmim, beit, maskfeat, none }
+        FineTuning {
+            mae_base, mae_large, mae_huge, simmim_base, beit_base, small_images(20),
+        }
+        RandAugment { papers }
+        Mixing { papers, none }
+        RandomErasing { none }
+        LinearProbe { mae, sgd }
+    }
+}
