@@ -17,8 +17,10 @@ mod exit;
 
 use std::process::ExitCode;
 
+use burn::tensor::Device;
+use burn_mim::data::ImageData;
 use burn_mim::eval::{FineTuning, Pooling, Score};
-use burn_mim::run::{Evaluation, Plan, Protocol, device_named};
+use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, device_named};
 use burn_mim::{ImageShape, MaeConfig, Result};
 use clap::Parser;
 use evaluation::Args;
@@ -31,12 +33,25 @@ fn main() -> ExitCode {
     exit::exit(evaluate(&Args::parse()))
 }
 
+/// The images, with as many channels as the encoder reads, and the encoder.
+fn opened(args: &Args, device: &Device) -> Result<(ImageData, LoadedBackbone)> {
+    let load = |channels| {
+        let image = ImageShape::square(channels, args.image_size);
+        args.checkpoint.load(&MaeConfig::small_images(image).encoder.into(), args.seed, device)
+    };
+    if let BackboneSource::None = args.checkpoint {
+        let data = data::open(&args.data, &args.reading.options())?;
+        let encoder = load(data.shape.channels)?;
+        return Ok((data, encoder));
+    }
+    let encoder = load(3)?;
+    let options = args.reading.options_for(encoder.config.image().channels);
+    Ok((data::open(&args.data, &options)?, encoder))
+}
+
 fn evaluate(args: &Args) -> Result<()> {
     let device = device_named(&args.device)?;
-    let data = data::open(&args.data, &args.reading.options())?;
-    let image = ImageShape::square(data.shape.channels, args.image_size);
-    let random = MaeConfig::small_images(image).encoder.into();
-    let encoder = args.checkpoint.load(&random, args.seed, &device)?;
+    let (data, encoder) = opened(args, &device)?;
     eprintln!("{}", encoder.title);
     let evaluation = Evaluation {
         encoder: &encoder,

@@ -30,7 +30,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[derive(Debug, Parser)]
 struct Args {
     /// folder:DIR, or another data set of the pre-training examples
-    #[arg(long)]
+    #[arg(long, value_parser = data::spec())]
     data: DataSpec,
     #[command(flatten)]
     reading: data::Reading,

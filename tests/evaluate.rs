@@ -3,10 +3,12 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use burn_mim::checkpoint::save_mae;
 use burn_mim::data::augment::Augmentation;
+use burn_mim::data::source::MemoryDataset;
 use burn_mim::data::{DataSpec, ImageData};
 use burn_mim::eval::{FineTuning, Mixing, Pooling, RandomErasing};
 use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, Run, Scores};
@@ -176,6 +178,12 @@ fn what_cannot_be_evaluated_is_named() {
     assert!(gray.ends_with("the encoder reads images of 3 channels, the data has 1"), "{gray}");
     let unlabelled = ImageData { class_names: Vec::new(), ..data(IMAGE) };
     assert!(message(&unlabelled).ends_with("no labels, and evaluation needs classes"));
+    let unknown = ImageData { unknown_classes: vec!["emu".into()], ..data(IMAGE) };
+    let said = message(&unknown);
+    assert!(said.contains("has 1 classes that the training split lacks (emu);"), "{said}");
+    let bare = MemoryDataset::new(IMAGE, vec![0; 2 * IMAGE.values()], None).unwrap();
+    let said = message(&ImageData { test: Arc::new(bare), ..data(IMAGE) });
+    assert!(said.contains("2 of the 2 test images have no label"), "{said}");
     let labelled = data(IMAGE);
     let none = Evaluation { seeds: 0, ..evaluation(&encoder, &labelled) };
     assert!(none.validate().unwrap_err().to_string().ends_with("needs at least 1 seed"));

@@ -1,10 +1,13 @@
 //! Opening an example's data.
 #![allow(dead_code, reason = "each example uses its own part")]
 
+use std::ffi::OsString;
+
 use burn_mim::Result;
 use burn_mim::data::{
     Channels, DataOptions, DataSpec, ImageData, OnBadImage, OpenProgress, OpenStep,
 };
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 // How the images are read, on every command line that opens some. (No doc comment: clap would take
 // it for what the command does.)
@@ -25,6 +28,19 @@ impl Reading {
     pub(crate) fn options(&self) -> DataOptions {
         DataOptions::default().with_channels(self.channels).with_on_bad_image(self.on_bad_image)
     }
+
+    /// The same for an encoder that reads images of `channels` channels.
+    pub(crate) fn options_for(&self, channels: usize) -> DataOptions {
+        match self.channels {
+            Channels::Auto => self.options().with_channels(Channels::Exactly(channels)),
+            Channels::Exactly(_) => self.options(),
+        }
+    }
+}
+
+/// Reads `--data`, whose path may be any bytes.
+pub(crate) fn spec() -> impl TypedValueParser<Value = DataSpec> {
+    OsStringValueParser::new().try_map(|text: OsString| DataSpec::from_os(&text))
 }
 
 /// Opens the data, saying how far a download is and what was found.

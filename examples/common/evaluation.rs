@@ -6,7 +6,7 @@ use burn_mim::data::DataSpec;
 use burn_mim::run::{BackboneSource, Protocol};
 use clap::Parser;
 
-use crate::data::Reading;
+use crate::data::{self, Reading};
 
 /// Evaluates an encoder on labelled images.
 #[derive(Debug, Parser)]
@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) checkpoint: BackboneSource,
     /// shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR
-    #[arg(long)]
+    #[arg(long, value_parser = data::spec())]
     pub(crate) data: DataSpec,
     #[command(flatten)]
     pub(crate) reading: Reading,

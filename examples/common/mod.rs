@@ -22,7 +22,7 @@ pub(crate) use exit::exit;
 #[group(skip)] // Its name would be that of the arguments it is part of.
 pub(crate) struct Args {
     /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR
-    #[arg(long, default_value = "shapes")]
+    #[arg(long, default_value = "shapes", value_parser = data::spec())]
     pub(crate) data: DataSpec,
     /// Passes over the training images [default: what about three minutes on two cores allow]
     #[arg(long)]

@@ -1,7 +1,8 @@
 //! A data source named in one word, for command lines and JSON.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx
 /// Which images to use; written as `shapes`, `cifar10`, `cifar10:DIR`, `cifar100`, `cifar100:DIR`,
 /// `idx:DIR` or `folder:DIR`, in JSON too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Saved", into = "Saved")]
 #[non_exhaustive]
 pub enum DataSpec {
     /// Procedural images: nothing to download.
@@ -51,26 +52,34 @@ impl DataSpec {
             Self::Cifar10(path) => cifar::cifar10_splits(path.as_deref(), &mut download)?,
             Self::Cifar100(path) => cifar::cifar100_splits(path.as_deref(), &mut download)?,
             Self::Idx(path) => idx::splits(path)?,
-            Self::Folder(path) => folder::splits(path)?,
+            Self::Folder(path) => folder::splits(path, options, progress)?,
         };
         splits.open(options, progress)
     }
 }
 
-impl FromStr for DataSpec {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (name, path) = match text.split_once(':') {
-            Some((name, "")) => {
+impl DataSpec {
+    /// Reads what [`FromStr`] reads, with a path in any bytes. A path that begins with `~/` lies in
+    /// the user's home folder: shells do not expand it after the colon.
+    ///
+    /// # Errors
+    ///
+    /// As [`FromStr`].
+    pub fn from_os(text: &OsStr) -> Result<Self> {
+        let (name, path) = parts(text);
+        let path = match path {
+            Some(path) if path.is_empty() => {
                 return Err(Error::config(format!("`{name}:` lacks the folder after the colon")));
             }
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (text, None),
+            Some(path) => Some(in_home(Path::new(&path))?),
+            None => None,
         };
-        match (name, path) {
+        match (name.as_str(), path) {
             ("shapes", None) => Ok(Self::Shapes),
-            ("shapes", Some(_)) => Err(Error::config(format!("`{text}`: shapes takes no folder"))),
+            ("shapes", Some(_)) => {
+                let text = text.display();
+                Err(Error::config(format!("`{text}`: shapes takes no folder")))
+            }
             ("cifar10", path) => Ok(Self::Cifar10(path)),
             ("cifar100", path) => Ok(Self::Cifar100(path)),
             ("idx", Some(path)) => Ok(Self::Idx(path)),
@@ -78,38 +87,121 @@ impl FromStr for DataSpec {
             ("idx" | "folder", None) => {
                 Err(Error::config(format!("`{name}` needs a folder: {name}:DIR")))
             }
-            _ => Err(Error::config(format!("unknown data `{text}`, expected {CHOICES}"))),
+            _ => {
+                let text = text.display();
+                Err(Error::config(format!("unknown data `{text}`, expected {CHOICES}")))
+            }
         }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Shapes => None,
+            Self::Cifar10(path) | Self::Cifar100(path) => path.as_deref(),
+            Self::Idx(path) | Self::Folder(path) => Some(path),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Shapes => "shapes",
+            Self::Cifar10(_) => "cifar10",
+            Self::Cifar100(_) => "cifar100",
+            Self::Idx(_) => "idx",
+            Self::Folder(_) => "folder",
+        }
+    }
+}
+
+/// What is before the first colon and what is after it.
+fn parts(text: &OsStr) -> (String, Option<OsString>) {
+    if let Some(text) = text.to_str() {
+        return match text.split_once(':') {
+            Some((name, path)) => (name.into(), Some(path.into())),
+            None => (text.into(), None),
+        };
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = text.as_bytes();
+        if let Some(colon) = bytes.iter().position(|byte| *byte == b':') {
+            let (name, path) = (&bytes[..colon], OsStr::from_bytes(&bytes[colon + 1..]));
+            return (String::from_utf8_lossy(name).into_owned(), Some(path.into()));
+        }
+    }
+    (text.to_string_lossy().into_owned(), None)
+}
+
+/// The path with `~` as the user's home folder.
+fn in_home(path: &Path) -> Result<PathBuf> {
+    let Ok(below) = path.strip_prefix("~") else { return Ok(path.into()) };
+    let home = dirs::home_dir().ok_or_else(|| {
+        Error::config(format!(
+            "`{}`: there is no home folder; write the whole path",
+            path.display()
+        ))
+    })?;
+    Ok(home.join(below))
+}
+
+impl FromStr for DataSpec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::from_os(OsStr::new(text))
     }
 }
 
 impl fmt::Display for DataSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, path) = match self {
-            Self::Shapes => ("shapes", None),
-            Self::Cifar10(path) => ("cifar10", path.as_ref()),
-            Self::Cifar100(path) => ("cifar100", path.as_ref()),
-            Self::Idx(path) => ("idx", Some(path)),
-            Self::Folder(path) => ("folder", Some(path)),
-        };
-        match path {
-            Some(path) => write!(f, "{name}:{}", path.display()),
-            None => f.write_str(name),
+        match self.path() {
+            Some(path) => write!(f, "{}:{}", self.name(), path.display()),
+            None => f.write_str(self.name()),
         }
     }
 }
 
-impl TryFrom<String> for DataSpec {
+/// How a specification is written in JSON: in one word, and with its path in bytes where that is
+/// no text.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Saved {
+    Text(String),
+    Bytes { data: String, path_bytes: Vec<u8> },
+}
+
+impl TryFrom<Saved> for DataSpec {
     type Error = Error;
 
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
+    fn try_from(saved: Saved) -> Result<Self> {
+        match saved {
+            Saved::Text(text) => text.parse(),
+            #[cfg(unix)]
+            Saved::Bytes { data, path_bytes } => {
+                use std::os::unix::ffi::OsStringExt;
+                let mut text = data.into_bytes();
+                text.push(b':');
+                text.extend(path_bytes);
+                Self::from_os(&OsString::from_vec(text))
+            }
+            #[cfg(not(unix))]
+            Saved::Bytes { data, .. } => {
+                Err(Error::config(format!("the path of `{data}` is none on this system")))
+            }
+        }
     }
 }
 
-impl From<DataSpec> for String {
+impl From<DataSpec> for Saved {
     fn from(spec: DataSpec) -> Self {
-        spec.to_string()
+        match spec.path() {
+            Some(path) if path.to_str().is_none() => Self::Bytes {
+                data: spec.name().into(),
+                path_bytes: path.as_os_str().as_encoded_bytes().to_vec(),
+            },
+            _ => Self::Text(spec.to_string()),
+        }
     }
 }
 
@@ -148,6 +240,31 @@ mod tests {
         assert!(message("shapes:3").ends_with("shapes takes no folder"));
         assert!(message("").contains("expected shapes"));
         assert!(serde_json::from_str::<DataSpec>("\"Shapes\"").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_in_any_bytes_is_kept() {
+        use std::os::unix::ffi::OsStrExt;
+        let spec = DataSpec::from_os(OsStr::from_bytes(b"folder:/data/caf\xe9:1")).unwrap();
+        let path = Path::new(OsStr::from_bytes(b"/data/caf\xe9:1"));
+        assert_eq!(spec, DataSpec::Folder(path.into()));
+        let json = serde_json::to_string(&spec).unwrap();
+        assert!(json.starts_with(r#"{"data":"folder","path_bytes":[47,"#), "{json}");
+        assert_eq!(serde_json::from_str::<DataSpec>(&json).unwrap(), spec);
+        let unknown = DataSpec::from_os(OsStr::from_bytes(b"caf\xe9:1")).unwrap_err();
+        assert!(unknown.to_string().contains("unknown data"), "{unknown}");
+    }
+
+    #[test]
+    fn a_tilde_is_the_home_folder_and_only_at_the_start() {
+        let home = dirs::home_dir().unwrap();
+        assert_eq!("folder:~/a/b".parse::<DataSpec>().unwrap(), DataSpec::Folder(home.join("a/b")));
+        assert_eq!("idx:~".parse::<DataSpec>().unwrap(), DataSpec::Idx(home));
+        for path in ["~other/a", "./~/a", "/a/~"] {
+            let spec = format!("folder:{path}").parse::<DataSpec>().unwrap();
+            assert_eq!(spec, DataSpec::Folder(path.into()));
+        }
     }
 
     #[test]

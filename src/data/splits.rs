@@ -27,6 +27,8 @@ pub struct ImageData {
     pub shape: ImageShape,
     /// The classes' names by label; empty in unlabelled data.
     pub class_names: Vec<String>,
+    /// Classes of the test split that the training split lacks; their images have no label.
+    pub unknown_classes: Vec<String>,
     /// Normalisation statistics of the training split.
     pub statistics: ChannelStatistics,
     /// A hash of what tells this data from other data: of a folder the names and sizes of its
@@ -76,6 +78,8 @@ pub struct Splits {
     pub test: Arc<dyn ImageDataset>,
     /// The classes' names by label; empty in unlabelled data.
     pub class_names: Vec<String>,
+    /// Classes of the test split that the training split lacks; their images have no label.
+    pub unknown_classes: Vec<String>,
     /// What is worth saying of them, a line each.
     pub notes: Vec<String>,
     /// How many training images are looked at for channels and statistics.
@@ -93,7 +97,7 @@ impl Splits {
         class_names: Vec<String>,
     ) -> Self {
         let (notes, looked_at) = (Vec::new(), Self::STATISTICS_SAMPLES);
-        Self { train, test, class_names, notes, looked_at }
+        Self { train, test, class_names, unknown_classes: Vec::new(), notes, looked_at }
     }
 
     /// Takes the training images that are asked for, and looks at up to 1024 of them, evenly
@@ -110,7 +114,7 @@ impl Splits {
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<ImageData> {
         options.validate()?;
-        let Self { mut train, test, class_names, mut notes, looked_at } = self;
+        let Self { mut train, test, class_names, unknown_classes, mut notes, looked_at } = self;
         if train.is_empty() || test.is_empty() {
             return Err(Error::config(format!(
                 "both splits must hold images; there are {} to train and {} to test on",
@@ -137,6 +141,7 @@ impl Splits {
             test: bring(test),
             shape: look.shape,
             class_names,
+            unknown_classes,
             statistics: look.statistics,
             identity,
             options: options.clone().with_channels(Channels::Exactly(channels)),

@@ -12,7 +12,7 @@ use crate::encoder::{AnyBackbone, Backbone};
 use crate::error::{Error, Result};
 use crate::eval::{
     Features, FineTuning, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score,
-    TestResult, labelled_share,
+    TestResult, labelled_share, require_labels,
 };
 use crate::nn::Weights;
 use crate::train::{Interrupt, Pretraining};
@@ -65,9 +65,7 @@ impl Evaluation<'_> {
     ///
     /// Says what is amiss.
     pub fn validate(&self) -> Result<()> {
-        if self.data.class_names.is_empty() {
-            return Err(Error::config("the images have no labels, and evaluation needs classes"));
-        }
+        require_labels(self.data)?;
         let (reads, has) = (self.encoder.config.image(), self.data.shape);
         if reads.channels != has.channels {
             return Err(Error::config(format!(

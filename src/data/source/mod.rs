@@ -8,8 +8,10 @@ mod download;
 pub mod folder;
 pub mod idx;
 mod jpeg;
+mod layout;
 mod memory;
 mod shapes;
+mod split_name;
 mod statistics;
 mod walk;
 

@@ -1,76 +1,195 @@
 //! The image files below a folder, in an order that no file system changes.
 
-use std::ffi::OsStr;
-use std::fs;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirEntry, Metadata};
 use std::path::{Path, PathBuf};
 
 use image::ImageFormat;
 
 use crate::error::{Error, Result};
 
-/// The paths, relative to `root`, of all image files below it, sorted bytewise name by name.
-///
-/// Hidden files and folders and files without an image extension are skipped. Links are followed,
-/// but not back into a folder that is being walked.
-///
-/// # Errors
-///
-/// When a folder cannot be read or a link leads nowhere.
-pub(crate) fn image_files(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    walk(root, Path::new(""), &mut Vec::new(), &mut files)?;
-    files.sort();
-    Ok(files)
+/// Endings of images that [`ImageFormat`] does not list; the contents decide the format.
+const MORE_ENDINGS: [&str; 1] = ["jpe"];
+
+/// Folders that systems leave beside images: thumbnails, forks, and what nobody may read.
+const LEFT_BY_SYSTEMS: [&str; 4] = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "lost+found"];
+
+/// What a folder holds.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Image files, sorted bytewise name by name.
+    pub(crate) images: Vec<ImageFile>,
+    /// Links with an image's name that lead nowhere, with the reason.
+    pub(crate) broken: Vec<(PathBuf, String)>,
+    /// How many of everything else there are, by what to call it.
+    pub(crate) others: BTreeMap<String, usize>,
 }
 
-/// The file name extensions of the formats that can be read, without dots.
+/// An image file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ImageFile {
+    /// Where it is, below the folder that is spoken of.
+    pub(crate) path: PathBuf,
+    /// Its bytes.
+    pub(crate) size: u64,
+}
+
+impl Listing {
+    /// Lists everything below `root`; `progress` hears how many images have been found.
+    ///
+    /// Hidden files and folders are skipped. Only regular files are images: pipes, devices and
+    /// sockets are counted and never opened. Links are followed, but every folder is read once, by
+    /// its own path where it lies below `root`, and else by the first link that leads to it.
+    ///
+    /// # Errors
+    ///
+    /// When a folder cannot be read.
+    pub(crate) fn of(root: &Path, progress: &mut dyn FnMut(usize)) -> Result<Self> {
+        let mut walk =
+            Walk { root, listing: Self::default(), seen: HashSet::new(), links: VecDeque::new() };
+        walk.folders(PathBuf::new(), progress)?;
+        while let Some(link) = walk.links.pop_front() {
+            walk.folders(link, progress)?;
+        }
+        walk.listing.images.sort();
+        walk.listing.broken.sort();
+        Ok(walk.listing)
+    }
+
+    /// What was left out, in one line, if anything was.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        const NAMED: usize = 6;
+        let mut kinds: Vec<_> = self.others.iter().collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let count: usize = self.others.values().sum();
+        let mut names: Vec<String> =
+            kinds.iter().take(NAMED).map(|(kind, count)| format!("{count} {kind}")).collect();
+        if kinds.len() > NAMED {
+            names.push("others".into());
+        }
+        (count > 0).then(|| format!("not images, and left out: {}", names.join(", ")))
+    }
+
+    fn count(&mut self, kind: impl Into<String>) {
+        *self.others.entry(kind.into()).or_default() += 1;
+    }
+}
+
+/// The file name endings of the formats that can be read, without dots.
 pub(crate) fn extensions() -> String {
     let mut extensions: Vec<&str> = ImageFormat::all()
         .filter(ImageFormat::reading_enabled)
         .flat_map(|format| format.extensions_str())
+        .chain(&MORE_ENDINGS)
         .copied()
         .collect();
     extensions.sort_unstable();
     extensions.join(", ")
 }
 
-fn walk(
-    root: &Path,
-    below: &Path,
-    parents: &mut Vec<PathBuf>,
-    files: &mut Vec<PathBuf>,
-) -> Result<()> {
-    let folder = root.join(below);
-    // The root joined with nothing ends in a slash.
-    let fault = |error| Error::data(folder.components().as_path(), error);
-    let real = folder.canonicalize().map_err(fault)?;
-    if parents.contains(&real) {
-        return Ok(());
+struct Walk<'a> {
+    root: &'a Path,
+    listing: Listing,
+    seen: HashSet<FolderId>,
+    /// Links to folders, which are followed once all real folders have been read.
+    links: VecDeque<PathBuf>,
+}
+
+impl Walk<'_> {
+    /// Reads `start` and the folders in it, without following links.
+    fn folders(&mut self, start: PathBuf, progress: &mut dyn FnMut(usize)) -> Result<()> {
+        let mut stack = vec![start];
+        while let Some(below) = stack.pop() {
+            let folder = self.root.join(&below);
+            // The root joined with nothing ends in a slash.
+            let fault = |error| Error::data(folder.components().as_path(), error);
+            let id = folder_id(&folder, &fs::metadata(&folder).map_err(fault)?).map_err(fault)?;
+            if !self.seen.insert(id) {
+                continue;
+            }
+            let entries = fs::read_dir(&folder).map_err(fault)?;
+            let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(fault)?;
+            entries.sort_by_key(DirEntry::file_name);
+            for entry in entries {
+                self.entry(&entry, &below, &mut stack)?;
+            }
+            progress(self.listing.images.len());
+        }
+        Ok(())
     }
-    parents.push(real);
-    for entry in fs::read_dir(&folder).map_err(fault)? {
-        let name = entry.map_err(fault)?.file_name();
+
+    fn entry(&mut self, entry: &DirEntry, below: &Path, stack: &mut Vec<PathBuf>) -> Result<()> {
+        let name = entry.file_name();
         if is_hidden(&name) {
-            continue;
+            return Ok(());
         }
-        let path = folder.join(&name);
-        let metadata = fs::metadata(&path).map_err(|error| Error::data(&path, error))?;
-        if metadata.is_dir() {
-            walk(root, &below.join(&name), parents, files)?;
-        } else if is_image(&path) {
-            files.push(below.join(&name));
+        let below = below.join(&name);
+        let fault = |error| Error::data(entry.path(), error);
+        let kind = entry.file_type().map_err(fault)?;
+        if kind.is_dir() {
+            stack.push(below);
+        } else if kind.is_symlink() {
+            match fs::metadata(entry.path()) {
+                Ok(metadata) if metadata.is_dir() => self.links.push_back(below),
+                Ok(metadata) => self.file(&name, below, &metadata),
+                Err(error) if is_image(&name) => {
+                    self.listing.broken.push((below, error.to_string()));
+                }
+                Err(_) => self.listing.count("links that lead nowhere"),
+            }
+        } else if kind.is_file() && !is_image(&name) {
+            self.listing.count(ending(&name));
+        } else {
+            self.file(&name, below, &entry.metadata().map_err(fault)?);
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, name: &OsStr, path: PathBuf, metadata: &Metadata) {
+        if !metadata.is_file() {
+            self.listing.count("pipes, devices or sockets");
+        } else if is_image(name) {
+            self.listing.images.push(ImageFile { path, size: metadata.len() });
+        } else {
+            self.listing.count(ending(name));
         }
     }
-    parents.pop();
-    Ok(())
+}
+
+/// What is the same for two paths to one folder.
+#[cfg(unix)]
+type FolderId = (u64, u64);
+
+#[cfg(unix)]
+fn folder_id(_: &Path, metadata: &Metadata) -> std::io::Result<FolderId> {
+    use std::os::unix::fs::MetadataExt;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+type FolderId = PathBuf;
+
+#[cfg(not(unix))]
+fn folder_id(folder: &Path, _: &Metadata) -> std::io::Result<FolderId> {
+    folder.canonicalize()
 }
 
 fn is_hidden(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".")
+    name.as_encoded_bytes().starts_with(b".") || LEFT_BY_SYSTEMS.iter().any(|known| name == *known)
 }
 
-fn is_image(path: &Path) -> bool {
-    ImageFormat::from_path(path).is_ok_and(|format| format.reading_enabled())
+fn is_image(name: &OsStr) -> bool {
+    let Some(ending) = Path::new(name).extension() else { return false };
+    MORE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+        || ImageFormat::from_extension(ending).is_some_and(|format| format.reading_enabled())
+}
+
+fn ending(name: &OsStr) -> String {
+    let ending = Path::new(name).extension().map(OsString::from);
+    ending.map_or("without an ending".into(), |ending| {
+        format!(".{}", ending.to_string_lossy().to_lowercase())
+    })
 }
 
 #[cfg(test)]
@@ -82,28 +201,93 @@ mod tests {
         fs::write(path, []).unwrap();
     }
 
+    fn list(root: &Path) -> Listing {
+        Listing::of(root, &mut |_| {}).unwrap()
+    }
+
+    fn paths(listing: &Listing) -> Vec<&str> {
+        listing.images.iter().map(|file| file.path.to_str().unwrap()).collect()
+    }
+
     #[test]
-    fn images_are_sorted_and_everything_else_is_skipped() {
+    fn images_are_sorted_and_everything_else_is_counted_by_its_ending() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["b/2.png", "b/10.JPG", "a.gif", "notes.txt", ".hidden.png", ".git/x.png"] {
+        for name in [
+            "b/2.png",
+            "b/10.JPG",
+            "a.gif",
+            "c.jpe",
+            "d.JPE",
+            "notes.txt",
+            "b/more.TXT",
+            "README",
+            ".hidden.png",
+            ".git/x.png",
+            "__MACOSX/x.png",
+            "@eaDir/x.jpg",
+        ] {
             touch(dir.path().join(name));
         }
-        let found = image_files(dir.path()).unwrap();
-        assert_eq!(found, ["a.gif", "b/10.JPG", "b/2.png"].map(PathBuf::from));
+        let listing = list(dir.path());
+        assert_eq!(paths(&listing), ["a.gif", "b/10.JPG", "b/2.png", "c.jpe", "d.JPE"]);
+        let left_out = "not images, and left out: 2 .txt, 1 without an ending";
+        assert_eq!(listing.left_out().unwrap(), left_out);
     }
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_but_not_in_circles() {
+    fn every_folder_is_read_once_however_many_links_lead_to_it() {
+        use std::os::unix::fs::symlink;
         let dir = tempfile::tempdir().unwrap();
-        touch(dir.path().join("a/x.png"));
-        std::os::unix::fs::symlink(dir.path(), dir.path().join("a/loop")).unwrap();
-        std::os::unix::fs::symlink(dir.path().join("a"), dir.path().join("b")).unwrap();
-        let found = image_files(dir.path()).unwrap();
-        assert_eq!(found, ["a/x.png", "b/x.png"].map(PathBuf::from));
+        let outside = tempfile::tempdir().unwrap();
+        touch(outside.path().join("o.png"));
+        // Twelve folders with a link to each: as many paths as there are orders of them.
+        for from in 0..12 {
+            touch(dir.path().join(format!("l{from}/a.png")));
+            for to in 0..12 {
+                let target = dir.path().join(format!("l{to}"));
+                symlink(target, dir.path().join(format!("l{from}/k{to}"))).unwrap();
+            }
+        }
+        symlink(outside.path(), dir.path().join("l3/far")).unwrap();
+        symlink(outside.path(), dir.path().join("a-link")).unwrap();
+        symlink(dir.path(), dir.path().join("round")).unwrap();
+        let listing = list(dir.path());
+        assert_eq!(listing.images.len(), 13);
+        // By its own path where it has one, and else by the link nearest to the root.
+        assert_eq!(paths(&listing)[..2], ["a-link/o.png", "l0/a.png"]);
+    }
 
-        std::os::unix::fs::symlink("nowhere", dir.path().join("c.png")).unwrap();
-        assert!(image_files(dir.path()).unwrap_err().to_string().contains("c.png"));
+    #[cfg(unix)]
+    #[test]
+    fn links_that_lead_nowhere_matter_only_where_an_image_was_to_be() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path().join("a.png"));
+        for name in ["b.png", "notes.txt", "folder"] {
+            symlink("nowhere", dir.path().join(name)).unwrap();
+        }
+        let listing = list(dir.path());
+        assert_eq!(paths(&listing), ["a.png"]);
+        assert_eq!(listing.broken[0].0, Path::new("b.png"));
+        assert_eq!(listing.broken.len(), 1);
+        assert!(listing.left_out().unwrap().ends_with("2 links that lead nowhere"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_devices_and_sockets_are_never_opened() {
+        use std::os::unix::{fs::symlink, net::UnixListener};
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path().join("a.png"));
+        let _socket = UnixListener::bind(dir.path().join("s.png")).unwrap();
+        symlink("/dev/zero", dir.path().join("z.png")).unwrap();
+        let pipe = std::process::Command::new("mkfifo").arg(dir.path().join("p.png")).status();
+        let pipes = usize::from(pipe.is_ok_and(|status| status.success()));
+        let listing = list(dir.path());
+        assert_eq!(paths(&listing), ["a.png"]);
+        let count = listing.others["pipes, devices or sockets"];
+        assert_eq!(count, 2 + pipes);
     }
 
     #[test]

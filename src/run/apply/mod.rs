@@ -62,27 +62,9 @@ fn other_method(path: &Path, config: &RunConfig, needed: &str, train: &str) -> E
     Error::checkpoint(path, reason)
 }
 
-/// `image` with as many channels as a model reads: grey is repeated, colours are averaged to grey.
+/// `image` with as many channels as a model reads.
 fn with_channels(image: &Image, channels: usize) -> Result<Image> {
-    let shape = image.shape();
-    if shape.channels == channels {
-        return Ok(image.clone());
-    }
-    let pixels = match (shape.channels, channels) {
-        (1, _) => image.pixels().repeat(channels),
-        (_, 1) => (0..shape.height * shape.width)
-            .map(|at| {
-                let sum: usize = (0..shape.channels).map(|c| image.plane(c)[at] as usize).sum();
-                (sum / shape.channels) as u8
-            })
-            .collect(),
-        (has, reads) => {
-            return Err(Error::config(format!(
-                "an image of {has} channels cannot be shown to a model of {reads}"
-            )));
-        }
-    };
-    Image::new(ImageShape { channels, ..shape }, pixels)
+    image.clone().with_channels(channels)
 }
 
 /// Values from 0 to 1.
@@ -114,7 +96,7 @@ mod tests {
         assert_eq!(colours.pixels(), [10, 20, 10, 20, 10, 20]);
         assert_eq!(with_channels(&colours, 1).unwrap(), grey);
         let message = with_channels(&colours, 4).unwrap_err().to_string();
-        assert!(message.contains("3 channels cannot be shown to a model of 4"), "{message}");
+        assert!(message.contains("3 channels cannot be brought to 4"), "{message}");
     }
 
     #[test]

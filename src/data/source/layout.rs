@@ -1,0 +1,294 @@
+//! Which of a folder's images are for training and which for testing.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use md5::{Digest, Md5};
+
+use crate::data::source::split_name::{Role, SplitName, is_plain_word};
+use crate::data::source::walk::ImageFile;
+use crate::error::{Error, Result};
+
+/// The images of one split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The folder that their classes lie in.
+    pub(crate) folder: PathBuf,
+    /// The images, by their path below it.
+    pub(crate) files: Vec<ImageFile>,
+}
+
+/// A folder's images, apart.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) train: Part,
+    pub(crate) test: Part,
+    /// How that was found, where it is not what one would think.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Layout {
+    /// Tells the splits of the images `files` in `root` apart by the names of folders.
+    ///
+    /// # Errors
+    ///
+    /// When two folders would be one split, when a folder could be a split as well as a class, or
+    /// when there is nothing to train or to test on.
+    pub(crate) fn of(root: &Path, files: Vec<ImageFile>) -> Result<Self> {
+        let all = Part { folder: root.into(), files }.innermost();
+        let looked_in = all.folder != root;
+        let mut notes = Vec::new();
+        if looked_in {
+            notes.push(format!("the images are looked for in {}", all.folder.display()));
+        }
+        let (folders, loose) = all.children();
+        let roles = roles(&folders);
+        let named = |role: fn(Role) -> bool| {
+            roles.iter().filter(move |(_, found)| role(**found)).map(|(name, _)| *name)
+        };
+        let train = one_of(&all.folder, named(|role| role == Role::Train).collect())?;
+        let mut layout = match (train, choose_test(&all, &folders, &roles)?) {
+            (None, None) => hold_out(all)?,
+            (Some(train), Some(test)) => {
+                let unused =
+                    folders.keys().filter(|name| ![train, test].contains(&name.as_os_str()));
+                let unused: Vec<_> = unused.map(|name| shown(name)).collect();
+                notes.extend(not_used(&unused, loose.len()));
+                notes.push(format!("trained on {}, tested on {}", shown(train), shown(test)));
+                let part =
+                    |name: &OsStr| all.below(name, folders[name].clone()).innermost_split(name);
+                Self { train: part(train), test: part(test), notes: Vec::new() }
+            }
+            (Some(only), None) | (None, Some(only)) if folders.len() > 1 => {
+                return Err(ambiguous(&all, only, &folders));
+            }
+            (Some(train), None) => {
+                notes.extend(not_used(&[], loose.len()));
+                hold_out(all.below(train, folders[train].clone()).innermost_split(train))?
+            }
+            (None, Some(test)) => {
+                let test = all.folder.join(test);
+                let reason = "is a test split, and there is no training split beside it; to use all \
+                              of it, name this folder itself";
+                return Err(Error::data(test, reason));
+            }
+        };
+        layout.notes.splice(0..0, notes);
+        Ok(layout)
+    }
+}
+
+impl Part {
+    /// The images by the first folder of their path, and those that lie in none.
+    fn children(&self) -> (BTreeMap<OsString, Vec<ImageFile>>, Vec<ImageFile>) {
+        let (mut folders, mut loose) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        for file in &self.files {
+            let mut names = file.path.iter();
+            match (names.next(), names.as_path()) {
+                (Some(first), rest) if rest != Path::new("") => {
+                    let file = ImageFile { path: rest.into(), size: file.size };
+                    folders.entry(first.to_os_string()).or_default().push(file);
+                }
+                _ => loose.push(file.clone()),
+            }
+        }
+        (folders, loose)
+    }
+
+    fn below(&self, name: &OsStr, files: Vec<ImageFile>) -> Self {
+        Self { folder: self.folder.join(name), files }
+    }
+
+    /// The only folder that has images, if `is_way` says that one looks into it.
+    fn only_folder(&self, is_way: impl Fn(&OsStr, &Self) -> bool) -> Option<Self> {
+        let (folders, loose) = self.children();
+        let (name, files) = folders.into_iter().next().filter(|_| loose.is_empty())?;
+        let inner = self.below(&name, files);
+        let only = inner.files.len() == self.files.len();
+        (only && is_way(&name, &inner)).then_some(inner)
+    }
+
+    /// The folder that holds splits or classes, inside folders that hold nothing else.
+    fn innermost(self) -> Self {
+        let is_way = |name: &OsStr, inner: &Self| {
+            let (folders, _) = inner.children();
+            match split_name(name).filter(SplitName::is_plain) {
+                Some(_) => {
+                    let roles = roles(&folders);
+                    let is = |train| roles.values().any(|role| (*role == Role::Train) == train);
+                    is(true) && is(false)
+                }
+                None => !folders.is_empty() || is_plain_word(&name.to_string_lossy()),
+            }
+        };
+        match self.only_folder(is_way) {
+            Some(inner) => inner.innermost(),
+            None => self,
+        }
+    }
+
+    /// The folder that holds the classes of the split `split`: `seg_train/seg_train`, `val/images`.
+    fn innermost_split(self, split: &OsStr) -> Self {
+        let is_way = |name: &OsStr, _: &Self| {
+            let same = name.eq_ignore_ascii_case(split);
+            same || split_name(name).is_some() || is_plain_word(&name.to_string_lossy())
+        };
+        match self.only_folder(is_way) {
+            Some(inner) => inner.innermost_split(split),
+            None => self,
+        }
+    }
+
+    fn has_classes(&self) -> bool {
+        !self.children().0.is_empty()
+    }
+}
+
+fn split_name(name: &OsStr) -> Option<SplitName> {
+    name.to_str().and_then(SplitName::of)
+}
+
+type Folders = BTreeMap<OsString, Vec<ImageFile>>;
+
+/// The folders that are splits: those of a plain name, or else pairs like `seg_train`, `seg_test`.
+fn roles(folders: &Folders) -> BTreeMap<&OsStr, Role> {
+    let names: Vec<_> = folders
+        .keys()
+        .filter_map(|name| split_name(name).map(|split| (name.as_os_str(), split)))
+        .collect();
+    let roles = |is: &dyn Fn(&SplitName) -> bool| -> BTreeMap<_, _> {
+        names
+            .iter()
+            .filter(|(_, split)| is(split))
+            .map(|(name, split)| (*name, split.role))
+            .collect()
+    };
+    let plain = roles(&SplitName::is_plain);
+    if !plain.is_empty() {
+        return plain;
+    }
+    roles(&|split| {
+        let is = |train| {
+            let counterpart = |other: &&(&OsStr, SplitName)| {
+                other.1.rest == split.rest && (other.1.role == Role::Train) == train
+            };
+            names.iter().any(|name| counterpart(&name))
+        };
+        is(true) && is(false)
+    })
+}
+
+/// The only one of some folders that would be the same split.
+fn one_of<'a>(folder: &Path, names: Vec<&'a OsStr>) -> Result<Option<&'a OsStr>> {
+    if let [one, other, ..] = names.as_slice() {
+        let reason = format!(
+            "{} and {} would be the same split; rename or move one of them",
+            shown(one),
+            shown(other)
+        );
+        return Err(Error::data(folder, reason));
+    }
+    Ok(names.first().copied())
+}
+
+/// The test split: one with classes before one without, and then the most usual one.
+fn choose_test<'a>(
+    all: &Part,
+    folders: &Folders,
+    roles: &BTreeMap<&'a OsStr, Role>,
+) -> Result<Option<&'a OsStr>> {
+    let mut found = Vec::new();
+    for wanted in [Role::Test, Role::Valid, Role::Dev, Role::Eval] {
+        let names = roles.iter().filter(|(_, role)| **role == wanted).map(|(name, _)| *name);
+        found.extend(one_of(&all.folder, names.collect())?);
+    }
+    let part = |name: &&OsStr| all.below(name, folders[*name].clone()).innermost_split(name);
+    let labelled = found.iter().find(|name| part(name).has_classes());
+    Ok(labelled.or(found.first()).copied())
+}
+
+fn ambiguous(all: &Part, split: &OsStr, folders: &Folders) -> Error {
+    let others = folders.keys().filter(|name| *name != split).map(|name| shown(name));
+    let reason = format!(
+        "{} has the name of a split, but beside it are folders of images that are none ({}): if it \
+         is a class, give it another name; if it is the split, name it alone (folder:{})",
+        shown(split),
+        first_few(&others.collect::<Vec<_>>()),
+        all.folder.join(split).display()
+    );
+    Error::data(&all.folder, reason)
+}
+
+fn not_used(folders: &[String], loose: usize) -> Option<String> {
+    let mut unused = Vec::new();
+    if !folders.is_empty() {
+        unused.push(first_few(folders));
+    }
+    if loose > 0 {
+        unused.push(format!("images beside the splits: {loose}"));
+    }
+    (!unused.is_empty()).then(|| format!("not used: {}", unused.join("; ")))
+}
+
+/// A list that stays one line.
+pub(crate) fn first_few(names: &[String]) -> String {
+    const NAMED: usize = 5;
+    let more = names.len().saturating_sub(NAMED);
+    let named = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{named} and {more} more") } else { named }
+}
+
+/// A name as text; bytes that are none are written as `\xNN`, so that two names stay two.
+pub(crate) fn shown(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+/// About a tenth to test on, chosen by the hash of each file's path in the split: no other file
+/// decides over one. Where chance leaves no image on one side, the one nearest to it goes there.
+fn hold_out(all: Part) -> Result<Layout> {
+    if let [only] = all.files.as_slice() {
+        let reason = format!(
+            "holds one image only ({}); one to train and one to test on are the least",
+            all.folder.join(&only.path).display()
+        );
+        return Err(Error::data(&all.folder, reason));
+    }
+    let keys: Vec<u64> = all.files.iter().map(|file| key(&file.path)).collect();
+    let least = keys.iter().min().copied().unwrap_or(0);
+    let most = keys.iter().max().copied().unwrap_or(u64::MAX);
+    let is_test = |key: u64| key == least || key < u64::MAX / 10 && key != most;
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for (file, key) in all.files.into_iter().zip(keys) {
+        if is_test(key) { test.push(file) } else { train.push(file) }
+    }
+    let note = format!(
+        "no test split: {} of {} images are held out, chosen by their names",
+        test.len(),
+        test.len() + train.len()
+    );
+    let part = |files| Part { folder: all.folder.clone(), files };
+    Ok(Layout { train: part(train), test: part(test), notes: vec![note] })
+}
+
+fn key(path: &Path) -> u64 {
+    let mut hash = Md5::new();
+    hash.update("held out");
+    for name in path {
+        hash.update("/");
+        hash.update(name.as_encoded_bytes());
+    }
+    let digest = hash.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    u64::from_be_bytes(first)
+}
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;
