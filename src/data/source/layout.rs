@@ -131,8 +131,9 @@ impl Part {
     /// The folder that holds the classes of the split `split`: `seg_train/seg_train`, `val/images`.
     fn innermost_split(self, split: &OsStr) -> Self {
         let is_way = |name: &OsStr, _: &Self| {
-            let same = name.eq_ignore_ascii_case(split);
-            same || split_name(name).is_some() || is_plain_word(&name.to_string_lossy())
+            let role = |name| split_name(name).map(|split| split.role);
+            let same = name == split || role(name).is_some() && role(name) == role(split);
+            same || is_plain_word(&name.to_string_lossy())
         };
         match self.only_folder(is_way) {
             Some(inner) => inner.innermost_split(split),
