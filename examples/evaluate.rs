@@ -36,8 +36,9 @@ fn main() -> ExitCode {
 /// The images, with as many channels as the encoder reads, and the encoder.
 fn opened(args: &Args, device: &Device) -> Result<(ImageData, LoadedBackbone)> {
     let load = |channels| {
-        let image = ImageShape::square(channels, args.image_size);
-        args.checkpoint.load(&MaeConfig::small_images(image).encoder.into(), args.seed, device)
+        let image = ImageShape::square(channels, args.image_size.unwrap_or(32));
+        let random = MaeConfig::small_images(image).encoder.into();
+        args.checkpoint.load_for(args.image_size, &random, args.seed, device)
     };
     if let BackboneSource::None = args.checkpoint {
         let data = data::open(&args.data, &args.reading.options())?;
@@ -53,6 +54,7 @@ fn evaluate(args: &Args) -> Result<()> {
     let device = device_named(&args.device)?;
     let (data, encoder) = opened(args, &device)?;
     eprintln!("{}", encoder.title);
+    encoder.notes.iter().for_each(|note| eprintln!("{note}"));
     let evaluation = Evaluation {
         encoder: &encoder,
         data: &data,

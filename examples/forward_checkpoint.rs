@@ -73,9 +73,11 @@ fn run(args: &Args) -> Result<()> {
     let bytes = std::fs::read(&args.input).map_err(|error| Error::data(&args.input, error))?;
     let input = Input::parse(&args.input, &bytes)?;
     let folder = Transformers::open(&args.model)?;
-    let strict = LoadOptions { strict: false, resize: false };
+    let options = LoadOptions::default();
     let mut outputs = Outputs::default();
-    match folder.load(strict, &device)? {
+    let model = folder.load(options, &device)?;
+    check(&model, &folder)?;
+    match model {
         TransformersModel::Mae(loaded) => {
             let (kept, masks) = input.noise(&loaded.config.mask()?)?;
             let batch = MimBatch::new(input.images(&device)?, Mask::new(masks, &device)?);
@@ -151,6 +153,18 @@ fn run(args: &Args) -> Result<()> {
         other => return Err(Error::data(&args.model, format!("cannot be run: {other:?}"))),
     }
     outputs.write(&args.output)
+}
+
+/// Says what became of the keys, and refuses weights that lack what the outputs depend on.
+fn check(model: &TransformersModel, folder: &Transformers) -> Result<()> {
+    let report = model.report();
+    report.lines(folder.path()).iter().for_each(|line| eprintln!("{line}"));
+    // transformers' last_hidden_state of a BEiT with mean pooling is that before its final norm.
+    let is_before = matches!(model, TransformersModel::BeitEncoder(_)) && folder.mean_pooling();
+    if is_before && report.missing.iter().all(|key| key.contains("layernorm.")) {
+        return Ok(());
+    }
+    report.require_all(folder.path())
 }
 
 /// SimMIM whose masks may be finer than its features, as transformers allows.

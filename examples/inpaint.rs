@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use burn_mim::Result;
 use burn_mim::data::Image;
 use burn_mim::data::source::read_image;
-use burn_mim::run::apply::{before_after, inpaint, marked_pixels, picture};
+use burn_mim::run::apply::{Inpainter, before_after, marked_pixels, picture};
 use burn_mim::run::device_named;
 use clap::Parser;
 use mimalloc::MiMalloc;
@@ -28,7 +28,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// Fills the marked pixels of an image.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Folder of a run of MAE or SimMIM
+    /// A run of MAE or SimMIM | a transformers folder or file of such a model with its decoder
     #[arg(long, default_value = "runs/simmim")]
     checkpoint: PathBuf,
     /// The image
@@ -52,7 +52,9 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     let (image, mask) = (read_image(&args.image)?, read_image(&args.mask)?);
     let marked = marked_pixels(&mask, image.shape())?;
-    let filled = inpaint(&args.checkpoint, &image, &marked, &device_named(&args.device)?)?;
+    let inpainter = Inpainter::open(&args.checkpoint, &device_named(&args.device)?)?;
+    inpainter.notes.iter().for_each(|note| eprintln!("{note}"));
+    let filled = inpainter.fill(&image, &marked)?;
     picture(&filled)?.save(&args.out)?;
     let columns: [(&str, &Image); 3] = [("before", &image), ("mask", &mask), ("after", &filled)];
     let sheet = before_after("Inpainting", &columns)?;

@@ -11,7 +11,7 @@ use crate::data::{self, Reading};
 /// Evaluates an encoder on labelled images.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// A run's folder | a transformers folder | none, for random weights
+    /// A run's folder | a transformers folder | a file of published weights | none, for random weights
     #[arg(long)]
     pub(crate) checkpoint: BackboneSource,
     /// shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR
@@ -43,9 +43,10 @@ pub(crate) struct Args {
     /// Read the class token instead of the mean over all cells
     #[arg(long)]
     pub(crate) class_token: bool,
-    /// Side of the images that an encoder of random weights reads
-    #[arg(long, default_value_t = 32)]
-    pub(crate) image_size: usize,
+    /// Side of the images that the encoder reads: published weights' position tables are resized to
+    /// it [default: what they were trained on; 32 for random weights]
+    #[arg(long)]
+    pub(crate) image_size: Option<usize>,
     /// flex | ndarray | wgpu | cuda, as compiled in
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,

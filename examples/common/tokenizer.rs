@@ -44,6 +44,7 @@ impl Kind {
                 let teacher =
                     BackboneSource::Folder(folder).load(&random, run.seed, &run.device)?;
                 println!("teacher: {}", teacher.title);
+                teacher.notes.iter().for_each(|note| eprintln!("{note}"));
                 run.distil_tokenizer(config, teacher, data, recipe)
             }
             (Self::VqKd, None) => Err(Error::Config("vq-kd needs a --teacher".into())),

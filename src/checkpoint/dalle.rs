@@ -32,9 +32,9 @@ pub fn load_dalle_encoder(
         return Err(Error::config("DALL·E's encoder comes without a decoder: with_decoder(false)"));
     }
     let file = WeightsFile::open(path)?;
-    let model = config.init(&mut Weights::new(0, device));
-    let source = Source { file: &file, grid: None, device: device.clone() };
-    let (model, report) = layout::load(model, &entries(config), &source, &[], options)?;
+    let make = || config.init(&mut Weights::new(0, device));
+    let source = Source { file: &file, form: "DALL·E", grid: None, device: device.clone() };
+    let (model, report) = layout::load(make, &entries(config), &source, &[], options)?;
     Ok(Loaded { model, config: config.clone(), report })
 }
 

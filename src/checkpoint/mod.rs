@@ -10,7 +10,6 @@ mod layout;
 mod official;
 mod official_swin;
 mod parameters;
-mod pickle;
 mod report;
 mod safetensors_file;
 mod swin_names;
@@ -30,7 +29,7 @@ pub use official_swin::{
 pub use report::{LoadOptions, LoadReport, Loaded};
 pub use transformers::{
     Transformers, TransformersModel, save_beit, save_beit_encoder, save_image_gpt, save_mae,
-    save_pixel_gpt, save_simmim, save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim,
-    save_vit,
+    save_pixel_gpt, save_preprocessor, save_simmim, save_swin, save_swin_simmim, save_swin_v2,
+    save_swin_v2_simmim, save_vit,
 };
 pub use weights_file::WeightsFile;

@@ -36,12 +36,9 @@ pub fn load_official_mae(
     device: &Device,
 ) -> Result<Loaded<Mae, MaeConfig>> {
     config.validate()?;
-    let MaeConfig { encoder, decoder, .. } = config;
-    let mut entries = VitNames::timm("").body("encoder.body", encoder);
-    let values = encoder.patch_values();
-    entries.extend(VitNames::decoder("", "decoder_blocks", TIMM, encoder, decoder, values));
-    let model = config.init(&mut Weights::new(0, device));
-    load(path, model, config, encoder, &entries, options, device)
+    let (encoder, entries) = (&config.encoder, official_mae_entries(config));
+    let make = || config.init(&mut Weights::new(0, device));
+    load(path, make, config, encoder, &entries, options, device)
 }
 
 /// Loads the encoder of an official masked autoencoder (`mae_pretrain_vit_base.pth`).
@@ -72,8 +69,8 @@ pub fn load_timm(
 ) -> Result<Loaded<VisibleVit, VitConfig>> {
     config.validate()?;
     let entries = VitNames::timm("").body("body", config);
-    let model = config.init_visible(&mut Weights::new(0, device));
-    load(path, model, config, config, &entries, options, device)
+    let make = || config.init_visible(&mut Weights::new(0, device));
+    load(path, make, config, config, &entries, options, device)
 }
 
 /// Loads SimMIM on a vision transformer in the official layout.
@@ -97,8 +94,8 @@ pub fn load_official_simmim(
     entries.extend(relative_positions("encoder.body", &names, table, encoder));
     let values = encoder.patch_values();
     entries.extend(pointwise("head.projection", "decoder.0", encoder.width, values));
-    let model = config.init(&mut Weights::new(0, device));
-    load(path, model, config, encoder, &entries, options, device)
+    let make = || config.init(&mut Weights::new(0, device));
+    load(path, make, config, encoder, &entries, options, device)
 }
 
 /// Loads BEiT in the official layout, shared or per-block relative positions
@@ -114,8 +111,8 @@ pub fn load_official_beit(
     device: &Device,
 ) -> Result<Loaded<BeitNetwork, BeitNetworkConfig>> {
     config.validate()?;
-    let model = config.init(&mut Weights::new(0, device));
-    load(path, model, config, &config.encoder, &beit_entries(config), options, device)
+    let make = || config.init(&mut Weights::new(0, device));
+    load(path, make, config, &config.encoder, &beit_entries(config), options, device)
 }
 
 /// Writes BEiT in the official layout, as safetensors.
@@ -144,9 +141,9 @@ pub fn load_official_beit_v2(
     device: &Device,
 ) -> Result<Loaded<BeitV2Network, BeitV2NetworkConfig>> {
     config.validate()?;
-    let model = config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut Weights::new(0, device));
     let entries = beit_v2_entries(config);
-    load(path, model, config, &config.encoder.encoder, &entries, options, device)
+    load(path, make, config, &config.encoder.encoder, &entries, options, device)
 }
 
 /// Writes BEiT v2 with its condenser in the official layout, as safetensors.
@@ -162,10 +159,19 @@ pub fn save_official_beit_v2(
     write_safetensors(path.as_ref(), layout::save(model, &beit_v2_entries(config)))
 }
 
+/// A masked autoencoder by the official names.
+pub(super) fn official_mae_entries(config: &MaeConfig) -> Vec<Entry> {
+    let MaeConfig { encoder, decoder, .. } = config;
+    let mut entries = VitNames::timm("").body("encoder.body", encoder);
+    let values = encoder.patch_values();
+    entries.extend(VitNames::decoder("", "decoder_blocks", TIMM, encoder, decoder, values));
+    entries
+}
+
 fn beit_v2_entries(config: &BeitV2NetworkConfig) -> Vec<Entry> {
     let BeitV2NetworkConfig { encoder, vocabulary } = config;
     let CondensedVitConfig { encoder: vit, condenser_blocks, .. } = encoder;
-    let mut entries = beit_vit_entries("encoder.vit", vit);
+    let mut entries = beit_vit_entries("encoder.vit.", vit, true);
     let names = VitNames { blocks: "cls_pt_layers".into(), ..VitNames::timm("") };
     let condenser = VitConfig { depth: *condenser_blocks, ..vit.clone() };
     entries.extend(names.blocks("encoder.condenser", &condenser));
@@ -175,17 +181,19 @@ fn beit_v2_entries(config: &BeitV2NetworkConfig) -> Vec<Entry> {
 
 fn beit_entries(config: &BeitNetworkConfig) -> Vec<Entry> {
     let BeitNetworkConfig { encoder, vocabulary } = config;
-    let mut entries = beit_vit_entries("encoder", encoder);
+    let mut entries = beit_vit_entries("encoder.", encoder, true);
     entries.extend(linear("head.projection", "lm_head", encoder.width, *vocabulary));
     entries
 }
 
-/// A [`Vit`](crate::encoder::Vit) at the path `ours`.
-fn beit_vit_entries(ours: &str, config: &VitConfig) -> Vec<Entry> {
-    let (names, body) = (VitNames::timm(""), format!("{ours}.body"));
+/// A [`Vit`](crate::encoder::Vit) at the path `ours`, which ends with a dot or is empty.
+pub(super) fn beit_vit_entries(ours: &str, config: &VitConfig, mask_token: bool) -> Vec<Entry> {
+    let (names, body) = (VitNames::timm(""), format!("{ours}body"));
     let mut entries = names.body(&body, config);
-    let token = format!("{ours}.mask_token");
-    entries.push(Entry::tensor(token, "mask_token".into(), &[1, 1, config.width]));
+    if mask_token {
+        let token = format!("{ours}mask_token");
+        entries.push(Entry::tensor(token, "mask_token".into(), &[1, 1, config.width]));
+    }
     let table = "rel_pos_bias.relative_position_bias_table";
     entries.extend(relative_positions(&body, &names, table, config));
     entries
@@ -193,7 +201,7 @@ fn beit_vit_entries(ours: &str, config: &VitConfig) -> Vec<Entry> {
 
 fn load<M: burn::module::Module, C: Clone>(
     path: impl AsRef<Path>,
-    model: M,
+    make: impl FnOnce() -> M,
     config: &C,
     encoder: &VitConfig,
     entries: &[Entry],
@@ -203,15 +211,17 @@ fn load<M: burn::module::Module, C: Clone>(
     let mut file = WeightsFile::open(path)?;
     // timm's layer scale, by the name the official code has for it.
     file.rename(|key| key.replace(".ls1.gamma", ".gamma_1").replace(".ls2.gamma", ".gamma_2"));
-    let source = Source { grid: grid_of(&file, encoder), file: &file, device: device.clone() };
-    let (model, report) = layout::load(model, entries, &source, &BUFFERS, options)?;
+    let grid = grid_of(&file, encoder);
+    let form = "official and timm ViT";
+    let source = Source { grid, file: &file, form, device: device.clone() };
+    let (model, report) = layout::load(make, entries, &source, &BUFFERS, options)?;
     Ok(Loaded { model, config: config.clone(), report })
 }
 
 /// The grid of the file's position table, which these formats do not say: the encoder's where it
 /// has as many cells, else a square, as that of every published file.
 fn grid_of(file: &WeightsFile, encoder: &VitConfig) -> Option<Grid> {
-    let rows = *file.shape("pos_embed")?.get(1)?;
+    let rows = *file.shape(file.find("pos_embed")?)?.get(1)?;
     let cells = rows.checked_sub(usize::from(encoder.class_token))?;
     if cells == encoder.grid().cells() {
         return Some(encoder.grid());

@@ -33,9 +33,9 @@ pub fn load_official_simmim_swin(
     device: &Device,
 ) -> Result<Loaded<SimMim<Swin>, SimMimConfig<SwinConfig>>> {
     config.validate()?;
-    let model = config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut Weights::new(0, device));
     let entries = SwinNames::official("encoder.").simmim(&config.encoder);
-    load(path, model, config, &entries, options, device)
+    load(path, make, config, &entries, options, device)
 }
 
 /// Loads SimMIM on Swin-v2 in the official layout (`simmim_pretrain__swinv2_base__*.pth`).
@@ -50,9 +50,9 @@ pub fn load_official_simmim_swin_v2(
     device: &Device,
 ) -> Result<Loaded<SimMim<SwinV2>, SimMimConfig<SwinV2Config>>> {
     config.validate()?;
-    let model = config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut Weights::new(0, device));
     let entries = SwinNames::official("encoder.").simmim_v2(&config.encoder);
-    load(path, model, config, &entries, options, device)
+    load(path, make, config, &entries, options, device)
 }
 
 /// Writes the weights by the official code's names as safetensors: in PyTorch,
@@ -86,7 +86,7 @@ pub fn save_official_simmim_swin_v2(
 
 fn load<M: Module, C: Clone>(
     path: impl AsRef<Path>,
-    model: M,
+    make: impl FnOnce() -> M,
     config: &C,
     entries: &[Entry],
     options: LoadOptions,
@@ -95,7 +95,7 @@ fn load<M: Module, C: Clone>(
     let mut file = WeightsFile::open(path)?;
     // The released Swin-v2 files have an older name.
     file.rename(|key| key.replace(".rpe_mlp.", ".cpb_mlp."));
-    let source = Source { file: &file, grid: None, device: device.clone() };
-    let (model, report) = layout::load(model, entries, &source, &BUFFERS, options)?;
+    let source = Source { file: &file, form: "official Swin", grid: None, device: device.clone() };
+    let (model, report) = layout::load(make, entries, &source, &BUFFERS, options)?;
     Ok(Loaded { model, config: config.clone(), report })
 }

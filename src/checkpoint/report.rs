@@ -23,10 +23,15 @@ pub struct LoadReport {
     pub matched: Vec<String>,
     /// Keys the model needs and the file lacks; those parameters keep their initial values.
     pub missing: Vec<String>,
+    /// Those of the missing ones that are weights of the encoder, without which its features mean
+    /// nothing; a mask token and a head are not.
+    pub encoder_missing: Vec<String>,
     /// Keys of the file that the model has no place for.
     pub unused: Vec<String>,
     /// Keys that were resized, with both shapes.
     pub reshaped: Vec<String>,
+    /// Whose names the keys are, such as `transformers ViTMAE`, and what stands in front of them.
+    pub form: String,
 }
 
 /// A loaded model, the configuration it was built by, and what became of the file's keys.
@@ -41,8 +46,10 @@ pub struct Loaded<M, C> {
 }
 
 impl LoadReport {
-    pub(super) fn check(mut self, options: LoadOptions, path: &Path) -> Result<Self> {
-        for keys in [&mut self.matched, &mut self.missing, &mut self.unused, &mut self.reshaped] {
+    /// Checks what a strict load refuses, and that there is anything of the model at all.
+    pub(super) fn check(&mut self, options: LoadOptions, path: &Path) -> Result<()> {
+        let Self { matched, missing, encoder_missing, unused, reshaped, .. } = self;
+        for keys in [matched, missing, encoder_missing, unused, reshaped] {
             keys.sort();
         }
         let differs =
@@ -53,23 +60,76 @@ impl LoadReport {
         if self.matched.is_empty() {
             return Err(Error::checkpoint(path, format!("holds nothing of this model: {self}")));
         }
-        Ok(self)
+        Ok(())
     }
+
+    /// Refuses an encoder of which a part was left at random.
+    ///
+    /// # Errors
+    ///
+    /// Names the missing keys of the file at `path`, at most ten, and how many there are.
+    pub fn require_encoder(&self, path: impl AsRef<Path>) -> Result<()> {
+        require(&self.encoder_missing, "of the encoder's weights", path.as_ref())
+    }
+
+    /// Refuses a model of which any part was left at random.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::require_encoder`].
+    pub fn require_all(&self, path: impl AsRef<Path>) -> Result<()> {
+        require(&self.missing, "of the model's weights", path.as_ref())
+    }
+
+    /// What became of the keys of `path`, to be shown: one line, and a second one where not every
+    /// key has its place.
+    pub fn lines(&self, path: impl AsRef<Path>) -> Vec<String> {
+        let (count, path) = (self.matched.len(), path.as_ref().display());
+        let mut lines = vec![format!("{count} keys of {path} matched, form: {}", self.form)];
+        let rest = self.differences();
+        if !rest.is_empty() {
+            lines.push(rest.join(", "));
+        }
+        lines
+    }
+
+    /// What did not match, with the first keys of each kind.
+    fn differences(&self) -> Vec<String> {
+        let kinds =
+            [(&self.missing, "missing"), (&self.unused, "unused"), (&self.reshaped, "reshaped")];
+        let kinds = kinds.into_iter().filter(|(keys, _)| !keys.is_empty());
+        kinds.map(|(keys, what)| format!("{} {what} ({})", keys.len(), some(keys, 5))).collect()
+    }
+}
+
+/// The longest list of keys in a message.
+const LONGEST: usize = 300;
+
+/// The first of `keys`, at most `most` and no more than a message has room for.
+fn some(keys: &[String], most: usize) -> String {
+    let mut list = String::new();
+    for (nth, key) in keys.iter().enumerate() {
+        if nth == most || (nth > 0 && list.len() + key.len() > LONGEST) {
+            return list + ", ...";
+        }
+        list += if nth > 0 { ", " } else { "" };
+        list.extend(key.chars().take(LONGEST));
+    }
+    list
+}
+
+fn require(missing: &[String], what: &str, path: &Path) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let reason = format!("lacks {} {what}: {}", missing.len(), some(missing, 10));
+    Err(Error::checkpoint(path, format!("{reason} are missing")))
 }
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} keys matched", self.matched.len())?;
-        for (keys, what) in
-            [(&self.missing, "missing"), (&self.unused, "unused"), (&self.reshaped, "reshaped")]
-        {
-            if let [first, rest @ ..] = keys.as_slice() {
-                write!(f, ", {} {what} ({first}", keys.len())?;
-                rest.iter().take(4).try_for_each(|key| write!(f, ", {key}"))?;
-                f.write_str(if rest.len() > 4 { ", ...)" } else { ")" })?;
-            }
-        }
-        Ok(())
+        self.differences().iter().try_for_each(|difference| write!(f, ", {difference}"))
     }
 }
 
@@ -90,14 +150,35 @@ mod tests {
         let strict = LoadOptions { strict: true, ..LoadOptions::default() };
         let message = report().check(strict, Path::new("m.pth")).unwrap_err().to_string();
         assert!(message.ends_with("2 keys matched, 1 unused (head.bias)"), "{message}");
-        let lenient = report().check(LoadOptions::default(), Path::new("m.pth")).unwrap();
+        let mut lenient = report();
+        lenient.check(LoadOptions::default(), Path::new("m.pth")).unwrap();
         assert_eq!(lenient.matched, ["a", "b"]);
     }
 
     #[test]
     fn a_file_of_another_model_is_an_error_even_when_lenient() {
-        let nothing = LoadReport { unused: vec!["x".into()], ..LoadReport::default() };
+        let mut nothing = LoadReport { unused: vec!["x".into()], ..LoadReport::default() };
         let message = nothing.check(LoadOptions::default(), Path::new("m")).unwrap_err();
         assert!(message.to_string().contains("holds nothing of this model"));
+    }
+
+    #[test]
+    fn at_most_ten_missing_keys_are_named_with_their_number() {
+        let keys: Vec<String> = (10..40).map(|key| format!("k{key}")).collect();
+        let report = LoadReport { encoder_missing: keys, ..report() };
+        let message = report.require_encoder("m.pth").unwrap_err().to_string();
+        assert!(message.contains("m.pth: lacks 30 of the encoder's weights: k10, "), "{message}");
+        assert!(message.contains("k19") && !message.contains("k20"), "{message}");
+        assert!(report.require_all("m.pth").is_ok());
+        let long = LoadReport { missing: vec!["x".repeat(5000); 9], ..LoadReport::default() };
+        assert!(long.require_all("m").unwrap_err().to_string().len() < 500);
+    }
+
+    #[test]
+    fn a_load_is_told_in_one_line_or_two() {
+        let mut all = LoadReport { unused: Vec::new(), ..report() };
+        all.form = "timm ViT".into();
+        assert_eq!(all.lines("m.pth"), ["2 keys of m.pth matched, form: timm ViT"]);
+        assert_eq!(report().lines("m.pth")[1], "1 unused (head.bias)");
     }
 }

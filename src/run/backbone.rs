@@ -9,7 +9,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::RunConfig;
-use crate::checkpoint::{LoadOptions, Transformers, TransformersModel};
+use super::published::{is_published, notes, open_published};
+use crate::checkpoint::{LoadOptions, LoadReport, Transformers, TransformersModel};
 use crate::data::ChannelStatistics;
 use crate::encoder::{AnyBackbone, BackboneConfig, EncoderConfig, GptConfig, PixelGpt, VitConfig};
 use crate::error::{Error, Result};
@@ -17,10 +18,11 @@ use crate::nn::Weights;
 use crate::task::TaskConfig;
 use crate::train::RunFolder;
 
-/// Where an encoder comes from; written as a folder, or as `none`.
+/// Where an encoder comes from; written as a path, or as `none`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackboneSource {
-    /// A folder: that of a pre-training run, or one of Hugging Face transformers.
+    /// The folder of a pre-training run, one of Hugging Face transformers, or a file of published
+    /// weights.
     Folder(PathBuf),
     /// Nowhere: random weights.
     None,
@@ -37,6 +39,13 @@ pub struct LoadedBackbone {
     pub title: String,
     /// The run it comes from, and what that says of itself.
     pub run: Option<(RunFolder, RunConfig)>,
+    /// How its images are normalized, if its run or its `preprocessor_config.json` says so.
+    pub statistics: Option<ChannelStatistics>,
+    /// What became of the keys of published weights.
+    pub report: Option<LoadReport>,
+    /// What is to be known of published weights, line by line: which keys were read and in what
+    /// form, what was assumed, and how images are normalized.
+    pub notes: Vec<String>,
 }
 
 impl BackboneSource {
@@ -44,34 +53,58 @@ impl BackboneSource {
     ///
     /// # Errors
     ///
-    /// When the folder holds neither a run nor a transformers model, or what it holds cannot be
-    /// loaded.
+    /// When the path holds neither a run nor published weights, what it holds cannot be loaded, or
+    /// any weight of the encoder is missing.
     pub fn load(
         &self,
         random: &BackboneConfig,
         seed: u64,
         device: &Device,
     ) -> Result<LoadedBackbone> {
-        let Self::Folder(folder) = self else {
+        self.load_for(None, random, seed, device)
+    }
+
+    /// As [`load`](Self::load), for square images of `side` pixels where that is given: position
+    /// tables of published weights are resized to them.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), and when a run was trained on images of another size.
+    pub fn load_for(
+        &self,
+        side: Option<usize>,
+        random: &BackboneConfig,
+        seed: u64,
+        device: &Device,
+    ) -> Result<LoadedBackbone> {
+        let Self::Folder(path) = self else {
             random.validate()?;
             return Ok(LoadedBackbone {
                 title: format!("random {}", shape(random)),
                 backbone: random.init(&mut Weights::new(seed, device)),
                 config: random.clone(),
                 run: None,
+                statistics: None,
+                report: None,
+                notes: Vec::new(),
             });
         };
-        let run = RunFolder::new(folder);
-        if run.latest()?.is_some() {
-            return LoadedBackbone::of_run(run, device);
+        if !path.exists() {
+            return Err(Error::checkpoint(path, "there is no such file or folder"));
         }
-        if is_transformers(folder) {
-            return LoadedBackbone::of_transformers(folder, device);
+        let run = RunFolder::new(path);
+        if is_published(path)? || run.latest()?.is_none() {
+            return LoadedBackbone::of_published(open_published(path)?, side, device);
         }
-        Err(Error::checkpoint(
-            folder,
-            "holds neither the checkpoints of a run nor the config.json of a transformers model",
-        ))
+        let loaded = LoadedBackbone::of_run(run, device)?;
+        let image = loaded.config.image();
+        match side {
+            Some(side) if [image.height, image.width] != [side; 2] => {
+                let reason = format!("was trained on {image}; its encoder reads no other size");
+                Err(Error::checkpoint(path, reason))
+            }
+            _ => Ok(loaded),
+        }
     }
 }
 
@@ -81,23 +114,36 @@ impl LoadedBackbone {
         saved.task.validate()?;
         let (backbone, config) = of_task(&saved, &run, device)?;
         let title = format!("{} {}", saved.task.title(), shape(&config));
-        Ok(Self { backbone, config, title, run: Some((run, saved)) })
+        let statistics = Some(saved.statistics.clone());
+        let run = Some((run, saved));
+        Ok(Self { backbone, config, title, run, statistics, report: None, notes: Vec::new() })
     }
 
-    fn of_transformers(folder: &Path, device: &Device) -> Result<Self> {
-        let opened = Transformers::open(folder)?;
-        let (backbone, config) = of_model(opened.load(LoadOptions::default(), device)?);
+    fn of_published(opened: Transformers, side: Option<usize>, device: &Device) -> Result<Self> {
+        let opened = match side {
+            Some(side) => opened.resized_to(side),
+            None => opened,
+        };
+        let path = opened.path().to_path_buf();
+        let options = LoadOptions { resize: side.is_some(), ..LoadOptions::default() };
+        let model = opened.load(options, device)?;
+        let report = model.report().clone();
+        let (backbone, config) = of_model(model);
+        report.require_encoder(&path)?;
         if let AnyBackbone::PixelGpt(PixelGpt { palette: None, .. }) = backbone {
             let reason = "has no palette (preprocessor_config.json), so it reads ids, not images";
-            return Err(Error::checkpoint(folder, reason));
+            return Err(Error::checkpoint(path, reason));
         }
+        let statistics = opened.statistics(config.image().channels)?;
+        let notes = notes(&opened, &report, statistics.as_ref(), "the data's");
         let title = format!("{} {}", opened.architecture(), shape(&config));
-        Ok(Self { backbone, config, title, run: None })
+        let report = Some(report);
+        Ok(Self { backbone, config, title, run: None, statistics, report, notes })
     }
 
-    /// How the encoder's images were normalised, if that is known.
+    /// How the encoder's images are normalized, if that is known.
     pub fn statistics(&self) -> Option<&ChannelStatistics> {
-        self.run.as_ref().map(|(_, config)| &config.statistics)
+        self.statistics.as_ref()
     }
 
     /// An encoder of the same shape with random weights; an Image GPT keeps its palette.
@@ -230,12 +276,6 @@ fn shape(config: &BackboneConfig) -> String {
         }
         BackboneConfig::PixelGpt(gpt) => format!("transformer {}×{}", gpt.width, gpt.depth),
     }
-}
-
-fn is_transformers(folder: &Path) -> bool {
-    let json = std::fs::read(folder.join("config.json")).unwrap_or_default();
-    let json: serde_json::Value = serde_json::from_slice(&json).unwrap_or_default();
-    json.get("model_type").is_some()
 }
 
 impl FromStr for BackboneSource {

@@ -11,6 +11,7 @@ mod image_gpt;
 mod pretrain;
 mod probe;
 mod protocol;
+mod published;
 mod restoration;
 mod score_card;
 mod selfie;

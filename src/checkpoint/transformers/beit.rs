@@ -5,15 +5,15 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::beit_json::{BeitJson, beit_json};
-use super::vit::SPELLINGS;
+use super::vit::{SPELLINGS, blocks_as_saved};
 use super::write::write;
 use super::{Family, Transformers, TransformersModel};
 use crate::checkpoint::layout::{self, Entry};
+use crate::checkpoint::official::beit_vit_entries;
 use crate::checkpoint::report::{LoadOptions, Loaded};
 use crate::checkpoint::vit_names::{VitNames, linear, relative_positions};
 use crate::encoder::{Vit, VitConfig};
 use crate::error::Result;
-use crate::nn::Weights;
 use crate::task::{BeitNetwork, BeitNetworkConfig};
 
 pub(super) const FAMILY: Family = Family {
@@ -26,6 +26,7 @@ pub(super) const FAMILY: Family = Family {
         ("BeitForImageClassification", encoder),
     ],
     as_saved,
+    by_key: &[("lm_head.weight", "BeitForMaskedImageModeling"), ("", "BeitModel")],
 };
 
 impl Transformers {
@@ -39,12 +40,11 @@ impl Transformers {
         options: LoadOptions,
         device: &Device,
     ) -> Result<Loaded<BeitNetwork, BeitNetworkConfig>> {
-        let json: BeitJson = self.config()?;
+        let json: BeitJson = self.parsed()?;
         let grid = json.encoder().ok().map(|config| config.grid());
         let config = json.with_image(self.image).network().map_err(|error| self.fault(error))?;
-        let model = config.init(&mut Weights::new(0, device));
         let entries = network_entries(&config);
-        self.fill(model, config, &entries, grid, options, device)
+        self.fill(|c, w| c.init(w), config, &entries, grid, options, device)
     }
 
     /// Loads the encoder of a BEiT alone, from any of the architectures.
@@ -57,19 +57,22 @@ impl Transformers {
         options: LoadOptions,
         device: &Device,
     ) -> Result<Loaded<Vit, VitConfig>> {
-        let json: BeitJson = self.config()?;
+        let json: BeitJson = self.parsed()?;
         let grid = json.encoder().ok().map(|config| config.grid());
         let json = json.with_image(self.image);
         let config = json.encoder().map_err(|error| self.fault(error))?;
-        let whole_model = self.file.keys().any(|key| key.starts_with("beit."));
+        if self.file.find("blocks.0.norm1.weight").is_some() {
+            let entries = beit_vit_entries("", &config, json.has_mask_token());
+            return self.fill(|c, w| c.init(w), config, &entries, grid, options, device);
+        }
+        let whole_model = self.file.find("beit.embeddings.cls_token").is_some();
         let prefix = if whole_model { "beit." } else { "" };
-        let norm = ["layernorm", "beit.pooler.layernorm", "pooler.layernorm", "beit.layernorm"]
+        let norm = ["beit.pooler.layernorm", "pooler.layernorm", "beit.layernorm"]
             .into_iter()
-            .find(|name| self.file.keys().any(|key| key == format!("{name}.weight")));
+            .find(|name| self.file.find(&format!("{name}.weight")).is_some());
         let norm = norm.unwrap_or("layernorm");
-        let model = config.init(&mut Weights::new(0, device));
         let entries = encoder_entries("", prefix, norm, &config, json.has_mask_token());
-        self.fill(model, config, &entries, grid, options, device)
+        self.fill(|c, w| c.init(w), config, &entries, grid, options, device)
     }
 }
 
@@ -83,20 +86,15 @@ fn encoder(
 
 /// `key` as `save_pretrained` spells it.
 fn as_saved(key: &str) -> String {
-    let (prefix, rest) = match key.strip_prefix("beit.") {
-        Some(rest) => ("beit.", rest),
-        None => ("", key),
-    };
-    let rest = match rest.strip_prefix("layers.") {
-        Some(block) => {
+    let key = match blocks_as_saved(key) {
+        Some((prefix, block)) => {
             let own = ".attention.attention.relative_position_bias.";
-            format!("encoder.layer.{}", block.replacen(".relative_position_bias.", own, 1))
+            let block = block.replacen(".relative_position_bias.", own, 1);
+            format!("{prefix}encoder.layer.{block}")
         }
-        None => rest.replacen("shared_position_bias.", "encoder.relative_position_bias.", 1),
+        None => key.replacen("shared_position_bias.", "encoder.relative_position_bias.", 1),
     };
-    SPELLINGS
-        .iter()
-        .fold(format!("{prefix}{rest}"), |key, (other, saved)| key.replace(other, saved))
+    SPELLINGS.iter().fold(key, |key, (other, saved)| key.replace(other, saved))
 }
 
 /// Writes a folder that transformers loads as `BeitForMaskedImageModeling`.

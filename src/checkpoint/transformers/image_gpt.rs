@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::image_gpt_json::{ImageGptJson, image_gpt_json};
+use super::preprocessor::PREPROCESSOR;
 use super::write::write;
 use super::{Family, Transformers, TransformersModel};
 use crate::checkpoint::layout::{self, Entry};
@@ -14,7 +14,6 @@ use crate::checkpoint::report::{LoadOptions, Loaded};
 use crate::encoder::{GptConfig, PixelGpt};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
-use crate::nn::Weights;
 use crate::task::{ImageGpt, ImageGptConfig};
 
 pub(super) const FAMILY: Family = Family {
@@ -27,17 +26,8 @@ pub(super) const FAMILY: Family = Family {
         ("ImageGPTForImageClassification", encoder),
     ],
     as_saved: str::to_string,
+    by_key: &[("lm_head.weight", "ImageGPTForCausalImageModeling"), ("", "ImageGPTModel")],
 };
-
-/// The file with the palette.
-const PREPROCESSOR: &str = "preprocessor_config.json";
-
-/// What is read of it: colours in [−1, 1].
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Preprocessor {
-    clusters: Option<Vec<Vec<f32>>>,
-}
 
 impl Transformers {
     /// Loads an Image GPT with its head, and with the palette of `preprocessor_config.json` where
@@ -54,8 +44,7 @@ impl Transformers {
         let (encoder, palette) = self.gpt(device)?;
         let entries = model_entries(&encoder);
         let config = ImageGptConfig::new(encoder);
-        let model = config.init(palette, &mut Weights::new(0, device));
-        self.fill(model, config, &entries, None, options, device)
+        self.fill(|c, w| c.init(palette, w), config, &entries, None, options, device)
     }
 
     /// Loads an Image GPT's transformer alone, from any of the architectures.
@@ -71,13 +60,12 @@ impl Transformers {
         let (config, palette) = self.gpt(device)?;
         let whole_model = self.file.keys().any(|key| key.starts_with("transformer."));
         let entries = gpt_entries("gpt", if whole_model { "transformer." } else { "" }, &config);
-        let model = PixelGpt::new(config.init(&mut Weights::new(0, device)), palette);
-        self.fill(model, config, &entries, None, options, device)
+        self.fill(|c, w| PixelGpt::new(c.init(w), palette), config, &entries, None, options, device)
     }
 
     /// The configuration, and the palette in [0, 1] where there is one.
     fn gpt(&self, device: &Device) -> Result<(GptConfig, Option<Tensor<2>>)> {
-        let json: ImageGptJson = self.config()?;
+        let json: ImageGptJson = self.parsed()?;
         let palette = self.clusters()?;
         let channels = palette.as_ref().map_or(3, |colors| colors[0].len());
         let config = json.gpt(channels, self.image).map_err(|error| self.fault(error))?;
@@ -96,10 +84,7 @@ impl Transformers {
     }
 
     fn clusters(&self) -> Result<Option<Vec<Vec<f32>>>> {
-        let path = self.folder.join(PREPROCESSOR);
-        let Ok(bytes) = std::fs::read(&path) else { return Ok(None) };
-        let read: Result<Preprocessor, _> = serde_json::from_slice(&bytes);
-        let clusters = read.map_err(|error| Error::checkpoint(&path, error))?.clusters;
+        let clusters = self.preprocessor()?.and_then(|file| file.clusters);
         Ok(clusters.filter(|clusters| !clusters.is_empty()))
     }
 }

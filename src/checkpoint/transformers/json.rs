@@ -1,6 +1,7 @@
 //! What the families' `config.json` have in common.
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
@@ -8,10 +9,41 @@ use crate::grid::ImageShape;
 
 /// A side length, or height and width.
 #[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "Value")]
 pub(super) enum Size {
     Square(usize),
     HeightWidth([usize; 2]),
+}
+
+impl TryFrom<Value> for Size {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let side = |value: &Value| value.as_u64().and_then(|side| usize::try_from(side).ok());
+        let found = match &value {
+            Value::Array(sides) => match sides.as_slice() {
+                [one] => side(one).map(Self::Square),
+                [height, width] => side(height).zip(side(width)).map(|(h, w)| [h, w].into()),
+                _ => None,
+            },
+            Value::Object(sides) => match (sides.get("height"), sides.get("width")) {
+                (Some(height), Some(width)) => {
+                    side(height).zip(side(width)).map(|(h, w)| [h, w].into())
+                }
+                _ => None,
+            },
+            one => side(one).map(Self::Square),
+        };
+        found.ok_or_else(|| {
+            "expected a number of pixels, or height and width as a list or by these names".into()
+        })
+    }
+}
+
+impl From<[usize; 2]> for Size {
+    fn from(sides: [usize; 2]) -> Self {
+        Self::HeightWidth(sides)
+    }
 }
 
 impl Size {
@@ -31,6 +63,16 @@ impl Size {
         }
         Err(Error::config(format!("patches of {height}×{width} pixels are not square")))
     }
+}
+
+/// One name or a list of names.
+pub(super) fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let name = |value: &Value| value.as_str().map(str::to_string);
+    let names = match Value::deserialize(from)? {
+        Value::Array(names) => names.iter().map(name).collect(),
+        one => name(&one).map(|name| vec![name]),
+    };
+    names.ok_or_else(|| D::Error::custom("expected a list of names of classes"))
 }
 
 /// As [`Size`] is written: one number for a square.
@@ -59,4 +101,21 @@ pub(super) fn only_shared_heads(
     Err(Error::config(format!(
         "heads of {head_dim:?} features are not supported: {heads} of them share {features}"
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_a_number_a_list_or_an_object() {
+        let read = |json: Value| Size::try_from(json).map(Size::height_width);
+        assert_eq!(read(json!(32)), Ok([32, 32]));
+        assert_eq!(read(json!([32])), Ok([32, 32]));
+        assert_eq!(read(json!([16, 32])), Ok([16, 32]));
+        assert_eq!(read(json!({"width": 32, "height": 16})), Ok([16, 32]));
+        for wrong in [json!("32"), json!([1, 2, 3]), json!({"height": 1}), json!(-1), json!(0.5)] {
+            assert!(read(wrong).unwrap_err().contains("height and width"));
+        }
+    }
 }

@@ -2,16 +2,18 @@
 
 mod beit;
 mod beit_json;
+mod config_file;
 mod image_gpt;
 mod image_gpt_json;
 mod json;
+mod preprocessor;
+mod shapes;
 mod swin;
 mod swin_json;
 mod vit;
 mod vit_json;
 mod write;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -21,19 +23,21 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::layout::{self, Entry, Source};
-use super::report::{LoadOptions, Loaded};
+use super::report::{LoadOptions, LoadReport, Loaded};
 use super::weights_file::WeightsFile;
 use crate::encoder::{
     GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
 };
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
+use crate::nn::Weights;
 use crate::task::{
     BeitNetwork, BeitNetworkConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig,
 };
 
 pub use beit::{save_beit, save_beit_encoder};
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};
+pub use preprocessor::save_preprocessor;
 pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
 pub use vit::{save_mae, save_simmim, save_vit};
 
@@ -42,6 +46,7 @@ pub use vit::{save_mae, save_simmim, save_vit};
 #[serde(default)]
 struct Header {
     model_type: String,
+    #[serde(deserialize_with = "json::names")]
     architectures: Vec<String>,
     mask_ratio: f64,
     use_mean_pooling: bool,
@@ -51,10 +56,15 @@ struct Header {
 #[derive(Debug)]
 pub struct Transformers {
     folder: PathBuf,
+    /// What the configuration comes from: its file, or the weights.
+    config: PathBuf,
     header: Header,
+    /// The class its weights are loaded as.
+    architecture: String,
     json: Value,
     file: WeightsFile,
     image: Option<ImageShape>,
+    assumed: Option<String>,
 }
 
 /// What a folder holds.
@@ -85,13 +95,35 @@ pub enum TransformersModel {
     BeitEncoder(Box<Loaded<Vit, VitConfig>>),
 }
 
+impl TransformersModel {
+    /// What became of the keys.
+    pub fn report(&self) -> &LoadReport {
+        match self {
+            Self::Mae(loaded) => &loaded.report,
+            Self::SimMim(loaded) => &loaded.report,
+            Self::Encoder(loaded) => &loaded.report,
+            Self::SwinSimMim(loaded) => &loaded.report,
+            Self::Swin(loaded) => &loaded.report,
+            Self::SwinV2SimMim(loaded) => &loaded.report,
+            Self::SwinV2(loaded) => &loaded.report,
+            Self::ImageGpt(loaded) => &loaded.report,
+            Self::PixelGpt(loaded) => &loaded.report,
+            Self::Beit(loaded) => &loaded.report,
+            Self::BeitEncoder(loaded) => &loaded.report,
+        }
+    }
+}
+
 /// A family of models that share their configuration and spell their keys alike.
+#[derive(Debug)]
 struct Family {
     model_types: &'static [&'static str],
     /// Each class and what loads it.
     architectures: &'static [(&'static str, Load)],
     /// A key as `save_pretrained` spells it.
     as_saved: fn(&str) -> String,
+    /// What the weights are of a folder that names no class: a key and the class that has it.
+    by_key: &'static [(&'static str, &'static str)],
 }
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
@@ -113,30 +145,84 @@ impl Default for Header {
     }
 }
 
+impl Header {
+    /// The family by the type of the model, or else by a class's name.
+    fn family(&self) -> Result<&'static Family, String> {
+        let is_named = |family: &&Family| {
+            let known = family.architectures.iter().map(|(name, _)| *name);
+            known.into_iter().any(|known| self.architectures.iter().any(|name| name == known))
+        };
+        let is_known = |family: &&Family| family.model_types.contains(&self.model_type.as_str());
+        let mut families = FAMILIES.iter();
+        let found = match self.model_type.is_empty() {
+            true => families.find(is_named),
+            false => families.find(is_known),
+        };
+        found.ok_or_else(|| {
+            let types: Vec<&str> =
+                FAMILIES.iter().flat_map(|family| family.model_types).copied().collect();
+            let has: String = self.model_type.chars().take(60).collect();
+            format!("config.json has the model_type {has:?}; supported are {}", types.join(", "))
+        })
+    }
+
+    /// The class that is named, or else the one whose keys `file` has.
+    fn architecture(&self, family: &Family, file: &WeightsFile) -> String {
+        if let [first, ..] = self.architectures.as_slice() {
+            let is_known = |name: &&String| family.architectures.iter().any(|(k, _)| k == *name);
+            return self.architectures.iter().find(is_known).unwrap_or(first).clone();
+        }
+        let has = |key: &&str| key.is_empty() || file.find(key).is_some();
+        let by_key = family.by_key.iter().find(|(key, _)| has(key));
+        by_key.map_or("", |(_, name)| name).to_string()
+    }
+}
+
 impl Transformers {
-    /// Opens a folder with a `config.json` and `model.safetensors`, its shards, or
-    /// `pytorch_model.bin`.
+    /// Opens a folder with a `config.json` and weights, as [`WeightsFile::open_folder`] finds them,
+    /// or one file of weights with a `config.json` beside it. Without one, what a vision transformer
+    /// looks like is read from its shapes, and [`assumed`](Self::assumed) says what is not in them.
     ///
     /// # Errors
     ///
     /// When a file is missing or cannot be read, or the model is of no kind this crate has.
-    pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
-        let folder = folder.as_ref().to_path_buf();
-        let path = folder.join("config.json");
-        let bytes = fs::read(&path).map_err(|error| Error::checkpoint(&path, error))?;
-        let fault = |error: serde_json::Error| Error::checkpoint(&path, error);
-        let json: Value = serde_json::from_slice(&bytes).map_err(fault)?;
-        let header = Header::deserialize(&json).map_err(fault)?;
-        let types = || FAMILIES.iter().flat_map(|family| family.model_types).copied();
-        let is_known = |family: &&Family| family.model_types.contains(&&*header.model_type);
-        let family = FAMILIES.iter().find(is_known).ok_or_else(|| {
-            let (has, known) = (&header.model_type, types().collect::<Vec<_>>().join(", "));
-            let reason = format!("config.json has the model_type {has:?}; supported are {known}");
-            Error::checkpoint(&folder, reason)
-        })?;
-        let mut file = WeightsFile::open_folder(&folder)?;
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        if path.is_file() {
+            return Self::open_file(path);
+        }
+        let config = path.join("config.json");
+        let json = config_file::read(&config)?;
+        Self::new(path.to_path_buf(), config, json, WeightsFile::open(path)?)
+    }
+
+    /// Opens a file of weights by the configuration beside it, or by its shapes.
+    fn open_file(path: &Path) -> Result<Self> {
+        let folder = path.parent().unwrap_or(path).to_path_buf();
+        let config = folder.join("config.json");
+        let mut file = WeightsFile::open(path)?;
+        if config.is_file() {
+            let json = config_file::read(&config)?;
+            // That of a run, or of something else, says nothing of these weights.
+            if json.get("model_type").or(json.get("architectures")).is_some() {
+                return Self::new(folder, config, json, file);
+            }
+        }
+        file.rename(vit::FAMILY.as_saved);
+        let guess = shapes::guess(&file).map_err(|reason| Error::checkpoint(path, reason))?;
+        let mut opened = Self::new(folder, path.to_path_buf(), guess.json, file)?;
+        opened.assumed = Some(guess.assumed);
+        Ok(opened)
+    }
+
+    fn new(folder: PathBuf, config: PathBuf, json: Value, mut file: WeightsFile) -> Result<Self> {
+        let fault = |reason: String| Error::checkpoint(&config, reason);
+        let header: Header = config_file::parsed(&json).map_err(fault)?;
+        let family = header.family().map_err(fault)?;
+        config_file::check_sizes(&json, &file).map_err(fault)?;
+        let architecture = header.architecture(family, &file);
         file.rename(family.as_saved);
-        Ok(Self { folder, header, json, file, image: None })
+        Ok(Self { folder, config, header, architecture, json, file, image: None, assumed: None })
     }
 
     /// Builds the model for other images than those it was trained on; needs
@@ -146,9 +232,27 @@ impl Transformers {
         self
     }
 
-    /// The class `config.json` names, such as `ViTMAEForPreTraining`.
+    /// The same for square images of `side` pixels, with the channels the model has.
+    pub fn resized_to(mut self, side: usize) -> Self {
+        let channels = self.json["num_channels"].as_u64().unwrap_or(3) as usize;
+        self.image = Some(ImageShape::square(channels, side));
+        self
+    }
+
+    /// The class `config.json` names, such as `ViTMAEForPreTraining`; where it names none, the one
+    /// whose keys the weights have.
     pub fn architecture(&self) -> &str {
-        self.header.architectures.first().map_or("", String::as_str)
+        &self.architecture
+    }
+
+    /// What is assumed of a file that comes without a configuration, to be shown.
+    pub fn assumed(&self) -> Option<&str> {
+        self.assumed.as_deref()
+    }
+
+    /// The file or folder the weights are read from.
+    pub fn path(&self) -> &Path {
+        self.file.path()
     }
 
     /// The share of patches a masked autoencoder hides.
@@ -170,40 +274,41 @@ impl Transformers {
     /// another shape, or the load is strict and a key differs.
     pub fn load(&self, options: LoadOptions, device: &Device) -> Result<TransformersModel> {
         let known = || FAMILIES.iter().flat_map(|family| family.architectures);
-        let (_, load) =
-            known().find(|(name, _)| *name == self.architecture()).ok_or_else(|| {
-                let names: Vec<_> = known().map(|(name, _)| *name).collect();
-                let reason = format!(
-                    "config.json names the architecture {:?}; supported are {}",
-                    self.architecture(),
-                    names.join(", ")
-                );
-                Error::checkpoint(&self.folder, reason)
-            })?;
+        let (_, load) = known().find(|(name, _)| *name == self.architecture).ok_or_else(|| {
+            let names: Vec<_> = known().map(|(name, _)| *name).collect();
+            self.fault(format!(
+                "config.json names the architecture {:?}; supported are {}",
+                self.architecture.chars().take(60).collect::<String>(),
+                names.join(", ")
+            ))
+        })?;
         load(self, options, device)
     }
 
     /// The configuration as a family reads it.
-    fn config<J: DeserializeOwned>(&self) -> Result<J> {
-        J::deserialize(&self.json).map_err(|error| self.fault(error))
+    fn parsed<J: DeserializeOwned>(&self) -> Result<J> {
+        config_file::parsed(&self.json).map_err(|error| self.fault(error))
     }
 
-    /// Loads into `model` what `entries` find in the folder, whose position tables are over `grid`.
+    /// Loads into the model that `make` makes what `entries` find in the folder, whose position
+    /// tables are over `grid`.
     fn fill<M: Module, C>(
         &self,
-        model: M,
+        make: impl FnOnce(&C, &mut Weights) -> M,
         config: C,
         entries: &[Entry],
         grid: Option<Grid>,
         options: LoadOptions,
         device: &Device,
     ) -> Result<Loaded<M, C>> {
-        let source = Source { file: &self.file, grid, device: device.clone() };
-        let (model, report) = layout::load(model, entries, &source, &BUFFERS, options)?;
+        let form = format!("transformers {}", self.architecture);
+        let source = Source { file: &self.file, form: &form, grid, device: device.clone() };
+        let make = || make(&config, &mut Weights::new(0, device));
+        let (model, report) = layout::load(make, entries, &source, &BUFFERS, options)?;
         Ok(Loaded { model, config, report })
     }
 
     fn fault(&self, error: impl std::fmt::Display) -> Error {
-        Error::checkpoint(self.folder.join("config.json"), error)
+        Error::checkpoint(&self.config, error)
     }
 }

@@ -13,7 +13,6 @@ use crate::checkpoint::swin_names::SwinNames;
 use crate::encoder::{EncoderSizes, Swin, SwinConfig, SwinV2, SwinV2Config};
 use crate::error::Result;
 use crate::grid::Grid;
-use crate::nn::Weights;
 use crate::task::{SimMim, SimMimConfig};
 
 pub(super) const SWIN: Family = Family {
@@ -26,6 +25,7 @@ pub(super) const SWIN: Family = Family {
         ("SwinForImageClassification", swin),
     ],
     as_saved,
+    by_key: &[("decoder.0.weight", "SwinForMaskedImageModeling"), ("", "SwinModel")],
 };
 
 pub(super) const SWIN_V2: Family = Family {
@@ -38,6 +38,7 @@ pub(super) const SWIN_V2: Family = Family {
         ("Swinv2ForImageClassification", swin_v2),
     ],
     as_saved,
+    by_key: &[("decoder.0.weight", "Swinv2ForMaskedImageModeling"), ("", "Swinv2Model")],
 };
 
 /// Spellings of a part of a key by the modules of transformers 5 in memory, and how
@@ -65,9 +66,8 @@ impl Transformers {
     ) -> Result<Loaded<SimMim<Swin>, SimMimConfig<SwinConfig>>> {
         let (config, grid) = self.swin_with(SwinJson::swin, SwinConfig::with_image)?;
         let config = self.swin_head(config)?;
-        let model = config.init(&mut Weights::new(0, device));
         let entries = SwinNames::transformers("swin.").simmim(&config.encoder);
-        self.fill(model, config, &entries, Some(grid), options, device)
+        self.fill(|c, w| c.init(w), config, &entries, Some(grid), options, device)
     }
 
     /// Loads Swin alone, from any of its architectures; its mask token is fresh where the folder
@@ -81,8 +81,7 @@ impl Transformers {
         let names = self.swin_names("swin.");
         let mut entries = names.swin("", &config);
         entries.extend(self.mask_token(&names, &config));
-        let model = config.init(&mut Weights::new(0, device));
-        self.fill(model, config, &entries, Some(grid), options, device)
+        self.fill(|c, w| c.init(w), config, &entries, Some(grid), options, device)
     }
 
     /// Loads SimMIM on Swin-v2.
@@ -97,9 +96,8 @@ impl Transformers {
     ) -> Result<Loaded<SimMim<SwinV2>, SimMimConfig<SwinV2Config>>> {
         let (config, grid) = self.swin_with(SwinJson::swin_v2, SwinV2Config::resized_to)?;
         let config = self.swin_head(config)?;
-        let model = config.init(&mut Weights::new(0, device));
         let entries = SwinNames::transformers("swinv2.").simmim_v2(&config.encoder);
-        self.fill(model, config, &entries, Some(grid), options, device)
+        self.fill(|c, w| c.init(w), config, &entries, Some(grid), options, device)
     }
 
     /// Loads Swin-v2 alone, from any of its architectures; its mask token is fresh where the
@@ -117,8 +115,7 @@ impl Transformers {
         let names = self.swin_names("swinv2.");
         let mut entries = names.swin_v2("", &config);
         entries.extend(self.mask_token(&names, &config.sizes));
-        let model = config.init(&mut Weights::new(0, device));
-        self.fill(model, config, &entries, Some(grid), options, device)
+        self.fill(|c, w| c.init(w), config, &entries, Some(grid), options, device)
     }
 
     /// What `read` makes of the configuration, for the images asked for, and the grid of the
@@ -128,7 +125,7 @@ impl Transformers {
         read: fn(&SwinJson) -> Result<C>,
         with_image: fn(C, crate::grid::ImageShape) -> C,
     ) -> Result<(C, Grid)> {
-        let json: SwinJson = self.config()?;
+        let json: SwinJson = self.parsed()?;
         let grid = json.swin().map_err(|error| self.fault(error))?.grid();
         let mut config = read(&json).map_err(|error| self.fault(error))?;
         if let Some(image) = self.image {
@@ -139,7 +136,7 @@ impl Transformers {
     }
 
     fn swin_head<C: EncoderSizes>(&self, encoder: C) -> Result<SimMimConfig<C>> {
-        let json: SwinJson = self.config()?;
+        let json: SwinJson = self.parsed()?;
         let config = json.simmim(encoder).map_err(|error| self.fault(error))?;
         config.validate().map_err(|error| self.fault(error))?;
         Ok(config)

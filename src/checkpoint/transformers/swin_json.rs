@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::task::SimMimConfig;
 
+/// The most numbers of the masks of shifted windows.
+const LARGEST_MASK: usize = 1 << 27;
+
 /// What is read of a `config.json`; what it leaves out has the value transformers gives it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
@@ -62,6 +65,14 @@ impl SwinJson {
             .with_qkv_bias(self.qkv_bias)
             .with_absolute_positions(self.use_absolute_embeddings);
         config.validate()?;
+        // What the shifted windows' masks take, which no weight of the file bounds.
+        let (cells, window) = (config.grid().cells(), config.window);
+        if cells.saturating_mul(window * window) > LARGEST_MASK {
+            return Err(Error::config(format!(
+                "window_size {window} on image_size {height}×{width}: masks of {cells} cells × \
+                 {window}² are more than {LARGEST_MASK} numbers"
+            )));
+        }
         Ok(config)
     }
 

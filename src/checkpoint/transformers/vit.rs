@@ -8,12 +8,12 @@ use super::vit_json::{VitJson, mae_json, vit_json};
 use super::write::write;
 use super::{Family, Transformers, TransformersModel};
 use crate::checkpoint::layout::{self, Entry};
+use crate::checkpoint::official::official_mae_entries;
 use crate::checkpoint::report::{LoadOptions, Loaded};
 use crate::checkpoint::vit_names::{TRANSFORMERS, VitNames, pointwise};
 use crate::encoder::{VisibleVit, VitConfig};
 use crate::error::Result;
 use crate::grid::Grid;
-use crate::nn::Weights;
 use crate::task::{Mae, MaeConfig, SimMim, SimMimConfig};
 
 pub(super) const FAMILY: Family = Family {
@@ -30,6 +30,11 @@ pub(super) const FAMILY: Family = Family {
         ("ViTForImageClassification", encoder),
     ],
     as_saved,
+    by_key: &[
+        ("decoder_embed.weight", "ViTMAEForPreTraining"),
+        ("decoder.0.weight", "ViTForMaskedImageModeling"),
+        ("", "ViTModel"),
+    ],
 };
 
 /// The decoder's blocks as `save_pretrained` of transformers 5 names them.
@@ -54,9 +59,11 @@ impl Transformers {
     /// As [`Transformers::load`].
     pub fn mae(&self, options: LoadOptions, device: &Device) -> Result<Loaded<Mae, MaeConfig>> {
         let (config, grid) = self.vit(VitJson::mae)?;
-        let model = config.init(&mut Weights::new(0, device));
-        let entries = mae_entries(&config);
-        self.fill(model, config, &entries, grid, options, device)
+        let entries = match self.is_timm() {
+            true => official_mae_entries(&config),
+            false => mae_entries(&config),
+        };
+        self.fill(|c, w| c.init(w), config, &entries, grid, options, device)
     }
 
     /// Loads a ViT with a mask token and a linear head.
@@ -70,9 +77,8 @@ impl Transformers {
         device: &Device,
     ) -> Result<Loaded<SimMim, SimMimConfig>> {
         let (config, grid) = self.vit(VitJson::simmim)?;
-        let model = config.init(&mut Weights::new(0, device));
         let entries = simmim_entries(&config.encoder);
-        self.fill(model, config, &entries, grid, options, device)
+        self.fill(|c, w| c.init(w), config, &entries, grid, options, device)
     }
 
     /// Loads the encoder alone, from any of the architectures.
@@ -86,17 +92,25 @@ impl Transformers {
         device: &Device,
     ) -> Result<Loaded<VisibleVit, VitConfig>> {
         let (config, grid) = self.vit(VitJson::encoder)?;
-        let whole_model = self.file.keys().any(|key| key.starts_with("vit."));
-        let names = VitNames::transformers(if whole_model { "vit." } else { "" });
-        let model = config.init_visible(&mut Weights::new(0, device));
+        let names = self.vit_names("");
         let entries = names.body("body", &config);
-        self.fill(model, config, &entries, grid, options, device)
+        self.fill(|c, w| c.init_visible(w), config, &entries, grid, options, device)
+    }
+
+    /// Whether the weights have the keys of timm and of the official code.
+    fn is_timm(&self) -> bool {
+        self.file.find("blocks.0.attn.qkv.weight").is_some()
+    }
+
+    /// The names of an encoder's weights, those of transformers after `prefix`.
+    fn vit_names(&self, prefix: &str) -> VitNames {
+        if self.is_timm() { VitNames::timm("") } else { VitNames::transformers(prefix) }
     }
 
     /// What `read` makes of the configuration for the images asked for, and the grid of the
     /// folder's own.
     fn vit<C>(&self, read: fn(&VitJson) -> Result<C>) -> Result<(C, Option<Grid>)> {
-        let json: VitJson = self.config()?;
+        let json: VitJson = self.parsed()?;
         let grid = json.encoder().ok().map(|config| config.grid());
         let config = read(&json.with_image(self.image)).map_err(|error| self.fault(error))?;
         Ok((config, grid))
@@ -113,17 +127,22 @@ fn encoder(
 
 /// `key` as `save_pretrained` spells it.
 fn as_saved(key: &str) -> String {
-    let (prefix, rest) = match key.strip_prefix("vit.") {
-        Some(rest) => ("vit.", rest),
-        None => ("", key),
+    let key = blocks_as_saved(key)
+        .map_or(key.to_string(), |(prefix, block)| format!("{prefix}encoder.layer.{block}"));
+    SPELLINGS.iter().fold(key, |key, (other, saved)| key.replace(other, saved))
+}
+
+/// What stands before and after `layers.` in the key of a block, as the modules of transformers 5
+/// in memory spell it, with any prefix.
+pub(super) fn blocks_as_saved(key: &str) -> Option<(&str, &str)> {
+    let (prefix, block) = match key.strip_prefix("layers.") {
+        Some(block) => ("", block),
+        None => {
+            let at = key.find(".layers.")?;
+            (&key[..=at], &key[at + ".layers.".len()..])
+        }
     };
-    let rest = match rest.strip_prefix("layers.") {
-        Some(block) => format!("encoder.layer.{block}"),
-        None => rest.to_string(),
-    };
-    SPELLINGS
-        .iter()
-        .fold(format!("{prefix}{rest}"), |key, (other, saved)| key.replace(other, saved))
+    block.starts_with(|c: char| c.is_ascii_digit()).then_some((prefix, block))
 }
 
 /// Writes a folder that transformers loads as `ViTMAEForPreTraining`.

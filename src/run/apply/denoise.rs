@@ -12,6 +12,7 @@ use crate::image::normalize;
 use crate::nn::Weights;
 use crate::task::{CorruptionConfig, TaskConfig};
 
+const NEEDED: &str = "one of restoration";
 const TRAIN: &str = "cargo run --release --example restoration_cifar10";
 
 /// `image` as the model of the restoration run in `path` thinks it was before `corruption`.
@@ -26,9 +27,9 @@ pub fn denoise(
     corruption: CorruptionConfig,
     device: &Device,
 ) -> Result<Image> {
-    let (folder, config) = open(path, TRAIN)?;
+    let (folder, config) = open(path, NEEDED, TRAIN)?;
     let TaskConfig::Restoration(restoration) = &config.task else {
-        return Err(other_method(path, &config, "one of restoration", TRAIN));
+        return Err(other_method(path, &config, NEEDED, TRAIN));
     };
     let known = &restoration.corruptions;
     let Some(corruption) = known.iter().position(|known| *known == corruption) else {

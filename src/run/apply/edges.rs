@@ -16,6 +16,7 @@ use crate::nn::Weights;
 use crate::target::{Depict, GradientTargetConfig, Target};
 use crate::task::{MaskFeat, TaskConfig};
 
+const NEEDED: &str = "one of MaskFeat on edges";
 const TRAIN: &str = "cargo run --release --example maskfeat_cifar10 -- --target sobel";
 
 /// The strength of Sobel's gradient of every channel, white beside a step from black to white.
@@ -42,12 +43,12 @@ pub fn edges(image: &Image, device: &Device) -> Result<Image> {
 ///
 /// When there is no such run of the Sobel target, or the image has other channels than its model.
 pub fn predicted_edges(path: &Path, image: &Image, device: &Device) -> Result<[Image; 2]> {
-    let (folder, config) = open(path, TRAIN)?;
+    let (folder, config) = open(path, NEEDED, TRAIN)?;
     let TaskConfig::MaskFeat(maskfeat) = &config.task else {
-        return Err(other_method(path, &config, "one of MaskFeat on edges", TRAIN));
+        return Err(other_method(path, &config, NEEDED, TRAIN));
     };
     if maskfeat.target != GradientTargetConfig::Sobel {
-        return Err(other_method(path, &config, "one of MaskFeat on edges", TRAIN));
+        return Err(other_method(path, &config, NEEDED, TRAIN));
     }
     let model = folder.load(maskfeat.init(&mut Weights::new(config.seed, device)))?;
     let (tile, grid) = (maskfeat.encoder.image, maskfeat.encoder.grid());

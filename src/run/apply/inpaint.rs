@@ -1,24 +1,19 @@
 //! Filling marked pixels with what a masked image model expects there.
 
-use std::path::Path;
-
 use burn::tensor::{Device, Tensor};
 
 use super::tiles::{Mosaic, Tiles};
-use super::{batch, eight_bits, open, other_method, unit_values, with_channels};
+use super::{batch, eight_bits, unit_values};
 use crate::batch::MimBatch;
 use crate::data::{ChannelStatistics, Image};
-use crate::encoder::{Encoder, EncoderConfig};
+use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
 use crate::head::PredictionHead;
 use crate::image::{denormalize, normalize};
 use crate::mask::{Mask, PatchMask};
-use crate::nn::Weights;
 use crate::target::Reconstruct;
-use crate::task::{Mim, TaskConfig};
-
-const TRAIN: &str = "cargo run --release --example simmim_cifar10";
+use crate::task::Mim;
 
 /// The pixels that are light in `mask`, row by row.
 ///
@@ -43,64 +38,18 @@ pub fn marked_pixels(mask: &Image, shape: ImageShape) -> Result<Vec<bool>> {
     }
 }
 
-/// `image` with its `marked` pixels filled by the model of the MAE or SimMIM run in `path`; all
-/// others keep their values.
-///
-/// The model looks at overlapping tiles of the size it was trained on and is shown no mask unit that
-/// holds a marked pixel. A hole that leaves a tile with less than half of its units is filled from
-/// its border inwards. What a model of normalised patches predicts is given the mean and deviation
-/// of a smooth filling, so that its details are faint.
-///
-/// # Errors
-///
-/// When there is no such run, the image has other channels than its model, or no unit of the image
-/// is free of marked pixels.
-///
-/// # Panics
-///
-/// When `marked` is not of the image's size.
-pub fn inpaint(path: &Path, image: &Image, marked: &[bool], device: &Device) -> Result<Image> {
-    let (folder, config) = open(path, TRAIN)?;
-    let weights = &mut Weights::new(config.seed, device);
-    let tile = config.task.image();
-    let painter = |image| -> Result<Painter<'_>> {
-        let (units, statistics) = (config.task.mask()?.grid(), &config.statistics);
-        Ok(Painter { tile, units, statistics, image, device })
-    };
-    let image = with_channels(image, tile.channels)?;
-    match &config.task {
-        TaskConfig::Mae(mae) => painter(&image)?.fill(&folder.load(mae.init(weights))?, marked),
-        TaskConfig::SimMim(simmim) => {
-            let painter = painter(&image)?;
-            match simmim.encoder.clone() {
-                EncoderConfig::Vit(vit) => {
-                    let simmim = simmim.clone().map_encoder(|_| vit);
-                    painter.fill(&folder.load(simmim.init(weights))?, marked)
-                }
-                EncoderConfig::Swin(swin) => {
-                    let simmim = simmim.clone().map_encoder(|_| swin);
-                    painter.fill(&folder.load(simmim.init(weights))?, marked)
-                }
-                EncoderConfig::SwinV2(swin) => {
-                    let simmim = simmim.clone().map_encoder(|_| swin);
-                    painter.fill(&folder.load(simmim.init(weights))?, marked)
-                }
-            }
-        }
-        _ => Err(other_method(path, &config, "one of MAE or SimMIM", TRAIN)),
-    }
-}
-
-struct Painter<'a> {
-    tile: ImageShape,
-    units: Grid,
-    statistics: &'a ChannelStatistics,
-    image: &'a Image,
-    device: &'a Device,
+/// Fills marked pixels of one image, whatever the model.
+pub(super) struct Painter<'a> {
+    pub(super) tile: ImageShape,
+    pub(super) units: Grid,
+    pub(super) statistics: &'a ChannelStatistics,
+    pub(super) image: &'a Image,
+    pub(super) device: &'a Device,
 }
 
 impl Painter<'_> {
-    fn fill<E, H, T>(&self, model: &Mim<E, H, T>, marked: &[bool]) -> Result<Image>
+    /// The image with its `marked` pixels filled by `model`.
+    pub(super) fn fill<E, H, T>(&self, model: &Mim<E, H, T>, marked: &[bool]) -> Result<Image>
     where
         E: Encoder,
         H: PredictionHead<E::Features>,
@@ -216,6 +165,7 @@ fn spread(plane: &mut [f32], marked: &[bool], width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::Weights;
     use crate::task::{SimMim, SimMimConfig};
     use crate::test_device;
 

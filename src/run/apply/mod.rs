@@ -3,6 +3,7 @@
 mod denoise;
 mod edges;
 mod inpaint;
+mod inpainter;
 mod tiles;
 
 use std::path::Path;
@@ -11,9 +12,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 pub use denoise::denoise;
 pub use edges::{edges, predicted_edges};
-pub use inpaint::{inpaint, marked_pixels};
+pub use inpaint::marked_pixels;
+pub use inpainter::{Inpainter, inpaint};
 
 use super::RunConfig;
+use super::published::{is_published, open_published};
+use crate::checkpoint::Transformers;
 use crate::data::Image;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
@@ -45,7 +49,10 @@ pub fn before_after(title: &str, columns: &[(&str, &Image)]) -> Result<PictureGr
 }
 
 /// The run in `path` and what it says of itself; `train` is the command that makes such a run.
-fn open(path: &Path, train: &str) -> Result<(RunFolder, RunConfig)> {
+fn open(path: &Path, needed: &str, train: &str) -> Result<(RunFolder, RunConfig)> {
+    if is_published(path)? {
+        return Err(lacking(&open_published(path)?, needed));
+    }
     let folder = RunFolder::new(path);
     if folder.latest()?.is_none() {
         let advice = format!("there is no trained model here; train one with\n    {train}");
@@ -53,6 +60,12 @@ fn open(path: &Path, train: &str) -> Result<(RunFolder, RunConfig)> {
     }
     let config = folder.config()?;
     Ok((folder, config))
+}
+
+/// The fault of published weights of another model.
+fn lacking(opened: &Transformers, needed: &str) -> Error {
+    let reason = format!("holds a {}, but {needed} is needed", opened.architecture());
+    Error::checkpoint(opened.path(), reason)
 }
 
 /// The fault of a run of another method.
@@ -102,7 +115,8 @@ mod tests {
     #[test]
     fn a_folder_without_a_run_says_what_to_train() {
         let folder = tempfile::tempdir().unwrap();
-        let message = open(folder.path(), "cargo run --example x").unwrap_err().to_string();
+        let message =
+            open(folder.path(), "a run", "cargo run --example x").unwrap_err().to_string();
         assert!(message.contains(&folder.path().display().to_string()), "{message}");
         assert!(message.ends_with("train one with\n    cargo run --example x"), "{message}");
     }

@@ -12,6 +12,71 @@ use tempfile::{Builder, TempPath};
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
+use crate::error::{Error, Result};
+
+/// The longest pickle: those of published checkpoints have a few megabytes, since tensors are
+/// beside it.
+const LONGEST: u64 = 1 << 26;
+/// The most values that wait on a pickle's stack; torch.save writes a thousand at a time.
+const HIGHEST: usize = 200_000;
+
+/// Refuses a pickle which takes minutes to find out that it is none: dictionaries nested without
+/// end.
+pub(super) fn check(path: &Path) -> Result<()> {
+    let Ok(pickle) = pickle_of(path) else { return Ok(()) };
+    let fault = |reason: String| Err(Error::checkpoint(path, reason));
+    if pickle.len() as u64 > LONGEST {
+        return fault(format!("has a pickle of more than {LONGEST} bytes"));
+    }
+    if height(&pickle) > HIGHEST {
+        return fault(format!("has a pickle of more than {HIGHEST} values in one another"));
+    }
+    Ok(())
+}
+
+/// The bytes of a zip's pickle, or the first ones of another file.
+fn pickle_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let Ok(mut archive) = ZipArchive::new(File::open(path)?) else {
+        // What follows the pickle are the tensors.
+        File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    };
+    let names = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
+    let name = names.into_iter().find(|name| name.ends_with("data.pkl"));
+    let entry = archive.by_name(&name.ok_or(io::ErrorKind::NotFound)?)?;
+    entry.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The most values that lie on the stack while the pickles in `bytes` are read, up to the first
+/// thing that is no opcode; not more than one beyond [`HIGHEST`] is counted.
+fn height(bytes: &[u8]) -> usize {
+    let (mut rest, mut height, mut highest, mut marks) = (bytes, 0usize, 0, Vec::new());
+    while let [opcode, after @ ..] = rest {
+        let Some(length) = argument_length(*opcode, after) else { break };
+        height = match opcode {
+            b'(' => {
+                marks.push(height);
+                height + 1
+            }
+            b'.' => 0,
+            b't' | b'l' | b'd' | b'o' | 0x91 => marks.pop().unwrap_or(0) + 1,
+            b'u' | b'e' | b'1' | 0x90 => marks.pop().unwrap_or(0),
+            b's' | 0x87 | 0x92 => height.saturating_sub(2),
+            b'a' | b'R' | b'b' | b'0' | 0x81 | 0x86 | 0x93 => height.saturating_sub(1),
+            b'q' | b'r' | b'p' | b'Q' | 0x80 | 0x85 | 0x94 | 0x95 => height,
+            _ => height + 1,
+        };
+        highest = highest.max(height);
+        if highest > HIGHEST {
+            break;
+        }
+        rest = after.get(length..).unwrap_or_default();
+    }
+    highest
+}
+
 /// A copy of the PyTorch file at `path` in which every object is a dictionary.
 pub(super) fn copy_without_objects(path: &Path) -> io::Result<TempPath> {
     let mut archive = ZipArchive::new(File::open(path)?)?;
@@ -113,6 +178,15 @@ mod tests {
         let expected =
             b"\x80\x02}q\x00X\x01\x00\x00\x00acyacs.config\nCfgNode\nq\x01)00}q\x02K\x010s.";
         assert_eq!(without_objects(pickle).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_waits_on_the_stack_is_counted() {
+        // {"a": (1, 2)}: the dictionary, the key, two numbers.
+        assert_eq!(height(b"\x80\x02}q\x00X\x01\x00\x00\x00aK\x01K\x02\x86s."), 4);
+        assert!(height(&[b'}'].repeat(HIGHEST + 5)) > HIGHEST);
+        let in_batches = b"(K\x01K\x02u".repeat(HIGHEST);
+        assert_eq!(height(&[b"}".as_slice(), &in_batches].concat()), 4);
     }
 
     #[test]

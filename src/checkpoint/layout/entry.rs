@@ -1,0 +1,232 @@
+//! One parameter of a model and the tensors of a file it is made of.
+
+use super::resize::{Fit, fit, middle_rows, offsets, resized, transpose};
+use super::{LoadOptions, Source};
+use crate::checkpoint::weights_file::HostTensor;
+use crate::error::{Error, Result};
+use crate::grid::Grid;
+use crate::nn::TableResize;
+
+/// One parameter of a model and where a file keeps it.
+#[derive(Debug, Clone)]
+pub(in crate::checkpoint) struct Entry {
+    /// The parameter's path in the model.
+    pub(super) ours: String,
+    /// The file's keys: one, or several of equal shape that are joined along their first axis.
+    pub(super) theirs: Vec<String>,
+    /// The shape of each of the file's tensors.
+    pub(super) shape: Vec<usize>,
+    /// Whether the file has outputs first (PyTorch's linear layers and convolutions) where the
+    /// model has them last.
+    transposed: bool,
+    resize: Option<Resize>,
+}
+
+/// How a tensor can be made to fit when its shape differs.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Resize {
+    /// A table `[.., rows + cells, width]` whose first rows are not cells.
+    Positions { rows: usize, grid: Grid },
+    /// Weights `[outputs, channels, patch, patch]`.
+    Channels,
+    /// A table `[offsets, heads]` of the offsets within a square window of `window` cells a side.
+    /// Files may have only those of the `smaller` one that is all a stage's grid has room for.
+    Offsets { window: usize, smaller: Option<usize>, resize: TableResize },
+}
+
+impl Entry {
+    fn new(ours: String, theirs: Vec<String>, shape: Vec<usize>, transposed: bool) -> Self {
+        Self { ours, theirs, shape, transposed, resize: None }
+    }
+
+    /// The same values in the same order, whatever the leading axes of size 1.
+    pub(in crate::checkpoint) fn tensor(ours: String, theirs: String, shape: &[usize]) -> Self {
+        Self::new(ours, vec![theirs], shape.to_vec(), false)
+    }
+
+    /// Vectors of `length` joined to one.
+    pub(in crate::checkpoint) fn vectors(ours: String, theirs: Vec<String>, length: usize) -> Self {
+        Self::new(ours, theirs, vec![length], false)
+    }
+
+    /// Linear layers `[outputs, inputs]` joined along their outputs.
+    pub(in crate::checkpoint) fn matrices(
+        ours: String,
+        theirs: Vec<String>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Self {
+        Self::new(ours, theirs, vec![outputs, inputs], true)
+    }
+
+    /// A convolution `[outputs, channels, side, side]` as a linear layer on patches.
+    pub(in crate::checkpoint) fn convolution(
+        ours: String,
+        theirs: String,
+        shape: [usize; 4],
+    ) -> Self {
+        Self::new(ours, vec![theirs], shape.to_vec(), true)
+    }
+
+    /// The convolution that embeds patches, whose channels can be inflated.
+    pub(in crate::checkpoint) fn patch_embedding(
+        ours: String,
+        theirs: String,
+        shape: [usize; 4],
+    ) -> Self {
+        Self { resize: Some(Resize::Channels), ..Self::convolution(ours, theirs, shape) }
+    }
+
+    /// A position table `[1, rows + cells, width]` over `grid`.
+    pub(in crate::checkpoint) fn positions(
+        ours: String,
+        theirs: String,
+        rows: usize,
+        grid: Grid,
+        width: usize,
+    ) -> Self {
+        let entry = Self::tensor(ours, theirs, &[1, rows + grid.cells(), width]);
+        Self { resize: Some(Resize::Positions { rows, grid }), ..entry }
+    }
+
+    /// A table `[offsets, heads]` of the offsets within a square `window`, or within the `smaller`
+    /// one where the file has only these.
+    pub(in crate::checkpoint) fn offsets(
+        ours: String,
+        theirs: String,
+        heads: usize,
+        [window, smaller]: [usize; 2],
+        resize: TableResize,
+    ) -> Self {
+        let entry = Self::tensor(ours, theirs, &[offsets(window), heads]);
+        let smaller = (smaller < window).then_some(smaller);
+        Self { resize: Some(Resize::Offsets { window, smaller, resize }), ..entry }
+    }
+
+    /// Whether the part belongs to an encoder: neither to a head nor is it a mask token.
+    pub(super) fn is_encoders(&self) -> bool {
+        !self.ours.starts_with("head.") && !self.ours.ends_with("mask_token")
+    }
+
+    /// How many numbers the parameter has.
+    pub(super) fn numbers(&self) -> usize {
+        let each = self.shape.iter().fold(1usize, |size, side| size.saturating_mul(*side));
+        each.saturating_mul(self.theirs.len())
+    }
+
+    /// Decides by its shape what is to be done with the tensor `key` of the file.
+    pub(super) fn fit(&self, key: &str, source: &Source, options: LoadOptions) -> Result<Fit> {
+        let was = source.file.shape(key).unwrap_or_default();
+        fit(&was, &self.shape, self.resize, options, source).ok_or_else(|| {
+            let hint = match self.resize {
+                Some(_) if !options.resize => {
+                    "; it can be resized, if asked for (resize, --image-size)"
+                }
+                _ => "",
+            };
+            let reason = format!("{key}: has the shape {was:?}, expected {:?}{hint}", self.shape);
+            Error::checkpoint(source.file.path(), reason)
+        })
+    }
+
+    /// The parameter's values out of the tensors `keys` of the file.
+    pub(super) fn read(
+        &self,
+        keys: &[String],
+        source: &Source,
+        options: LoadOptions,
+    ) -> Result<Vec<f32>> {
+        let mut joined = Vec::new();
+        for key in keys {
+            let fit = self.fit(key, source, options)?;
+            let mut tensor = source.file.read(key)?;
+            if let (Fit::Resized, Some(resize)) = (fit, self.resize) {
+                let (was, is) = (tensor.shape.clone(), &self.shape);
+                tensor = resized(&tensor, is, resize, source).ok_or_else(|| {
+                    let reason = format!("{key}: cannot be resized from {was:?} to {is:?}");
+                    Error::checkpoint(source.file.path(), reason)
+                })?;
+            }
+            if let (Fit::InTheMiddle, Some(whole)) = (fit, self.in_the_middle(&tensor)) {
+                joined = whole;
+            } else if joined.is_empty() {
+                joined = tensor.values;
+            } else {
+                joined.extend(tensor.values);
+            }
+        }
+        if !self.transposed {
+            return Ok(joined);
+        }
+        let outputs = self.shape[0] * self.theirs.len();
+        let inputs = joined.len() / outputs;
+        Ok(transpose(&joined, outputs, inputs))
+    }
+
+    /// The whole table around that of a smaller window, 0 where the file has no number.
+    fn in_the_middle(&self, tensor: &HostTensor) -> Option<Vec<f32>> {
+        let Some(Resize::Offsets { window, smaller: Some(smaller), .. }) = self.resize else {
+            return None;
+        };
+        let heads = self.shape[1];
+        if tensor.shape != [offsets(smaller), heads] {
+            return None;
+        }
+        let mut whole = vec![0.0; offsets(window) * heads];
+        for (row, numbers) in middle_rows(window, smaller).zip(tensor.values.chunks(heads)) {
+            whole[row * heads..][..heads].copy_from_slice(numbers);
+        }
+        Some(whole)
+    }
+
+    /// The file's tensors for the value of the parameter.
+    pub(super) fn written(&self, value: HostTensor) -> Vec<(String, HostTensor)> {
+        if let Some(Resize::Offsets { window, smaller: Some(smaller), .. }) = self.resize {
+            let heads = self.shape[1];
+            let rows = middle_rows(window, smaller);
+            let values =
+                rows.flat_map(|row| value.values[row * heads..][..heads].to_vec()).collect();
+            let shape = vec![offsets(smaller), heads];
+            return vec![(self.theirs[0].clone(), HostTensor { shape, values })];
+        }
+        let parts = self.theirs.len();
+        let values = if self.transposed {
+            let outputs = self.shape[0] * parts;
+            transpose(&value.values, value.values.len() / outputs, outputs)
+        } else {
+            value.values
+        };
+        let part = values.len() / parts;
+        let tensors = values.chunks(part);
+        let tensors =
+            tensors.map(|part| HostTensor { shape: self.shape.clone(), values: part.to_vec() });
+        self.theirs.iter().cloned().zip(tensors).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_matrices_are_split_again() {
+        let keys = || vec!["q".to_string(), "k".to_string()];
+        let entry = Entry::matrices("qk".into(), keys(), 2, 3);
+        // Inputs × (two outputs of q, two of k).
+        let ours = HostTensor { shape: vec![3, 4], values: (0..12).map(|i| i as f32).collect() };
+        let written = entry.written(ours);
+        assert_eq!(written[0].1.values, [0., 4., 8., 1., 5., 9.]);
+        assert_eq!(written[1].0, "k");
+        assert_eq!(written[1].1.values, [2., 6., 10., 3., 7., 11.]);
+    }
+
+    #[test]
+    fn a_smaller_windows_table_lies_in_the_middle() {
+        let entry = Entry::offsets("o".into(), "t".into(), 1, [3, 2], TableResize::Bicubic);
+        let file = HostTensor { shape: vec![9, 1], values: (1..10).map(|i| i as f32).collect() };
+        let whole = entry.in_the_middle(&file).unwrap();
+        assert_eq!((whole.len(), &whole[6..9], whole[12]), (25, &[1., 2., 3.][..], 5.0));
+        let written = entry.written(HostTensor { shape: vec![25, 1], values: whole });
+        assert_eq!(written, [("t".to_string(), file)]);
+    }
+}

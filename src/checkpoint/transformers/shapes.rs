@@ -1,0 +1,212 @@
+//! A configuration out of the weights themselves, for a file that comes without one.
+//!
+//! Shapes tell everything of a vision transformer but its heads and its epsilon. Those are assumed
+//! as every published model has them, and said.
+
+use serde_json::{Value, json};
+
+use crate::checkpoint::weights_file::WeightsFile;
+
+/// A configuration and what of it is not in the shapes.
+pub(super) struct Guess {
+    pub(super) json: Value,
+    pub(super) assumed: String,
+}
+
+/// The names of one spelling that shapes are read from.
+struct Spelling {
+    embedding: &'static str,
+    class_token: &'static str,
+    positions: &'static str,
+    block: &'static str,
+    fc1: &'static str,
+    qkv_bias: &'static str,
+    query_bias: &'static str,
+    scale: &'static str,
+    table: &'static str,
+    shared_table: &'static str,
+    decoder_block: &'static str,
+    epsilon: f64,
+}
+
+const OFFICIAL: Spelling = Spelling {
+    embedding: "patch_embed.proj.weight",
+    class_token: "cls_token",
+    positions: "pos_embed",
+    block: "blocks.",
+    fc1: "mlp.fc1.weight",
+    qkv_bias: "attn.qkv.bias",
+    query_bias: "attn.q_bias",
+    scale: "gamma_1",
+    table: "attn.relative_position_bias_table",
+    shared_table: "rel_pos_bias.relative_position_bias_table",
+    decoder_block: "decoder_blocks.",
+    epsilon: 1e-6,
+};
+
+const TRANSFORMERS: Spelling = Spelling {
+    embedding: "embeddings.patch_embeddings.projection.weight",
+    class_token: "embeddings.cls_token",
+    positions: "embeddings.position_embeddings",
+    block: "encoder.layer.",
+    fc1: "intermediate.dense.weight",
+    qkv_bias: "attention.attention.key.bias",
+    query_bias: "attention.attention.query.bias",
+    scale: "lambda_1",
+    table: "attention.attention.relative_position_bias.relative_position_bias_table",
+    shared_table: "encoder.relative_position_bias.relative_position_bias_table",
+    decoder_block: "decoder.decoder_encoder.layer.",
+    epsilon: 1e-12,
+};
+
+/// The configuration of the vision transformer in `file`, whose keys are spelled as
+/// `save_pretrained` spells them where they are those of transformers.
+pub(super) fn guess(file: &WeightsFile) -> Result<Guess, String> {
+    let spelling = [OFFICIAL, TRANSFORMERS].into_iter().find_map(|spelling| {
+        let key = file.find(spelling.embedding)?;
+        let prefix = key.strip_suffix(spelling.embedding)?.to_string();
+        Some((spelling, prefix))
+    });
+    let (spelling, prefix) = spelling.ok_or(
+        "there is no config.json beside it, and its keys are not those of a vision transformer",
+    )?;
+    Shapes { file, spelling, prefix }.guess()
+}
+
+struct Shapes<'a> {
+    file: &'a WeightsFile,
+    spelling: Spelling,
+    prefix: String,
+}
+
+impl Shapes<'_> {
+    fn guess(&self) -> Result<Guess, String> {
+        let names = &self.spelling;
+        let embedding = self.shape(names.embedding).unwrap_or_default();
+        let &[width, channels, patch, across] = embedding.as_slice() else {
+            return Err(format!("{} has the shape {embedding:?}", names.embedding));
+        };
+        let depth = self.count(names.block);
+        let first = |name: &str| self.shape(&format!("{}0.{name}", names.block));
+        let mlp = first(names.fc1).and_then(|shape| shape.first().copied());
+        let (true, Some(mlp), true) = (patch == across, mlp, depth > 0) else {
+            return Err("its keys are not those of a vision transformer, and there is no \
+                        config.json beside it"
+                .into());
+        };
+        if self.shape(names.class_token).is_none() {
+            return Err(format!(
+                "{} is missing: such models need a config.json",
+                names.class_token
+            ));
+        }
+        let (own, shared) = (first(names.table), self.shape(names.shared_table));
+        let side = self.side(own.as_ref().or(shared.as_ref()))?;
+        let mut json = json!({
+            "image_size": side * patch, "patch_size": patch, "num_channels": channels,
+            "hidden_size": width, "num_hidden_layers": depth, "intermediate_size": mlp,
+            "layer_norm_eps": names.epsilon,
+        });
+        let is_beit = own.is_some()
+            || shared.is_some()
+            || first(names.scale).is_some()
+            || (first(names.query_bias).is_some() && first(names.qkv_bias).is_none());
+        let heads = match own.as_ref().or(shared.as_ref()) {
+            Some(table) => table.get(1).copied().unwrap_or(0),
+            None => heads(width)?,
+        };
+        json["num_attention_heads"] = json!(heads);
+        if is_beit {
+            json["model_type"] = json!("beit");
+            json["architectures"] = json!(["BeitModel"]);
+            json["use_mask_token"] = json!(self.shape("mask_token").is_some());
+            json["use_absolute_position_embeddings"] = json!(self.shape(names.positions).is_some());
+            json["use_relative_position_bias"] = json!(own.is_some());
+            json["use_shared_relative_position_bias"] = json!(shared.is_some());
+            let scale = if first(names.scale).is_some() { 0.1 } else { 0.0 };
+            json["layer_scale_init_value"] = json!(scale);
+        } else {
+            json["model_type"] = json!("vit");
+            json["architectures"] = json!(["ViTModel"]);
+            json["qkv_bias"] = json!(first(names.qkv_bias).is_some());
+            self.add_decoder(&mut json);
+        }
+        let epsilon = names.epsilon;
+        let assumed = format!(
+            "no config.json: {depth} blocks of {width}, patches of {patch} and images of {size}×{size} \
+             are read from the shapes; {heads} heads and an epsilon of {epsilon:e} are assumed, as \
+             published models have them",
+            size = side * patch,
+        );
+        Ok(Guess { json, assumed })
+    }
+
+    /// What the shapes tell of a masked autoencoder's decoder, where there is one.
+    fn add_decoder(&self, json: &mut Value) {
+        let Some(embed) = self.file.find("decoder_embed.weight") else { return };
+        let width = self.file.shape(embed).and_then(|shape| shape.first().copied()).unwrap_or(0);
+        let names = &self.spelling;
+        let fc1 = self.file.find(&format!("{}0.{}", names.decoder_block, names.fc1));
+        let mlp = fc1.and_then(|key| self.file.shape(key)?.first().copied()).unwrap_or(0);
+        let depth = blocks(self.file, names.decoder_block, None);
+        json["model_type"] = json!("vit_mae");
+        json["architectures"] = json!(["ViTMAEForPreTraining"]);
+        json["decoder_hidden_size"] = json!(width);
+        json["decoder_num_hidden_layers"] = json!(depth);
+        // As the decoders of all published masked autoencoders.
+        json["decoder_num_attention_heads"] = json!(16);
+        json["decoder_intermediate_size"] = json!(mlp);
+    }
+
+    /// Cells along a side of the square grid, by the position table or that of the offsets.
+    fn side(&self, table: Option<&Vec<usize>>) -> Result<usize, String> {
+        let cells = match (self.shape(self.spelling.positions), table) {
+            (Some(positions), _) => positions.get(1).map(|rows| rows.saturating_sub(1)),
+            // 2 n − 1 offsets in each direction, and 3 of the class token.
+            (None, Some(table)) => table.first().map(|rows| {
+                let offsets = rows.saturating_sub(3);
+                let side = offsets.isqrt().div_ceil(2);
+                let is_whole = side > 0 && (2 * side - 1).pow(2) == offsets;
+                if is_whole { side * side } else { 0 }
+            }),
+            (None, None) => None,
+        };
+        let cells = cells.ok_or("it has no positions: its images' size needs a config.json")?;
+        let side = cells.isqrt();
+        if side > 0 && side * side == cells {
+            return Ok(side);
+        }
+        Err(format!("its {cells} positions are no square: the images' size needs a config.json"))
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.file.shape(&format!("{}{name}", self.prefix))
+    }
+
+    fn count(&self, block: &str) -> usize {
+        blocks(self.file, block, Some(&self.prefix))
+    }
+}
+
+/// How many blocks there are whose keys begin with `block`, after `prefix` or after any.
+fn blocks(file: &WeightsFile, block: &str, prefix: Option<&str>) -> usize {
+    let number = |key: &str| -> Option<usize> {
+        let rest = match prefix {
+            Some(prefix) => key.strip_prefix(prefix)?.strip_prefix(block)?,
+            None => &key[key.find(block)? + block.len()..],
+        };
+        rest.split('.').next()?.parse().ok()
+    };
+    file.keys().filter_map(number).max().map_or(0, |last| last.saturating_add(1))
+}
+
+/// 64 features to a head, as in all published vision transformers.
+fn heads(width: usize) -> Result<usize, String> {
+    if width > 0 && width.is_multiple_of(64) {
+        return Ok(width / 64);
+    }
+    Err(format!(
+        "its heads are not in its shapes, and 64 features each, as in published models, do not \
+         divide a width of {width}: it needs a config.json beside it"
+    ))
+}

@@ -1,0 +1,55 @@
+//! Where the bytes of a tensor are.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::store::bridge;
+use burn::store::burn_pack::Tensor as PyTorchTensor;
+use burn::tensor::{DType, TensorData};
+
+/// A tensor that is read when it is asked for.
+pub(super) enum Stored {
+    /// At an offset in a safetensors file. Reading it there, not through a memory map, keeps the
+    /// memory of a load to that of its weights.
+    Slice { path: Arc<Path>, dtype: DType, shape: Vec<usize>, offset: u64, length: usize },
+    /// In a PyTorch file.
+    PyTorch(PyTorchTensor),
+}
+
+impl Stored {
+    pub(super) fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Slice { shape, .. } => shape.clone(),
+            Self::PyTorch(tensor) => tensor.shape.iter().copied().collect(),
+        }
+    }
+
+    pub(super) fn dtype(&self) -> DType {
+        match self {
+            Self::Slice { dtype, .. } => *dtype,
+            Self::PyTorch(tensor) => tensor.dtype,
+        }
+    }
+
+    /// How many bytes its shape and type ask for.
+    pub(super) fn bytes(&self) -> u64 {
+        let size = self.dtype().size() as u64;
+        self.shape().iter().fold(size, |bytes, side| bytes.saturating_mul(*side as u64))
+    }
+
+    pub(super) fn data(&self) -> Result<TensorData, String> {
+        match self {
+            Self::Slice { path, dtype, shape, offset, length } => {
+                let mut bytes = vec![0; *length];
+                let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
+                file.seek(SeekFrom::Start(*offset))
+                    .and_then(|_| file.read_exact(&mut bytes))
+                    .map_err(|error| error.to_string())?;
+                Ok(TensorData::from_bytes_vec(bytes, shape.clone(), *dtype))
+            }
+            Self::PyTorch(tensor) => bridge::to_data(tensor).map_err(|error| error.to_string()),
+        }
+    }
+}
