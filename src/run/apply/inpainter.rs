@@ -18,7 +18,7 @@ use crate::nn::Weights;
 use crate::run::published::{is_published, notes, open_published};
 use crate::task::{Mae, SimMim, TaskConfig};
 
-const NEEDED: &str = "one of MAE or SimMIM with its decoder";
+const NEEDED: &str = "one of MAE or SimMIM";
 const TRAIN: &str = "cargo run --release --example simmim_cifar10";
 
 /// What fills marked pixels: a masked image model of pixels, and what is known of it.
@@ -109,7 +109,7 @@ impl Inpainter {
                 let image = l.config.encoder.sizes.image;
                 (Model::SwinV2(l.model.into()), image, l.config.mask()?.grid())
             }
-            _ => return Err(lacking(&opened, NEEDED)),
+            _ => return Err(lacking(&opened, "one of MAE or SimMIM with its decoder")),
         };
         let statistics = opened.statistics(tile.channels)?;
         let notes = notes(&opened, &report, statistics.as_ref(), "the image's");
