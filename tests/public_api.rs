@@ -2,7 +2,7 @@
 
 use burn_mim::Backbone;
 #[cfg(feature = "data")]
-use burn_mim::data::{Loader, MimCollate};
+use burn_mim::data::{DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, Subset};
 use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet};
 use burn_mim::{
     Beit, BeitConfig, BlockMask, ClosureMask, ContextConfig, ContextPrediction, Decoder,
@@ -84,7 +84,14 @@ fn what_crosses_threads_can() {
     shared::<Box<dyn MaskStrategy>>();
     shared::<Mae>();
     #[cfg(feature = "data")]
-    shared::<Loader<MimCollate>>();
+    {
+        shared::<Loader<MimCollate>>();
+        shared::<ImageData>();
+        shared::<Subset>();
+        shared::<Box<dyn ImageDataset>>();
+        file::<DataSpec>();
+        file::<DataOptions>();
+    }
 }
 
 #[test]

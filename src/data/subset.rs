@@ -55,6 +55,17 @@ impl Subset {
         Ok(Self { dataset, places })
     }
 
+    /// The samples of `dataset` that have a label.
+    ///
+    /// # Errors
+    ///
+    /// When a label cannot be read.
+    pub fn labelled(dataset: Arc<dyn ImageDataset>) -> Result<Self> {
+        let labels = labels(&*dataset)?;
+        let places = (0..labels.len()).filter(|&place| labels[place].is_some()).collect();
+        Ok(Self { dataset, places })
+    }
+
     /// Where the samples are in the data set.
     pub fn places(&self) -> &[usize] {
         &self.places
@@ -120,8 +131,10 @@ pub(crate) fn by_class(labels: &[Option<usize>], seed: u64) -> BTreeMap<Option<u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::sample::Image;
     use crate::data::source::MemoryDataset;
     use crate::grid::ImageShape;
+    use burn::data::dataset::InMemDataset;
 
     /// One-pixel images of these classes, sorted as folders are.
     fn dataset(labels: Vec<usize>) -> Arc<dyn ImageDataset> {
@@ -160,6 +173,21 @@ mod tests {
         assert!(places(20, 1).iter().all(|place| places(150, 1).contains(place)));
         assert!(places(20, 1).is_sorted());
         assert_eq!(places(1000, 1), (0..300).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn samples_without_a_label_are_a_class_of_their_own_or_left_out() {
+        let sample = |label| {
+            let image = Image::new(ImageShape::square(1, 1), vec![0]).unwrap();
+            Sample { image, label }
+        };
+        let labels = [None, Some(0), None, Some(1), None, Some(1), None, Some(0)];
+        let data: Arc<dyn ImageDataset> =
+            Arc::new(InMemDataset::new(labels.into_iter().map(sample).collect()));
+        let part = Subset::balanced(data.clone(), 6, 0).unwrap();
+        let unlabelled = (0..6).filter(|&index| part.label(index).unwrap().is_none()).count();
+        assert_eq!(unlabelled, 2);
+        assert_eq!(Subset::labelled(data).unwrap().places(), [1, 3, 5, 7]);
     }
 
     #[test]

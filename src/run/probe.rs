@@ -38,10 +38,14 @@ impl OnlineProbe {
         let collate = LabelledCollate::new(shape, &data.statistics, data.class_names.len())?;
         let config = LoaderConfig { batch_size, seed: 0, workers, training: false };
         let loader = |images: &Arc<dyn ImageDataset>, count| {
-            let images = Subset::balanced(images.clone(), count, 0)?;
+            let labelled = Subset::labelled(images.clone())?;
+            let images = Subset::balanced(Arc::new(labelled), count, 0)?;
             Loader::new(Arc::new(images), collate.clone(), config, device)
         };
-        let (train, test) = (loader(&data.train, SAMPLES[0])?, loader(&data.test, SAMPLES[1])?);
+        let test = loader(&data.test, SAMPLES[1]).map_err(|_| {
+            Error::config("an online probe needs labels, and no image of the test split has one")
+        })?;
+        let train = loader(&data.train, SAMPLES[0])?;
         Ok(Self { every, train, test })
     }
 

@@ -26,8 +26,9 @@ use crate::error::{Error, Result};
 /// Where there is only a training split, or none, about a tenth of the images is held out: those
 /// whose path in the split hashes to the lowest tenth, so that another file moves none.
 ///
-/// **Classes** are the first folders in the training split. Images in no folder and, in the test
-/// split, in folders that training lacks ([`ImageData::unknown_classes`]) have no label.
+/// **Classes** are the first folders in the training split, and in what is held out of it. Images
+/// in no folder and, in a given test split, in folders that training lacks
+/// ([`ImageData::unknown_classes`]) have no label.
 ///
 /// Transparency is dropped, values are brought to 8 bits, EXIF orientation is applied. Damaged
 /// images are errors when they are read, not here, unless they are among those looked at.
@@ -54,8 +55,14 @@ pub(crate) fn splits(
     let mut notes: Vec<String> = listing.left_out().into_iter().collect();
     if let Some((link, reason)) = listing.broken.first() {
         if options.on_bad_image == OnBadImage::Error {
-            let count = listing.broken.len();
-            let reason = format!("is a link that leads nowhere ({reason}), one of {count}");
+            let more = match listing.broken.len() - 1 {
+                0 => String::new(),
+                more => format!(", as do {more} more"),
+            };
+            let reason = format!(
+                "is a link that leads nowhere{more} ({reason}); remove it, or skip what cannot be \
+                 read (--on-bad-image skip)"
+            );
             return Err(Error::data(folder.join(link), reason));
         }
         notes.push(format!("skipped links that lead nowhere: {}", listing.broken.len()));
@@ -67,7 +74,10 @@ pub(crate) fn splits(
     }
     let layout = Layout::of(folder, listing.images)?;
     notes.extend(layout.notes);
-    let classes = classes(&layout.train);
+    let mut classes = classes(&layout.train);
+    if layout.is_drawn {
+        classes.extend(self::classes(&layout.test));
+    }
     let numbers: BTreeMap<&OsStr, usize> =
         classes.iter().enumerate().map(|(number, name)| (name.as_os_str(), number)).collect();
     let train = Arc::new(FolderDataset::new(&layout.train, &numbers));
@@ -78,7 +88,8 @@ pub(crate) fn splits(
         .map(|name| shown(name))
         .collect();
     notes.extend(unlabelled(&train, &test, &unknown));
-    let names = classes.iter().map(|name| shown(name)).collect();
+    let names: Vec<String> = classes.iter().map(|name| shown(name)).collect();
+    notes.extend(without_images(&names, [&train, &test]));
     Ok(Splits { notes, unknown_classes: unknown, ..Splits::new(train, test, names) })
 }
 
@@ -173,6 +184,21 @@ fn unlabelled(train: &FolderDataset, test: &FolderDataset, unknown: &[String]) -
         notes.push(format!("classes to test on that training lacks: {}", first_few(unknown)));
     }
     notes
+}
+
+/// What to say of classes that one of two labelled splits has no image of.
+fn without_images(names: &[String], splits: [&FolderDataset; 2]) -> Vec<String> {
+    let missing = |split: &FolderDataset| -> Vec<String> {
+        let there: BTreeSet<_> = split.files.iter().filter_map(|file| file.label).collect();
+        let missing = (0..names.len()).filter(|label| !there.contains(label));
+        if there.is_empty() { vec![] } else { missing.map(|label| names[label].clone()).collect() }
+    };
+    let say = |(split, use_of): (&FolderDataset, &str)| {
+        let missing = missing(split);
+        let said = format!("classes without an image to {use_of}: {}", first_few(&missing));
+        (!missing.is_empty()).then_some(said)
+    };
+    splits.into_iter().zip(["train on", "test on"]).filter_map(say).collect()
 }
 
 #[cfg(test)]

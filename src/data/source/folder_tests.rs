@@ -82,6 +82,20 @@ fn images_without_a_class_and_classes_that_training_lacks_have_no_label() {
 }
 
 #[test]
+fn a_class_that_is_held_out_whole_is_a_class_all_the_same() {
+    // The first eight bytes of md5("held out/rare/2.png") are in the lowest tenth.
+    let names: Vec<_> = (0..30).map(|n| format!("{}/{n}.png", ["cat", "dog"][n % 2])).collect();
+    let rare = "rare/2.png";
+    let dir = pixels(&names.iter().map(String::as_str).chain([rare]).collect::<Vec<_>>());
+    let data = open(dir.path()).unwrap();
+    assert_eq!(data.class_names, ["cat", "dog", "rare"]);
+    assert!(data.unknown_classes.is_empty());
+    assert!(labels(&*data.test).contains(&Some(2)) && !labels(&*data.train).contains(&Some(2)));
+    let said = "classes without an image to train on: rare".to_string();
+    assert!(data.notes.contains(&said), "{:?}", data.notes);
+}
+
+#[test]
 fn a_folder_without_images_says_what_is_in_it() {
     let none = folder(&[]);
     fs::write(none.path().join("notes.txt"), "hello").unwrap();

@@ -24,6 +24,8 @@ pub(crate) struct Part {
 pub(crate) struct Layout {
     pub(crate) train: Part,
     pub(crate) test: Part,
+    /// Whether the test split was held out of one folder, so that both have the same classes.
+    pub(crate) is_drawn: bool,
     /// How that was found, where it is not what one would think.
     pub(crate) notes: Vec<String>,
 }
@@ -49,7 +51,10 @@ impl Layout {
         };
         let train = one_of(&all.folder, named(|role| role == Role::Train).collect())?;
         let mut layout = match (train, choose_test(&all, &folders, &roles)?) {
-            (None, None) => hold_out(all)?,
+            (None, None) => {
+                no_splits_inside(&all, &folders)?;
+                hold_out(all)?
+            }
             (Some(train), Some(test)) => {
                 let unused =
                     folders.keys().filter(|name| ![train, test].contains(&name.as_os_str()));
@@ -58,7 +63,7 @@ impl Layout {
                 notes.push(format!("trained on {}, tested on {}", shown(train), shown(test)));
                 let part =
                     |name: &OsStr| all.below(name, folders[name].clone()).innermost_split(name);
-                Self { train: part(train), test: part(test), notes: Vec::new() }
+                Self { train: part(train), test: part(test), is_drawn: false, notes: Vec::new() }
             }
             (Some(only), None) | (None, Some(only)) if folders.len() > 1 => {
                 return Err(ambiguous(&all, only, &folders));
@@ -111,16 +116,10 @@ impl Part {
 
     /// The folder that holds splits or classes, inside folders that hold nothing else.
     fn innermost(self) -> Self {
-        let is_way = |name: &OsStr, inner: &Self| {
-            let (folders, _) = inner.children();
-            match split_name(name).filter(SplitName::is_plain) {
-                Some(_) => {
-                    let roles = roles(&folders);
-                    let is = |train| roles.values().any(|role| (*role == Role::Train) == train);
-                    is(true) && is(false)
-                }
-                None => !folders.is_empty() || is_plain_word(&name.to_string_lossy()),
-            }
+        let is_way = |name: &OsStr, inner: &Self| match split_name(name).filter(SplitName::is_plain)
+        {
+            Some(_) => inner.has_splits(),
+            None => inner.has_classes() || is_plain_word(&name.to_string_lossy()),
         };
         match self.only_folder(is_way) {
             Some(inner) => inner.innermost(),
@@ -142,8 +141,31 @@ impl Part {
     }
 
     fn has_classes(&self) -> bool {
-        !self.children().0.is_empty()
+        self.files.iter().any(|file| file.path.iter().nth(1).is_some())
     }
+
+    fn has_splits(&self) -> bool {
+        let (folders, _) = self.children();
+        let roles = roles(&folders);
+        let is = |train| roles.values().any(|role| (*role == Role::Train) == train);
+        is(true) && is(false)
+    }
+}
+
+/// That no folder is itself one of splits: its test images would be trained on.
+fn no_splits_inside(all: &Part, folders: &Folders) -> Result<()> {
+    for (name, files) in folders {
+        let inner = all.below(name, files.clone());
+        if inner.has_splits() {
+            let reason = format!(
+                "has folders with splits of their own inside ({}); name one of them (folder:{})",
+                shown(name),
+                inner.folder.display()
+            );
+            return Err(Error::data(&all.folder, reason));
+        }
+    }
+    Ok(())
 }
 
 fn split_name(name: &OsStr) -> Option<SplitName> {
@@ -274,7 +296,7 @@ fn hold_out(all: Part) -> Result<Layout> {
         test.len() + train.len()
     );
     let part = |files| Part { folder: all.folder.clone(), files };
-    Ok(Layout { train: part(train), test: part(test), notes: vec![note] })
+    Ok(Layout { train: part(train), test: part(test), is_drawn: true, notes: vec![note] })
 }
 
 fn key(path: &Path) -> u64 {

@@ -118,6 +118,11 @@ fn what_could_be_two_things_is_refused() {
          (bus, car): if it is a class",
     );
     assert_refused(
+        &["images/train/1.png", "images/val/2.png", "labels/train/1.png", "labels/val/2.png"],
+        "root: has folders with splits of their own inside (images); name one of them \
+         (folder:root/images)",
+    );
+    assert_refused(
         &["test/cat/1.png", "test/dog/2.png"],
         "root/test: is a test split, and there is",
     );
