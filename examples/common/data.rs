@@ -53,7 +53,9 @@ pub(crate) fn open(spec: &DataSpec, options: &DataOptions) -> Result<ImageData> 
             eprintln!("downloading: {}{total} MB", done >> 20);
         }
     })?;
-    eprintln!("{spec}: {} images to train, {} to test", data.train.len(), data.test.len());
+    let (train, test) = (data.train.len(), data.test.len());
+    let channels = data.shape.channels;
+    eprintln!("{spec}: {train} images to train, {test} to test, channels: {channels}");
     for note in &data.notes {
         eprintln!("note: {note}");
     }

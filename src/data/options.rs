@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// How a source is opened. A run keeps it in its configuration, so that whoever opens the run's
 /// data again sees the same images.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct DataOptions {
     /// The number of channels that every image is brought to.
     pub channels: Channels,
@@ -180,6 +180,8 @@ mod tests {
         assert!(json.contains(r#""channels":"3","on_bad_image":"skip""#), "{json}");
         assert_eq!(serde_json::from_str::<DataOptions>(&json).unwrap(), options);
         assert_eq!(serde_json::from_str::<DataOptions>("{}").unwrap(), DataOptions::default());
+        let misspelt = serde_json::from_str::<DataOptions>(r#"{"chanels": "1"}"#).unwrap_err();
+        assert!(misspelt.to_string().contains("unknown field `chanels`"), "{misspelt}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ const UNSIGNED_BYTE: u8 = 8;
 /// `t10k-…`, each plain or with `.gz` after its name.
 ///
 /// The files do not name their classes, so the names are the labels in digits. Without label files
-/// the data is unlabelled.
+/// a split is unlabelled, which pre-training takes.
 ///
 /// # Errors
 ///
@@ -39,12 +39,13 @@ pub(crate) fn splits(folder: &Path) -> Result<Splits> {
         return Err(Error::data(test.path, reason));
     }
     let class_names = match (&train.labels, &test.labels) {
-        (Some(train), Some(test)) => {
-            let classes = train.iter().chain(test).max().map_or(0, |label| label + 1);
+        (Some(train), test) => {
+            let labels = train.iter().chain(test.iter().flatten());
+            let classes = labels.max().map_or(0, |label| label + 1);
             (0..classes).map(|label| label.to_string()).collect()
         }
-        (None, None) => Vec::new(),
-        _ => return Err(Error::data(folder, "has labels for one of its two splits only")),
+        // Labels to test on alone are of no use: what has no class in training has none.
+        (None, _) => Vec::new(),
     };
     let (train, test) = (train.into_dataset()?, test.into_dataset()?);
     Ok(Splits::new(Arc::new(train), Arc::new(test), class_names))
@@ -192,7 +193,9 @@ mod tests {
     fn without_label_files_the_data_is_unlabelled() {
         let dir = folder();
         fs::remove_file(dir.path().join("t10k-labels-idx1-ubyte")).unwrap();
-        assert!(message(&dir).contains("labels for one of its two splits only"));
+        let data = open(dir.path()).unwrap();
+        assert_eq!(data.train.label(1).unwrap(), Some(3));
+        assert_eq!((data.test.label(0).unwrap(), data.class_names.len()), (None, 4));
         fs::remove_file(dir.path().join("train-labels-idx1-ubyte.gz")).unwrap();
         let data = open(dir.path()).unwrap();
         assert_eq!(data.train.get(0).unwrap().label, None);
