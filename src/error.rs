@@ -42,6 +42,19 @@ pub enum Error {
     },
 }
 
+/// Returns an [`Error::Config`] with this message unless the condition holds; the message is made
+/// only then.
+macro_rules! ensure {
+    ($kept:expr, $($message:tt)+) => {
+        let kept: bool = $kept;
+        if !kept {
+            return Err($crate::error::Error::config(format!($($message)+)));
+        }
+    };
+}
+
+pub(crate) use ensure;
+
 /// The crate's result type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -49,6 +62,15 @@ impl Error {
     /// A broken configuration rule.
     pub fn config(rule: impl Into<String>) -> Self {
         Self::Config(rule.into())
+    }
+
+    /// The same fault, of the file that said so.
+    #[cfg(feature = "train")]
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Config(rule) => Self::checkpoint(path, rule),
+            other => other,
+        }
     }
 
     /// A fault of the data at `path`; `reason` may be an underlying error.

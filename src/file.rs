@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Serialize, de::DeserializeOwned};
 
 #[cfg(feature = "train")]
+use burn::module::Module;
+
+#[cfg(feature = "train")]
 use crate::error::{Error, Result};
 
 /// Writes a temporary file beside `path` and renames it; leaves no file behind when that fails.
@@ -29,7 +32,44 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 #[cfg(feature = "train")]
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = fs::read(path).map_err(|error| Error::checkpoint(path, error))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::checkpoint(path, error))
+    let fault = |error: serde_json::Error| Error::checkpoint(path, shortened(&error.to_string()));
+    serde_json::from_slice(&bytes).map_err(fault)
+}
+
+/// The beginning and the end of a message that repeats a long value.
+#[cfg(feature = "train")]
+fn shortened(message: &str) -> String {
+    const FIRST: usize = 120;
+    const LAST: usize = 80;
+    let count = message.chars().count();
+    if count <= FIRST + LAST {
+        return message.to_string();
+    }
+    let first: String = message.chars().take(FIRST).collect();
+    let last: String = message.chars().skip(count - LAST).collect();
+    format!("{first} … {last}")
+}
+
+/// Checks that a file of weights can hold those of `model`, of which none is drawn: a number needs
+/// two bytes at least.
+///
+/// A configuration is read before the weights it belongs to. Where its numbers are damaged, the
+/// difference is told here, and not by running out of memory.
+#[cfg(feature = "train")]
+pub(crate) fn check_holds<M: Module>(path: &Path, model: &M) -> Result<()> {
+    const FEWEST_BYTES: u64 = 2;
+    let bytes = fs::metadata(path).map_err(|error| Error::checkpoint(path, error))?.len();
+    let parameters = model.num_params();
+    if (parameters as u64).saturating_mul(FEWEST_BYTES) > bytes {
+        return Err(Error::checkpoint(
+            path,
+            format!(
+                "the configuration asks for {parameters} parameters, which {bytes} bytes cannot \
+                 hold: file and configuration are not of one model, or one is damaged"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {

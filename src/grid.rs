@@ -26,9 +26,9 @@ impl Grid {
         Self::new(side, side)
     }
 
-    /// The number of cells.
+    /// The number of cells; the largest number where there are more.
     pub const fn cells(self) -> usize {
-        self.rows * self.cols
+        self.rows.saturating_mul(self.cols)
     }
 
     /// How many `fine` cells lie along each side of one cell of this grid, the same for rows and
@@ -68,9 +68,9 @@ impl ImageShape {
         Self::new(channels, side, side)
     }
 
-    /// Values in one image.
+    /// Values in one image; the largest number where there are more.
     pub const fn values(self) -> usize {
-        self.channels * self.height * self.width
+        self.channels.saturating_mul(self.height).saturating_mul(self.width)
     }
 
     /// The grid of `cell` × `cell` pixel squares that tiles the image.

@@ -63,6 +63,7 @@ pub mod grid;
 pub mod head;
 pub mod image;
 pub mod kernel;
+pub mod limits;
 pub mod mask;
 pub mod nn;
 pub mod rng;

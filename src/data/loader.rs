@@ -15,6 +15,7 @@ use rand::seq::SliceRandom;
 
 use crate::data::sample::{Sample, data_error};
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::rng::{Purpose, stream};
 
 /// Batches each worker prepares ahead of the one that is asked for.
@@ -102,7 +103,8 @@ impl<C: Collate> Loader<C> {
     ///
     /// # Errors
     ///
-    /// When the batch size is 0, or there is not a single batch.
+    /// When the batch size is 0 or absurd, as the number of workers may be, or there is not a
+    /// single batch.
     pub fn new(
         dataset: Arc<dyn Dataset<Sample>>,
         collate: C,
@@ -113,6 +115,8 @@ impl<C: Collate> Loader<C> {
         if config.batch_size == 0 {
             return Err(Error::config("the batch size must be at least 1"));
         }
+        limits::at_most("the batch size", config.batch_size, limits::BATCH)?;
+        limits::at_most("workers", config.workers, limits::WORKERS)?;
         let plan = Plan { dataset, range: 0..samples, collate: Arc::new(collate), config };
         if plan.batches() == 0 {
             return Err(Error::config(format!(

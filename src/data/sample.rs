@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use burn::data::dataset::{Dataset, DatasetError, InMemDataset};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 
 /// A planar 8-bit image: `channels` planes of `height` × `width`, values 0..=255.
@@ -134,6 +134,31 @@ pub struct ChannelStatistics {
 }
 
 impl ChannelStatistics {
+    /// Checks that these can normalise images of `channels` channels.
+    ///
+    /// # Errors
+    ///
+    /// When there is not one number for each channel, one is not finite, or a standard deviation
+    /// is not above 0.
+    pub fn validate(&self, channels: usize) -> Result<()> {
+        let Self { mean, std } = self;
+        ensure!(
+            mean.len() == channels && std.len() == channels,
+            "statistics of {} means and {} standard deviations cannot normalise images of \
+             {channels} channels",
+            mean.len(),
+            std.len()
+        );
+        for (mean, std) in mean.iter().zip(std) {
+            ensure!(
+                mean.is_finite() && std.is_finite() && *std > 0.0,
+                "a channel's mean must be finite and its standard deviation above 0, got {mean} \
+                 and {std}"
+            );
+        }
+        Ok(())
+    }
+
     /// Those that leave pixels in [0, 1] as they are: what tokenizers read.
     pub fn none(channels: usize) -> Self {
         Self { mean: vec![0.0; channels], std: vec![1.0; channels] }

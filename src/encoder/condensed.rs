@@ -5,8 +5,9 @@ use burn::module::Module;
 use burn::tensor::{Tensor, s};
 
 use super::{Backbone, Encoder, GridTokens, RelativePositions, Vit, VitConfig};
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::Grid;
+use crate::limits;
 use crate::mask::Mask;
 use crate::nn::{Block, BlockConfig, Weights};
 
@@ -34,21 +35,17 @@ impl CondensedVitConfig {
         self.encoder.validate()?;
         let (early, condenser, depth) =
             (self.early_blocks, self.condenser_blocks, self.encoder.depth);
-        if early > depth || condenser == 0 {
-            return Err(Error::config(format!(
-                "a condenser of {condenser} blocks after {early} of {depth} blocks: it needs at \
-                 least one, after no more than there are"
-            )));
-        }
-        if !self.encoder.class_token {
-            return Err(Error::config("a condenser needs a class token"));
-        }
-        if self.encoder.relative_positions == RelativePositions::PerBlock {
-            return Err(Error::config(
-                "a condenser has no bias table of its own: relative positions must be shared",
-            ));
-        }
-        Ok(())
+        ensure!(
+            early <= depth && condenser > 0,
+            "a condenser of {condenser} blocks after {early} of {depth} blocks: it needs at least \
+             one, after no more than there are"
+        );
+        ensure!(self.encoder.class_token, "a condenser needs a class token");
+        ensure!(
+            self.encoder.relative_positions != RelativePositions::PerBlock,
+            "a condenser has no bias table of its own: relative positions must be shared"
+        );
+        limits::blocks(condenser, self.encoder.width, self.encoder.mlp_width())
     }
 
     /// The encoder with fresh weights.

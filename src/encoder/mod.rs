@@ -30,6 +30,7 @@ pub use swin::{Swin, SwinConfig};
 pub use swin_v2::{SwinV2, SwinV2Config};
 pub use vit::{VisibleVit, Vit};
 pub use vit_body::VitBody;
+pub(crate) use vit_config::check_norm_epsilon;
 pub use vit_config::{RelativePositions, VitConfig, VitInit};
 
 use crate::grid::Grid;

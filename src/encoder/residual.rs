@@ -9,8 +9,9 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, assert_shape};
 
 use super::{Backbone, GridTokens};
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
+use crate::limits;
 use crate::nn::{Init, Weights};
 
 /// Sizes of a [`ResidualNet`].
@@ -37,21 +38,25 @@ impl ResidualConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        let Self { channels, widths, blocks, groups } = self;
-        if *channels == 0 || widths.is_empty() || *blocks == 0 {
-            return Err(Error::config(format!(
-                "a residual network needs channels, stages and blocks, got {channels} channels, \
-                 {} stages of {blocks} blocks",
-                widths.len()
-            )));
-        }
-        let divides = |width: &&usize| **width > 0 && *groups > 0 && width.is_multiple_of(*groups);
-        match widths.iter().find(|width| !divides(width)) {
-            Some(width) => Err(Error::config(format!(
+        let Self { channels, ref widths, blocks, groups } = *self;
+        ensure!(
+            channels > 0 && !widths.is_empty() && blocks > 0,
+            "a residual network needs channels, stages and blocks, got {channels} channels, {} \
+             stages of {blocks} blocks",
+            widths.len()
+        );
+        limits::at_most("channels", channels, limits::CHANNELS)?;
+        limits::at_most("the number of stages", widths.len(), limits::STAGES)?;
+        limits::at_most("blocks", blocks, limits::DEPTH)?;
+        for &width in widths {
+            limits::at_most("width", width, limits::WIDTH)?;
+            limits::parameters(limits::product(&[blocks, width, width, 18]))?;
+            ensure!(
+                width > 0 && groups > 0 && width.is_multiple_of(groups),
                 "{groups} groups of a norm do not divide a width of {width}"
-            ))),
-            None => Ok(()),
+            );
         }
+        Ok(())
     }
 
     /// The grid it makes of an image.

@@ -4,8 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::{Backbone, GridTokens, VitBody, VitConfig};
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
+use crate::limits;
 use crate::nn::{Conv, ConvPair, Init, Weights};
 
 /// A few convolutions for each corruption, then a transformer that all of them share and that is
@@ -48,13 +49,15 @@ impl RestorationEncoderConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.transformer.validate()?;
-        if self.corruptions == 0 || self.features == 0 {
-            return Err(Error::config(format!(
-                "restoration needs a corruption and a feature map, got {} and {}",
-                self.corruptions, self.features
-            )));
-        }
-        Ok(())
+        let Self { features, corruptions, .. } = *self;
+        ensure!(
+            corruptions > 0 && features > 0,
+            "restoration needs a corruption and a feature map, got {corruptions} and {features}"
+        );
+        limits::at_most("features", features, limits::CHANNELS)?;
+        limits::at_most("corruptions", corruptions, limits::CHANNELS)?;
+        limits::parameters(limits::product(&[corruptions, features, features, 18]))?;
+        self.body().validate()
     }
 
     /// The encoder with fresh weights.
@@ -65,7 +68,6 @@ impl RestorationEncoderConfig {
     pub fn init(&self, weights: &mut Weights) -> RestorationEncoder {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let Self { transformer, features, corruptions } = self;
-        let maps = ImageShape { channels: *features, ..transformer.image };
         let heads = (0..*corruptions).map(|_| RestorationHead {
             embed: Conv::new(transformer.image.channels, *features, weights),
             refine: ConvPair::new([*features, *features], weights),
@@ -74,8 +76,14 @@ impl RestorationEncoderConfig {
             heads: heads.collect(),
             task_token: weights
                 .param([*corruptions, transformer.width], Init::Normal { std: 0.02 }),
-            body: VitBody::new(&VitConfig { image: maps, ..transformer.clone() }, weights),
+            body: VitBody::new(&self.body(), weights),
         }
+    }
+
+    /// The transformer on feature maps.
+    fn body(&self) -> VitConfig {
+        let maps = ImageShape { channels: self.features, ..self.transformer.image };
+        VitConfig { image: maps, ..self.transformer.clone() }
     }
 }
 

@@ -3,8 +3,9 @@
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
+use crate::limits;
 use crate::nn::{AttentionConfig, BlockConfig, Init, Positions, QkvBias};
 
 /// Whether scores depend on where two tokens are to each other.
@@ -77,6 +78,15 @@ pub struct VitConfig {
     pub init: VitInit,
 }
 
+/// Checks that a norm divides by a number, whatever the features.
+pub(crate) fn check_norm_epsilon(epsilon: f64) -> Result<()> {
+    ensure!(
+        epsilon as f32 > 0.0 && (epsilon as f32).is_finite(),
+        "norm_epsilon must be finite and above 0, got {epsilon:?}"
+    );
+    Ok(())
+}
+
 /// ImageNet crops of 224 × 224 RGB, the papers' input.
 const IMAGENET: ImageShape = ImageShape::square(3, 224);
 
@@ -121,33 +131,61 @@ impl VitConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        self.image.grid(self.patch)?;
-        let rule = |kept: bool, message: String| {
-            if kept { Ok(()) } else { Err(Error::Config(message)) }
-        };
+        limits::image(self.image)?;
+        let grid = self.image.grid(self.patch)?;
         let Self { width, heads, depth, .. } = *self;
-        rule(self.image.channels > 0, "an image needs at least one channel".into())?;
-        rule(depth > 0, "a transformer needs at least one block".into())?;
-        rule(
+        ensure!(depth > 0, "a transformer needs at least one block");
+        ensure!(
             heads > 0 && width > 0 && width.is_multiple_of(heads),
-            format!("{heads} heads do not divide a width of {width}"),
-        )?;
-        rule(
+            "{heads} heads do not divide a width of {width}"
+        );
+        ensure!(
             self.positions != Positions::SinCos || width.is_multiple_of(4),
-            format!("sin-cos positions need a width divisible by 4, got {width}"),
-        )?;
-        rule(
+            "sin-cos positions need a width divisible by 4, got {width}"
+        );
+        ensure!(
             self.mlp_width() > 0,
-            format!("an mlp_ratio of {} leaves no MLP for a width of {width}", self.mlp_ratio),
-        )?;
-        rule(
-            (0.0..1.0).contains(&self.drop_path),
-            format!("drop_path must be in [0, 1), got {}", self.drop_path),
-        )?;
-        rule(
-            self.norm_epsilon >= 0.0 && self.norm_epsilon.is_finite(),
-            format!("norm_epsilon must be finite and not negative, got {}", self.norm_epsilon),
-        )
+            "an mlp_ratio of {:?} leaves no MLP for a width of {width}",
+            self.mlp_ratio
+        );
+        ensure!(
+            (0.0..1.0).contains(&(self.drop_path as f32)),
+            "drop_path must be in [0, 1), got {:?}",
+            self.drop_path
+        );
+        check_norm_epsilon(self.norm_epsilon)?;
+        if let Some(scale) = self.layer_scale {
+            ensure!((scale as f32).is_finite(), "layer_scale must be finite, got {scale:?}");
+        }
+        self.check_sizes(grid)
+    }
+
+    /// The limits of memory.
+    fn check_sizes(&self, grid: Grid) -> Result<()> {
+        limits::blocks(self.depth, self.width, self.mlp_width())?;
+        let tokens = grid.cells();
+        limits::at_most("the number of patches", tokens, limits::TOKENS)?;
+        limits::parameters(limits::product(&[tokens, self.width]))?;
+        limits::parameters(limits::product(&[self.patch_values(), self.width]))?;
+        let tables = match self.relative_positions {
+            RelativePositions::None => 0,
+            RelativePositions::Shared => 1,
+            RelativePositions::PerBlock => self.depth,
+        };
+        let pairs = limits::product(&[tables, tokens, tokens]);
+        limits::at_most("the pairs of patches with relative positions", pairs, limits::PAIRS)
+    }
+
+    /// Checks that nothing depends on where two tokens are to each other: an encoder of visible
+    /// tokens would need another bias for every sample.
+    pub(crate) fn check_absolute(&self) -> Result<()> {
+        ensure!(
+            self.relative_positions == RelativePositions::None,
+            "an encoder that drops hidden patches needs absolute positions, not relative ones \
+             ({:?})",
+            self.relative_positions
+        );
+        Ok(())
     }
 
     /// Features between the MLP's two layers.
@@ -179,7 +217,8 @@ impl VitConfig {
             mlp_width: self.mlp_width(),
             norm_epsilon: self.norm_epsilon,
             layer_scale: self.layer_scale,
-            drop_path: self.drop_path * index as f64 / last,
+            // A condenser's or a decoder's blocks may be more than the encoder's.
+            drop_path: self.drop_path * (index as f64 / last).min(1.0),
         }
     }
 

@@ -13,4 +13,4 @@ pub(crate) use nearest::nearest;
 pub use normalize::{denormalize, normalize};
 pub(crate) use patchify::grid_of;
 pub use patchify::{PatchLayout, patchify, unpatchify};
-pub use quality::{psnr, ssim};
+pub use quality::{SSIM_WINDOW, psnr, ssim};

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData, assert_shape};
 const SMALLEST_ERROR: f64 = 1e-10;
 
 /// SSIM's Gaussian: 11 pixels wide, deviation 1.5 (Wang et al. 2004, §III.B).
-const WINDOW: usize = 11;
+pub const SSIM_WINDOW: usize = 11;
 const DEVIATION: f64 = 1.5;
 
 /// (0.01 · range)² and (0.03 · range)² for a range of 1 (Wang et al. 2004, §III.B).
@@ -46,8 +46,8 @@ pub fn ssim(images: Tensor<4>, references: Tensor<4>) -> Tensor<1> {
     let [batch, channels, height, width] = references.dims();
     assert_shape!(images, [batch, channels, height, width]);
     assert!(
-        height >= WINDOW && width >= WINDOW,
-        "SSIM needs images of {WINDOW}×{WINDOW} pixels, got {height}×{width}"
+        height >= SSIM_WINDOW && width >= SSIM_WINDOW,
+        "SSIM needs images of {SSIM_WINDOW}×{SSIM_WINDOW} pixels, got {height}×{width}"
     );
     let planes = |images: Tensor<4>| images.reshape([batch * channels, height, width]);
     let (x, y) = (planes(images), planes(references));
@@ -73,15 +73,15 @@ fn blurred(planes: Tensor<3>) -> Tensor<3> {
 /// The Gaussian mean along every row, `[planes, rows, cols]` to `[planes, cols − 10, rows]`.
 fn along_rows(planes: Tensor<3>) -> Tensor<3> {
     let [count, rows, cols] = planes.dims();
-    let inner = cols - (WINDOW - 1);
+    let inner = cols - (SSIM_WINDOW - 1);
     let weight = |offset: usize| {
-        let distance = offset as f64 - (WINDOW / 2) as f64;
+        let distance = offset as f64 - (SSIM_WINDOW / 2) as f64;
         libm::exp(-0.5 * (distance / DEVIATION).powi(2))
     };
-    let total: f64 = (0..WINDOW).map(weight).sum();
+    let total: f64 = (0..SSIM_WINDOW).map(weight).sum();
     let mut weights = vec![0.0f32; cols * inner];
     for at in 0..inner {
-        for offset in 0..WINDOW {
+        for offset in 0..SSIM_WINDOW {
             weights[(at + offset) * inner + at] = (weight(offset) / total) as f32;
         }
     }

@@ -49,7 +49,7 @@ impl BlockMask {
         }
         if !(aspect > 0.0 && aspect <= 1.0) {
             return Err(Error::config(format!(
-                "the narrowest block's aspect ratio must be above 0 and at most 1, got {aspect}"
+                "the narrowest block's aspect ratio must be above 0 and at most 1, got {aspect:?}"
             )));
         }
         Ok(Self { grid, hidden, min_block, log_aspect: -libm::log(aspect) })
@@ -61,7 +61,8 @@ impl BlockMask {
     ///
     /// # Errors
     ///
-    /// When `ratio` is not strictly between 0 and 1, and as [`new`](Self::new).
+    /// When `ratio` is not strictly between 0 and 1, or hides nothing or everything on so small a
+    /// grid, `min_block` is 0, or `aspect` is not in (0, 1].
     pub fn with_ratio(grid: Grid, ratio: f64, min_block: usize, aspect: f64) -> Result<Self> {
         let hidden = (grid.cells() as f64 * count::checked_ratio(ratio)?).round() as usize;
         Self::new(grid, hidden, min_block.min(hidden), aspect)
@@ -74,7 +75,7 @@ impl BlockMask {
     ///
     /// When that share of so small a grid is no cell at all.
     pub fn beit(grid: Grid) -> Result<Self> {
-        let hidden = (grid.cells() * 75 + 98) / 196;
+        let hidden = (grid.cells().saturating_mul(75).saturating_add(98)) / 196;
         Self::new(grid, hidden, hidden.min(16), 0.3)
     }
 
@@ -275,7 +276,7 @@ mod tests {
         assert!(error(6, 0, 0.3).contains("got 0"));
         assert!(error(16, 4, 0.3).contains("got 16 hidden of the 16 cells of 4×4"));
         for aspect in [0.0, 1.5, -1.0, f64::NAN] {
-            assert!(error(6, 4, aspect).ends_with(&format!("got {aspect}")));
+            assert!(error(6, 4, aspect).ends_with(&format!("got {aspect:?}")));
         }
     }
 

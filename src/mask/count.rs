@@ -1,19 +1,25 @@
 //! From a ratio to the exact number of hidden cells.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::grid::Grid;
+use crate::limits;
 
 /// `hidden` itself, when a mask of `grid` may hide so many cells: at least one cell is hidden and
 /// at least one stays visible.
 pub(super) fn checked(grid: Grid, hidden: usize) -> Result<usize> {
-    let cells = grid.cells();
-    if hidden == 0 || hidden >= cells {
-        return Err(Error::config(format!(
-            "a mask must hide at least one cell and leave at least one visible, got {hidden} \
-             hidden of the {cells} cells of {grid}"
-        )));
-    }
+    let cells = checked_cells(grid)?;
+    ensure!(
+        hidden > 0 && hidden < cells,
+        "a mask must hide at least one cell and leave at least one visible, got {hidden} hidden of \
+         the {cells} cells of {grid}"
+    );
     Ok(hidden)
+}
+
+/// The cells of `grid`, when they are not too many to draw masks on.
+pub(super) fn checked_cells(grid: Grid) -> Result<usize> {
+    limits::at_most("the cells of a mask", grid.cells(), limits::CELLS)?;
+    Ok(grid.cells())
 }
 
 /// `ratio` itself, when it lies strictly between 0 and 1.
@@ -23,7 +29,7 @@ pub(super) fn checked_ratio(ratio: f64) -> Result<f64> {
     }
     Err(Error::config(format!(
         "a mask ratio must lie strictly between 0 (nothing hidden) and 1 (everything hidden), \
-         got {ratio}"
+         got {ratio:?}"
     )))
 }
 
@@ -48,7 +54,7 @@ mod tests {
     fn a_ratio_outside_the_open_unit_interval_is_named() {
         for ratio in [0.0, 1.0, -0.5, 1.5, f64::NAN, f64::INFINITY] {
             let message = checked_ratio(ratio).unwrap_err().to_string();
-            assert!(message.ends_with(&format!("got {ratio}")), "{message}");
+            assert!(message.ends_with(&format!("got {ratio:?}")), "{message}");
         }
     }
 

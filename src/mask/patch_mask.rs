@@ -44,6 +44,7 @@ impl PatchMask {
     ///
     /// When an index lies outside the grid.
     pub fn from_indices(grid: Grid, hidden: impl IntoIterator<Item = usize>) -> Result<Self> {
+        super::count::checked_cells(grid)?;
         let mut mask = Self::all_visible(grid);
         for index in hidden {
             *mask.bits.get_mut(index).ok_or_else(|| {

@@ -75,7 +75,7 @@ impl RegionMask {
     /// When the square is empty, larger than the grid, or all of it.
     pub fn square(grid: Grid, side: usize) -> Result<Self> {
         check_fits(grid, Grid::square(side))?;
-        let hidden = count::checked(grid, side * side)?;
+        let hidden = count::checked(grid, side.saturating_mul(side))?;
         Ok(Self { hidden, region: Region::Square { grid, side } })
     }
 
@@ -110,6 +110,7 @@ impl MaskStrategy for RegionMask {
 }
 
 fn check_fits(grid: Grid, region: Grid) -> Result<()> {
+    count::checked_cells(grid)?;
     let fits = |side, limit| (1..=limit).contains(&side);
     if !(fits(region.rows, grid.rows) && fits(region.cols, grid.cols)) {
         return Err(Error::config(format!(

@@ -80,6 +80,7 @@ impl MaskStrategy for UniformMask {
 
 /// The grid of 2 × 2 windows.
 fn windows(grid: Grid) -> Result<Grid> {
+    count::checked_cells(grid)?;
     let even = |side: usize| side > 0 && side.is_multiple_of(2);
     if !(even(grid.rows) && even(grid.cols)) {
         return Err(Error::config(format!(

@@ -1,9 +1,9 @@
 //! Absolute positions: one vector per cell, readable on another grid.
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
-use burn::tensor::{Tensor, TensorData, s};
+use burn::tensor::{Device, Tensor, TensorData, s};
 use serde::{Deserialize, Serialize};
 
 use super::{Init, Weights};
@@ -50,11 +50,15 @@ impl PositionTable {
                 weights.param(shape, Init::TruncatedNormal { std: 0.02, bound: 2.0 })
             }
             Positions::SinCos => {
-                let mut values = vec![0.0; if class_token { width } else { 0 }];
-                values.extend(sin_cos_table(grid, width));
-                let data = TensorData::new(values, shape);
-                Param::from_tensor(Tensor::from_data(data, weights.device()))
-                    .set_require_grad(false)
+                assert_divisible(width);
+                let table = move |device: &Device, _require_grad| {
+                    let mut values = vec![0.0; if class_token { width } else { 0 }];
+                    values.extend(sin_cos_table(grid, width));
+                    Tensor::from_data(TensorData::new(values, shape), device)
+                };
+                // Lazy, as all first values are: a model that is about to be loaded needs none.
+                let device = weights.device().clone();
+                Param::uninitialized(ParamId::new(), table, device, false, shape.into())
             }
         };
         Some(Self { table, grid })
@@ -103,6 +107,10 @@ pub(crate) fn resize_table(table: Tensor<2>, from: Grid, to: Grid) -> Tensor<2> 
     interpolate(planes, options).reshape([width, to.cells()]).transpose()
 }
 
+fn assert_divisible(width: usize) {
+    assert!(width.is_multiple_of(4), "sin-cos positions need a width divisible by 4, got {width}");
+}
+
 /// MAE's fixed table for `grid`, row-major `[cells, width]`: each row is
 /// [sin x | cos x | sin y | cos y], x the column and y the row, with `width / 4` frequencies
 /// 10000^(−4i / width) (arXiv 2111.06377 §A.1; the column goes first in the released weights).
@@ -111,7 +119,7 @@ pub(crate) fn resize_table(table: Tensor<2>, from: Grid, to: Grid) -> Tensor<2> 
 ///
 /// When `width` is not a multiple of 4.
 pub fn sin_cos_table(grid: Grid, width: usize) -> Vec<f32> {
-    assert!(width.is_multiple_of(4), "sin-cos positions need a width divisible by 4, got {width}");
+    assert_divisible(width);
     let quarter = width / 4;
     let angle = |place: usize, i: usize| place as f64 / 10_000f64.powf(i as f64 / quarter as f64);
     let mut table = Vec::with_capacity(grid.cells() * width);

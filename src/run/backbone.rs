@@ -111,7 +111,8 @@ impl BackboneSource {
 impl LoadedBackbone {
     fn of_run(run: RunFolder, device: &Device) -> Result<Self> {
         let saved: RunConfig = run.config()?;
-        saved.task.validate()?;
+        let path = run.path().join("config.json");
+        saved.validate().map_err(|error| error.in_file(&path))?;
         let (backbone, config) = of_task(&saved, &run, device)?;
         let title = format!("{} {}", saved.task.title(), shape(&config));
         let statistics = Some(saved.statistics.clone());

@@ -26,6 +26,17 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
+    /// Checks every rule the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.task.validate()?;
+        self.augmentation.validate()?;
+        self.statistics.validate(self.task.image().channels)
+    }
+
     /// How a run on masked images made the batches it was trained on.
     ///
     /// # Errors

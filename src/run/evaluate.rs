@@ -9,11 +9,12 @@ use burn::tensor::Device;
 use super::LoadedBackbone;
 use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConfig, Subset};
 use crate::encoder::{AnyBackbone, Backbone};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::eval::{
     Features, FineTuning, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score,
     TestResult, labelled_share, require_labels,
 };
+use crate::limits;
 use crate::nn::Weights;
 use crate::train::{Interrupt, Pretraining};
 
@@ -73,9 +74,14 @@ impl Evaluation<'_> {
                 reads.channels, has.channels
             )));
         }
-        if self.seeds == 0 {
-            return Err(Error::config("an evaluation needs at least 1 seed"));
-        }
+        ensure!(self.seeds > 0, "an evaluation needs at least 1 seed, got 0");
+        ensure!(
+            self.seeds <= limits::SEEDS && self.seed.checked_add(self.seeds).is_some(),
+            "an evaluation has at most {} seeds, the last one a number of 64 bits, got {} from {} on",
+            limits::SEEDS,
+            self.seeds,
+            self.seed
+        );
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::data::augment::Augmentation;
 use crate::data::{ImageData, Loader, TokenizerCollate};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::file::{read_json, write_json};
+use crate::file::{check_holds, read_json, write_json};
 use crate::nn::Weights;
 use crate::target::TokenizerConfig;
 use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
@@ -261,11 +261,13 @@ impl Run {
 /// When there is none, or its files do not fit each other.
 pub fn load_tokenizer(path: &Path, device: &Device) -> Result<(TokenizerConfig, AnyTokenizer)> {
     let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
-    let config: TokenizerConfig = read_json(&folder.join(CONFIG))?;
-    config.validate()?;
+    let described = folder.join(CONFIG);
+    let config: TokenizerConfig = read_json(&described)?;
+    config.validate().map_err(|error| error.in_file(&described))?;
     let path = folder.join(WEIGHTS);
     let fault = |error| Error::checkpoint(&path, error);
     let tokenizer = config.init(&mut Weights::new(0, device));
+    check_holds(&path, &tokenizer)?;
     let record = ModuleRecord::load(&path).map_err(fault)?;
     Ok((config, tokenizer.try_load_record(record).map_err(fault)?))
 }

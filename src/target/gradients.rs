@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Depict, HogTarget, SobelTarget, Target};
 use crate::batch::MimBatch;
 use crate::error::{Error, Result};
+use crate::limits;
 
 /// Which gradients of the hidden patches are predicted, as data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,9 @@ impl GradientTargetConfig {
             Self::Hog { window: Some(0), .. } => Err(Error::config(
                 "a HOG window needs at least one pixel, got 0; leave it out to weigh all alike",
             )),
+            Self::Hog { window: Some(window), .. } => {
+                limits::at_most("a HOG window", window, limits::SIDE)
+            }
             _ => Ok(()),
         }
     }

@@ -3,7 +3,8 @@
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
+use crate::limits;
 
 /// Added to a variance before the square root (MAE's and SimMIM's official code).
 const VARIANCE_EPSILON: f64 = 1e-6;
@@ -33,12 +34,24 @@ impl Normalization {
     ///
     /// When its side is even or below 3.
     pub fn validate(self) -> Result<()> {
-        match self {
-            Self::Sliding { side } if side < 3 || side.is_multiple_of(2) => Err(Error::config(
-                format!("a sliding window needs an odd side of at least 3 pixels, got {side}"),
-            )),
-            _ => Ok(()),
+        if let Self::Sliding { side } = self {
+            ensure!(
+                side >= 3 && !side.is_multiple_of(2),
+                "a sliding window needs an odd side of at least 3 pixels, got {side}"
+            );
+            limits::at_most("the side of a sliding window", side, limits::SIDE)?;
         }
+        Ok(())
+    }
+
+    /// Checks that cells of `values` values have a variance where they are normalised by it.
+    pub(crate) fn validate_for(self, values: usize) -> Result<()> {
+        self.validate()?;
+        ensure!(
+            self != Self::Cell || values > 1,
+            "a cell of {values} value has no variance to be normalised by"
+        );
+        Ok(())
     }
 }
 

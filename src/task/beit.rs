@@ -6,9 +6,10 @@ use burn::tensor::Tensor;
 
 use super::Mim;
 use crate::encoder::{Encoder, RelativePositions, Vit, VitConfig, VitInit};
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::head::{LinearHead, PredictionHead};
+use crate::limits;
 use crate::mask::{BlockMask, Mask};
 use crate::nn::{Positions, QkvBias, Weights};
 use crate::target::TokenTarget;
@@ -73,17 +74,12 @@ impl BeitConfig {
         self.encoder.validate()?;
         self.tokenizer.validate()?;
         let (patches, tokens) = (self.encoder.grid(), self.tokenizer.grid()?);
-        if patches != tokens {
-            return Err(Error::config(format!(
-                "a token for each patch: the encoder has {patches} patches, the tokenizer {tokens}"
-            )));
-        }
+        ensure!(
+            patches == tokens,
+            "a token for each patch: the encoder has {patches} patches, the tokenizer {tokens}"
+        );
         let (own, view) = (self.encoder.image.channels, self.view().channels);
-        if own != view {
-            return Err(Error::config(format!(
-                "the encoder reads {own} channels, its tokenizer {view}"
-            )));
-        }
+        ensure!(own == view, "the encoder reads {own} channels, its tokenizer {view}");
         self.mask().map(|_| ())
     }
 
@@ -134,10 +130,8 @@ impl BeitNetworkConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
-        if self.vocabulary == 0 {
-            return Err(Error::config("a head needs a vocabulary of at least 1 token, got 0"));
-        }
-        Ok(())
+        ensure!(self.vocabulary > 0, "a head needs a vocabulary of at least 1 token, got 0");
+        limits::at_most("vocabulary", self.vocabulary, limits::VOCABULARY)
     }
 
     /// The network with fresh weights.

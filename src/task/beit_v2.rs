@@ -7,8 +7,9 @@ use burn::tensor::Tensor;
 use super::{BeitConfig, Mim, PretextTask, TaskOutput};
 use crate::batch::MimBatch;
 use crate::encoder::{CondensedTokens, CondensedVit, CondensedVitConfig, Encoder, VitConfig};
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::head::{LinearHead, PredictionHead};
+use crate::limits;
 use crate::mask::Mask;
 use crate::nn::Weights;
 use crate::target::tokenizer::{AnyTokenizer, Tokenizer, TokenizerConfig, VqConfig};
@@ -95,10 +96,8 @@ impl BeitV2NetworkConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
-        if self.vocabulary == 0 {
-            return Err(Error::config("a head needs a vocabulary of at least 1 token, got 0"));
-        }
-        Ok(())
+        ensure!(self.vocabulary > 0, "a head needs a vocabulary of at least 1 token, got 0");
+        limits::at_most("vocabulary", self.vocabulary, limits::VOCABULARY)
     }
 
     /// The network with fresh weights.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::choice::{choose, guessing};
 use super::{PretextTask, TaskOutput};
 use crate::encoder::{Backbone, ResidualConfig, ResidualNet};
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
+use crate::limits;
 use crate::nn::{Init, Weights};
 
 /// Places around the centre of a 3 × 3 neighbourhood.
@@ -85,33 +86,28 @@ impl PatchPairs {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        let Self { image, patch, gap, jitter, colors, downsampled, min_pixels } = self;
-        let rule = |kept: bool, message: String| {
-            if kept { Ok(()) } else { Err(Error::config(message)) }
-        };
-        rule(
-            image.channels > 0 && *patch > 0,
-            format!("patches of {patch} pixels of {image} images are empty"),
-        )?;
-        rule(
-            self.span() + 2 * jitter <= image.height.min(image.width),
-            format!(
-                "a neighbourhood of patches of {patch} pixels, gaps of {gap} and jitter of {jitter} \
-                 does not fit images of {}×{}",
-                image.height, image.width
-            ),
-        )?;
-        rule(
-            *colors != ColorGuard::Projection || image.channels == 3,
-            format!("colours are projected in images of 3 channels, got {}", image.channels),
-        )?;
-        rule(
-            (0.0..=1.0).contains(downsampled) && *min_pixels > 0,
-            format!(
-                "a share in [0, 1] is shrunk to at least one pixel, got {downsampled} and \
-                 {min_pixels}"
-            ),
-        )
+        let Self { image, patch, gap, jitter, colors, downsampled, min_pixels } = *self;
+        limits::image(image)?;
+        ensure!(patch > 0, "patches of {patch} pixels of {image} images are empty");
+        // Each is compared alone first: their sum may be too large for a number.
+        let shorter = image.height.min(image.width);
+        ensure!(
+            patch.max(gap).max(jitter) <= shorter && self.span() + 2 * jitter <= shorter,
+            "a neighbourhood of patches of {patch} pixels, gaps of {gap} and jitter of {jitter} \
+             does not fit images of {}×{}",
+            image.height,
+            image.width
+        );
+        ensure!(
+            colors != ColorGuard::Projection || image.channels == 3,
+            "colors are projected in images of 3 channels, got {}",
+            image.channels
+        );
+        ensure!(
+            (0.0..=1.0).contains(&downsampled) && min_pixels > 0,
+            "a share in [0, 1] is shrunk to at least one pixel, got {downsampled:?} and {min_pixels}"
+        );
+        Ok(())
     }
 }
 
@@ -142,15 +138,12 @@ impl ContextConfig {
         self.encoder.validate()?;
         self.pairs.validate()?;
         let (reads, has) = (self.encoder.channels, self.pairs.image.channels);
-        if reads != has {
-            return Err(Error::config(format!(
-                "an encoder of {reads} channels cannot read patches of {has}"
-            )));
-        }
-        if self.hidden == 0 {
-            return Err(Error::config("a classifier needs at least one hidden feature"));
-        }
-        Ok(())
+        ensure!(reads == has, "an encoder of {reads} channels cannot read patches of {has}");
+        ensure!(self.hidden > 0, "a classifier needs at least one hidden feature, got 0");
+        limits::at_most("hidden", self.hidden, limits::MLP_WIDTH)?;
+        let cells = self.encoder.grid(self.pairs.shape()).cells();
+        let width = self.encoder.widths.last().copied().unwrap_or(0);
+        limits::parameters(limits::product(&[2, cells, width, self.hidden]))
     }
 
     /// The model with fresh weights.

@@ -9,7 +9,7 @@ use crate::grid::ImageShape;
 use crate::head::{Decoder, DecoderConfig};
 use crate::mask::RandomMask;
 use crate::nn::Weights;
-use crate::target::{PixelTarget, Target};
+use crate::target::{Normalization, PixelTarget, Target};
 
 /// MAE: encode a quarter of the patches, decode all of them, compare the hidden pixels.
 pub type Mae = Mim<VisibleVit, Decoder, PixelTarget>;
@@ -60,7 +60,11 @@ impl MaeConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
+        self.encoder.check_absolute()?;
         self.decoder.validate(&self.encoder)?;
+        if self.normalized {
+            Normalization::Cell.validate_for(self.encoder.patch_values())?;
+        }
         self.mask().map(|_| ())
     }
 

@@ -4,7 +4,7 @@ use burn::config::Config;
 
 use super::Mim;
 use crate::encoder::{Vit, VitConfig, VitInit};
-use crate::error::Result;
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::head::LinearHead;
 use crate::mask::BlockMask;
@@ -62,6 +62,11 @@ impl MaskFeatConfig {
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
         self.target.validate(self.encoder.patch)?;
+        let ImageShape { height, width, .. } = self.encoder.image;
+        ensure!(
+            height > 1 && width > 1,
+            "an image of {height}×{width} pixels has no gradients: it needs 2×2"
+        );
         self.mask().map(|_| ())
     }
 

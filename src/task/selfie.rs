@@ -8,8 +8,9 @@ use super::choice::{choose, guessing};
 use super::{PretextTask, TaskOutput};
 use crate::batch::MimBatch;
 use crate::encoder::{Backbone, Patchwise, ResidualConfig, ResidualNet, VitConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::grid::{Grid, ImageShape};
+use crate::limits;
 use crate::mask::{MaskStrategy, RandomMask};
 use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights};
 
@@ -51,19 +52,15 @@ impl SelfieConfig {
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
         let (reads, has) = (self.encoder.channels, self.image.channels);
-        if reads != has {
-            return Err(Error::config(format!(
-                "an encoder of {reads} channels cannot read images of {has}"
-            )));
-        }
+        ensure!(reads == has, "an encoder of {reads} channels cannot read images of {has}");
+        limits::image(self.image)?;
         let mask = self.mask()?;
-        if mask.hidden() < 2 {
-            return Err(Error::config(format!(
-                "a mask ratio of {} hides one patch of {}: there is nothing to choose from",
-                self.mask_ratio,
-                mask.grid()
-            )));
-        }
+        ensure!(
+            mask.hidden() >= 2,
+            "a mask ratio of {} hides one patch of {}: there is nothing to choose from",
+            self.mask_ratio,
+            mask.grid()
+        );
         self.pooling()?.validate()
     }
 

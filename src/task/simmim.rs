@@ -8,9 +8,10 @@ use crate::encoder::{
     EncoderSizes, RelativePositions, ReplacingEncoder, SwinConfig, SwinV2Config, Vit, VitConfig,
     VitInit,
 };
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::head::LinearHead;
+use crate::limits;
 use crate::mask::RandomMask;
 use crate::nn::{Positions, QkvBias, Weights};
 use crate::target::{Normalization, PixelTarget, Target};
@@ -75,13 +76,14 @@ impl<C: EncoderSizes> SimMimConfig<C> {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
-        self.normalization.validate()?;
         let (unit, stride) = (self.mask_unit, self.encoder.stride());
-        if !unit.is_multiple_of(stride) {
-            return Err(Error::config(format!(
-                "a mask unit of {unit} pixels is not a multiple of the encoder's stride of {stride}"
-            )));
-        }
+        let cell = limits::product(&[self.encoder.image().channels, stride, stride]);
+        self.normalization.validate_for(cell)?;
+        ensure!(
+            unit.is_multiple_of(stride),
+            "a mask unit of {unit} pixels is not a multiple of the encoder's stride of {stride}"
+        );
+        limits::parameters(limits::product(&[cell, self.encoder.width()]))?;
         self.mask().map(|_| ())
     }
 

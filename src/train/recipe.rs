@@ -3,7 +3,8 @@
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
+use crate::limits;
 
 /// How the learning rate falls after its warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,31 @@ pub enum Decay {
         /// What the rate is multiplied by.
         factor: f64,
     },
+}
+
+impl Decay {
+    fn validate(&self) -> Result<()> {
+        if let Self::MultiStep { epochs, factor } = self {
+            ensure!(
+                *factor > 0.0 && factor.is_finite(),
+                "decay.factor must be above 0, got {factor:?}"
+            );
+            ensure!(
+                epochs.is_sorted(),
+                "decay.epochs must ascend, from {:?} to {:?} they do not",
+                epochs.first().unwrap_or(&0.0),
+                epochs.last().unwrap_or(&0.0)
+            );
+            let possible = 0.0..=limits::EPOCHS as f64;
+            if let Some(epoch) = epochs.iter().find(|&epoch| !possible.contains(epoch)) {
+                return Err(Error::config(format!(
+                    "decay.epochs must be between 0 and {}, got {epoch:?}",
+                    limits::EPOCHS
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Everything that decides how weights move. Rates are *base* rates: multiplied by
@@ -151,30 +177,56 @@ impl Recipe {
     ///
     /// Names the first rule that is broken and the value.
     pub fn validate(&self) -> Result<()> {
-        let rule = |kept: bool, name: &str, rule: &str, value: &dyn std::fmt::Debug| {
-            if kept {
-                return Ok(());
-            }
-            Err(Error::config(format!("{name} must be {rule}, got {value:?}")))
-        };
-        let rate = |value: f64| value >= 0.0 && value.is_finite();
-        rule(self.epochs > 0, "epochs", "at least 1", &self.epochs)?;
-        rule(self.base_lr > 0.0 && rate(self.base_lr), "base_lr", "above 0", &self.base_lr)?;
-        rule(self.lr_batch > 0, "lr_batch", "at least 1", &self.lr_batch)?;
-        rule(rate(self.warmup_epochs), "warmup_epochs", "at least 0", &self.warmup_epochs)?;
-        rule(rate(self.warmup_lr), "warmup_lr", "at least 0", &self.warmup_lr)?;
-        rule(rate(self.min_lr), "min_lr", "at least 0", &self.min_lr)?;
-        let share = |value: &f32| (0.0..1.0).contains(value);
-        rule(self.betas.iter().all(share), "betas", "in [0, 1)", &self.betas)?;
-        rule(self.epsilon > 0.0, "epsilon", "above 0", &self.epsilon)?;
-        rule(self.weight_decay >= 0.0, "weight_decay", "at least 0", &self.weight_decay)?;
-        let decay = self.layer_decay > 0.0 && self.layer_decay <= 1.0;
-        rule(decay, "layer_decay", "in (0, 1]", &self.layer_decay)?;
-        let clip = self.clip_norm.is_none_or(|norm| norm > 0.0);
-        rule(clip, "clip_norm", "above 0", &self.clip_norm)?;
-        rule(self.accumulation > 0, "accumulation", "at least 1", &self.accumulation)?;
-        let ema = self.ema.is_none_or(|decay| (0.0..1.0).contains(&decay));
-        rule(ema, "ema", "in [0, 1)", &self.ema)
+        let at_least_0 = |value: f64| value >= 0.0 && value.is_finite();
+        let above_0 = |value: f64| value > 0.0 && value.is_finite();
+        let share = |value: f64| (0.0..1.0).contains(&value);
+        // Moments are kept in f32, where a rate just below 1 would be 1.
+        let [first, second] = self.betas.map(f64::from);
+        let rates = [
+            ("base_lr", "above 0", above_0(self.base_lr), self.base_lr),
+            ("warmup_epochs", "at least 0", at_least_0(self.warmup_epochs), self.warmup_epochs),
+            ("warmup_lr", "at least 0", at_least_0(self.warmup_lr), self.warmup_lr),
+            ("min_lr", "at least 0", at_least_0(self.min_lr), self.min_lr),
+            ("betas", "in [0, 1)", share(first), first),
+            ("betas", "in [0, 1)", share(second), second),
+            ("epsilon", "above 0", above_0(self.epsilon.into()), self.epsilon.into()),
+            (
+                "weight_decay",
+                "at least 0",
+                at_least_0(self.weight_decay.into()),
+                self.weight_decay.into(),
+            ),
+            (
+                "layer_decay",
+                "in (0, 1]",
+                self.layer_decay > 0.0 && self.layer_decay <= 1.0,
+                self.layer_decay,
+            ),
+        ];
+        for (name, rule, kept, value) in rates {
+            ensure!(kept, "{name} must be {rule}, got {value:?}");
+        }
+        if let Some(norm) = self.clip_norm {
+            ensure!(above_0(norm), "clip_norm must be above 0, got {norm:?}");
+        }
+        if let Some(decay) = self.ema {
+            ensure!(share(decay), "ema must be in [0, 1), got {decay:?}");
+        }
+        self.validate_counts()?;
+        self.decay.validate()
+    }
+
+    /// The rules of whole numbers.
+    fn validate_counts(&self) -> Result<()> {
+        for (name, count, limit) in [
+            ("epochs", self.epochs, limits::EPOCHS),
+            ("lr_batch", self.lr_batch, limits::BATCH),
+            ("accumulation", self.accumulation, limits::BATCH),
+        ] {
+            ensure!(count > 0, "{name} must be at least 1, got 0");
+            limits::at_most(name, count, limit)?;
+        }
+        Ok(())
     }
 
     /// What is legal but rarely meant, for a run of `batches` batches of `batch_size` per epoch.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::{History, RunningMean};
 use crate::error::{Error, Result};
-use crate::file::{read_json, temporary_beside, write_json};
+use crate::file::{check_holds, read_json, temporary_beside, write_json};
 
 const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
@@ -261,6 +261,7 @@ pub(super) fn restore_optimizer(
 }
 
 fn load_module<M: Module>(model: M, path: PathBuf) -> Result<M> {
+    check_holds(&path, &model)?;
     let fault = |error| Error::checkpoint(&path, error);
     model.try_load_record(ModuleRecord::load(&path).map_err(fault)?).map_err(fault)
 }

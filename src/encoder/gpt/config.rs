@@ -4,8 +4,10 @@ use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
 use super::{Gpt, GptBlock, MlpActivation, RootMeanSquareNorm};
-use crate::error::{Error, Result};
+use crate::encoder::check_norm_epsilon;
+use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
+use crate::limits;
 use crate::nn::{Init, PositionTable, Positions, Weights};
 
 /// What decides how large attention scores are before the softmax.
@@ -82,22 +84,23 @@ impl GptConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        let Self { image, width, depth, heads, colors, norm_epsilon, .. } = *self;
-        let rule = |kept: bool, message: String| {
-            if kept { Ok(()) } else { Err(Error::config(message)) }
-        };
-        rule(image.values() > 0, format!("images of {image} hold no pixels"))?;
-        rule(depth > 0, "a transformer needs at least one block".into())?;
-        rule(
+        let Self { image, width, depth, heads, colors, .. } = *self;
+        limits::image(image)?;
+        ensure!(depth > 0, "a transformer needs at least one block");
+        ensure!(
             heads > 0 && width > 0 && width.is_multiple_of(heads),
-            format!("{heads} heads do not divide a width of {width}"),
-        )?;
-        rule(colors > 1, format!("a palette needs at least 2 colours, got {colors}"))?;
-        rule(self.mlp_width() > 0, "an MLP needs at least one feature".into())?;
-        rule(
-            norm_epsilon >= 0.0 && norm_epsilon.is_finite(),
-            format!("norm_epsilon must be finite and not negative, got {norm_epsilon}"),
-        )
+            "{heads} heads do not divide a width of {width}"
+        );
+        ensure!(colors > 1, "a palette needs at least 2 colors, got {colors}");
+        ensure!(self.mlp_width != Some(0), "an MLP needs at least one feature, got 0");
+        check_norm_epsilon(self.norm_epsilon)?;
+        limits::at_most("the number of pixels", self.grid().cells(), limits::TOKENS)?;
+        limits::at_most("colors", colors, limits::VOCABULARY)?;
+        let palette = limits::product(&[colors, image.channels]);
+        limits::at_most("the values of a palette", palette, limits::IMAGE_VALUES)?;
+        // Before the MLP's width is made of it.
+        limits::at_most("width", width, limits::WIDTH)?;
+        limits::blocks(depth, width, self.mlp_width())
     }
 
     /// The network with fresh weights: GPT-2's, everything normal with σ = 0.02, and the matrices
@@ -154,7 +157,7 @@ mod tests {
         let broken = |config: GptConfig| config.validate().unwrap_err().to_string();
         assert!(broken(GptConfig { heads: 3, ..base() }).contains("3 heads do not divide"));
         assert!(broken(GptConfig { depth: 0, ..base() }).contains("at least one block"));
-        assert!(broken(base().with_colors(1)).contains("2 colours, got 1"));
+        assert!(broken(base().with_colors(1)).contains("2 colors, got 1"));
         assert!(broken(base().with_mlp_width(Some(0))).contains("at least one feature"));
     }
 

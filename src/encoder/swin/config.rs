@@ -3,8 +3,10 @@
 use burn::config::Config;
 
 use super::{StageParts, StageWindow, Swin, SwinBlock, SwinTransformer};
-use crate::error::{Error, Result};
+use crate::encoder::check_norm_epsilon;
+use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
+use crate::limits;
 use crate::nn::{AttentionConfig, Init, QkvBias, Weights};
 
 /// How every matrix but the patch embedding's starts (official code).
@@ -76,56 +78,67 @@ impl SwinConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        let rule = |kept: bool, message: String| {
-            if kept { Ok(()) } else { Err(Error::Config(message)) }
-        };
-        rule(self.image.channels > 0, "an image needs at least one channel".into())?;
-        rule(self.window > 0, "a window needs at least one token".into())?;
+        limits::image(self.image)?;
+        ensure!(self.window > 0, "a window needs at least one token");
         self.validate_stages()?;
-        rule(
+        ensure!(
             self.mlp_width(0) > 0,
-            format!(
-                "an mlp_ratio of {} leaves no MLP for a width of {}",
-                self.mlp_ratio, self.width
-            ),
-        )?;
-        rule(
-            (0.0..1.0).contains(&self.drop_path),
-            format!("drop_path must be in [0, 1), got {}", self.drop_path),
-        )?;
-        rule(
-            self.norm_epsilon >= 0.0 && self.norm_epsilon.is_finite(),
-            format!("norm_epsilon must be finite and not negative, got {}", self.norm_epsilon),
-        )
+            "an mlp_ratio of {:?} leaves no MLP for a width of {}",
+            self.mlp_ratio,
+            self.width
+        );
+        ensure!(
+            (0.0..1.0).contains(&(self.drop_path as f32)),
+            "drop_path must be in [0, 1), got {:?}",
+            self.drop_path
+        );
+        check_norm_epsilon(self.norm_epsilon)?;
+        self.check_sizes()
     }
 
     /// The rules of what changes from stage to stage.
     fn validate_stages(&self) -> Result<()> {
         let Self { image, patch, ref depths, ref heads, .. } = *self;
-        if depths.is_empty() || depths.contains(&0) || depths.len() != heads.len() {
-            return Err(Error::config(format!(
-                "every stage needs blocks and heads, got depths {depths:?} and heads {heads:?}"
-            )));
-        }
+        limits::at_most("the number of stages", depths.len().max(heads.len()), limits::STAGES)?;
+        limits::at_most("width", self.width, limits::WIDTH)?;
+        ensure!(
+            !depths.is_empty() && !depths.contains(&0) && depths.len() == heads.len(),
+            "every stage needs blocks and heads, got depths {depths:?} and heads {heads:?}"
+        );
         let mergings = depths.len() - 1;
-        let side = |pixels: usize| {
-            let patches = pixels.checked_div(patch).unwrap_or(0);
-            patches.checked_shr(mergings as u32).unwrap_or(0)
-        };
-        if side(image.height) == 0 || side(image.width) == 0 {
-            return Err(Error::config(format!(
-                "an image of {}×{} pixels has no token left after patches of {patch} and \
-                 {mergings} mergings",
-                image.height, image.width
-            )));
-        }
+        let side = |pixels: usize| pixels.checked_div(patch).unwrap_or(0) >> mergings;
+        ensure!(
+            side(image.height) > 0 && side(image.width) > 0,
+            "an image of {}×{} pixels has no token left after patches of {patch} and {mergings} \
+             mergings",
+            image.height,
+            image.width
+        );
         for (stage, &heads) in heads.iter().enumerate() {
             let width = self.stage_width(stage);
-            if heads == 0 || width == 0 || !width.is_multiple_of(heads) {
-                return Err(Error::config(format!(
-                    "{heads} heads do not divide the width of {width} of stage {stage}"
-                )));
-            }
+            ensure!(
+                heads > 0 && width > 0 && width.is_multiple_of(heads),
+                "{heads} heads do not divide the width of {width} of stage {stage}"
+            );
+        }
+        Ok(())
+    }
+
+    /// The limits of memory.
+    fn check_sizes(&self) -> Result<()> {
+        let grid = self.grid();
+        limits::at_most("the number of patches", grid.cells(), limits::CELLS)?;
+        limits::at_most("window", self.window, limits::SIDE)?;
+        let pairs = limits::product(&[self.window; 4]);
+        let depth = self.depths.iter().fold(0, |sum: usize, &depth| sum.saturating_add(depth));
+        limits::at_most("the blocks of all stages", depth, limits::DEPTH)?;
+        let pairs = limits::product(&[pairs, depth]);
+        let what = "window⁴ times the number of blocks, the relative positions,";
+        limits::at_most(what, pairs, limits::PAIRS)?;
+        let patch = [self.image.channels, self.patch, self.patch, self.width];
+        limits::parameters(limits::product(&patch))?;
+        for (stage, &depth) in self.depths.iter().enumerate() {
+            limits::blocks(depth, self.stage_width(stage), self.mlp_width(stage))?;
         }
         Ok(())
     }

@@ -5,8 +5,9 @@ use burn::config::Config;
 use super::{SwinV2, SwinV2Block};
 use crate::encoder::SwinConfig;
 use crate::encoder::swin::{StageParts, StageWindow, SwinTransformer};
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
+use crate::limits;
 use crate::nn::Weights;
 
 /// Blocks between the extra norms of the two largest sizes (arXiv 2111.09883 §3.2).
@@ -122,21 +123,20 @@ impl SwinV2Config {
     pub fn validate(&self) -> Result<()> {
         self.sizes.validate()?;
         let (stages, pretrained) = (self.sizes.depths.len(), &self.pretrained_windows);
-        if !pretrained.is_empty() && pretrained.len() != stages {
-            return Err(Error::config(format!(
-                "pretrained_windows must be empty or one for each of {stages} stages, got \
-                 {pretrained:?}"
-            )));
+        ensure!(
+            pretrained.is_empty() || pretrained.len() == stages,
+            "pretrained_windows must be empty or one for each of {stages} stages, got {} of them",
+            pretrained.len()
+        );
+        for &window in pretrained {
+            limits::at_most("a pretrained window", window, limits::SIDE)?;
         }
-        if self.extra_norm_every == Some(0) {
-            return Err(Error::config("extra_norm_every must be at least 1"));
-        }
-        if !self.branch_norm.is_finite() {
-            return Err(Error::config(format!(
-                "branch_norm must be finite, got {}",
-                self.branch_norm
-            )));
-        }
+        ensure!(self.extra_norm_every != Some(0), "extra_norm_every must be at least 1, got 0");
+        ensure!(
+            (self.branch_norm as f32).is_finite(),
+            "branch_norm must be finite, got {:?}",
+            self.branch_norm
+        );
         Ok(())
     }
 
@@ -198,6 +198,6 @@ mod tests {
         let windows: Vec<_> = (0..4).map(|stage| config.pretrained_window(stage)).collect();
         assert_eq!(windows, [12, 12, 8, 6]);
         let message = SwinV2Config::tiny().with_pretrained_windows(vec![12]).validate();
-        assert!(message.unwrap_err().to_string().contains("one for each of 4 stages, got [12]"));
+        assert!(message.unwrap_err().to_string().contains("one for each of 4 stages, got 1"));
     }
 }

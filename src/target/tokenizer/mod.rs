@@ -17,8 +17,9 @@ pub use palette::{Palette, PaletteConfig};
 pub use usage::CodebookUsage;
 pub use vq::{Quantized, TanhLayers, Vq, VqConfig, VqOutput};
 
-use crate::error::{Error, Result};
-use crate::grid::Grid;
+use crate::error::{Result, ensure};
+use crate::grid::{Grid, ImageShape};
+use crate::limits;
 
 /// Turns images into token ids, one for each square cell of pixels.
 ///
@@ -56,10 +57,12 @@ pub trait Tokenizer: Module + ModuleDisplay {
 }
 
 fn check_vocabulary(vocabulary: usize) -> Result<()> {
-    if vocabulary < 2 {
-        return Err(Error::config(format!(
-            "a vocabulary needs at least 2 tokens, got {vocabulary}"
-        )));
-    }
-    Ok(())
+    ensure!(vocabulary >= 2, "a vocabulary needs at least 2 tokens, got {vocabulary}");
+    limits::at_most("vocabulary", vocabulary, limits::VOCABULARY)
+}
+
+/// Checks that images can be cut into cells, and how many they are.
+fn check_tokens(image: ImageShape, cell: usize) -> Result<()> {
+    limits::image(image)?;
+    limits::at_most("the number of cells", image.grid(cell)?.cells(), limits::CELLS)
 }

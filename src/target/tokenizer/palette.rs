@@ -8,6 +8,7 @@ use super::{KMeans, Tokenizer};
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
 use crate::image::{PatchLayout, grid_of, nearest, patchify, unpatchify};
+use crate::limits;
 use crate::nn::{Init, Weights};
 use crate::rng::{Purpose, stream};
 
@@ -37,8 +38,10 @@ impl PaletteConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        self.image.grid(self.cell)?;
-        super::check_vocabulary(self.vocabulary)
+        super::check_tokens(self.image, self.cell)?;
+        super::check_vocabulary(self.vocabulary)?;
+        let values = limits::product(&[self.vocabulary, self.image.channels]);
+        limits::at_most("the values of a palette", values, limits::IMAGE_VALUES)
     }
 
     /// A palette of random colours, to load a fitted one into.

@@ -14,9 +14,9 @@ pub use corruption::CorruptionConfig;
 use super::{PretextTask, TaskOutput};
 use crate::batch::RestorationBatch;
 use crate::encoder::{GridTokens, RestorationEncoder, RestorationEncoderConfig, VitConfig};
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
-use crate::image::{PatchLayout, denormalize, psnr, ssim, unpatchify};
+use crate::image::{PatchLayout, SSIM_WINDOW, denormalize, psnr, ssim, unpatchify};
 use crate::nn::{ConvPair, Init, Weights, per_token};
 
 /// The parts of a [`Restoration`].
@@ -51,12 +51,17 @@ impl RestorationConfig {
     pub fn validate(&self) -> Result<()> {
         self.network().validate()?;
         self.corruptions.iter().try_for_each(CorruptionConfig::validate)?;
-        if !(self.contrast >= 0.0 && self.contrast.is_finite()) {
-            return Err(Error::config(format!(
-                "the weight of the contrastive loss must be finite and not negative, got {}",
-                self.contrast
-            )));
-        }
+        ensure!(
+            self.contrast >= 0.0 && (self.contrast as f32).is_finite(),
+            "the weight of the contrastive loss must be finite and not negative, got {:?}",
+            self.contrast
+        );
+        let ImageShape { height, width, .. } = self.encoder.image;
+        ensure!(
+            height.min(width) >= SSIM_WINDOW,
+            "restored images are measured in windows of {SSIM_WINDOW}×{SSIM_WINDOW} pixels, and \
+             are {height}×{width}"
+        );
         Ok(())
     }
 

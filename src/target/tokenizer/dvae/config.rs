@@ -3,9 +3,10 @@
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
-use crate::target::tokenizer::check_vocabulary;
+use crate::limits;
+use crate::target::tokenizer::{check_tokens, check_vocabulary};
 
 /// How a decoded image is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,26 +73,25 @@ impl DvaeConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        self.image.grid(self.cell)?;
+        check_tokens(self.image, self.cell)?;
         check_vocabulary(self.vocabulary)?;
-        let rule = |kept: bool, message: String| {
-            if kept { Ok(()) } else { Err(Error::Config(message)) }
-        };
-        rule(
-            self.cell.is_power_of_two(),
-            format!("a dVAE's cell must be a power of two, got {}", self.cell),
-        )?;
-        rule(
-            self.hidden > 0 && self.hidden.is_multiple_of(4),
-            format!("a dVAE's hidden channels must be a multiple of 4, got {}", self.hidden),
-        )?;
-        rule(
-            self.blocks > 0 && self.code_width > 0,
-            format!(
-                "a dVAE needs blocks and code vectors, got {} and a width of {}",
-                self.blocks, self.code_width
-            ),
-        )
+        let Self { cell, hidden, blocks, code_width, .. } = *self;
+        ensure!(cell.is_power_of_two(), "a dVAE's cell must be a power of two, got {cell}");
+        ensure!(
+            hidden > 0 && hidden.is_multiple_of(4),
+            "a dVAE's hidden channels must be a multiple of 4, got {hidden}"
+        );
+        ensure!(
+            blocks > 0 && code_width > 0,
+            "a dVAE needs blocks and code vectors, got {blocks} and a width of {code_width}"
+        );
+        limits::at_most("blocks", blocks, limits::DEPTH)?;
+        limits::at_most("code_width", code_width, limits::WIDTH)?;
+        // A cell is at most a side of the image, so this does not overflow.
+        let deepest = limits::product(&[hidden, cell]);
+        limits::at_most("the channels of the last group", deepest, limits::WIDTH)?;
+        limits::parameters(limits::product(&[self.vocabulary, deepest.max(code_width)]))?;
+        limits::parameters(limits::product(&[blocks, deepest, deepest]))
     }
 
     /// The channels of each group of the encoder; between two groups its images are halved.

@@ -4,8 +4,9 @@ use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{VitConfig, VitInit};
-use crate::error::{Error, Result};
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
+use crate::limits;
 use crate::nn::{Positions, QkvBias};
 use crate::target::tokenizer::check_vocabulary;
 
@@ -87,19 +88,31 @@ impl VqConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
+        self.encoder.check_absolute()?;
         check_vocabulary(self.vocabulary)?;
-        let rule = |kept: bool, message: String| {
-            if kept { Ok(()) } else { Err(Error::Config(message)) }
-        };
-        rule(self.code_width > 0, "a code vector needs at least one value".into())?;
-        rule(
-            (0.0..1.0).contains(&self.decay),
-            format!("a codebook's decay must be in [0, 1), got {}", self.decay),
-        )?;
-        rule(
-            (0.0..1.0).contains(&self.revive_below),
-            format!("revive_below must be in [0, 1), got {}", self.revive_below),
-        )
+        let Self { code_width, decoder_depth, output, decay, revive_below, .. } = *self;
+        let width = self.encoder.width;
+        ensure!(
+            width.is_multiple_of(4),
+            "the decoder's sin-cos positions need a width divisible by 4, got {width}"
+        );
+        ensure!(decoder_depth > 0, "a decoder needs at least one block, got a decoder_depth of 0");
+        ensure!(code_width > 0, "a code vector needs at least one value, got a code_width of 0");
+        ensure!(
+            output != VqOutput::Features { width: 0 },
+            "a teacher's features need a width of at least 1, got 0"
+        );
+        ensure!((0.0..1.0).contains(&decay), "a codebook's decay must be in [0, 1), got {decay:?}");
+        ensure!(
+            (0.0..1.0).contains(&revive_below),
+            "revive_below must be in [0, 1), got {revive_below:?}"
+        );
+        limits::at_most("code_width", code_width, limits::WIDTH)?;
+        if let VqOutput::Features { width } = output {
+            limits::at_most("the width of a teacher's features", width, limits::WIDTH)?;
+        }
+        limits::parameters(limits::product(&[self.vocabulary, code_width]))?;
+        limits::blocks(decoder_depth, width, self.encoder.mlp_width())
     }
 }
 

@@ -26,8 +26,7 @@ impl VqConfig {
     ///
     /// # Panics
     ///
-    /// With the message of [`VqConfig::validate`] when that fails, or when the encoder's positions
-    /// are relative.
+    /// With the message of [`VqConfig::validate`] when that fails.
     pub fn init(&self, weights: &mut Weights) -> Vq {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let width = self.encoder.width;

@@ -1,0 +1,4 @@
+//! Every configuration, as a file or a program may give it: what is refused, and what is not.
+
+mod presets;
+mod sizes;

@@ -1,0 +1,101 @@
+//! Absurd numbers are refused before anything is allocated or counted to.
+
+use burn_mim::train::Recipe;
+use burn_mim::{Result, TaskConfig, TokenizerConfig};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::presets::{tasks, tokenizers};
+
+/// Numbers that any size is right for: smallest sizes, which are cut to what there is, and the
+/// distance of norms.
+const UNBOUNDED: [&str; 3] = ["min_block", "min_pixels", "extra_norm_every"];
+
+/// Numbers that need not be whole and have no upper limit of their own.
+const FRACTIONS: [&str; 12] = [
+    "factor",
+    "norm_epsilon",
+    "layer_scale",
+    "branch_norm",
+    "contrast",
+    "base_lr",
+    "warmup_epochs",
+    "warmup_lr",
+    "min_lr",
+    "epsilon",
+    "weight_decay",
+    "clip_norm",
+];
+
+/// The path of every number in `value`, as a JSON pointer.
+fn numbers(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Number(_) => found.push(path.to_string()),
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, item)| numbers(item, &format!("{path}/{i}"), found));
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, item)| numbers(item, &format!("{path}/{name}"), found));
+        }
+        _ => {}
+    }
+}
+
+/// What is said of `config` with each of its numbers in turn replaced by `number`: the path, and
+/// the message or nothing.
+fn with_each<C: Serialize + DeserializeOwned>(
+    config: &C,
+    number: &Value,
+    validate: fn(&C) -> Result<()>,
+) -> Vec<(String, Option<String>)> {
+    let json = serde_json::to_value(config).unwrap();
+    let mut paths = Vec::new();
+    numbers(&json, "", &mut paths);
+    let said = |path: String| {
+        let mut json = json.clone();
+        *json.pointer_mut(&path).unwrap() = number.clone();
+        // What is no number of the field's type is refused by the reader.
+        let config = serde_json::from_value::<C>(json).ok()?;
+        let message = validate(&config).err().map(|error| error.to_string());
+        Some((path, message))
+    };
+    paths.into_iter().filter_map(said).collect()
+}
+
+fn all(number: &Value) -> Vec<(String, Option<String>)> {
+    let tasks = tasks();
+    let tokenizers = tokenizers();
+    let tasks = tasks.iter().flat_map(|config| with_each(config, number, TaskConfig::validate));
+    let tokenizers =
+        tokenizers.iter().flat_map(|config| with_each(config, number, TokenizerConfig::validate));
+    let recipe = with_each(&Recipe::simmim_800(), number, Recipe::validate);
+    tasks.chain(tokenizers).chain(recipe).collect()
+}
+
+#[test]
+fn a_huge_whole_number_anywhere_is_refused_in_one_line() {
+    for number in [1 << 32, u64::MAX / 2 + 1, u64::MAX] {
+        let whole = Value::from(number);
+        for (path, message) in all(&whole) {
+            let name = path.rsplit('/').next().unwrap();
+            if UNBOUNDED.contains(&name) || FRACTIONS.contains(&name) {
+                continue;
+            }
+            let message = message.unwrap_or_else(|| panic!("{path} may be {number}"));
+            assert!(message.len() < 300 && !message.contains('\n'), "{path}: {message}");
+        }
+    }
+}
+
+#[test]
+fn no_number_makes_validation_panic() {
+    for number in [Value::from(0), Value::from(1), Value::from(-1), Value::from(1e300)] {
+        for (path, message) in all(&number) {
+            assert!(message.is_none_or(|message| message.len() < 300), "{path}");
+        }
+    }
+}
