@@ -108,3 +108,65 @@ impl PredictionHead<VisibleTokens> for Decoder {
         per_token(&self.projection, self.norm.forward(hidden))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Grid, ImageShape};
+    use crate::mask::PatchMask;
+    use crate::test_device;
+
+    const GRID: Grid = Grid::new(2, 3);
+
+    fn decoder() -> Decoder {
+        let encoder =
+            VitConfig::new(ImageShape::new(1, 4, 6), 2, 6, 1, 2).with_positions(Positions::None);
+        let config = DecoderConfig::new().with_width(8).with_depth(2).with_heads(2);
+        config.init(&encoder, 5, &mut Weights::new(0, &test_device()))
+    }
+
+    /// Four visible cells of 6 features, and a class token.
+    fn features() -> VisibleTokens {
+        let mut weights = Weights::new(1, &test_device());
+        let init = Init::Normal { std: 1.0 };
+        let class_token = Some(weights.param([1, 6], init).val());
+        VisibleTokens { tokens: weights.param([1, 4, 6], init).val(), class_token, grid: GRID }
+    }
+
+    /// The predictions of the hidden cells 1 and 4.
+    fn predicted(decoder: &Decoder, features: VisibleTokens) -> [Vec<f32>; 2] {
+        let mask = PatchMask::from_indices(GRID, [1, 4]).unwrap();
+        let predicted = decoder.predict(features, &Mask::new([mask], &test_device()).unwrap());
+        assert_eq!(predicted.dims(), [1, 2, 5]);
+        let values: Vec<f32> = predicted.into_data().try_to_vec().unwrap();
+        [values[..5].to_vec(), values[5..].to_vec()]
+    }
+
+    #[test]
+    fn hidden_cells_are_told_apart_by_their_positions_alone() {
+        let mut decoder = decoder();
+        let [first, second] = predicted(&decoder, features());
+        let far =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(far(&first, &second) > 1e-3);
+        decoder.positions.table = decoder.positions.table.map(|table| table.zeros_like());
+        let [first, second] = predicted(&decoder, features());
+        assert!(far(&first, &second) < 1e-6);
+    }
+
+    #[test]
+    fn every_hidden_cell_sees_the_visible_ones_and_the_class_token() {
+        let decoder = decoder();
+        let expected = predicted(&decoder, features());
+        let VisibleTokens { tokens, class_token, grid } = features();
+        let moved = tokens.clone().slice_fill(s![.., 3..4, ..], 2.0);
+        let others = [
+            VisibleTokens { tokens: moved, class_token: class_token.clone(), grid },
+            VisibleTokens { tokens, class_token: class_token.map(|token| token * -2.0), grid },
+        ];
+        for other in others {
+            let got = predicted(&decoder, other);
+            assert!(got[0] != expected[0] && got[1] != expected[1]);
+        }
+    }
+}

@@ -35,3 +35,35 @@ impl PredictionHead<GridTokens> for LinearHead {
         per_token(&self.projection, mask.at(features.grid).select_hidden(features.tokens))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::Grid;
+    use crate::mask::PatchMask;
+    use crate::test_device;
+    use burn::module::Param;
+
+    #[test]
+    fn hidden_cells_are_predicted_in_their_order_and_no_others() {
+        let device = test_device();
+        let mut head = LinearHead::new(2, 3, &mut Weights::new(0, &device));
+        let weight = Tensor::from_floats([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]], &device);
+        head.projection.weight = Param::from_tensor(weight);
+        let bias = Tensor::from_floats([0.0, 0.5, 0.0], &device);
+        head.projection.bias = Some(Param::from_tensor(bias));
+        let grid = Grid::new(1, 3);
+        let masks = [[0, 2], [1, 2]].map(|cells| PatchMask::from_indices(grid, cells).unwrap());
+        let mask = Mask::new(masks, &device).unwrap();
+        let tokens = Tensor::from_floats(
+            [[[1.0, 2.0], [9.0, 9.0], [3.0, 4.0]], [[9.0, 9.0], [5.0, 6.0], [7.0, 8.0]]],
+            &device,
+        );
+        let predicted = head.predict(GridTokens { tokens, class_token: None, grid }, &mask);
+        assert_eq!(predicted.dims(), [2, 2, 3]);
+        let predicted: Vec<f32> = predicted.into_data().try_to_vec().unwrap();
+        // (a, b) becomes a, b + ½, 2a − b.
+        let expected = [1.0, 2.5, 0.0, 3.0, 4.5, 2.0, 5.0, 6.5, 4.0, 7.0, 8.5, 6.0];
+        assert_eq!(predicted, expected);
+    }
+}

@@ -221,6 +221,7 @@ mod tests {
         assert!(BlockMask::with_ratio(Grid::square(4), 0.4, 0, 0.3).is_err());
     }
 
+    /// What it printed once: saved runs draw their masks again, so that they must not change.
     #[test]
     fn a_stream_gives_this_very_mask() {
         let strategy = BlockMask::beit(Grid::square(14)).unwrap();

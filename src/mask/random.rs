@@ -114,6 +114,7 @@ mod tests {
         assert!(message.contains("64×96") && message.contains("40"), "{message}");
     }
 
+    /// What it printed once: saved runs draw their masks again, so that they must not change.
     #[test]
     fn a_stream_gives_this_very_mask() {
         let strategy = RandomMask::mae(Grid::new(4, 8), 0.75).unwrap();

@@ -115,6 +115,7 @@ mod tests {
         assert_eq!(hidden(UniformMask::with_secondary(Grid::square(14), 0.25)), 147 + 13);
     }
 
+    /// What it printed once: saved runs draw their masks again, so that they must not change.
     #[test]
     fn a_stream_gives_this_very_mask() {
         let strategy = UniformMask::with_secondary(Grid::new(4, 8), 0.25).unwrap();
