@@ -282,6 +282,9 @@ fn head_backward(
             multiply(Output::strided(&mut dqkv[start..], 3 * width).added(), scale, left, right);
         };
         add_to(2, 0, 1.0, Matrix::dense(probabilities, tokens).transposed(), gradient);
+        if layer.bias.is_some() {
+            forget_hidden(probabilities, slopes);
+        }
         softmax_backward(probabilities, slopes, tokens);
         if !dbias.is_empty() {
             let start = layer.bias_start(sample, head) + first * tokens;
@@ -311,15 +314,18 @@ vectorized! {
         }
     }
 
-    /// Rows of `slopes` by the probabilities become slopes by the scores. A probability of 0 has a
-    /// slope of 0, also where the one by the probability is infinite: a hidden value may be of any
-    /// size.
+    /// The slopes by probabilities of 0 become 0, since a hidden value may be of any size and 0 times
+    /// infinity is not a number.
+    fn forget_hidden<_A>(probabilities: &[f32], slopes: &mut [f32]) {
+        for (slope, &probability) in slopes.iter_mut().zip(probabilities) {
+            *slope = if probability == 0.0 { 0.0 } else { *slope };
+        }
+    }
+
+    /// Rows of `slopes` by the probabilities become slopes by the scores.
     fn softmax_backward<A>(probabilities: &[f32], slopes: &mut [f32], tokens: usize) {
         let rows = probabilities.chunks_exact(tokens).zip(slopes.chunks_exact_mut(tokens));
         for (probabilities, slopes) in rows {
-            for (slope, &probability) in slopes.iter_mut().zip(probabilities) {
-                *slope = if probability == 0.0 { 0.0 } else { *slope };
-            }
             let mean = dot::<A>(probabilities, slopes);
             for (slope, probability) in slopes.iter_mut().zip(probabilities) {
                 *slope = probability * (*slope - mean);
