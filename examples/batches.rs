@@ -61,7 +61,10 @@ fn write_epochs(args: &Args) -> Result<()> {
     let collate = run.training_collate()?;
     let config =
         LoaderConfig { batch_size: args.batch_size, seed: run.seed, workers: 1, training: true };
-    let (data, device) = (data::open(&run.data, &run.data_options)?, device_named("flex")?);
+    let (data, device) = (
+        data::open(&run.data, &run.data_options, Some(run.statistics.clone()))?,
+        device_named("flex")?,
+    );
     let loader = Loader::new(data.train, collate, config, &device)?;
     fs::create_dir_all(&args.out).map_err(|error| Error::data(&args.out, error))?;
     if let TaskConfig::Mae(mae) = &run.task {

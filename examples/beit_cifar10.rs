@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn pretrain() -> Result<()> {
     let Args { common: args, tokenizer, v2 } = Args::parse();
-    let data = args.open()?;
+    let data = args.open("beit")?;
     let (run, _) = args.run("beit")?;
     let Some(tokenizer) = fitted(&args, tokenizer, &run, &data)? else {
         println!("stopped before the tokenizer's last epoch: --resume goes on");

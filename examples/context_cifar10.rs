@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 fn pretrain() -> Result<()> {
     let args = common::Args::parse();
-    let data = args.open()?;
+    let data = args.open("context")?;
     let config = ContextConfig::small_images(args.image(&data));
     config.validate()?;
     let recipe = Recipe::mae()

@@ -41,13 +41,14 @@ fn opened(args: &Args, device: &Device) -> Result<(ImageData, LoadedBackbone)> {
         args.checkpoint.load_for(args.image_size, &random, args.seed, device)
     };
     if let BackboneSource::None = args.checkpoint {
-        let data = data::open(&args.data, &args.reading.options())?;
+        let data = args.reading.open(&args.data, &args.reading.options(), None)?;
         let encoder = load(data.shape.channels)?;
         return Ok((data, encoder));
     }
     let encoder = load(3)?;
     let options = args.reading.options_for(encoder.config.image().channels);
-    Ok((data::open(&args.data, &options)?, encoder))
+    let statistics = encoder.statistics().cloned();
+    Ok((args.reading.open(&args.data, &options, statistics)?, encoder))
 }
 
 fn evaluate(args: &Args) -> Result<()> {

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 fn pretrain() -> Result<()> {
     let args = common::Args::parse();
-    let data = args.open()?;
+    let data = args.open("image_gpt")?;
     let config = ImageGptConfig::small_images(args.image_or(&data, 16));
     config.validate()?;
     let recipe = Recipe::mae()

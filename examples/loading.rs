@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(args: &Args) -> Result<()> {
-    let data = data::open(&args.data, &args.reading.options())?;
+    let data = args.reading.open(&args.data, &args.reading.options(), None)?;
     let image = ImageShape::square(data.shape.channels, args.image_size);
     let mask = Arc::new(RandomMask::mae(image.grid(16)?, 0.75)?);
     let collate =

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 fn pretrain() -> Result<()> {
     let args = common::Args::parse();
-    let data = args.open()?;
+    let data = args.open("mae")?;
     let mae = MaeConfig::small_images(args.image(&data));
     mae.validate()?;
     let recipe = Recipe::mae()

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn pretrain() -> Result<()> {
     let Args { common: args, target } = Args::parse();
-    let data = args.open()?;
+    let data = args.open("maskfeat")?;
     let mut maskfeat = MaskFeatConfig::small_images(args.image(&data));
     if let TargetName::Sobel = target {
         maskfeat.target = GradientTargetConfig::Sobel;

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 
 fn pretrain() -> Result<()> {
     let Args { common: args, contrast } = Args::parse();
-    let data = args.open()?;
+    let data = args.open("restoration")?;
     let restoration = RestorationConfig::small_images(args.image(&data)).with_contrast(contrast);
     restoration.validate()?;
     let recipe =

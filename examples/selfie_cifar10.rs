@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 fn pretrain() -> Result<()> {
     let args = common::Args::parse();
-    let data = args.open()?;
+    let data = args.open("selfie")?;
     let config = SelfieConfig::small_images(args.image(&data));
     config.validate()?;
     let candidates = config.mask()?.hidden();

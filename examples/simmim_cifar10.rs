@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let args = Args::parse();
-    let data = args.common.open()?;
+    let data = args.common.open("simmim")?;
     let image = args.common.image(&data);
     match args.encoder {
         EncoderName::Vit => pretrain(&args.common, &data, SimMimConfig::small_images(image)),

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 
 fn fit() -> Result<()> {
     let Args { common: args, tokenizer, teacher } = Args::parse();
-    let data = args.open()?;
+    let data = args.open("tokenizer")?;
     let (run, _) = args.run("tokenizer")?;
     let recipe = recipe(args.epochs(&data, tokenizer.images()));
     let Some(fitted) = tokenizer.fit(&run, args.image(&data), teacher, &data, &recipe)? else {

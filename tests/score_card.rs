@@ -83,7 +83,11 @@ fn card() -> ScoreCard {
         ],
         baselines: vec![score("linear", "logistic regression, C = 1", wrong, 2)],
         class_names: ["circle", "a very long name of a class", "square"].map(String::from).to_vec(),
-        history: Some(History { trivial_loss: Some(1.1), epochs: (1..=5).map(epoch).collect() }),
+        history: Some(History {
+            trivial_loss: Some(1.1),
+            epochs: (1..=5).map(epoch).collect(),
+            ..History::default()
+        }),
         reconstructions: Some(Picture::filled(900, 300, [200; 3]).to_png().unwrap()),
         neighbours: vec![NeighbourRow {
             query: picture(1),

@@ -2,11 +2,13 @@
 #![allow(dead_code, reason = "each example uses its own part")]
 
 use std::ffi::OsString;
+use std::time::{Duration, Instant};
 
-use burn_mim::Result;
 use burn_mim::data::{
-    Channels, DataOptions, DataSpec, ImageData, OnBadImage, OpenProgress, OpenStep,
+    ChannelStatistics, Channels, DataOptions, DataSpec, ImageData, OnBadImage, OpenProgress,
+    OpenStep,
 };
+use burn_mim::{Error, Result};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 // How the images are read, on every command line that opens some. (No doc comment: clap would take
@@ -21,9 +23,51 @@ pub(crate) struct Reading {
     /// error | skip: what becomes of a file that cannot be read as an image
     #[arg(long, default_value_t)]
     on_bad_image: OnBadImage,
+    /// Read every image beforehand, and name those that cannot be read
+    #[arg(long)]
+    verify: bool,
 }
 
+/// Files that are named where many cannot be read.
+const NAMED: usize = 20;
+
 impl Reading {
+    /// Opens the data as [`open`] does, and reads every image where that is asked for.
+    pub(crate) fn open(
+        &self,
+        spec: &DataSpec,
+        options: &DataOptions,
+        statistics: Option<ChannelStatistics>,
+    ) -> Result<ImageData> {
+        let opened = open(spec, options, statistics);
+        if !self.verify {
+            return opened;
+        }
+        // What stops at the first bad image is opened without it, to find the others.
+        let skip = options.clone().with_on_bad_image(OnBadImage::Skip);
+        let data = opened.or_else(|error| open(spec, &skip, None).map_err(|_| error))?;
+        let mut waiting = Waiting::new();
+        let faults = data.verify(&mut |progress| waiting.tell(progress));
+        let (bad, all) = (faults.len(), data.train.len() + data.test.len());
+        for fault in faults.iter().take(NAMED) {
+            eprintln!("{fault}");
+        }
+        if bad > NAMED {
+            eprintln!("... and {} more", bad - NAMED);
+        }
+        match self.on_bad_image {
+            _ if bad == 0 => eprintln!("all {all} images can be read"),
+            OnBadImage::Skip => eprintln!("{bad} of {all} images cannot be read and are left out"),
+            OnBadImage::Error => {
+                let advice =
+                    "repair or remove these files, or leave them out by --on-bad-image skip";
+                let reason = format!("{bad} of {all} images cannot be read; {advice}");
+                return Err(Error::data(spec.to_string(), reason));
+            }
+        }
+        Ok(data)
+    }
+
     /// The same for the library.
     pub(crate) fn options(&self) -> DataOptions {
         DataOptions::default().with_channels(self.channels).with_on_bad_image(self.on_bad_image)
@@ -43,16 +87,21 @@ pub(crate) fn spec() -> impl TypedValueParser<Value = DataSpec> {
     OsStringValueParser::new().try_map(|text: OsString| DataSpec::from_os(&text))
 }
 
-/// Opens the data, saying how far a download is and what was found.
-pub(crate) fn open(spec: &DataSpec, options: &DataOptions) -> Result<ImageData> {
-    let mut reported = 0;
-    let data = spec.open(options, &mut |OpenProgress { step, done, total }| {
-        if step == OpenStep::Download && done >= reported + (8 << 20) {
-            reported = done;
-            let total = total.map_or(String::new(), |total| format!(" of {}", total >> 20));
-            eprintln!("downloading: {}{total} MB", done >> 20);
-        }
-    })?;
+/// Opens the data, saying at once and every few seconds how far that is, and what was found.
+///
+/// With the `statistics` of a run that goes on, none are measured.
+pub(crate) fn open(
+    spec: &DataSpec,
+    options: &DataOptions,
+    statistics: Option<ChannelStatistics>,
+) -> Result<ImageData> {
+    eprintln!("opening {spec}");
+    let mut waiting = Waiting::new();
+    let mut progress = |progress| waiting.tell(progress);
+    let data = match statistics {
+        Some(statistics) => spec.open_measured(options, statistics, &mut progress)?,
+        None => spec.open(options, &mut progress)?,
+    };
     let (train, test) = (data.train.len(), data.test.len());
     let channels = data.shape.channels;
     eprintln!("{spec}: {train} images to train, {test} to test, channels: {channels}");
@@ -60,4 +109,31 @@ pub(crate) fn open(spec: &DataSpec, options: &DataOptions) -> Result<ImageData> 
         eprintln!("note: {note}");
     }
     Ok(data)
+}
+
+/// Tells how far a wait is, at most every few seconds.
+struct Waiting {
+    told: Instant,
+}
+
+impl Waiting {
+    fn new() -> Self {
+        Self { told: Instant::now() }
+    }
+
+    fn tell(&mut self, OpenProgress { step, done, total }: OpenProgress) {
+        if self.told.elapsed() < Duration::from_secs(3) {
+            return;
+        }
+        self.told = Instant::now();
+        let (what, unit, size) = match step {
+            OpenStep::Download => ("downloading", "MB", 1 << 20),
+            OpenStep::List => ("listing", "files", 1),
+            OpenStep::Measure => ("measuring statistics", "images", 1),
+            OpenStep::Verify => ("reading", "images", 1),
+            _ => ("opening", "steps", 1),
+        };
+        let total = total.map_or(String::new(), |total| format!(" of {}", total / size));
+        eprintln!("{what}: {}{total} {unit}", done / size);
+    }
 }

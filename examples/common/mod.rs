@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use burn_mim::data::{DataSpec, ImageData};
 use burn_mim::nn::Weights;
-use burn_mim::run::{Run, device_named};
-use burn_mim::train::{History, Precision};
+use burn_mim::run::{Run, RunConfig, device_named};
+use burn_mim::train::{History, Precision, RunFolder};
 use burn_mim::{ImageShape, Result};
 use clap::Parser;
 
@@ -63,9 +63,17 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Opens the data, saying how far a download is, with as many training images as asked for.
-    pub(crate) fn open(&self) -> Result<ImageData> {
-        data::open(&self.data, &self.reading.options().with_train_images(self.train_images))
+    /// Opens the data, saying how far that is, with as many training images as asked for. A run that
+    /// goes on keeps its statistics.
+    pub(crate) fn open(&self, method: &str) -> Result<ImageData> {
+        let options = self.reading.options().with_train_images(self.train_images);
+        let folder = RunFolder::new(self.out(method));
+        let saved = self.resume.then(|| folder.config::<RunConfig>().ok()).flatten();
+        self.reading.open(&self.data, &options, saved.map(|saved| saved.statistics))
+    }
+
+    fn out(&self, method: &str) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(method))
     }
 
     /// Passes over the training images: those asked for, or as many as show about `images`.
@@ -89,7 +97,7 @@ impl Args {
         let weights = Weights::new(self.seed, &device.clone().autodiff());
         let run = Run {
             data: self.data.clone(),
-            out: self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(method)),
+            out: self.out(method),
             batch_size: self.batch_size,
             seed: self.seed,
             workers: self.workers,

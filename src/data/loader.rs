@@ -1,25 +1,21 @@
 //! The deterministic loader: the same batches in the same order, whatever the number of workers.
 
 use std::fmt::Debug;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread;
 
-use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
-use burn::data::dataset::{Dataset, DatasetError};
+use burn::data::dataloader::{DataLoader, DataLoaderIterator};
+use burn::data::dataset::Dataset;
 use burn::tensor::Device;
 use rand::rngs::ChaCha8Rng;
-use rand::seq::SliceRandom;
 
-use crate::data::sample::{Sample, data_error};
+use super::bad_image::Skips;
+use super::epoch::{BurnEpoch, Epoch, Extent};
+use super::plan::Plan;
+use crate::data::sample::Sample;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::rng::{Purpose, stream};
-
-/// Batches each worker prepares ahead of the one that is asked for.
-const PREFETCH: usize = 2;
 
 /// Makes a batch of samples: the last step of loading, on a worker thread.
 pub trait Collate: Debug + Send + Sync + 'static {
@@ -45,8 +41,8 @@ pub struct Item {
     pub sample: Sample,
     /// Its place in the data set.
     pub index: usize,
-    seed: u64,
-    epoch: u64,
+    pub(super) seed: u64,
+    pub(super) epoch: u64,
 }
 
 impl Item {
@@ -63,7 +59,7 @@ pub struct LoaderConfig {
     pub batch_size: usize,
     /// Seed of the order and of everything drawn for a sample.
     pub seed: u64,
-    /// Threads that prepare batches; with 0 the caller's does.
+    /// Threads that prepare batches, at most 1024; with 0 the caller's does.
     pub workers: usize,
     /// Whether every epoch has its own order and its own crops and masks, and leaves out a last
     /// batch that is not full. Otherwise every epoch is the same, in order and whole.
@@ -71,7 +67,9 @@ pub struct LoaderConfig {
 }
 
 /// Batches of a data set. A sample that cannot be read is an error that names it, and never a
-/// shorter epoch.
+/// shorter epoch. Only where the data set says that it may be left out
+/// ([`BadImage`](super::BadImage)), its batch is one sample shorter; every other sample stays in its
+/// batch, with its own crop and mask.
 ///
 /// As a burn [`DataLoader`], each call of `iter` is the next epoch, from the first.
 #[derive(Debug)]
@@ -79,23 +77,7 @@ pub struct Loader<C: Collate> {
     plan: Arc<Plan<C>>,
     device: Device,
     next_epoch: AtomicU64,
-}
-
-struct Plan<C> {
-    dataset: Arc<dyn Dataset<Sample>>,
-    range: Range<usize>,
-    collate: Arc<C>,
-    config: LoaderConfig,
-}
-
-impl<C: Debug> Debug for Plan<C> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plan")
-            .field("samples", &self.range)
-            .field("collate", &self.collate)
-            .field("config", &self.config)
-            .finish()
-    }
+    skips: Arc<Skips>,
 }
 
 impl<C: Collate> Loader<C> {
@@ -117,7 +99,8 @@ impl<C: Collate> Loader<C> {
         }
         limits::at_most("the batch size", config.batch_size, limits::BATCH)?;
         limits::at_most("workers", config.workers, limits::WORKERS)?;
-        let plan = Plan { dataset, range: 0..samples, collate: Arc::new(collate), config };
+        let (collate, known_bad) = (Arc::new(collate), Skips::default());
+        let plan = Plan { dataset, range: 0..samples, collate, config, known_bad };
         if plan.batches() == 0 {
             return Err(Error::config(format!(
                 "{samples} samples do not make one batch of {}",
@@ -130,7 +113,7 @@ impl<C: Collate> Loader<C> {
     fn with_plan(plan: Plan<C>, device: &Device) -> Self {
         // Batches carry no gradient, so their operations need not be recorded.
         let device = device.clone().without_autodiff();
-        Self { plan: Arc::new(plan), device, next_epoch: AtomicU64::new(0) }
+        Self { plan: Arc::new(plan), device, next_epoch: AtomicU64::new(0), skips: Arc::default() }
     }
 
     /// Batches in an epoch.
@@ -150,148 +133,19 @@ impl<C: Collate> Loader<C> {
 
     /// The batches of `epoch`, counted from 0, beginning with batch `first`.
     pub fn epoch(&self, epoch: u64, first: usize) -> Epoch<C::Batch> {
-        Epoch::start(self.plan.clone(), self.device.clone(), epoch, first)
-    }
-}
-
-impl<C: Collate> Plan<C> {
-    fn batches(&self) -> usize {
-        let (samples, size) = (self.range.len(), self.config.batch_size);
-        if self.config.training { samples / size } else { samples.div_ceil(size) }
-    }
-
-    /// The samples of `epoch` in their order.
-    fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = self.range.clone().collect();
-        if self.config.training {
-            order.shuffle(&mut stream(self.config.seed, Purpose::Order, epoch, 0));
-        }
-        order
-    }
-
-    fn batch(
-        &self,
-        order: &[usize],
-        batch: usize,
-        epoch: u64,
-        device: &Device,
-    ) -> Result<C::Batch> {
-        let first = batch * self.config.batch_size;
-        let last = (first + self.config.batch_size).min(order.len());
-        let epoch = if self.config.training { epoch } else { 0 };
-        let mut items = order[first..last].iter().map(|&index| {
-            let sample = self.dataset.get(index).map_err(|error| data_error(index, error))?;
-            Ok(Item { sample, index, seed: self.config.seed, epoch })
-        });
-        self.collate.collate(&mut items, device)
-    }
-}
-
-/// An iterator over the batches of one epoch.
-#[derive(Debug)]
-pub struct Epoch<B> {
-    source: Source<B>,
-    next: usize,
-    batches: usize,
-    batch_size: usize,
-    samples: usize,
-}
-
-enum Source<B> {
-    /// Batches made when they are asked for.
-    Inline(Box<dyn Fn(usize) -> Result<B> + Send>),
-    /// Worker w makes the batches w, w + workers, ... after the first, each into its own queue,
-    /// so reading the queues in turn gives the batches in order.
-    Workers(Vec<Receiver<Result<B>>>, usize),
-}
-
-impl<B> Debug for Source<B> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Inline(_) => f.write_str("Inline"),
-            Self::Workers(queues, _) => write!(f, "Workers({})", queues.len()),
-        }
-    }
-}
-
-impl<B: Send + 'static> Epoch<B> {
-    fn start<C: Collate<Batch = B>>(
-        plan: Arc<Plan<C>>,
-        device: Device,
-        epoch: u64,
-        first: usize,
-    ) -> Self {
-        let (batches, workers) = (plan.batches(), plan.config.workers);
-        let (batch_size, samples) = (plan.config.batch_size, plan.range.len());
+        let (plan, device) = (self.plan.clone(), self.device.clone());
+        let LoaderConfig { batch_size, workers, .. } = plan.config;
+        let extent =
+            Extent { first, batches: plan.batches(), batch_size, samples: plan.range.len() };
         let order: Arc<[usize]> = plan.order(epoch).into();
         let make = move |batch| plan.batch(&order, batch, epoch, &device);
-        let source = if workers == 0 {
-            Source::Inline(Box::new(make))
-        } else {
-            let queue = |worker| {
-                let (sender, receiver) = sync_channel(PREFETCH);
-                let make = make.clone();
-                thread::spawn(move || {
-                    for batch in (first + worker..batches).step_by(workers) {
-                        // A send fails when the epoch is dropped: nobody waits for the rest.
-                        if sender.send(make(batch)).is_err() {
-                            return;
-                        }
-                    }
-                });
-                receiver
-            };
-            Source::Workers((0..workers).map(queue).collect(), first)
-        };
-        Self { source, next: first, batches, batch_size, samples }
-    }
-}
-
-impl<B> Epoch<B> {
-    /// The batch this iterator yields next, counted from 0 within the epoch.
-    pub fn position(&self) -> usize {
-        self.next
+        Epoch::start(make, workers, extent, self.skips.clone())
     }
 
-    fn make(&self, batch: usize) -> Result<B> {
-        match &self.source {
-            Source::Inline(make) => make(batch),
-            Source::Workers(queues, first) => {
-                queues[(batch - first) % queues.len()].recv().unwrap_or_else(|_| {
-                    Err(Error::data(format!("batch {batch}"), "the thread that made it panicked"))
-                })
-            }
-        }
-    }
-}
-
-impl<B> Iterator for Epoch<B> {
-    type Item = Result<B>;
-
-    fn next(&mut self) -> Option<Result<B>> {
-        (self.next < self.batches).then(|| {
-            self.next += 1;
-            self.make(self.next - 1)
-        })
-    }
-}
-
-/// An [`Epoch`] as burn's trainer reads it.
-struct BurnEpoch<B>(Epoch<B>);
-
-impl<B> Iterator for BurnEpoch<B> {
-    type Item = Result<B, DatasetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|batch| batch.map_err(DatasetError::new))
-    }
-}
-
-impl<B> DataLoaderIterator<B> for BurnEpoch<B> {
-    fn progress(&self) -> Progress {
-        let Epoch { next, batches, batch_size, samples, .. } = self.0;
-        let done = if next == batches { samples } else { next * batch_size };
-        Progress::new(done, samples, Some("samples".into()))
+    /// The faults of the samples that were left out of the batches so far, in the order of the data
+    /// set: those that it calls a [`BadImage`](super::BadImage), each once.
+    pub fn skipped(&self) -> Vec<String> {
+        self.skips.lock().values().cloned().collect()
     }
 }
 
@@ -310,14 +164,123 @@ impl<C: Collate> DataLoader<C::Batch> for Loader<C> {
             plan: self.plan.clone(),
             device: device.clone().without_autodiff(),
             next_epoch: AtomicU64::new(self.next_epoch.load(Ordering::Relaxed)),
+            skips: self.skips.clone(),
         })
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<C::Batch>> {
-        let Plan { dataset, range, collate, config } = &*self.plan;
+        let Plan { dataset, range, collate, config, .. } = &*self.plan;
         let range = range.start + start..range.start + end;
-        let plan =
-            Plan { dataset: dataset.clone(), range, collate: collate.clone(), config: *config };
+        let (dataset, collate, known_bad) = (dataset.clone(), collate.clone(), Skips::default());
+        let plan = Plan { dataset, range, collate, config: *config, known_bad };
         Arc::new(Self::with_plan(plan, &self.device))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::BadImage;
+    use crate::data::sample::Image;
+    use crate::grid::ImageShape;
+    use burn::data::dataset::DatasetError;
+    use rand::RngExt;
+
+    /// Samples whose pixel is their index; the bad ones may be left out.
+    #[derive(Debug)]
+    struct Numbers {
+        len: usize,
+        bad: Vec<usize>,
+    }
+
+    impl Dataset<Sample> for Numbers {
+        fn get(&self, index: usize) -> Result<Sample, DatasetError> {
+            if self.bad.contains(&index) {
+                let fault = Error::data(format!("{index}.png"), "is cut");
+                return Err(DatasetError::new(BadImage(fault)));
+            }
+            let image = Image::new(ImageShape::square(1, 1), vec![index as u8]);
+            Ok(Sample { image: image.map_err(DatasetError::new)?, label: None })
+        }
+
+        fn len(&self) -> usize {
+            self.len
+        }
+    }
+
+    /// The indices of a batch with what each draws; panics at the index named.
+    #[derive(Debug)]
+    struct Draws(Option<usize>);
+
+    impl Collate for Draws {
+        type Batch = Vec<(usize, u32)>;
+
+        fn collate(
+            &self,
+            items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+            _: &Device,
+        ) -> Result<Self::Batch> {
+            let promised = items.len();
+            let mut batch = Vec::new();
+            for item in items {
+                let item = item?;
+                assert!(self.0 != Some(item.index), "no use for sample {}", item.index);
+                batch.push((item.index, item.stream(Purpose::Mask).random()));
+            }
+            assert_eq!(batch.len(), promised);
+            Ok(batch)
+        }
+    }
+
+    fn loader(bad: &[usize], workers: usize, panics_at: Option<usize>) -> Loader<Draws> {
+        let data = Arc::new(Numbers { len: 40, bad: bad.to_vec() });
+        let config = LoaderConfig { batch_size: 4, seed: 7, workers, training: true };
+        Loader::new(data, Draws(panics_at), config, &Device::default()).unwrap()
+    }
+
+    fn batches(loader: &Loader<Draws>) -> Vec<Vec<(usize, u32)>> {
+        (0..2).flat_map(|epoch| loader.epoch(epoch, 0)).map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_bad_sample_is_missing_from_its_batch_and_changes_nothing_else() {
+        let bad = [3, 17, 18, 39];
+        let mut expected = batches(&loader(&[], 0, None));
+        expected.iter_mut().for_each(|batch| batch.retain(|(index, _)| !bad.contains(index)));
+        for workers in [0, 1, 3, 64] {
+            let loader = loader(&bad, workers, None);
+            assert_eq!(batches(&loader), expected, "{workers} workers");
+            let skipped = loader.skipped();
+            assert_eq!(skipped, [3, 17, 18, 39].map(|index| format!("{index}.png: is cut")));
+        }
+    }
+
+    #[test]
+    fn the_number_of_samples_in_a_batch_is_known() {
+        let loader = loader(&[3, 17, 18, 39], 2, None);
+        let mut epoch = loader.epoch(0, 0);
+        while let Some(batch) = epoch.next() {
+            assert_eq!(batch.unwrap().len(), epoch.samples());
+        }
+    }
+
+    #[test]
+    fn a_batch_of_bad_samples_alone_is_an_error_that_names_them() {
+        let all: Vec<usize> = (0..40).collect();
+        let first = loader(&all, 1, None).epoch(0, 0).next().unwrap();
+        let message = first.unwrap_err().to_string();
+        assert!(message.starts_with("batch 0: none of its 4 images can be read ("), "{message}");
+        assert!(message.contains(".png: is cut, ") && message.ends_with(", ...)"), "{message}");
+    }
+
+    #[test]
+    fn a_panic_on_a_worker_is_told_with_its_batch() {
+        for workers in [0, 1, 3] {
+            let loader = loader(&[], workers, Some(11));
+            let place = loader.plan.order(0).iter().position(|&index| index == 11).unwrap() / 4;
+            let message = loader.epoch(0, 0).find_map(Result::err).unwrap().to_string();
+            let expected = "the code that makes it panicked: no use for sample 11";
+            assert_eq!(message, format!("batch {place}: {expected}"));
+        }
     }
 }

@@ -164,6 +164,8 @@ pub enum OpenStep {
     List,
     /// Images are looked at for their channels and statistics.
     Measure,
+    /// All images are read, to see whether they can be.
+    Verify,
 }
 
 #[cfg(test)]

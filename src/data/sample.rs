@@ -4,6 +4,7 @@ use std::error::Error as _;
 
 use burn::data::dataset::{Dataset, DatasetError, InMemDataset};
 
+use crate::data::BadImage;
 use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 
@@ -115,6 +116,11 @@ pub trait ImageDataset: Dataset<Sample> {
         format!("sample {index}")
     }
 
+    /// What is worth saying of the samples that were read so far, a line each; nothing by default.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What tells this data from other data of its kind, without the place it lies in: names and
     /// sizes of files, or a hash of the contents. The default is the number of samples.
     fn identity(&self) -> String {
@@ -168,10 +174,17 @@ impl ChannelStatistics {
 /// The fault of reading sample `index`: this crate's own error as it was, a foreign one with the
 /// sample's number.
 pub(crate) fn data_error(index: usize, error: DatasetError) -> Error {
-    match error.source().and_then(|source| source.downcast_ref()) {
+    let source = error.source();
+    let bad = source.and_then(|source| source.downcast_ref()).map(|BadImage(error)| error);
+    match bad.or_else(|| source.and_then(|source| source.downcast_ref())) {
         Some(Error::Data { path, reason }) => Error::data(path, reason),
         _ => Error::data(format!("sample {index}"), error),
     }
+}
+
+/// Whether the sample behind `error` may be left out.
+pub(crate) fn is_bad_image(error: &DatasetError) -> bool {
+    error.source().is_some_and(|source| source.is::<BadImage>())
 }
 
 #[cfg(test)]
@@ -207,6 +220,9 @@ mod tests {
     fn a_fault_keeps_its_file_and_a_foreign_one_gets_the_sample() {
         let own = DatasetError::new(Error::data("a.png", "is cut"));
         assert_eq!(data_error(3, own).to_string(), "a.png: is cut");
+        let bad = DatasetError::new(BadImage(Error::data("a.png", "is cut")));
+        assert!(is_bad_image(&bad));
+        assert_eq!(data_error(3, bad).to_string(), "a.png: is cut");
         let foreign = DatasetError::new(std::io::Error::other("on fire"));
         assert_eq!(data_error(3, foreign).to_string(), "sample 3: on fire");
     }

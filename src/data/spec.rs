@@ -8,8 +8,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::data::options::{DataOptions, OpenProgress, OpenStep};
+use crate::data::sample::ChannelStatistics;
 use crate::data::source::{Shapes, cifar, folder, idx};
-use crate::data::splits::ImageData;
+use crate::data::splits::{ImageData, Splits};
 use crate::error::{Error, Result};
 
 const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx:DIR or folder:DIR";
@@ -44,17 +45,38 @@ impl DataSpec {
         options: &DataOptions,
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<ImageData> {
+        self.splits(options, progress)?.open(options, progress)
+    }
+
+    /// As [`DataSpec::open`], with statistics that are known ([`Splits::open_measured`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`DataSpec::open`].
+    pub fn open_measured(
+        &self,
+        options: &DataOptions,
+        statistics: ChannelStatistics,
+        progress: &mut dyn FnMut(OpenProgress),
+    ) -> Result<ImageData> {
+        self.splits(options, progress)?.open_measured(options, statistics, progress)
+    }
+
+    fn splits(
+        &self,
+        options: &DataOptions,
+        progress: &mut dyn FnMut(OpenProgress),
+    ) -> Result<Splits> {
         options.validate()?;
         let mut download =
             |done, total| progress(OpenProgress { step: OpenStep::Download, done, total });
-        let splits = match self {
+        Ok(match self {
             Self::Shapes => Shapes::splits(),
             Self::Cifar10(path) => cifar::cifar10_splits(path.as_deref(), &mut download)?,
             Self::Cifar100(path) => cifar::cifar100_splits(path.as_deref(), &mut download)?,
             Self::Idx(path) => idx::splits(path)?,
             Self::Folder(path) => folder::splits(path, options, progress)?,
-        };
-        splits.open(options, progress)
+        })
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 use md5::{Digest, Md5};
 
-use crate::data::options::{Channels, DataOptions, OpenProgress, OpenStep};
-use crate::data::sample::{ChannelStatistics, ImageDataset, Sample};
+use crate::data::BadImage;
+use crate::data::options::{Channels, DataOptions, OnBadImage, OpenProgress, OpenStep};
+use crate::data::sample::{ChannelStatistics, ImageDataset, Sample, data_error};
 use crate::data::source::Look;
 use crate::data::subset::Subset;
 use crate::error::{Error, Result};
@@ -113,6 +114,30 @@ impl Splits {
         options: &DataOptions,
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<ImageData> {
+        self.open_with(options, None, progress)
+    }
+
+    /// As [`Splits::open`], with statistics that are known, such as those of a run that goes on: no
+    /// image is looked at but the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Splits::open`].
+    pub fn open_measured(
+        self,
+        options: &DataOptions,
+        statistics: ChannelStatistics,
+        progress: &mut dyn FnMut(OpenProgress),
+    ) -> Result<ImageData> {
+        self.open_with(options, Some(statistics), progress)
+    }
+
+    fn open_with(
+        self,
+        options: &DataOptions,
+        statistics: Option<ChannelStatistics>,
+        progress: &mut dyn FnMut(OpenProgress),
+    ) -> Result<ImageData> {
         options.validate()?;
         let Self { mut train, test, class_names, unknown_classes, mut notes, looked_at } = self;
         if train.is_empty() || test.is_empty() {
@@ -126,15 +151,20 @@ impl Splits {
         if let Some(count) = options.train_images {
             train = Arc::new(Subset::balanced(train, count, options.subset_seed)?);
         }
-        let look = Look::at(&*train, looked_at, options, &mut |done, total| {
-            let (done, total) = (done as u64, Some(total as u64));
-            progress(OpenProgress { step: OpenStep::Measure, done, total });
-        })?;
+        let look = match statistics {
+            Some(statistics) => Look::known(&*train, statistics, options)?,
+            None => Look::at(&*train, looked_at, options, &mut |done, total| {
+                let (done, total) = (done as u64, Some(total as u64));
+                progress(OpenProgress { step: OpenStep::Measure, done, total });
+            })?,
+        };
         notes.extend(note(&look));
+        notes.extend(train.notes());
         let channels = look.shape.channels;
         let reference = train.name(look.reference);
         let bring = |images: Arc<dyn ImageDataset>| -> Arc<dyn ImageDataset> {
-            Arc::new(Brought { images, channels, reference: reference.clone() })
+            let skip = options.on_bad_image == OnBadImage::Skip;
+            Arc::new(Brought { images, channels, reference: reference.clone(), skip })
         };
         Ok(ImageData {
             train: bring(train),
@@ -200,11 +230,17 @@ struct Brought {
     channels: usize,
     /// An image that has so many.
     reference: String,
+    /// Whether an image that cannot be read may be left out.
+    skip: bool,
 }
 
 impl Dataset<Sample> for Brought {
     fn get(&self, index: usize) -> Result<Sample, DatasetError> {
-        let Sample { image, label } = self.images.get(index)?;
+        let read = self.images.get(index).map_err(|error| match self.skip {
+            true => DatasetError::new(BadImage(data_error(index, error))),
+            false => error,
+        });
+        let Sample { image, label } = read?;
         if !image.can_have_channels(self.channels) {
             let reason = format!(
                 "has {} channels, but the data set has {} (as {}); convert or remove it",
@@ -240,7 +276,7 @@ impl ImageDataset for Brought {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::sample::Image;
+    use crate::data::sample::{Image, is_bad_image};
     use crate::data::source::MemoryDataset;
     use burn::data::dataset::InMemDataset;
 
@@ -318,6 +354,61 @@ mod tests {
         assert_eq!(identity(vec![1, 2], &plain), identity(vec![1, 2], &options));
         assert_ne!(identity(vec![1, 2], &plain), identity(vec![1, 3], &plain));
         assert_eq!(identity(vec![1, 2], &plain).len(), 32);
+    }
+
+    #[test]
+    fn known_statistics_are_not_measured_again() {
+        let known = ChannelStatistics { mean: vec![0.1; 3], std: vec![0.2; 3] };
+        let mut heard = 0;
+        let splits = Splits::new(images(&[&[51], &[255, 153, 51]]), images(&[&[7]]), vec![]);
+        let data = splits
+            .open_measured(&DataOptions::default(), known.clone(), &mut |_| heard += 1)
+            .unwrap();
+        assert_eq!((data.statistics, heard), (known, 0));
+        assert_eq!(data.shape, ImageShape::square(3, 1));
+        assert_eq!(data.train.get(0).unwrap().image.pixels(), [51; 3]);
+    }
+
+    /// As many images of one pixel, of which the ones named cannot be read.
+    #[derive(Debug)]
+    struct Damaged(usize, Vec<usize>);
+
+    impl Dataset<Sample> for Damaged {
+        fn get(&self, index: usize) -> Result<Sample, DatasetError> {
+            if self.1.contains(&index) {
+                return Err(DatasetError::new(Error::data(format!("{index}.png"), "is cut")));
+            }
+            let image = Image::new(PIXEL, vec![51 * index as u8]).unwrap();
+            Ok(Sample { image, label: None })
+        }
+
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+
+    impl ImageDataset for Damaged {}
+
+    #[test]
+    fn images_that_cannot_be_read_are_an_error_or_are_left_out() {
+        let open = |policy| {
+            let splits = Splits::new(
+                Arc::new(Damaged(5, vec![0, 3])),
+                Arc::new(Damaged(2, vec![1])),
+                vec![],
+            );
+            splits.open(&DataOptions::default().with_on_bad_image(policy), &mut |_| {})
+        };
+        assert_eq!(open(OnBadImage::Error).unwrap_err().to_string(), "0.png: is cut");
+        let data = open(OnBadImage::Skip).unwrap();
+        // Of 1, 2 and 4 fifths.
+        assert_eq!(data.statistics.mean, [7.0 / 15.0]);
+        assert!(data.notes[0].starts_with("2 of the 5 training images looked at cannot be read"));
+        assert!(is_bad_image(&data.train.get(3).unwrap_err()));
+        let mut heard = Vec::new();
+        let faults = data.verify(&mut |progress| heard.push((progress.done, progress.total)));
+        assert_eq!(faults, ["0.png: is cut", "3.png: is cut", "1.png: is cut"]);
+        assert_eq!(heard.last(), Some(&(7, Some(7))));
     }
 
     #[test]

@@ -96,6 +96,10 @@ impl ImageDataset for Subset {
     fn name(&self, index: usize) -> String {
         self.dataset.name(self.places[index])
     }
+
+    fn notes(&self) -> Vec<String> {
+        self.dataset.notes()
+    }
 }
 
 /// Every sample's label.

@@ -80,13 +80,18 @@ impl Run {
         let of = |corruption: usize| {
             let loader = self.loader(&data.test, collate.clone().with_only(corruption), false)?;
             let (mut corrupted, mut restored) = (Quality::default(), Quality::default());
+            // Images that are left out do not count.
+            let mut images = 0.0;
             for batch in loader.epoch(0, 0) {
                 let batch = batch?;
-                let share = batch.clean.dims()[0] as f64 / loader.samples() as f64;
+                let count = batch.clean.dims()[0] as f64;
+                images += count;
                 let output = model.restore(batch.corrupted.clone(), corruption);
-                corrupted.add(model.quality(batch.corrupted, batch.clean.clone()), share);
-                restored.add(model.quality(output, batch.clean), share);
+                corrupted.add(model.quality(batch.corrupted, batch.clean.clone()), count);
+                restored.add(model.quality(output, batch.clean), count);
             }
+            corrupted.divide(images);
+            restored.divide(images);
             Ok(Restored { corrupted, restored })
         };
         let named = config.corruptions.iter().enumerate();
@@ -125,8 +130,13 @@ impl Run {
 }
 
 impl Quality {
-    fn add(&mut self, [psnr, ssim]: [Tensor<1>; 2], share: f64) {
-        self.psnr += share * psnr.into_scalar::<f64>();
-        self.ssim += share * ssim.into_scalar::<f64>();
+    fn add(&mut self, [psnr, ssim]: [Tensor<1>; 2], count: f64) {
+        self.psnr += count * psnr.into_scalar::<f64>();
+        self.ssim += count * ssim.into_scalar::<f64>();
+    }
+
+    fn divide(&mut self, count: f64) {
+        self.psnr /= count;
+        self.ssim /= count;
     }
 }

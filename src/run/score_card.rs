@@ -4,7 +4,7 @@ use burn::data::dataset::Dataset;
 
 use super::{Evaluation, Scores, Split};
 use crate::data::augment::{Augmentation, Scratch, View};
-use crate::data::{Sample, data_error};
+use crate::data::{ImageDataset, OnBadImage, Sample, data_error, scan};
 use crate::error::Result;
 use crate::eval::{LabelledPicture, NeighbourRow, ScoreCard, nearest};
 use crate::grid::ImageShape;
@@ -57,14 +57,25 @@ impl Evaluation<'_> {
         let queries: Vec<usize> = (0..split.test.classes).filter_map(first).take(QUERIES).collect();
         let found = nearest(&split.train, &split.test.select(&queries)?, NEIGHBOURS)?;
         let train = self.train(self.seed)?;
+        let (places, test_places) = (self.places(&*train), self.places(&*self.data.test));
         let row = |(&query, found): (&usize, &Vec<crate::eval::Neighbour>)| {
             let found = found.iter().map(|neighbour| {
-                Ok((self.picture(&*train, neighbour.index)?, neighbour.similarity))
+                Ok((self.picture(&*train, places[neighbour.index])?, neighbour.similarity))
             });
-            let query = self.picture(&*self.data.test, query)?;
+            let query = self.picture(&*self.data.test, test_places[query])?;
             Ok(NeighbourRow { query, found: found.collect::<Result<_>>()? })
         };
         queries.iter().zip(&found).map(row).collect()
+    }
+
+    /// Where the samples are that features were taken of: all but those that were left out.
+    fn places(&self, images: &dyn ImageDataset) -> Vec<usize> {
+        let all: Vec<usize> = (0..images.len()).collect();
+        if self.data.options.on_bad_image == OnBadImage::Error {
+            return all;
+        }
+        let readable = scan(&all, |index| images.get(index).is_ok(), |_| false, &mut |_| {});
+        all.into_iter().zip(readable).filter(|(_, readable)| *readable).map(|(at, _)| at).collect()
     }
 
     /// An image as the encoder sees it, not normalised.

@@ -1,6 +1,6 @@
 //! What a run measured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ pub struct History {
     pub trivial_loss: Option<f64>,
     /// In order.
     pub epochs: Vec<EpochMetrics>,
+    /// The faults of the images that were left out so far, where the data set lets them be.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub skipped: BTreeSet<String>,
 }
 
 impl History {
@@ -39,10 +42,24 @@ impl History {
         self.epochs.iter().min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss))
     }
 
+    /// Adds the faults of images that were left out; what to say of it where there are new ones.
+    pub(super) fn leave_out(&mut self, faults: Vec<String>) -> Option<String> {
+        let before = self.skipped.len();
+        self.skipped.extend(faults);
+        let (count, first) = (self.skipped.len(), self.skipped.first()?);
+        (count > before)
+            .then(|| format!("{count} images cannot be read and were left out, among them {first}"))
+    }
+
     /// The last epoch.
     pub fn last(&self) -> Option<&EpochMetrics> {
         self.epochs.last()
     }
+}
+
+/// The first of them, at most 20.
+pub(super) fn first_few(faults: &BTreeSet<String>) -> Vec<&String> {
+    faults.iter().take(20).collect()
 }
 
 /// A mean that grows by one batch at a time.
@@ -66,6 +83,16 @@ impl RunningMean {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_that_are_left_out_are_told_once() {
+        let mut history = History::default();
+        assert_eq!(history.leave_out(vec![]), None);
+        let note = history.leave_out(vec!["b: is cut".into(), "a: is cut".into()]).unwrap();
+        assert_eq!(note, "2 images cannot be read and were left out, among them a: is cut");
+        assert_eq!(history.leave_out(vec!["a: is cut".into()]), None);
+        assert_eq!(first_few(&history.skipped).len(), 2);
+    }
 
     #[test]
     fn a_mean_weighs_batches_by_their_size() {

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use serde_json::{Value, json};
 
-use super::history::RunningMean;
+use super::history::{RunningMean, first_few};
 use super::layer_rates::LayerRates;
 use super::progress::Reporter;
 use super::run_folder::{restore_optimizer, restore_weights};
@@ -177,12 +177,13 @@ impl<'a, T: PretextTask> Session<'a, T> {
         let mut accumulated = 0;
         let mut observed = Vec::new();
         let mut unread = None;
-        let first = self.snapshot.batch;
-        let mut batches = train.epoch(self.snapshot.epoch as u64, first);
+        let mut images = 0;
+        let mut batches = train.epoch(self.snapshot.epoch as u64, self.snapshot.batch);
         while let Some(batch) = batches.next() {
             // Every batch has its own stream, so a resumed run drops the same paths.
             self.device.seed(self.device_seed(batches.position()));
             let TaskOutput { loss, observed: seen, .. } = self.forward(batch?)?;
+            images += batches.samples();
             observed.extend(seen);
             accumulator.accumulate(self.task(), self.gradients(&loss));
             accumulated += 1;
@@ -199,7 +200,8 @@ impl<'a, T: PretextTask> Session<'a, T> {
             }
         }
         self.read(unread)?;
-        Ok((self.snapshot.batch - first) * self.batch_size)
+        self.leave_out(train);
+        Ok(images)
     }
 
     /// The loss of a batch, computed in the plan's precision.
@@ -268,6 +270,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         let train_seconds = started.elapsed().as_secs_f64();
         let (epoch, task) = (self.snapshot.epoch + 1, self.validated());
         let (valid_loss, mut valid_metrics) = self.validate(&task, valid)?;
+        self.leave_out(valid);
         valid_metrics.extend(probe(&task, epoch)?);
         let metrics = EpochMetrics {
             epoch,
@@ -289,6 +292,13 @@ impl<'a, T: PretextTask> Session<'a, T> {
         self.plan.folder.write_json("metrics.json", &self.metrics())
     }
 
+    /// Notes which images `loader` has left out.
+    fn leave_out<C: Collate>(&mut self, loader: &Loader<C>) {
+        if let Some(note) = self.snapshot.history.leave_out(loader.skipped()) {
+            self.reporter.note(&note);
+        }
+    }
+
     /// The task as it is validated.
     pub(super) fn validated(&self) -> T {
         self.average.clone().unwrap_or_else(|| self.task().valid())
@@ -300,12 +310,12 @@ impl<'a, T: PretextTask> Session<'a, T> {
         task: &T,
         valid: &Loader<C>,
     ) -> Result<(f64, BTreeMap<String, f64>)> {
-        let (samples, size) = (valid.samples(), valid.batch_size());
         let mut mean = RunningMean::default();
         let mut metrics = BTreeMap::<_, RunningMean>::new();
-        for (index, batch) in valid.epoch(0, 0).enumerate() {
-            let count = size.min(samples - index * size);
+        let mut batches = valid.epoch(0, 0);
+        while let Some(batch) = batches.next() {
             let output = task.loss(batch?);
+            let count = batches.samples();
             let loss: f32 = output.loss.into_scalar();
             if !loss.is_finite() {
                 return Err(self.diverged(loss, self.snapshot.step));
@@ -320,7 +330,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
     }
 
     fn metrics(&self) -> Value {
-        let History { trivial_loss, epochs } = &self.snapshot.history;
+        let History { trivial_loss, epochs, skipped } = &self.snapshot.history;
         let seconds: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
         let images = epochs.len() * self.batches * self.batch_size;
         let train_seconds: f64 = epochs
@@ -334,6 +344,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
             "parameters": Module::num_params(self.task()),
             "batch_size": self.batch_size,
             "trivial_loss": trivial_loss,
+            "skipped_images": { "count": skipped.len(), "first": first_few(skipped) },
             "epochs": epochs,
             "images_per_second": images as f64 / train_seconds,
             "wall_seconds": seconds,

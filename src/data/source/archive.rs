@@ -2,13 +2,17 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
+use crate::data::source::regular;
 use crate::error::{Error, Result};
+
+/// The most bytes an archive may unpack to; the larger of those that are read (CIFAR's) has 184 MB.
+const MOST: u64 = 256 << 20;
 
 /// Unpacks `archive` as `folder`, which comes into being whole or not at all.
 ///
@@ -27,12 +31,15 @@ pub(crate) fn unpack(archive: &Path, folder: &Path) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When the archive is damaged, holds anything but files and folders (a link may point anywhere),
-/// names a path outside of `into`, or when a file cannot be written.
+/// When the archive is damaged, up to the checksum at its very end; when it holds anything but files
+/// and folders (a link may point anywhere), more than `MOST` bytes, or names a path outside of
+/// `into`; or when a file cannot be written. All of them name the archive.
 pub(crate) fn extract(archive: &Path, into: &Path) -> Result<()> {
     let damaged = |error| Error::data(archive, format!("cannot be unpacked as .tar.gz: {error}"));
-    let file = File::open(archive).map_err(|error| Error::data(archive, error))?;
-    let mut entries = Archive::new(GzDecoder::new(BufReader::new(file)));
+    let (file, _) = regular::open(archive)?;
+    // One byte more than allowed tells that there is more.
+    let mut unpacked = MultiGzDecoder::new(BufReader::new(file)).take(MOST + 1);
+    let mut entries = Archive::new(&mut unpacked);
     for entry in entries.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let path = entry.path().map_err(damaged)?.into_owned();
@@ -45,11 +52,19 @@ pub(crate) fn extract(archive: &Path, into: &Path) -> Result<()> {
             }
         }
         let target = target_of(archive, &path, into)?;
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(damaged)?;
-        write(&target, &bytes).map_err(|error| Error::data(&target, error))?;
+        if entry.size() > MOST {
+            return Err(too_large(archive));
+        }
+        write(archive, &path, &target, &mut entry)?;
     }
-    Ok(())
+    // The archive ends before its file does; the file's checksum comes last.
+    io::copy(&mut unpacked, &mut io::sink()).map_err(damaged)?;
+    if unpacked.limit() == 0 { Err(too_large(archive)) } else { Ok(()) }
+}
+
+fn too_large(archive: &Path) -> Error {
+    let reason = format!("unpacks to more than {} MB, so it is not what is expected", MOST >> 20);
+    Error::data(archive, reason)
 }
 
 /// `path` with `suffix` after its file name.
@@ -68,14 +83,27 @@ fn target_of(archive: &Path, path: &Path, into: &Path) -> Result<PathBuf> {
     Ok(into.join(path))
 }
 
-/// Writes a file through to the disk: a rename after it must not outlive its contents.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+/// Writes the entry `path` through to the disk as `target`: a rename after it must not outlive its
+/// contents.
+fn write(archive: &Path, path: &Path, target: &Path, entry: &mut impl Read) -> Result<()> {
+    let fault = |what: &str, error: io::Error| {
+        Error::data(archive, format!("{what} {} of it: {error}", path.display()))
+    };
+    let create = || {
+        target.parent().map_or(Ok(()), fs::create_dir_all)?;
+        File::create(target)
+    };
+    let mut file = create().map_err(|error| fault("cannot unpack", error))?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = entry
+            .read(&mut buffer)
+            .map_err(|error| fault("cannot be unpacked as .tar.gz: reading", error))?;
+        if count == 0 {
+            return file.sync_all().map_err(|error| fault("cannot unpack", error));
+        }
+        file.write_all(&buffer[..count]).map_err(|error| fault("cannot unpack", error))?;
     }
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 /// A `.tar.gz` of these files, their names taken as they are.
@@ -157,5 +185,57 @@ mod tests {
 
         unpack(&archive(dir.path(), &pack(&[("c.bin", b"3")])), &folder).unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    /// What `extract` says of these bytes.
+    fn refusal(bytes: &[u8]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = archive(dir.path(), bytes);
+        extract(&path, &dir.path().join("out")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_checksum_at_the_end_is_compared() {
+        let whole = pack(&[("a.bin", b"12")]);
+        let length = whole.len();
+        // Four bytes of CRC, four of length (RFC 1952).
+        for place in length - 8..length {
+            let mut damaged = whole.clone();
+            damaged[place] ^= 1;
+            let message = refusal(&damaged);
+            assert!(message.contains("data.tar.gz: cannot be unpacked as .tar.gz"), "{message}");
+        }
+        for missing in 1..=8 {
+            assert!(refusal(&whole[..length - missing]).contains("cannot be unpacked"));
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_fills_the_disk() {
+        // One entry that promises 8 GiB, and one that goes on and on behind the archive's end.
+        let mut promising = tar::Header::new_gnu();
+        promising.set_path("a.bin").unwrap();
+        promising.set_size(8 << 30);
+        promising.set_cksum();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(promising.as_bytes()).unwrap();
+        let message = refusal(&encoder.finish().unwrap());
+        assert!(message.contains("data.tar.gz: unpacks to more than 256 MB"), "{message}");
+
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::copy(&mut io::repeat(0).take(MOST + 1), &mut encoder).unwrap();
+        let message = refusal(&encoder.finish().unwrap());
+        assert!(message.contains("unpacks to more than 256 MB"), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_names_the_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = archive(dir.path(), &pack(&[("a/x.bin", b"12")]));
+        let into = dir.path().join("out");
+        fs::create_dir_all(&into).unwrap();
+        fs::write(into.join("a"), "in the way").unwrap();
+        let message = extract(&path, &into).unwrap_err().to_string();
+        assert!(message.contains("data.tar.gz: cannot unpack a/x.bin of it"), "{message}");
     }
 }

@@ -4,18 +4,26 @@
 //! A file is a sequence of records: the label bytes, then 3 planes (red, green, blue) of 32×32
 //! bytes, row-major.
 
-use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::data::source::MemoryDataset;
 use crate::data::source::archive;
-use crate::data::source::download::{RemoteArchive, cache_folder};
+use crate::data::source::cache::cache_folder;
+use crate::data::source::cifar_classes::{CIFAR_10_CLASSES, CIFAR_100_CLASSES};
+use crate::data::source::download::{Limits, RemoteArchive};
+use crate::data::source::{MemoryDataset, regular};
 use crate::data::{DataOptions, ImageData, Splits};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
 const SHAPE: ImageShape = ImageShape::square(3, 32);
+
+/// Records in the file to test on, as published.
+const TEST_RECORDS: usize = 10_000;
+
+/// The most bytes a file of class names may have.
+const CLASS_FILE_BYTES: u64 = 1 << 20;
 
 /// CIFAR-10: 32×32 colour images of 10 classes, officially 50000 to train and 10000 to test on.
 ///
@@ -71,6 +79,8 @@ struct Layout {
     test: &'static [&'static str],
     /// Bytes before the pixels; the last one is the label read.
     label_bytes: usize,
+    /// Records in each file to train on, as published; the file to test on has 10000.
+    train_records: usize,
     class_file: &'static str,
     classes: &'static [&'static str],
     remote: RemoteArchive<'static>,
@@ -88,6 +98,7 @@ static CIFAR_10: Layout = Layout {
     ],
     test: &["test_batch.bin"],
     label_bytes: 1,
+    train_records: 10_000,
     class_file: "batches.meta.txt",
     classes: &CIFAR_10_CLASSES,
     remote: RemoteArchive {
@@ -95,6 +106,7 @@ static CIFAR_10: Layout = Layout {
         name: "cifar-10-binary",
         md5: "c32a1d4ab5d03f1284b67883e8d13530",
         offline: "cifar10",
+        limits: Limits::USUAL,
     },
 };
 
@@ -104,6 +116,7 @@ static CIFAR_100: Layout = Layout {
     train: &["train.bin"],
     test: &["test.bin"],
     label_bytes: 2,
+    train_records: 50_000,
     class_file: "fine_label_names.txt",
     classes: &CIFAR_100_CLASSES,
     remote: RemoteArchive {
@@ -111,6 +124,7 @@ static CIFAR_100: Layout = Layout {
         name: "cifar-100-binary",
         md5: "03b5dce01913d631647c71ecec9e9cb8",
         offline: "cifar100",
+        limits: Limits::USUAL,
     },
 };
 
@@ -121,7 +135,7 @@ impl Layout {
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<Splits> {
         match path {
-            None => self.read_folder(&self.remote.unpacked(&cache_folder()?, progress)?),
+            None => self.read_cached(&self.remote.unpacked(&cache_folder()?, progress)?),
             Some(path) if path.is_dir() => self.read_folder(path),
             Some(path) if path.is_file() => self.read_archive(path),
             Some(path) => {
@@ -129,6 +143,36 @@ impl Layout {
                 Err(Error::data(path, reason))
             }
         }
+    }
+
+    /// The data in the folder of a download, which must be as it was published.
+    fn read_cached(&self, folder: &Path) -> Result<Splits> {
+        let advice = format!(
+            "this copy in the cache is damaged: delete {} and it is downloaded again",
+            folder.display()
+        );
+        let splits = self.read_folder(folder).map_err(|error| match error {
+            Error::Data { path, reason } => Error::data(path, format!("{reason}; {advice}")),
+            other => other,
+        })?;
+        match self.unlike_published(&splits) {
+            Some(unlike) => Err(Error::data(folder, format!("{unlike}; {advice}"))),
+            None => Ok(splits),
+        }
+    }
+
+    /// What to say of splits that are not of the published sizes.
+    fn unlike_published(&self, splits: &Splits) -> Option<String> {
+        let (train, test) = (splits.train.len(), splits.test.len());
+        let published = [self.train.len() * self.train_records, TEST_RECORDS];
+        ([train, test] != published).then(|| {
+            let [all, all_test] = published;
+            let name = self.name;
+            format!(
+                "{train} images to train and {test} to test on are here, {name} was published with \
+                 {all} and {all_test}"
+            )
+        })
     }
 
     fn read_archive(&self, archive: &Path) -> Result<Splits> {
@@ -148,20 +192,36 @@ impl Layout {
     fn read_folder(&self, folder: &Path) -> Result<Splits> {
         let nested = folder.join(self.folder);
         let folder = if nested.is_dir() { nested } else { folder.to_path_buf() };
-        let train = self.read_split(&folder, self.train)?;
-        let test = self.read_split(&folder, self.test)?;
-        Ok(Splits::new(Arc::new(train), Arc::new(test), self.class_names(&folder)?))
+        let train = self.read_split(&folder, self.train, self.train_records)?;
+        let test = self.read_split(&folder, self.test, TEST_RECORDS)?;
+        let mut splits = Splits::new(Arc::new(train), Arc::new(test), self.class_names(&folder)?);
+        splits.notes.extend(self.unlike_published(&splits));
+        Ok(splits)
     }
 
-    fn read_split(&self, folder: &Path, files: &[&str]) -> Result<MemoryDataset> {
-        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    fn read_split(&self, folder: &Path, files: &[&str], records: usize) -> Result<MemoryDataset> {
+        let record = (self.label_bytes + SHAPE.values()) as u64;
+        let mut sizes = 0;
         for file in files {
             let path = folder.join(file);
             if !path.is_file() {
                 return Err(Error::data(&path, self.missing(folder)));
             }
-            let bytes = fs::read(&path).map_err(|error| Error::data(&path, error))?;
-            self.read_records(&path, &bytes, &mut pixels, &mut labels)?;
+            let size = regular::open(&path)?.1;
+            if size > records as u64 * record {
+                let reason = format!(
+                    "holds {size} bytes; {records} records of {record} bytes, as published, are \
+                     the most ({})",
+                    self.name
+                );
+                return Err(Error::data(&path, reason));
+            }
+            sizes += size as usize;
+        }
+        let (mut pixels, mut labels) = (Vec::with_capacity(sizes), Vec::new());
+        for file in files {
+            let path = folder.join(file);
+            self.read_records(&path, &regular::read(&path)?, &mut pixels, &mut labels)?;
         }
         MemoryDataset::new(SHAPE, pixels, Some(labels))
     }
@@ -182,7 +242,6 @@ impl Layout {
             );
             return Err(Error::data(path, reason));
         }
-        pixels.reserve(bytes.len());
         for (number, record) in bytes.chunks_exact(record).enumerate() {
             let (label, image) = record.split_at(self.label_bytes);
             let label = usize::from(label[self.label_bytes - 1]);
@@ -203,7 +262,11 @@ impl Layout {
         if !path.exists() {
             return Ok(self.classes.iter().map(ToString::to_string).collect());
         }
-        let text = fs::read_to_string(&path).map_err(|error| Error::data(&path, error))?;
+        let (file, _) = regular::open(&path)?;
+        let mut text = String::new();
+        file.take(CLASS_FILE_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|error| Error::data(&path, error))?;
         let names: Vec<String> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Into::into).collect();
         if names.len() != self.classes.len() {
@@ -228,27 +291,11 @@ impl Layout {
     }
 }
 
-const CIFAR_10_CLASSES: [&str; 10] =
-    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
-
-#[rustfmt::skip]
-const CIFAR_100_CLASSES: [&str; 100] = [
-    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
-    "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
-    "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur",
-    "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard",
-    "lamp", "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain",
-    "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree",
-    "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket",
-    "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider",
-    "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor",
-    "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::source::archive::pack;
+    use std::fs;
 
     /// A record of one label and planes of constant red, green and blue.
     fn record(label: &[u8], [red, green, blue]: [u8; 3]) -> Vec<u8> {
@@ -351,5 +398,32 @@ mod tests {
         fs::write(dir.path().join("data_batch_1"), []).unwrap();
         assert!(message(dir.path()).ends_with("this folder holds the Python form"));
         assert!(message(&dir.path().join("nowhere")).contains("neither a folder nor"));
+    }
+
+    #[test]
+    fn a_cached_copy_must_be_as_published() {
+        let dir = tempfile::tempdir().unwrap();
+        write_cifar10(dir.path());
+        let message = |dir: &Path| CIFAR_10.read_cached(dir).unwrap_err().to_string();
+        let found = message(dir.path());
+        assert!(found.contains("5 images to train and 2 to test on are here"), "{found}");
+        assert!(found.contains("50000 and 10000; this copy in the cache is damaged: delete"));
+        // Files of your own may be a part of them, which is said.
+        assert!(open10(dir.path()).unwrap().notes[0].starts_with("5 images to train and 2 to"));
+        fs::remove_file(dir.path().join("data_batch_3.bin")).unwrap();
+        let found = message(dir.path());
+        assert!(found.contains("data_batch_3.bin: is missing"), "{found}");
+        assert!(found.ends_with("and it is downloaded again"), "{found}");
+    }
+
+    #[test]
+    fn more_records_than_were_published_are_refused_by_the_files_size() {
+        let dir = tempfile::tempdir().unwrap();
+        write_cifar10(dir.path());
+        let file = fs::File::options().write(true).open(dir.path().join("data_batch_4.bin"));
+        // A hole of 100 GB takes no room.
+        file.unwrap().set_len(100_000_000_000).unwrap();
+        let found = message(dir.path());
+        assert!(found.contains("data_batch_4.bin: holds 100000000000 bytes; 10000 records"));
     }
 }

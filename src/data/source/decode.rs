@@ -1,71 +1,106 @@
 //! Reading one image file.
 
-use std::fs;
 use std::io::{self, Cursor};
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::data::sample::Image;
-use crate::data::source::jpeg;
+use crate::data::source::budget::Promise;
+use crate::data::source::planes::Planes;
+use crate::data::source::{jpeg, regular, tiff};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
-/// The image in the file `path`: one channel when it is grayscale, else three.
+/// The image in the file `path`, with its channels: one where it is grayscale, three where it is in
+/// color, and as many as there are bands in a TIFF of many.
 ///
 /// The format is told by the contents, the file's name decides only where they do not. Transparency
-/// is dropped, 16-bit and float values are brought to 8 bits, and the orientation that a camera
-/// noted (EXIF) is applied. An image that would need more than 512 MiB is refused, by `image`'s
-/// default limits.
+/// is dropped, 16-bit values and floats from 0 to 1 are brought to 8 bits, the first frame of an
+/// animation is taken, and the orientation that a camera noted (EXIF) is applied. Decoding may take
+/// 240 MB of memory and 16 bytes for each byte of the file: an image whose header promises more is
+/// refused before it is decoded.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is damaged or cut short, or is too large.
+/// When the file cannot be read, is no regular file, is damaged or cut short, or is too large.
 pub fn read_image(path: &Path) -> Result<Image> {
-    let bytes = fs::read(path).map_err(|error| Error::data(path, error))?;
-    let image = decode(path, &bytes)
-        .map_err(|error| Error::data(path, format!("cannot be read as an image: {error}")))?;
-    let shape =
-        |channels| ImageShape::new(channels, image.height() as usize, image.width() as usize);
-    if image.color().has_color() {
-        Image::new(shape(3), planar(&image.to_rgb8(), 3))
-    } else {
-        Image::new(shape(1), image.to_luma8().into_raw())
-    }
+    read_noting_depth(path).map(|(image, _)| image)
 }
 
-fn decode(path: &Path, bytes: &[u8]) -> ImageResult<DynamicImage> {
+/// As [`read_image`], with the largest value of an image of 16 bits.
+pub(crate) fn read_noting_depth(path: &Path) -> Result<(Image, Option<u16>)> {
+    let bytes = regular::read(path)?;
+    let fault = |reason: &str| Error::data(path, format!("cannot be read as an image: {reason}"));
+    if bytes.is_empty() {
+        return Err(fault("the file is empty"));
+    }
+    let format = format_of(path, &bytes);
+    if format == Some(ImageFormat::Tiff)
+        && let Some(read) = tiff::read(path, &bytes)?
+    {
+        return Ok(read);
+    }
+    let image = decode(path, format, &bytes)?;
+    let (height, width) = (image.height() as usize, image.width() as usize);
+    let planes = Planes::of_image(image).map_err(|reason| fault(&reason))?;
+    let shape = ImageShape::new(planes.channels, height, width);
+    Ok((Image::new(shape, planes.pixels)?, planes.deepest))
+}
+
+fn format_of(path: &Path, bytes: &[u8]) -> Option<ImageFormat> {
+    image::guess_format(bytes).or_else(|_| ImageFormat::from_path(path)).ok()
+}
+
+fn decode(path: &Path, format: Option<ImageFormat>, bytes: &[u8]) -> Result<DynamicImage> {
+    let fault =
+        |error: ImageError| Error::data(path, format!("cannot be read as an image: {error}"));
     let mut reader = ImageReader::new(Cursor::new(bytes));
-    if let Ok(format) = ImageFormat::from_path(path) {
+    if let Some(format) = format {
         reader.set_format(format);
     }
-    let reader = reader.with_guessed_format()?;
-    if reader.format() == Some(ImageFormat::Jpeg) && !jpeg::is_complete(bytes) {
-        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    if format == Some(ImageFormat::Jpeg) && !jpeg::is_complete(bytes) {
+        return Err(fault(io::Error::from(io::ErrorKind::UnexpectedEof).into()));
     }
-    let mut decoder = reader.into_decoder()?;
-    // The reader's own limits leave out the image itself.
+    let mut decoder = reader.into_decoder().map_err(fault)?;
+    let orientation = decoder.orientation().map_err(fault)?;
+    let (width, height) = decoder.dimensions();
+    let promise = Promise {
+        width,
+        height,
+        decoded: decoder.total_bytes(),
+        channels: if decoder.color_type().has_color() { 3 } else { 1 },
+        rotated: is_turned(orientation),
+    };
+    let left = promise.check(path, format, bytes)?;
     let mut limits = Limits::default();
-    limits.reserve(decoder.total_bytes())?;
-    decoder.set_limits(limits)?;
-    let orientation = decoder.orientation()?;
-    let mut image = DynamicImage::from_decoder(decoder)?;
+    // What a decoder may take besides its result; that of TIFF counts the result as well.
+    let result = if format == Some(ImageFormat::Tiff) { promise.decoded * 4 / 3 } else { 0 };
+    limits.max_alloc = Some(result + left.max(1 << 20));
+    decoder.set_limits(limits).map_err(fault)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(fault)?;
     image.apply_orientation(orientation);
     Ok(image)
 }
 
-fn planar(interleaved: &[u8], channels: usize) -> Vec<u8> {
-    let mut planes = Vec::with_capacity(interleaved.len());
-    for channel in 0..channels {
-        planes.extend(interleaved.chunks_exact(channels).map(|pixel| pixel[channel]));
-    }
-    planes
+/// Whether `orientation` makes a copy of the image.
+fn is_turned(orientation: Orientation) -> bool {
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::source::planes::planar;
     use image::{ImageBuffer, Luma, LumaA, Rgb, Rgba};
+    use std::fs;
     use std::path::PathBuf;
 
     fn file(
@@ -116,7 +151,10 @@ mod tests {
     fn the_contents_decide_the_format() {
         let dir = tempfile::tempdir().unwrap();
         let path = file(dir.path(), "really-a-png.jpg", noise(), ImageFormat::Png);
-        assert_eq!(read_image(&path).unwrap().plane(0), planar(&noise(), 3)[..64 * 48].to_vec());
+        assert_eq!(
+            read_image(&path).unwrap().plane(0),
+            planar(&noise(), 3, 3, |value| value)[..64 * 48].to_vec()
+        );
     }
 
     #[test]
@@ -161,6 +199,37 @@ mod tests {
         let path = dir.path().join("bomb.ppm");
         fs::write(&path, b"P6 60000 60000 255\n").unwrap();
         let message = read_image(&path).unwrap_err().to_string();
-        assert!(message.contains("bomb.ppm") && message.contains("limit"), "{message}");
+        assert!(message.contains("bomb.ppm: cannot be read as an image: 60000×60000 pixels would"));
+        assert!(message.contains("MB of memory, more than the limit of 240 MB"), "{message}");
+    }
+
+    /// A still image as the only frame of an animation on a canvas of `side` pixels.
+    fn animated_webp(dir: &Path, side: u32) -> PathBuf {
+        let still = fs::read(file(dir, "still.webp", noise(), ImageFormat::WebP)).unwrap();
+        let three = |value: u32| value.to_le_bytes()[..3].to_vec();
+        let chunk = |name: &[u8; 4], body: Vec<u8>| {
+            [&name[..], &(body.len() as u32).to_le_bytes(), &body].concat()
+        };
+        let canvas = [vec![2, 0, 0, 0], three(side - 1), three(side - 1)].concat();
+        let place = [three(0), three(0), three(63), three(47), three(100), vec![0]].concat();
+        let chunks = [
+            b"WEBP".to_vec(),
+            chunk(b"VP8X", canvas),
+            chunk(b"ANIM", vec![0; 6]),
+            chunk(b"ANMF", [place, still[12..].to_vec()].concat()),
+        ];
+        let path = dir.join(format!("{side}.webp"));
+        fs::write(&path, chunk(b"RIFF", chunks.concat())).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_first_frame_of_an_animation_is_read_and_a_huge_canvas_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = read_image(&animated_webp(dir.path(), 64)).unwrap();
+        assert_eq!(image.shape(), ImageShape::new(3, 64, 64));
+        assert_eq!(image.plane(0)[..64], planar(&noise(), 3, 1, |value| value)[..64]);
+        let message = read_image(&animated_webp(dir.path(), 10_000)).unwrap_err().to_string();
+        assert!(message.contains("10000.webp") && message.contains("10000×10000"), "{message}");
     }
 }

@@ -1,23 +1,38 @@
 //! Downloads into the user's cache folder: resumable, verified, safe beside other processes.
 
-use std::env;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use md5::{Digest, Md5};
 use ureq::http::{Response, header};
 use ureq::{Agent, Body};
 
 use crate::data::source::archive::{self, with_suffix};
+use crate::data::source::cache::{holds_something, lock};
+use crate::data::source::regular;
 use crate::error::{Error, Result};
 
-/// The environment variable that overrides the cache folder.
-const CACHE_VARIABLE: &str = "BURN_MIM_CACHE";
 /// The longest wait for a connection, for an answer and for each piece of it.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long and how large a download may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of the whole file.
+    pub(crate) most: u64,
+    /// In each such time...
+    pub(crate) window: Duration,
+    /// ...at least so many bytes must come.
+    pub(crate) least: u64,
+}
+
+impl Limits {
+    /// 256 MB, and 10 kB a second on average over each minute.
+    pub(crate) const USUAL: Self =
+        Self { most: 256 << 20, window: Duration::from_secs(60), least: 600_000 };
+}
 
 /// A `.tar.gz` on the network.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +45,8 @@ pub(crate) struct RemoteArchive<'a> {
     pub(crate) md5: &'a str,
     /// How a data specification names a local copy of it, for advice.
     pub(crate) offline: &'a str,
+    /// How long and how large the download may be.
+    pub(crate) limits: Limits,
 }
 
 impl RemoteArchive<'_> {
@@ -43,21 +60,50 @@ impl RemoteArchive<'_> {
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<PathBuf> {
         let folder = cache.join(self.name);
-        if folder.is_dir() {
+        if holds_something(&folder) {
             return Ok(folder);
         }
         fs::create_dir_all(cache).map_err(|error| Error::data(cache, error))?;
         let _lock = lock(&cache.join(format!("{}.lock", self.name)))?;
-        if folder.is_dir() {
+        if holds_something(&folder) {
             return Ok(folder);
         }
+        if folder.is_dir() {
+            // Somebody emptied it.
+            fs::remove_dir(&folder).map_err(|error| Error::data(&folder, error))?;
+        }
         let archive = cache.join(format!("{}.tar.gz", self.name));
+        let deleted = self.delete_if_damaged(&archive)?;
         if !archive.is_file() {
-            self.download(&archive, progress)?;
+            self.download(&archive, progress).map_err(|error| match (error, deleted) {
+                (Error::Data { path, reason }, Some(deleted)) => {
+                    Error::data(path, format!("{reason}; {deleted}"))
+                }
+                (error, _) => error,
+            })?;
         }
         archive::unpack(&archive, &folder)?;
         fs::remove_file(&archive).map_err(|error| Error::data(&archive, error))?;
         Ok(folder)
+    }
+
+    /// Deletes the cached `archive` where it is not the published one, and says so.
+    fn delete_if_damaged(&self, archive: &Path) -> Result<Option<String>> {
+        if !archive.exists() {
+            return Ok(None);
+        }
+        let fault = |error| Error::data(archive, error);
+        let (file, _) = regular::open(archive)?;
+        let found = md5_of(file).map_err(fault)?;
+        if found == self.md5 {
+            return Ok(None);
+        }
+        fs::remove_file(archive).map_err(fault)?;
+        Ok(Some(format!(
+            "the copy in the cache, {}, was deleted, as it has the MD5 sum {found}, expected {}",
+            archive.display(),
+            self.md5
+        )))
     }
 
     fn url(&self) -> String {
@@ -67,7 +113,8 @@ impl RemoteArchive<'_> {
     fn download(&self, to: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<()> {
         let part = with_suffix(to, ".part");
         self.transfer(&part, progress)?;
-        let found = md5_of(&part).map_err(|error| Error::data(&part, error))?;
+        let found =
+            File::open(&part).and_then(md5_of).map_err(|error| Error::data(&part, error))?;
         if found != self.md5 {
             fs::remove_file(&part).map_err(|error| Error::data(&part, error))?;
             return Err(self.fault(format!(
@@ -121,9 +168,13 @@ impl RemoteArchive<'_> {
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<()> {
         let total = body.content_length().map(|rest| start + rest);
+        let Limits { most, window, least } = self.limits;
+        if total.is_some_and(|total| total > most) {
+            return Err(self.endless(part));
+        }
         let mut reader = body.into_reader();
         let mut buffer = vec![0; 1 << 16];
-        let mut done = start;
+        let (mut done, mut since, mut then) = (start, Instant::now(), start);
         loop {
             progress(done, total);
             let count = reader.read(&mut buffer).map_err(|error| {
@@ -134,40 +185,36 @@ impl RemoteArchive<'_> {
             }
             file.write_all(&buffer[..count]).map_err(|error| Error::data(part, error))?;
             done += count as u64;
+            if done > most {
+                return Err(self.endless(part));
+            }
+            if since.elapsed() >= window {
+                if done - then < least {
+                    return Err(self.fault(format!(
+                        "came too slowly: {} bytes in {} seconds after {then} bytes; try again to \
+                         go on",
+                        done - then,
+                        window.as_secs()
+                    )));
+                }
+                (since, then) = (Instant::now(), done);
+            }
         }
+    }
+
+    /// The fault of a download that cannot be the right file; what came of it is deleted.
+    fn endless(&self, part: &Path) -> Error {
+        if let Err(error) = fs::remove_file(part) {
+            return Error::data(part, error);
+        }
+        let most = self.limits.most >> 20;
+        self.fault(format!("is larger than {most} MB, so it is not what is expected"))
     }
 
     fn fault(&self, reason: impl ToString) -> Error {
         let advice = format!("with a copy of the files on disk, use {}:DIR", self.offline);
         Error::data(self.url(), format!("{}; {advice}", reason.to_string()))
     }
-}
-
-/// The folder that downloads are kept in: `$BURN_MIM_CACHE`, or `burn-mim` in the user's cache
-/// folder.
-///
-/// # Errors
-///
-/// When the variable is not set and the user has no cache folder.
-pub(crate) fn cache_folder() -> Result<PathBuf> {
-    cache_folder_of(env::var_os(CACHE_VARIABLE), dirs::cache_dir())
-}
-
-fn cache_folder_of(variable: Option<OsString>, user: Option<PathBuf>) -> Result<PathBuf> {
-    variable
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| user.map(|folder| folder.join("burn-mim")))
-        .ok_or_else(|| {
-            Error::config(format!("this user has no cache folder: name one in {CACHE_VARIABLE}"))
-        })
-}
-
-/// Waits for the exclusive lock on the file `path`, which goes with the returned handle (or the
-/// process).
-fn lock(path: &Path) -> Result<File> {
-    let file = File::options().create(true).append(true).open(path);
-    file.and_then(|file| file.lock().map(|()| file)).map_err(|error| Error::data(path, error))
 }
 
 fn open_at(part: &Path, start: u64) -> std::io::Result<File> {
@@ -181,8 +228,7 @@ fn starts_at(response: &Response<Body>, offset: u64) -> bool {
     range.is_some_and(|range| range.starts_with(&format!("bytes {offset}-")))
 }
 
-fn md5_of(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
+fn md5_of(mut file: File) -> std::io::Result<String> {
     let mut hasher = Md5::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -244,9 +290,26 @@ mod tests {
     fn fetch(cache: &Path, answers: Vec<Vec<u8>>) -> (Result<PathBuf>, Vec<String>) {
         let (base, server) = serve(answers);
         let md5 = md5(&package());
-        let remote = RemoteArchive { base: &base, name: "data", md5: &md5, offline: "cifar10" };
+        let remote = RemoteArchive {
+            base: &base,
+            name: "data",
+            md5: &md5,
+            offline: "cifar10",
+            limits: Limits::USUAL,
+        };
         let result = remote.unpacked(cache, &mut |_, _| {});
         (result, server.join().unwrap())
+    }
+
+    /// As [`fetch`], of one `answer`, within `limits`.
+    fn fetch_within(cache: &Path, limits: Limits, answer: Vec<u8>) -> String {
+        let (base, server) = serve(vec![answer]);
+        let md5 = md5(&package());
+        let remote =
+            RemoteArchive { base: &base, name: "data", md5: &md5, offline: "cifar10", limits };
+        let message = remote.unpacked(cache, &mut |_, _| {}).unwrap_err().to_string();
+        server.join().unwrap();
+        message
     }
 
     fn names(cache: &Path) -> Vec<String> {
@@ -278,7 +341,13 @@ mod tests {
         let package = package();
         let (base, _server) = serve(vec![ok(&package)]);
         let md5 = md5(&package);
-        let remote = RemoteArchive { base: &base, name: "data", md5: &md5, offline: "cifar10" };
+        let remote = RemoteArchive {
+            base: &base,
+            name: "data",
+            md5: &md5,
+            offline: "cifar10",
+            limits: Limits::USUAL,
+        };
         let mut heard = Vec::new();
         remote.unpacked(cache.path(), &mut |done, total| heard.push((done, total))).unwrap();
         let total = package.len() as u64;
@@ -347,9 +416,58 @@ mod tests {
         let base = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         let cache = tempfile::tempdir().unwrap();
-        let remote = RemoteArchive { base: &base, name: "data", md5: "", offline: "cifar100" };
+        let remote = RemoteArchive {
+            base: &base,
+            name: "data",
+            md5: "",
+            offline: "cifar100",
+            limits: Limits::USUAL,
+        };
         let message = remote.unpacked(cache.path(), &mut |_, _| {}).unwrap_err().to_string();
         assert!(message.ends_with("use cifar100:DIR"), "{message}");
+    }
+
+    #[test]
+    fn a_damaged_archive_in_the_cache_is_downloaded_again() {
+        let cache = tempfile::tempdir().unwrap();
+        let archive = cache.path().join("data.tar.gz");
+        fs::write(&archive, b"junk").unwrap();
+        let (result, _) = fetch(cache.path(), vec![answer("503 Busy", "", 0, b"")]);
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains("status 503"), "{message}");
+        assert!(message.contains("data.tar.gz, was deleted, as it has the MD5 sum"), "{message}");
+        assert!(message.contains(&md5(b"junk")), "{message}");
+        fs::write(&archive, b"junk").unwrap();
+        assert_complete(fetch(cache.path(), vec![ok(&package())]).0, cache.path());
+        // A whole one is not.
+        fs::remove_dir_all(cache.path().join("data")).unwrap();
+        fs::write(&archive, package()).unwrap();
+        assert_complete(fetch(cache.path(), vec![]).0, cache.path());
+    }
+
+    #[test]
+    fn an_emptied_folder_is_downloaded_again() {
+        let cache = tempfile::tempdir().unwrap();
+        fs::create_dir(cache.path().join("data")).unwrap();
+        assert_complete(fetch(cache.path(), vec![ok(&package())]).0, cache.path());
+    }
+
+    #[test]
+    fn a_download_that_is_too_large_or_too_slow_ends() {
+        let cache = tempfile::tempdir().unwrap();
+        let small = Limits { most: 20, ..Limits::USUAL };
+        let endless = [&b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"[..], &[7; 5000]].concat();
+        for answer in [ok(&package()), endless] {
+            let message = fetch_within(cache.path(), small, answer);
+            assert!(message.contains("is larger than 0 MB, so it is not what is"), "{message}");
+            assert_eq!(names(cache.path()), ["data.lock"]);
+        }
+        // No window is so short that a package of a few hundred bytes is enough.
+        let fast = Limits { window: Duration::ZERO, ..Limits::USUAL };
+        let message = fetch_within(cache.path(), fast, ok(&package()));
+        assert!(message.contains("came too slowly"), "{message}");
+        assert!(message.contains("try again to go on"), "{message}");
+        assert_eq!(names(cache.path()), ["data.lock", "data.tar.gz.part"]);
     }
 
     #[test]
@@ -357,7 +475,13 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let (base, server) = serve(vec![ok(&package())]);
         let md5 = md5(&package());
-        let remote = RemoteArchive { base: &base, name: "data", md5: &md5, offline: "cifar10" };
+        let remote = RemoteArchive {
+            base: &base,
+            name: "data",
+            md5: &md5,
+            offline: "cifar10",
+            limits: Limits::USUAL,
+        };
         thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| remote.unpacked(cache.path(), &mut |_, _| {}).unwrap());
@@ -365,15 +489,5 @@ mod tests {
         });
         assert_eq!(server.join().unwrap().len(), 1);
         assert_eq!(names(cache.path()), ["data", "data.lock"]);
-    }
-
-    #[test]
-    fn the_variable_overrides_the_cache_folder() {
-        let user = Some(PathBuf::from("/home/me/.cache"));
-        let of = |variable: Option<&str>, user| cache_folder_of(variable.map(Into::into), user);
-        assert_eq!(of(Some("/data"), user.clone()).unwrap(), Path::new("/data"));
-        assert_eq!(of(Some(""), user.clone()).unwrap(), Path::new("/home/me/.cache/burn-mim"));
-        assert_eq!(of(None, user).unwrap(), Path::new("/home/me/.cache/burn-mim"));
-        assert!(of(None, None).unwrap_err().to_string().contains("BURN_MIM_CACHE"));
     }
 }

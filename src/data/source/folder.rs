@@ -9,7 +9,8 @@ use burn::data::dataset::{Dataset, DatasetError};
 use md5::{Digest, Md5};
 
 use crate::data::sample::{ImageDataset, Sample};
-use crate::data::source::decode::read_image;
+use crate::data::source::decode::read_noting_depth;
+use crate::data::source::depth::Depth;
 use crate::data::source::layout::{Layout, Part, first_few, shown};
 use crate::data::source::walk::{Listing, extensions};
 use crate::data::splits::hex;
@@ -99,6 +100,7 @@ pub struct FolderDataset {
     files: Vec<LabelledFile>,
     /// A hash of the files' names in the split and their sizes.
     identity: String,
+    depth: Arc<Depth>,
 }
 
 #[derive(Debug, Clone)]
@@ -122,7 +124,8 @@ impl FolderDataset {
             path: part.folder.join(&file.path),
             label: class_of(&file.path).and_then(|class| numbers.get(class).copied()),
         });
-        Self { files: files.collect(), identity: hex(&hash.finalize()) }
+        let (identity, depth) = (hex(&hash.finalize()), Arc::default());
+        Self { files: files.collect(), identity, depth }
     }
 
     /// The files in order.
@@ -138,7 +141,8 @@ impl FolderDataset {
 impl Dataset<Sample> for FolderDataset {
     fn get(&self, index: usize) -> Result<Sample, DatasetError> {
         let file = &self.files[index];
-        let image = read_image(&file.path).map_err(DatasetError::new)?;
+        let (image, most) = read_noting_depth(&file.path).map_err(DatasetError::new)?;
+        self.depth.note(index, most);
         Ok(Sample { image, label: file.label })
     }
 
@@ -158,6 +162,10 @@ impl ImageDataset for FolderDataset {
 
     fn identity(&self) -> String {
         self.identity.clone()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.depth.warning(|index| &self.files[index].path).into_iter().collect()
     }
 }
 

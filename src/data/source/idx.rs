@@ -3,19 +3,23 @@
 //! Two zero bytes, the element type (8 = unsigned byte), the number of dimensions, each dimension
 //! as a big-endian `u32`, then the elements, row-major.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::data::source::MemoryDataset;
+use crate::data::source::{MemoryDataset, regular};
 use crate::data::{DataOptions, ImageData, Splits};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
 const UNSIGNED_BYTE: u8 = 8;
+
+/// Bytes that a gzipped file may unpack to, besides [`PER_PACKED_BYTE`] for each of its bytes.
+const PACKED_BASE: u64 = 200 << 20;
+/// Further bytes for each byte of a gzipped file; images of digits are packed five to one.
+const PER_PACKED_BYTE: u64 = 16;
 
 /// The data set in `folder`: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same of
 /// `t10k-…`, each plain or with `.gz` after its name.
@@ -105,6 +109,8 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// The dimensions and the bytes of an IDX file.
+///
+/// What the header promises is compared with the file before any memory is taken.
 fn read_idx(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
     let fault = |error: io::Error| {
         let reason = match error.kind() {
@@ -113,13 +119,47 @@ fn read_idx(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
         };
         Error::data(path, reason)
     };
-    let file = BufReader::new(File::open(path).map_err(fault)?);
-    let mut reader: Box<dyn Read> = match path.extension() {
-        Some(extension) if extension == "gz" => Box::new(MultiGzDecoder::new(file)),
-        _ => Box::new(file),
+    let (file, size) = regular::open(path)?;
+    let file = BufReader::new(file);
+    let packed = path.extension().is_some_and(|extension| extension == "gz");
+    let mut reader: Box<dyn Read> =
+        if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let dims = read_dims(path, &mut reader, fault)?;
+    let Some(count) = dims.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim)) else {
+        return Err(Error::data(path, format!("has impossible dimensions {dims:?}")));
     };
+    let unequal = |found: String| {
+        Error::data(path, format!("promises {count} elements ({dims:?}) but holds {found}"))
+    };
+    let held = size.saturating_sub(4 + 4 * dims.len() as u64);
+    if !packed && held < count as u64 {
+        return Err(unequal(held.to_string()));
+    }
+    let most = PACKED_BASE + PER_PACKED_BYTE.saturating_mul(size);
+    if packed && count as u64 > most {
+        let reason = format!(
+            "promises {count} elements ({dims:?}) in {size} bytes; more than {most} are not \
+             unpacked, so unpack it yourself if it is what you mean"
+        );
+        return Err(Error::data(path, reason));
+    }
+    // One byte more than expected is asked for, to see whether there is one.
+    let mut bytes = Vec::with_capacity(count.saturating_add(1));
+    reader.take((count as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?;
+    if bytes.len() != count {
+        let more = bytes.len() > count;
+        return Err(unequal(if more { "more".to_string() } else { bytes.len().to_string() }));
+    }
+    Ok((dims, bytes))
+}
+
+fn read_dims(
+    path: &Path,
+    reader: &mut dyn Read,
+    fault: impl Fn(io::Error) -> Error,
+) -> Result<Vec<usize>> {
     let mut magic = [0; 4];
-    reader.read_exact(&mut magic).map_err(fault)?;
+    reader.read_exact(&mut magic).map_err(&fault)?;
     let [0, 0, UNSIGNED_BYTE, rank] = magic else {
         let reason =
             format!("starts with {magic:?}, expected [0, 0, 8, dimensions] (IDX of bytes)");
@@ -128,21 +168,10 @@ fn read_idx(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
     let mut dims = Vec::new();
     for _ in 0..rank {
         let mut dim = [0; 4];
-        reader.read_exact(&mut dim).map_err(fault)?;
+        reader.read_exact(&mut dim).map_err(&fault)?;
         dims.push(u32::from_be_bytes(dim) as usize);
     }
-    let Some(count) = dims.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim)) else {
-        return Err(Error::data(path, format!("has impossible dimensions {dims:?}")));
-    };
-    // One byte more than expected is asked for, to see whether there is one.
-    let mut bytes = Vec::new();
-    reader.take((count as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?;
-    if bytes.len() != count {
-        let found = if bytes.len() > count { "more".to_string() } else { bytes.len().to_string() };
-        let reason = format!("promises {count} elements ({dims:?}) but holds {found}");
-        return Err(Error::data(path, reason));
-    }
-    Ok((dims, bytes))
+    Ok(dims)
 }
 
 #[cfg(test)]
@@ -233,6 +262,20 @@ mod tests {
         fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
         let found = message(&dir);
         assert!(found.contains("train-images-idx3-ubyte.gz: ends too early"), "{found}");
+    }
+
+    #[test]
+    fn a_header_that_promises_too_much_is_refused_before_memory_is_taken() {
+        let dir = folder();
+        let path = dir.path().join("train-images-idx3-ubyte.gz");
+        fs::write(&path, gzip(&idx(&[6000, 1000, 1000], &[0; 100]))).unwrap();
+        let found = message(&dir);
+        assert!(found.contains("train-images-idx3-ubyte.gz: promises 6000000000"), "{found}");
+        assert!(found.contains("not unpacked"), "{found}");
+        fs::remove_file(&path).unwrap();
+        fs::write(path.with_extension(""), idx(&[6000, 1000, 1000], &[0; 100])).unwrap();
+        let found = message(&dir);
+        assert!(found.ends_with("([6000, 1000, 1000]) but holds 100"), "{found}");
     }
 
     #[test]

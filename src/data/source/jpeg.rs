@@ -23,6 +23,27 @@ pub(crate) fn is_complete(bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether the first frame of the JPEG file `bytes` is coded progressively, so that a decoder holds
+/// all of its coefficients at once.
+pub(crate) fn is_progressive(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(start) = rest.iter().position(|&byte| byte == 0xff) {
+        rest = &rest[start + 1..];
+        match rest {
+            [0xc2 | 0xc6 | 0xca | 0xce, ..] => return true,
+            [0xc0 | 0xc1 | 0xc3 | 0xc5 | 0xc7 | 0xc9 | 0xcb | 0xcd | 0xcf | 0xda, ..] => break,
+            [0x00 | 0x01 | 0xd0..=0xd9, after @ ..] => rest = after,
+            [0xff, ..] => {}
+            [_, high, low, ..] => {
+                let length = usize::from(u16::from_be_bytes([*high, *low]));
+                rest = rest.get(1 + length..).unwrap_or_default();
+            }
+            _ => break,
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +57,15 @@ mod tests {
         for end in 0..whole.len() - b"trailing".len() {
             assert!(!is_complete(&whole[..end]), "{end}");
         }
+    }
+
+    #[test]
+    fn a_progressive_frame_is_told_by_its_marker() {
+        let segment = b"\xff\xe1\x00\x06\xff\xc2\xff\xc2";
+        let frame =
+            |marker: &[u8]| [&b"\xff\xd8"[..], segment, marker, b"\x00\x04\x00\x00"].concat();
+        assert!(is_progressive(&frame(b"\xff\xc2")));
+        assert!(!is_progressive(&frame(b"\xff\xc0")));
+        assert!(!is_progressive(b"\xff\xd8\xff"));
     }
 }

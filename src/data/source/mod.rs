@@ -2,17 +2,24 @@
 //! [`ImageData`](crate::data::ImageData).
 
 mod archive;
+mod budget;
+mod cache;
 pub mod cifar;
+mod cifar_classes;
 mod decode;
+mod depth;
 mod download;
 pub mod folder;
 pub mod idx;
 mod jpeg;
 mod layout;
 mod memory;
+mod planes;
+mod regular;
 mod shapes;
 mod split_name;
 mod statistics;
+mod tiff;
 mod walk;
 
 pub use decode::read_image;

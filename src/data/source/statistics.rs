@@ -5,16 +5,23 @@ use std::collections::BTreeMap;
 use burn::data::dataset::Dataset;
 
 use crate::data::options::{Channels, DataOptions, OnBadImage};
-use crate::data::sample::{ChannelStatistics, Image, ImageDataset, Sample, data_error};
+use crate::data::sample::{ChannelStatistics, ImageDataset, Sample, data_error};
+use crate::data::scan::scan;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+
+/// Pixels that are looked at for statistics, where that is enough for [`LEAST_IMAGES`].
+const MOST_PIXELS: usize = 512 << 20;
+/// Images that are looked at however large they are.
+const LEAST_IMAGES: usize = 64;
 
 /// The smallest standard deviation reported, one step of 8-bit values: dividing by it is safe.
 const LEAST_STD: f64 = 1.0 / 255.0;
 
 impl ChannelStatistics {
     /// Mean and (population) standard deviation of each channel over `samples` evenly spaced
-    /// samples of `dataset`, or over all of them when there are no more than that.
+    /// samples of `dataset`, or over all of them when there are no more than that; over fewer, but
+    /// no fewer than 64, where so many images of the first one's size have more than 512 megapixels.
     ///
     /// Every pixel counts the same, so in data of mixed sizes larger images weigh more. The sums
     /// are whole numbers: the result does not depend on any order of addition. The standard
@@ -97,6 +104,43 @@ impl Look {
     }
 }
 
+impl Look {
+    /// Looks at the first image of `dataset` that can be read, for its shape alone.
+    pub(crate) fn known(
+        dataset: &dyn ImageDataset,
+        statistics: ChannelStatistics,
+        options: &DataOptions,
+    ) -> Result<Self> {
+        let channels = statistics.mean.len();
+        if let Channels::Exactly(wanted) = options.channels
+            && wanted != channels
+        {
+            return Err(Error::config(format!(
+                "the run's statistics are of {channels} channels, {wanted} were asked for"
+            )));
+        }
+        for index in 0..dataset.len() {
+            match dataset.get(index) {
+                Ok(Sample { image, .. }) => {
+                    let shape = ImageShape { channels, ..image.shape() };
+                    let reference = index;
+                    return Ok(Self {
+                        shape,
+                        statistics,
+                        images: 1,
+                        converted: 0,
+                        bad: 0,
+                        reference,
+                    });
+                }
+                Err(_) if options.on_bad_image == OnBadImage::Skip => {}
+                Err(error) => return Err(data_error(index, error)),
+            }
+        }
+        Err(Error::config(format!("none of {} images can be read", dataset.len())))
+    }
+}
+
 /// Sums over images, apart by their number of channels.
 #[derive(Debug)]
 struct Tally {
@@ -122,37 +166,34 @@ impl Tally {
         options: &DataOptions,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let (len, read) = (dataset.len(), dataset.len().min(samples));
+        let places = places(dataset, samples);
+        let read = places.len();
+        progress(0, read);
+        let look = |index| Seen::at(dataset, index, options);
+        let seen = scan(&places, look, |seen| matches!(seen, Seen::Fault(_)), &mut |done| {
+            progress(done, read);
+        });
         let (mut first, mut kinds) = (None, BTreeMap::<usize, Kind>::new());
         let (mut converted, mut bad) = (0, 0);
-        for nth in 0..read {
-            progress(nth, read);
-            let index = nth * len / read;
-            let image = match dataset.get(index) {
-                Ok(sample) => sample.image,
-                Err(_) if options.on_bad_image == OnBadImage::Skip => {
-                    bad += 1;
-                    continue;
+        for (index, seen) in places.into_iter().zip(seen) {
+            match seen {
+                Seen::Fault(error) => return Err(error),
+                Seen::Bad => bad += 1,
+                Seen::Image { native, shape, sums } => {
+                    converted += usize::from(shape.channels != native);
+                    first.get_or_insert(shape);
+                    kinds
+                        .entry(shape.channels)
+                        .or_insert_with(|| Kind::new(index, shape))
+                        .add(&sums);
                 }
-                Err(error) => return Err(data_error(index, error)),
-            };
-            let native = image.shape().channels;
-            let image = match options.channels {
-                Channels::Exactly(channels) if image.can_have_channels(channels) => {
-                    image.with_channels(channels)?
-                }
-                _ => image,
-            };
-            let shape = image.shape();
-            converted += usize::from(shape.channels != native);
-            first.get_or_insert(shape);
-            kinds.entry(shape.channels).or_insert_with(|| Kind::new(index, shape)).add(&image);
+            }
         }
-        progress(read, read);
         let Some(first) = first else {
             let reason = if bad > 0 { ": none of those looked at can be read" } else { "" };
             return Err(Error::config(format!(
-                "no statistics can be taken of {samples} samples of a data set of {len}{reason}"
+                "no statistics can be taken of {samples} samples of a data set of {}{reason}",
+                dataset.len()
             )));
         };
         Ok(Self { first, kinds, converted, bad })
@@ -190,12 +231,61 @@ impl Kind {
         Self { first, images: 0, sums: vec![Sums::default(); shape.channels] }
     }
 
-    fn add(&mut self, image: &Image) {
+    fn add(&mut self, image: &[Sums]) {
         self.images += 1;
-        for (channel, sums) in self.sums.iter_mut().enumerate() {
-            sums.add(image.plane(channel));
+        self.sums.iter_mut().zip(image).for_each(|(sums, of_image)| sums.merge(of_image));
+    }
+}
+
+/// What was found at one place.
+enum Seen {
+    Image {
+        /// Channels in the file.
+        native: usize,
+        shape: ImageShape,
+        sums: Vec<Sums>,
+    },
+    /// No image, which may be.
+    Bad,
+    Fault(Error),
+}
+
+impl Seen {
+    fn at(dataset: &dyn Dataset<Sample>, index: usize, options: &DataOptions) -> Self {
+        let image = match dataset.get(index) {
+            Ok(sample) => sample.image,
+            Err(_) if options.on_bad_image == OnBadImage::Skip => return Self::Bad,
+            Err(error) => return Self::Fault(data_error(index, error)),
+        };
+        let native = image.shape().channels;
+        let image = match options.channels {
+            Channels::Exactly(channels) if image.can_have_channels(channels) => {
+                image.with_channels(channels)
+            }
+            _ => Ok(image),
+        };
+        match image {
+            Ok(image) => {
+                let shape = image.shape();
+                let sums = (0..shape.channels).map(|channel| Sums::of(image.plane(channel)));
+                Self::Image { native, shape, sums: sums.collect() }
+            }
+            Err(error) => Self::Fault(error),
         }
     }
+}
+
+/// At most `samples` evenly spaced places of `dataset`; of images as large as the first one, no
+/// more than hold `MOST_PIXELS`, but 64.
+fn places(dataset: &dyn Dataset<Sample>, samples: usize) -> Vec<usize> {
+    let (len, mut read) = (dataset.len(), dataset.len().min(samples));
+    if read > LEAST_IMAGES
+        && let Ok(sample) = dataset.get(0)
+    {
+        let ImageShape { height, width, .. } = sample.image.shape();
+        read = read.min((MOST_PIXELS / (height * width).max(1)).max(LEAST_IMAGES));
+    }
+    (0..read).map(|nth| nth * len / read).collect()
 }
 
 /// Exact sums over the 8-bit values of one channel.
@@ -207,6 +297,12 @@ struct Sums {
 }
 
 impl Sums {
+    fn of(plane: &[u8]) -> Self {
+        let mut sums = Self::default();
+        sums.add(plane);
+        sums
+    }
+
     fn add(&mut self, plane: &[u8]) {
         self.count += plane.len() as u64;
         for &value in plane {
@@ -234,6 +330,7 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Image;
     use crate::data::source::MemoryDataset;
 
     fn set(shape: ImageShape, pixels: &[u8]) -> MemoryDataset {

@@ -1,0 +1,169 @@
+//! The batches of one epoch, made by worker threads and yielded in order.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use burn::data::dataloader::{DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+
+use super::bad_image::Skips;
+use crate::error::{Error, Result};
+
+/// Batches each worker prepares ahead of the one that is asked for.
+const PREFETCH: usize = 2;
+
+/// A batch and what it is made of.
+#[derive(Debug)]
+pub(super) struct Made<B> {
+    pub(super) batch: B,
+    pub(super) samples: usize,
+    /// The faults of the samples that were left out, by index.
+    pub(super) skipped: Vec<(usize, String)>,
+}
+
+/// What an epoch is cut into.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) first: usize,
+    pub(super) batches: usize,
+    pub(super) batch_size: usize,
+    pub(super) samples: usize,
+}
+
+/// An iterator over the batches of one epoch.
+#[derive(Debug)]
+pub struct Epoch<B> {
+    source: Source<B>,
+    next: usize,
+    extent: Extent,
+    samples: usize,
+    skips: Arc<Skips>,
+}
+
+enum Source<B> {
+    /// Batches made when they are asked for.
+    Inline(Box<dyn Fn(usize) -> Result<Made<B>> + Send>),
+    /// Worker w makes the batches w, w + workers, ... after the first, each into its own queue,
+    /// so reading the queues in turn gives the batches in order.
+    Workers(Vec<Receiver<Result<Made<B>>>>),
+}
+
+impl<B> fmt::Debug for Source<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(_) => f.write_str("Inline"),
+            Self::Workers(queues) => write!(f, "Workers({})", queues.len()),
+        }
+    }
+}
+
+impl<B: Send + 'static> Epoch<B> {
+    /// The batches that `make` makes, on `workers` threads; what they leave out joins `skips` as
+    /// they are yielded.
+    pub(super) fn start(
+        make: impl Fn(usize) -> Result<Made<B>> + Clone + Send + 'static,
+        workers: usize,
+        extent: Extent,
+        skips: Arc<Skips>,
+    ) -> Self {
+        let make = move |batch| whole(batch, || make(batch));
+        let source = if workers == 0 {
+            Source::Inline(Box::new(make))
+        } else {
+            // More workers than batches would have nothing to do.
+            let workers = workers.min(extent.batches.saturating_sub(extent.first)).max(1);
+            let queue = |worker| {
+                let (sender, receiver) = sync_channel(PREFETCH);
+                let make = make.clone();
+                let work = move || {
+                    for batch in (extent.first + worker..extent.batches).step_by(workers) {
+                        // A send fails when the epoch is dropped: nobody waits for the rest.
+                        if sender.send(make(batch)).is_err() {
+                            return;
+                        }
+                    }
+                };
+                // A thread that the system refuses leaves its queue closed: see `make`.
+                let _ = thread::Builder::new().spawn(work);
+                receiver
+            };
+            Source::Workers((0..workers).map(queue).collect())
+        };
+        Self { source, next: extent.first, extent, samples: 0, skips }
+    }
+}
+
+/// What `make` makes of a batch; a panic, such as in a user's code, is an error that repeats it.
+fn whole<T>(batch: usize, make: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|panic| {
+        let reason = format!("the code that makes it panicked: {}", message(&*panic));
+        Err(Error::data(format!("batch {batch}"), reason))
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+impl<B> Epoch<B> {
+    /// The batch this iterator yields next, counted from 0 within the epoch.
+    pub fn position(&self) -> usize {
+        self.next
+    }
+
+    /// How many samples are in the batch that was yielded last; fewer than the batch size where some
+    /// were left out, and in a last batch that is not full.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    fn make(&self, batch: usize) -> Result<Made<B>> {
+        match &self.source {
+            Source::Inline(make) => make(batch),
+            Source::Workers(queues) => {
+                queues[(batch - self.extent.first) % queues.len()].recv().unwrap_or_else(|_| {
+                    let reason = "the system refused a thread to make it; use fewer workers";
+                    Err(Error::data(format!("batch {batch}"), reason))
+                })
+            }
+        }
+    }
+}
+
+impl<B> Iterator for Epoch<B> {
+    type Item = Result<B>;
+
+    fn next(&mut self) -> Option<Result<B>> {
+        (self.next < self.extent.batches).then(|| {
+            self.next += 1;
+            let Made { batch, samples, skipped } = self.make(self.next - 1)?;
+            self.samples = samples;
+            self.skips.lock().extend(skipped);
+            Ok(batch)
+        })
+    }
+}
+
+/// An [`Epoch`] as burn's trainer reads it.
+pub(super) struct BurnEpoch<B>(pub(super) Epoch<B>);
+
+impl<B> Iterator for BurnEpoch<B> {
+    type Item = Result<B, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|batch| batch.map_err(DatasetError::new))
+    }
+}
+
+impl<B> DataLoaderIterator<B> for BurnEpoch<B> {
+    fn progress(&self) -> Progress {
+        let Epoch { next, extent: Extent { batches, batch_size, samples, .. }, .. } = self.0;
+        let done = if next == batches { samples } else { next * batch_size };
+        Progress::new(done, samples, Some("samples".into()))
+    }
+}

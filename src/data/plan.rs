@@ -1,0 +1,122 @@
+//! Which samples make a batch, and the making of one.
+
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::data::dataset::Dataset;
+use burn::tensor::Device;
+use rand::seq::SliceRandom;
+
+use super::bad_image::Skips;
+use super::epoch::Made;
+use super::loader::{Collate, Item, LoaderConfig};
+use crate::data::sample::{Sample, data_error, is_bad_image};
+use crate::error::{Error, Result};
+use crate::rng::{Purpose, stream};
+
+/// Which samples make a batch, and how.
+pub(super) struct Plan<C> {
+    pub(super) dataset: Arc<dyn Dataset<Sample>>,
+    pub(super) range: Range<usize>,
+    pub(super) collate: Arc<C>,
+    pub(super) config: LoaderConfig,
+    /// What the data set said may be left out, whether or not its batch was yielded yet.
+    pub(super) known_bad: Skips,
+}
+
+impl<C: Debug> Debug for Plan<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan")
+            .field("samples", &self.range)
+            .field("collate", &self.collate)
+            .field("config", &self.config)
+            .finish()
+    }
+}
+
+impl<C: Collate> Plan<C> {
+    pub(super) fn batches(&self) -> usize {
+        let (samples, size) = (self.range.len(), self.config.batch_size);
+        if self.config.training { samples / size } else { samples.div_ceil(size) }
+    }
+
+    /// The samples of `epoch` in their order.
+    pub(super) fn order(&self, epoch: u64) -> Vec<usize> {
+        let mut order: Vec<usize> = self.range.clone().collect();
+        if self.config.training {
+            order.shuffle(&mut stream(self.config.seed, Purpose::Order, epoch, 0));
+        }
+        order
+    }
+
+    /// Batch number `batch` of `epoch`, whose samples are in `order`.
+    pub(super) fn batch(
+        &self,
+        order: &[usize],
+        batch: usize,
+        epoch: u64,
+        device: &Device,
+    ) -> Result<Made<C::Batch>> {
+        let first = batch * self.config.batch_size;
+        let last = (first + self.config.batch_size).min(order.len());
+        let epoch = if self.config.training { epoch } else { 0 };
+        let indices = &order[first..last];
+        loop {
+            let (kept, skipped) = self.apart(indices);
+            if kept.is_empty() {
+                return Err(nothing_left(batch, skipped));
+            }
+            let met_bad = Cell::new(false);
+            let mut items = kept.iter().map(|&index| {
+                let sample = self.read(index).inspect_err(|_| {
+                    met_bad.set(met_bad.get() || self.known_bad.lock().contains_key(&index));
+                })?;
+                Ok(Item { sample, index, seed: self.config.seed, epoch })
+            });
+            let made = self.collate.collate(&mut items, device);
+            if !met_bad.get() {
+                return made.map(|batch| Made { batch, samples: kept.len(), skipped });
+            }
+            // The length of the items was a promise, so the batch is made anew without the bad ones:
+            // first all of them are found.
+            kept.iter().for_each(|&index| drop(self.read(index)));
+        }
+    }
+
+    /// Those of `indices` that can be read as far as is known, and the faults of the others.
+    fn apart(&self, indices: &[usize]) -> (Vec<usize>, Vec<(usize, String)>) {
+        let known_bad = self.known_bad.lock();
+        let (mut kept, mut skipped) = (Vec::with_capacity(indices.len()), Vec::new());
+        for &index in indices {
+            match known_bad.get(&index) {
+                Some(fault) => skipped.push((index, fault.clone())),
+                None => kept.push(index),
+            }
+        }
+        (kept, skipped)
+    }
+
+    /// Sample `index`; one that may be left out becomes known as bad.
+    fn read(&self, index: usize) -> Result<Sample> {
+        self.dataset.get(index).map_err(|error| {
+            let may_be_left_out = is_bad_image(&error);
+            let error = data_error(index, error);
+            if may_be_left_out {
+                self.known_bad.lock().insert(index, error.to_string());
+            }
+            error
+        })
+    }
+}
+
+fn nothing_left(batch: usize, skipped: Vec<(usize, String)>) -> Error {
+    let count = skipped.len();
+    let faults: Vec<String> = skipped.into_iter().take(3).map(|(_, fault)| fault).collect();
+    let more = if count > 3 { ", ..." } else { "" };
+    Error::data(
+        format!("batch {batch}"),
+        format!("none of its {count} images can be read ({}{more})", faults.join(", ")),
+    )
+}

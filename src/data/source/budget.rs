@@ -1,0 +1,134 @@
+//! How much memory one image may take, told from its header before anything is decoded.
+
+use std::path::Path;
+
+use image::ImageFormat;
+
+use crate::data::source::jpeg;
+use crate::error::{Error, Result};
+
+/// Bytes that decoding any image may take, besides [`PER_BYTE`] for each byte of its file.
+const BASE: u64 = 240_000_000;
+/// Further bytes for each byte of the file: what is large when compressed may be large afterwards.
+const PER_BYTE: u64 = 16;
+/// RGB images of more bytes are taken apart in place.
+pub(crate) const IN_PLACE: u64 = 32 << 20;
+
+/// What an image's header promises.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Promise {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// Bytes of all values as they are decoded.
+    pub(crate) decoded: u64,
+    /// Channels of the image that is made of them.
+    pub(crate) channels: u64,
+    /// Whether rows become columns.
+    pub(crate) rotated: bool,
+}
+
+impl Promise {
+    fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// The most bytes at any one time, the file's own aside, as the decoders of `image` 0.25 work.
+    fn need(&self, format: Option<ImageFormat>, bytes: &[u8]) -> u64 {
+        let Self { decoded, channels, rotated, .. } = *self;
+        let pixels = self.pixels();
+        let inner = match format {
+            // All coefficients of three planes, two bytes each.
+            Some(ImageFormat::Jpeg) if jpeg::is_progressive(bytes) => pixels.saturating_mul(6),
+            // The canvas and the first frame in RGBA, and that frame's planes.
+            Some(ImageFormat::WebP) if is_animated_webp(bytes) => pixels.saturating_mul(10),
+            // RGBA before alpha is dropped, or planes before they are colors.
+            Some(ImageFormat::WebP) => pixels.saturating_mul(5),
+            // Values as they are stored, before CMYK becomes RGB.
+            Some(ImageFormat::Tiff) => decoded.saturating_mul(4) / 3,
+            Some(ImageFormat::Pnm) => decoded,
+            _ => 0,
+        };
+        let copies = if rotated { decoded } else { 0 };
+        let in_place = channels == 3 && decoded == pixels.saturating_mul(3) && decoded > IN_PLACE;
+        let planes = if in_place { pixels } else { pixels.saturating_mul(channels) };
+        decoded.saturating_add(inner.max(copies).max(planes))
+    }
+
+    /// Bytes that are left of what the image in `bytes` may take.
+    ///
+    /// # Errors
+    ///
+    /// When it would take more.
+    pub(crate) fn check(
+        &self,
+        path: &Path,
+        format: Option<ImageFormat>,
+        bytes: &[u8],
+    ) -> Result<u64> {
+        let need = self.need(format, bytes);
+        let limit = BASE.saturating_add(PER_BYTE.saturating_mul(bytes.len() as u64));
+        limit.checked_sub(need).ok_or_else(|| {
+            Error::data(
+                path,
+                format!(
+                    "cannot be read as an image: {}×{} pixels would take {} MB of memory, more than \
+                     the limit of {} MB for a file of {} bytes; make it smaller or remove it",
+                    self.width,
+                    self.height,
+                    need.div_ceil(1_000_000),
+                    limit / 1_000_000,
+                    bytes.len()
+                ),
+            )
+        })
+    }
+}
+
+/// Whether the header of a WebP file announces frames (RFC 9649, 2.7.1).
+fn is_animated_webp(bytes: &[u8]) -> bool {
+    bytes.get(12..16) == Some(b"VP8X") && bytes.get(20).is_some_and(|flags| flags & 2 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn promise(width: u32, height: u32) -> Promise {
+        let decoded = (u64::from(width) * u64::from(height)).saturating_mul(3);
+        Promise { width, height, decoded, channels: 3, rotated: false }
+    }
+
+    #[test]
+    fn the_limit_grows_with_the_file() {
+        let path = Path::new("a.png");
+        // 60 million pixels of 3 bytes, and a plane beside them: 240 MB.
+        let check = |image: Promise, bytes: usize| image.check(path, None, &vec![0; bytes]);
+        assert_eq!(check(promise(6000, 10000), 0).unwrap(), 0);
+        let message = check(promise(6000, 10001), 0).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "a.png: cannot be read as an image: 6000×10001 pixels would take 241 MB of memory, more \
+             than the limit of 240 MB for a file of 0 bytes; make it smaller or remove it"
+        );
+        // A camera's 108 megapixels in 12 MB.
+        assert!(check(promise(12000, 9000), 12_000_000).is_ok());
+    }
+
+    #[test]
+    fn frames_of_an_animation_count() {
+        let mut webp = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02".to_vec();
+        let path = Path::new("a.webp");
+        let mut canvas = promise(5000, 5000);
+        canvas.decoded = 4 * 25_000_000;
+        assert!(canvas.check(path, Some(ImageFormat::WebP), &webp).is_err());
+        webp[20] = 0;
+        assert!(canvas.check(path, Some(ImageFormat::WebP), &webp).is_ok());
+    }
+
+    #[test]
+    fn sizes_that_overflow_are_refused() {
+        let mut image = promise(u32::MAX, u32::MAX);
+        image.decoded = u64::MAX;
+        assert!(image.check(Path::new("a.tif"), Some(ImageFormat::Tiff), &[]).is_err());
+    }
+}
