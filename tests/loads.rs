@@ -189,3 +189,49 @@ fn inpainting_takes_a_pretraining_folder_and_says_what_an_encoder_lacks() {
     let message = Inpainter::open(without.path(), &Device::flex()).unwrap_err().to_string();
     assert!(message.contains("decoder.mask_token"), "{message}");
 }
+
+/// Every field of every fixture's configuration, with values that no model has.
+#[test]
+fn no_value_of_a_configuration_is_more_than_an_error() {
+    let values = [
+        "0",
+        "-1",
+        "0.5",
+        "65536",
+        "4294967296",
+        "9223372036854775808",
+        "1e30",
+        "\"x\"",
+        "{}",
+        "[2, 4294967296]",
+        "{\"height\": 1e18, \"width\": 1}",
+    ];
+    let fixtures = [
+        "mae_raw",
+        "vit_mim_rgb",
+        "swin_mim_padded",
+        "swin_v2_mim_padded",
+        "image_gpt_model",
+        "beit_mim_shared",
+    ];
+    for name in fixtures {
+        let folder = folder(name, |key| Some(key.to_string()));
+        let path = folder.path().join("config.json");
+        let whole: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for field in whole.as_object().unwrap().keys() {
+            for value in values {
+                let mut json = whole.clone();
+                json[field] = serde_json::from_str(value).unwrap();
+                fs::write(&path, json.to_string()).unwrap();
+                let opened = Transformers::open(folder.path());
+                let options = LoadOptions { resize: true, strict: false };
+                if let Err(error) = opened.and_then(|opened| opened.load(options, &Device::flex()))
+                {
+                    let message = error.to_string();
+                    let reason = message.rsplit('/').next().unwrap();
+                    assert!(reason.len() < 500, "{name} {field} {value}: {message}");
+                }
+            }
+        }
+    }
+}

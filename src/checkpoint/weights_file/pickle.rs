@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use tempfile::{Builder, TempPath};
+use zip::read::{ArchiveOffset, Config};
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
@@ -37,7 +38,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
 /// The bytes of a zip's pickle, or the first ones of another file.
 fn pickle_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let Ok(mut archive) = ZipArchive::new(File::open(path)?) else {
+    let Ok(mut archive) = opened(path) else {
         // What follows the pickle are the tensors.
         File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
         return Ok(bytes);
@@ -49,10 +50,21 @@ fn pickle_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A zip that begins where its file does. Where a reader looks for the beginning itself, it takes
+/// the second entry of a directory for the first if that has as many bytes (76) as the 64-bit part of
+/// its end, which torch.save writes: as for files that were saved as `mae_pretrain_vit_base.pth`.
+fn opened(path: &Path) -> io::Result<ZipArchive<File>> {
+    let config = Config { archive_offset: ArchiveOffset::Known(0) };
+    Ok(ZipArchive::with_config(config, File::open(path)?)?)
+}
+
 /// The most values that lie on the stack while the pickles in `bytes` are read, up to the first
-/// thing that is no opcode; not more than one beyond [`HIGHEST`] is counted.
+/// thing that is no opcode, and no more than torch's older files begin with: what follows are
+/// tensors. Not more than one beyond [`HIGHEST`] is counted.
 fn height(bytes: &[u8]) -> usize {
+    const PICKLES: usize = 5;
     let (mut rest, mut height, mut highest, mut marks) = (bytes, 0usize, 0, Vec::new());
+    let mut pickles = 0;
     while let [opcode, after @ ..] = rest {
         let Some(length) = argument_length(*opcode, after) else { break };
         height = match opcode {
@@ -60,7 +72,10 @@ fn height(bytes: &[u8]) -> usize {
                 marks.push(height);
                 height + 1
             }
-            b'.' => 0,
+            b'.' => {
+                pickles += 1;
+                0
+            }
             b't' | b'l' | b'd' | b'o' | 0x91 => marks.pop().unwrap_or(0) + 1,
             b'u' | b'e' | b'1' | 0x90 => marks.pop().unwrap_or(0),
             b's' | 0x87 | 0x92 => height.saturating_sub(2),
@@ -69,7 +84,7 @@ fn height(bytes: &[u8]) -> usize {
             _ => height + 1,
         };
         highest = highest.max(height);
-        if highest > HIGHEST {
+        if highest > HIGHEST || pickles == PICKLES {
             break;
         }
         rest = after.get(length..).unwrap_or_default();
@@ -79,7 +94,7 @@ fn height(bytes: &[u8]) -> usize {
 
 /// A copy of the PyTorch file at `path` in which every object is a dictionary.
 pub(super) fn copy_without_objects(path: &Path) -> io::Result<TempPath> {
-    let mut archive = ZipArchive::new(File::open(path)?)?;
+    let mut archive = opened(path)?;
     let (file, copy) = Builder::new().suffix(".pth").tempfile()?.into_parts();
     let mut writer = ZipWriter::new(file);
     for index in 0..archive.len() {
