@@ -235,3 +235,57 @@ fn no_value_of_a_configuration_is_more_than_an_error() {
         }
     }
 }
+
+/// A file with timm's keys: one block of 64 features, patches of 4, images of 8 × 8.
+fn timm_file(path: &Path, extra: &[&str]) {
+    let shapes: [(&str, &[usize]); 17] = [
+        ("patch_embed.proj.weight", &[64, 3, 4, 4]),
+        ("patch_embed.proj.bias", &[64]),
+        ("cls_token", &[1, 1, 64]),
+        ("pos_embed", &[1, 5, 64]),
+        ("blocks.0.norm1.weight", &[64]),
+        ("blocks.0.norm1.bias", &[64]),
+        ("blocks.0.attn.qkv.weight", &[192, 64]),
+        ("blocks.0.attn.qkv.bias", &[192]),
+        ("blocks.0.attn.proj.weight", &[64, 64]),
+        ("blocks.0.attn.proj.bias", &[64]),
+        ("blocks.0.norm2.weight", &[64]),
+        ("blocks.0.norm2.bias", &[64]),
+        ("blocks.0.mlp.fc1.weight", &[128, 64]),
+        ("blocks.0.mlp.fc1.bias", &[128]),
+        ("blocks.0.mlp.fc2.weight", &[64, 128]),
+        ("blocks.0.mlp.fc2.bias", &[64]),
+        ("norm.weight", &[64]),
+    ];
+    let last: [(&str, &[usize]); 1] = [("norm.bias", &[64])];
+    let extra = extra.iter().map(|key| (*key, &[64usize][..]));
+    let zeros = vec![0u8; 4 * 192 * 64];
+    let view = |(key, shape): (&str, &[usize])| {
+        let bytes = 4 * shape.iter().product::<usize>();
+        let view = TensorView::new(Dtype::F32, shape.to_vec(), &zeros[..bytes]).unwrap();
+        (key.to_string(), view)
+    };
+    let tensors: HashMap<_, _> = shapes.into_iter().chain(last).chain(extra).map(view).collect();
+    safetensors::serialize_to_file(tensors, None, path).unwrap();
+}
+
+#[test]
+fn a_file_without_a_configuration_is_a_plain_vision_transformer_or_refused() {
+    let target = tempfile::tempdir().unwrap();
+    let file = target.path().join("vit.pth");
+    timm_file(&file, &["head.weight"]);
+    let loaded = load(&file).unwrap();
+    assert_eq!(loaded.title, "ViTModel ViT 64×1, patch 4");
+    assert_eq!(loaded.config.image(), ImageShape::square(3, 8));
+    assert!(loaded.notes.iter().any(|note| note.contains("1 heads")), "{:?}", loaded.notes);
+    // Its position table is read on another grid when that is asked for.
+    let random = MaeConfig::small_images(ImageShape::square(3, 16)).encoder.into();
+    let source = BackboneSource::Folder(file.clone());
+    let resized = source.load_for(Some(16), &random, 0, &Device::flex()).unwrap();
+    assert_eq!(resized.report.unwrap().reshaped, ["pos_embed [1, 5, 64] -> [1, 17, 64]"]);
+    for strange in ["reg_token", "blocks.0.ls1.gamma", "norm_pre.weight", "blocks.0.attn.q_norm"] {
+        timm_file(&file, &[strange]);
+        let message = refusal(&file);
+        assert!(message.contains(strange) && message.contains("another architecture"), "{message}");
+    }
+}

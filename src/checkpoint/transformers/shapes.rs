@@ -26,6 +26,8 @@ struct Spelling {
     table: &'static str,
     shared_table: &'static str,
     decoder_block: &'static str,
+    /// How the keys within a block begin.
+    parts: &'static [&'static str],
     epsilon: f64,
 }
 
@@ -41,6 +43,19 @@ const OFFICIAL: Spelling = Spelling {
     table: "attn.relative_position_bias_table",
     shared_table: "rel_pos_bias.relative_position_bias_table",
     decoder_block: "decoder_blocks.",
+    parts: &[
+        "norm1.",
+        "norm2.",
+        "attn.qkv.",
+        "attn.proj.",
+        "attn.q_bias",
+        "attn.v_bias",
+        "mlp.fc1.",
+        "mlp.fc2.",
+        "gamma_1",
+        "gamma_2",
+        "attn.relative_position_",
+    ],
     epsilon: 1e-6,
 };
 
@@ -56,6 +71,19 @@ const TRANSFORMERS: Spelling = Spelling {
     table: "attention.attention.relative_position_bias.relative_position_bias_table",
     shared_table: "encoder.relative_position_bias.relative_position_bias_table",
     decoder_block: "decoder.decoder_encoder.layer.",
+    parts: &[
+        "layernorm_before.",
+        "layernorm_after.",
+        "attention.attention.query.",
+        "attention.attention.key.",
+        "attention.attention.value.",
+        "attention.output.dense.",
+        "attention.attention.relative_position_bias.",
+        "intermediate.dense.",
+        "output.dense.",
+        "lambda_1",
+        "lambda_2",
+    ],
     epsilon: 1e-12,
 };
 
@@ -72,6 +100,18 @@ pub(super) fn guess(file: &WeightsFile) -> Result<Guess, String> {
     )?;
     Shapes { file, spelling, prefix }.guess()
 }
+
+/// Keys of parts around the blocks that a plain vision transformer has not.
+const STRANGERS: [&str; 8] = [
+    "reg_token",
+    "register_tokens",
+    "storage_tokens",
+    "dist_token",
+    "norm_pre",
+    "patch_embed.norm",
+    "patch_embed.backbone",
+    "rope",
+];
 
 struct Shapes<'a> {
     file: &'a WeightsFile,
@@ -98,6 +138,12 @@ impl Shapes<'_> {
             return Err(format!(
                 "{} is missing: such models need a config.json",
                 names.class_token
+            ));
+        }
+        if let Some(stranger) = self.file.keys().find(|key| self.is_strange(key)) {
+            return Err(format!(
+                "{stranger} is of another architecture than a plain vision transformer, and there is \
+                 no config.json beside it"
             ));
         }
         let (own, shared) = (first(names.table), self.shape(names.shared_table));
@@ -132,9 +178,13 @@ impl Shapes<'_> {
             self.add_decoder(&mut json);
         }
         let epsilon = names.epsilon;
+        let decoder = match json.get("decoder_hidden_size") {
+            Some(_) => ", 16 heads of a decoder that predicts pixels as they are",
+            None => "",
+        };
         let assumed = format!(
             "no config.json: {depth} blocks of {width}, patches of {patch} and images of {size}×{size} \
-             are read from the shapes; {heads} heads and an epsilon of {epsilon:e} are assumed, as \
+             are read from the shapes; {heads} heads{decoder} and an epsilon of {epsilon:e} are assumed, as \
              published models have them",
             size = side * patch,
         );
@@ -177,6 +227,21 @@ impl Shapes<'_> {
             return Ok(side);
         }
         Err(format!("its {cells} positions are no square: the images' size needs a config.json"))
+    }
+
+    /// Whether a key is of a part that these models have not: it would be left out, and all features
+    /// be other ones.
+    fn is_strange(&self, key: &str) -> bool {
+        let Some(rest) = key.strip_prefix(self.prefix.as_str()) else { return false };
+        match rest.strip_prefix(self.spelling.block) {
+            Some(block) => {
+                let part = block.split_once('.').map_or("", |(_, part)| part);
+                !self.spelling.parts.iter().any(|known| part.starts_with(known))
+            }
+            None => STRANGERS.iter().any(|strange| {
+                rest.starts_with(strange) || rest.starts_with(&format!("embeddings.{strange}"))
+            }),
+        }
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
