@@ -86,6 +86,10 @@ fn encoder(
 
 /// `key` as `save_pretrained` spells it.
 fn as_saved(key: &str) -> String {
+    // The official code's own spelling, of which some parts are alike.
+    if key.contains("blocks.") {
+        return key.to_string();
+    }
     let key = match blocks_as_saved(key) {
         Some((prefix, block)) => {
             let own = ".attention.attention.relative_position_bias.";

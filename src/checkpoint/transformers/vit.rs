@@ -127,6 +127,10 @@ fn encoder(
 
 /// `key` as `save_pretrained` spells it.
 fn as_saved(key: &str) -> String {
+    // timm's and the official code's own spelling, of which some parts are alike.
+    if key.contains("blocks.") {
+        return key.to_string();
+    }
     let key = blocks_as_saved(key)
         .map_or(key.to_string(), |(prefix, block)| format!("{prefix}encoder.layer.{block}"));
     SPELLINGS.iter().fold(key, |key, (other, saved)| key.replace(other, saved))
