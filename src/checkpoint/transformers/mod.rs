@@ -301,7 +301,10 @@ impl Transformers {
         options: LoadOptions,
         device: &Device,
     ) -> Result<Loaded<M, C>> {
-        let form = format!("transformers {}", self.architecture);
+        let form = match self.file.find("blocks.0.norm1.weight") {
+            Some(_) => format!("official and timm keys of a {}", self.architecture),
+            None => format!("transformers {}", self.architecture),
+        };
         let source = Source { file: &self.file, form: &form, grid, device: device.clone() };
         let make = || make(&config, &mut Weights::new(0, device));
         let (model, report) = layout::load(make, entries, &source, &BUFFERS, options)?;
