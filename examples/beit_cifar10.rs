@@ -19,7 +19,7 @@ use burn_mim::task::BeitV2Config;
 use burn_mim::train::Recipe;
 use burn_mim::{BeitConfig, Result};
 use clap::Parser;
-use common::tokenizer::fitted;
+use common::tokenizer::{begun, fitted};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -44,12 +44,14 @@ fn main() -> ExitCode {
 fn pretrain() -> Result<()> {
     let Args { common: args, tokenizer, v2 } = Args::parse();
     let data = args.open("beit")?;
-    let (run, _) = args.run("beit")?;
+    let (mut run, _) = args.run("beit")?;
+    let given = tokenizer.is_some();
     let Some(tokenizer) = fitted(&args, tokenizer, &run, &data)? else {
-        println!("stopped before the tokenizer's last epoch: --resume goes on");
-        return Ok(());
+        return common::stopped();
     };
-    println!("tokenizer: {}", tokenizer.report);
+    // Stopped when it had no more than its own tokenizer, it begins here.
+    run.resume = run.resume && (given || begun(&run.out)?);
+    common::tell(format_args!("tokenizer: {}", tokenizer.report));
     let crop = Some(CropRange::new([0.2, 1.0]));
     let augmentation = Augmentation { crop, jitter: None, ..Augmentation::beit() };
     let recipe = Recipe::beit()
@@ -58,15 +60,13 @@ fn pretrain() -> Result<()> {
         .with_lr_batch(64)
         .with_warmup_epochs(0.5);
     let config = tokenizer.config.clone();
-    let (history, interrupted) = if v2 {
+    if v2 {
         let beit = BeitV2Config::small_images(config);
         let trained = run.pretrain_beit_v2(beit, tokenizer, &data, augmentation, recipe)?;
-        (trained.history, trained.interrupted)
+        common::report(&run, &trained)
     } else {
         let beit = BeitConfig::small_images(config);
         let trained = run.pretrain_beit(beit, tokenizer, &data, augmentation, recipe)?;
-        (trained.history, trained.interrupted)
-    };
-    common::report(&run, &history, interrupted);
-    Ok(())
+        common::report(&run, &trained)
+    }
 }

@@ -37,8 +37,7 @@ fn pretrain() -> Result<()> {
     let (run, mut weights) = args.run("context")?;
     let pretrained = run.context(config, &mut weights, &data, Augmentation::simmim(), recipe)?;
     if let Some(last) = pretrained.history.last() {
-        println!("accuracy {:.3} (chance 0.125)", last.valid_metrics["accuracy"]);
+        common::tell(format_args!("accuracy {:.3} (chance 0.125)", last.valid_metrics["accuracy"]));
     }
-    common::report(&run, &pretrained.history, pretrained.interrupted);
-    Ok(())
+    common::report(&run, &pretrained)
 }

@@ -5,6 +5,7 @@
 //! cargo run --release --example custom_pipeline    # about a minute; leaves runs/custom/
 //! ```
 
+use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use burn::tensor::{Device, Tensor};
 use burn_mim::data::{DataOptions, DataSpec, Loader, LoaderConfig, MimCollate};
 use burn_mim::image::{PatchLayout, patchify};
 use burn_mim::run::device_named;
-use burn_mim::train::{Pretraining, Recipe};
+use burn_mim::train::{Pretraining, Progress, Recipe};
 use burn_mim::{
     Backbone, Encoder, Grid, GridTokens, ImageShape, Mask, MaskStrategy, Mim, MimBatch, PatchMask,
     PredictionHead, Result, Target,
@@ -145,7 +146,7 @@ fn main() -> ExitCode {
     match pretrain(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let _ = writeln!(stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -172,9 +173,11 @@ fn pretrain(args: &Args) -> Result<()> {
         target,
     };
     let recipe = Recipe::mae().with_epochs(3).with_base_lr(4e-3).with_warmup_epochs(0.5);
-    let trained = Pretraining::new("runs/custom", recipe).run(model, &train, &valid)?;
+    let run = Pretraining::new("runs/custom", recipe).progress(Progress::Auto);
+    let trained = run.run(model, &train, &valid)?;
     let loss = |loss: Option<f64>| loss.unwrap_or(f64::NAN);
-    println!(
+    let _ = writeln!(
+        stdout(),
         "validation loss {:.4} (trivial predictor {:.4})",
         loss(trained.history.last().map(|epoch| epoch.valid_loss)),
         loss(trained.history.trivial_loss)

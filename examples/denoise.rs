@@ -68,6 +68,6 @@ fn run(args: &Args) -> Result<()> {
     }
     let beside = args.out.with_file_name("denoised_before_after.png");
     before_after(&format!("Restoration of {}", args.corruption), &columns)?.save(&beside)?;
-    println!("{} and {}", args.out.display(), beside.display());
+    exit::tell(format_args!("{} and {}", args.out.display(), beside.display()));
     Ok(())
 }

@@ -61,6 +61,6 @@ fn run(args: &Args) -> Result<()> {
         .collect();
     let beside = args.out.with_file_name("edges_before_after.png");
     before_after("Edges", &columns)?.save(&beside)?;
-    println!("{} and {}", args.out.display(), beside.display());
+    exit::tell(format_args!("{} and {}", args.out.display(), beside.display()));
     Ok(())
 }

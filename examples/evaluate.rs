@@ -21,6 +21,7 @@ use burn::tensor::Device;
 use burn_mim::data::ImageData;
 use burn_mim::eval::{FineTuning, Pooling, Score};
 use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, device_named};
+use burn_mim::train::Progress;
 use burn_mim::{ImageShape, MaeConfig, Result};
 use clap::Parser;
 use evaluation::Args;
@@ -54,19 +55,16 @@ fn opened(args: &Args, device: &Device) -> Result<(ImageData, LoadedBackbone)> {
 fn evaluate(args: &Args) -> Result<()> {
     let device = device_named(&args.device)?;
     let (data, encoder) = opened(args, &device)?;
-    eprintln!("{}", encoder.title);
-    encoder.notes.iter().for_each(|note| eprintln!("{note}"));
-    let evaluation = Evaluation {
-        encoder: &encoder,
-        data: &data,
-        pooling: if args.class_token { Pooling::ClassToken } else { Pooling::Mean },
-        labels: args.labels,
-        batch_size: args.batch_size,
-        workers: args.workers,
-        seed: args.seed,
-        seeds: args.seeds,
-        device,
-    };
+    exit::say(&encoder.title);
+    encoder.notes.iter().for_each(exit::say);
+    let mut evaluation = Evaluation::new(&encoder, &data, &device);
+    evaluation.pooling = if args.class_token { Pooling::ClassToken } else { Pooling::Mean };
+    evaluation.labels = args.labels;
+    evaluation.batch_size = args.batch_size;
+    evaluation.workers = args.workers;
+    (evaluation.seed, evaluation.seeds) = (args.seed, args.seeds);
+    evaluation.interrupt = exit::interrupt()?;
+    evaluation.progress = Progress::Auto;
     let images = (data.train.len() as f64 * args.labels).max(1.0);
     let epochs = args.epochs.unwrap_or((30_000.0 / images).ceil() as usize);
     let plan = Plan {
@@ -78,15 +76,15 @@ fn evaluate(args: &Args) -> Result<()> {
     let scores = evaluation.run(&plan, &mut |score| {
         let Score { protocol, setting, encoder, .. } = score;
         let (top1, top5) = (score.top1(), score.top5());
-        eprintln!(
+        exit::say(format_args!(
             "{protocol} ({setting}) of {encoder}: top-1 {:.2} ± {:.2} %, top-5 {:.2} %, {:.1} s",
             top1.mean, top1.std, top5.mean, score.seconds
-        );
+        ));
     })?;
     if args.protocol == Protocol::All {
         evaluation.score_card(&scores, &args.data.to_string())?.save(&plan.out)?;
-        eprintln!("the score card is {}", plan.out.join("score_card.html").display());
+        let card = plan.out.join("score_card.html");
+        exit::say(format_args!("the score card is {}", card.display()));
     }
-    println!("{}", scores.to_json());
-    Ok(())
+    exit::answer(scores.to_json())
 }

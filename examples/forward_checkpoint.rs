@@ -60,7 +60,7 @@ fn main() -> ExitCode {
             // Without the usage below it, for those who read one line.
             let message = error.to_string();
             let fault: Vec<_> = message.lines().take_while(|line| !line.is_empty()).collect();
-            eprintln!("{}", fault.join(" "));
+            exit::say(fault.join(" "));
             return ExitCode::from(2);
         }
         Err(help) => help.exit(),
@@ -158,7 +158,7 @@ fn run(args: &Args) -> Result<()> {
 /// Says what became of the keys, and refuses weights that lack what the outputs depend on.
 fn check(model: &TransformersModel, folder: &Transformers) -> Result<()> {
     let report = model.report();
-    report.lines(folder.path()).iter().for_each(|line| eprintln!("{line}"));
+    report.lines(folder.path()).iter().for_each(exit::say);
     // transformers' last_hidden_state of a BEiT with mean pooling is that before its final norm.
     let is_before = matches!(model, TransformersModel::BeitEncoder(_)) && folder.mean_pooling();
     if is_before && report.missing.iter().all(|key| key.contains("layernorm.")) {

@@ -38,11 +38,10 @@ fn pretrain() -> Result<()> {
     let (run, mut weights) = args.run("image_gpt")?;
     let pretrained = run.image_gpt(config, &mut weights, &data, Augmentation::simmim(), recipe)?;
     if let Some(last) = pretrained.history.last() {
-        println!(
+        common::tell(format_args!(
             "{:.3} bits per pixel (entropy of the colours {:.3})",
             last.valid_metrics["bits_per_pixel"], last.valid_metrics["color_entropy_bits"]
-        );
+        ));
     }
-    common::report(&run, &pretrained.history, pretrained.interrupted);
-    Ok(())
+    common::report(&run, &pretrained)
 }

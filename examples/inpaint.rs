@@ -53,13 +53,13 @@ fn run(args: &Args) -> Result<()> {
     let (image, mask) = (read_image(&args.image)?, read_image(&args.mask)?);
     let marked = marked_pixels(&mask, image.shape())?;
     let inpainter = Inpainter::open(&args.checkpoint, &device_named(&args.device)?)?;
-    inpainter.notes.iter().for_each(|note| eprintln!("{note}"));
+    inpainter.notes.iter().for_each(exit::say);
     let filled = inpainter.fill(&image, &marked)?;
     picture(&filled)?.save(&args.out)?;
     let columns: [(&str, &Image); 3] = [("before", &image), ("mask", &mask), ("after", &filled)];
     let sheet = before_after("Inpainting", &columns)?;
     let beside = args.out.with_file_name("inpainted_before_after.png");
     sheet.save(&beside)?;
-    println!("{} and {}", args.out.display(), beside.display());
+    exit::tell(format_args!("{} and {}", args.out.display(), beside.display()));
     Ok(())
 }

@@ -69,6 +69,5 @@ fn measure(args: &Args) -> Result<()> {
     }
     let seconds = start.elapsed().as_secs_f64();
     let rate = images as f64 / seconds;
-    println!("{}", json!({ "images": images, "seconds": seconds, "images_per_s": rate }));
-    Ok(())
+    exit::answer(json!({ "images": images, "seconds": seconds, "images_per_s": rate }))
 }

@@ -36,6 +36,5 @@ fn pretrain() -> Result<()> {
     let (run, mut weights) = args.run("mae")?;
     let model = mae.init(&mut weights);
     let pretrained = run.pretrain(mae.into(), model, &data, Augmentation::mae(), recipe)?;
-    common::report(&run, &pretrained.history, pretrained.interrupted);
-    Ok(())
+    common::report(&run, &pretrained)
 }

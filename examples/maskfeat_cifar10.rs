@@ -60,6 +60,5 @@ fn pretrain() -> Result<()> {
     let (run, mut weights) = args.run("maskfeat")?;
     let model = maskfeat.init(&mut weights);
     let pretrained = run.pretrain_depicted(maskfeat.into(), model, &data, augmentation, recipe)?;
-    common::report(&run, &pretrained.history, pretrained.interrupted);
-    Ok(())
+    common::report(&run, &pretrained)
 }

@@ -47,14 +47,13 @@ fn pretrain() -> Result<()> {
     let (run, _) = args.run("restoration")?;
     let (pretrained, report) =
         run.pretrain_restoration(&restoration, &data, augmentation, recipe)?;
-    println!("{:14} PSNR before, after [dB]   SSIM before, after", "");
+    common::tell(format_args!("{:14} PSNR before, after [dB]   SSIM before, after", ""));
     for (name, quality) in report {
         let (before, after) = (quality.corrupted, quality.restored);
-        println!(
+        common::tell(format_args!(
             "{name:14} {:11.2} {:6.2}      {:12.3} {:6.3}",
             before.psnr, after.psnr, before.ssim, after.ssim
-        );
+        ));
     }
-    common::report(&run, &pretrained.history, pretrained.interrupted);
-    Ok(())
+    common::report(&run, &pretrained)
 }

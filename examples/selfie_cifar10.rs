@@ -38,8 +38,10 @@ fn pretrain() -> Result<()> {
     let (run, mut weights) = args.run("selfie")?;
     let pretrained = run.selfie(config, &mut weights, &data, Augmentation::simmim(), recipe)?;
     if let Some(last) = pretrained.history.last() {
-        println!("accuracy {:.3} among {} candidates", last.valid_metrics["accuracy"], candidates);
+        common::tell(format_args!(
+            "accuracy {:.3} among {} candidates",
+            last.valid_metrics["accuracy"], candidates
+        ));
     }
-    common::report(&run, &pretrained.history, pretrained.interrupted);
-    Ok(())
+    common::report(&run, &pretrained)
 }

@@ -73,6 +73,5 @@ fn pretrain<C: ReplacingEncoder + Into<EncoderConfig>>(
     let (run, mut weights) = args.run("simmim")?;
     let model = simmim.init(&mut weights);
     let pretrained = run.pretrain(simmim.into(), model, data, Augmentation::simmim(), recipe)?;
-    common::report(&run, &pretrained.history, pretrained.interrupted);
-    Ok(())
+    common::report(&run, &pretrained)
 }

@@ -46,10 +46,9 @@ fn fit() -> Result<()> {
     let (run, _) = args.run("tokenizer")?;
     let recipe = recipe(args.epochs(&data, tokenizer.images()));
     let Some(fitted) = tokenizer.fit(&run, args.image(&data), teacher, &data, &recipe)? else {
-        println!("stopped before the last epoch: --resume goes on");
-        return Ok(());
+        return common::stopped();
     };
-    println!("{}", fitted.report);
-    println!("the tokenizer, metrics and a picture are in {}", run.out.display());
+    common::tell(&fitted.report);
+    common::tell(format_args!("the tokenizer, metrics and a picture are in {}", run.out.display()));
     fitted.report.usage.check()
 }

@@ -32,6 +32,9 @@ pub enum Error {
         /// The newest checkpoint, from before that step.
         saved: PathBuf,
     },
+    /// Somebody asked to stop ([`Interrupt`](crate::train::Interrupt)); what was saved stays whole.
+    #[error("stopped before the end, as asked; what was done is kept")]
+    Interrupted,
     /// A checkpoint or run folder cannot be read or written.
     #[error("checkpoint {}: {reason}", path.display())]
     Checkpoint {

@@ -17,17 +17,8 @@ use common::{IMAGE, device, encoder, recipe, waves, weights};
 
 fn run(out: &Path) -> (Run, ImageData) {
     let data = ImageData::new(waves(IMAGE, 16), waves(IMAGE, 8), vec![]).unwrap();
-    let run = Run {
-        data: DataSpec::Shapes,
-        out: out.to_path_buf(),
-        batch_size: 8,
-        seed: 1,
-        workers: 0,
-        device: device(),
-        resume: false,
-        precision: Default::default(),
-        probe: 0,
-    };
+    let mut run = Run::new(DataSpec::Shapes, out, &device());
+    (run.batch_size, run.seed, run.workers) = (8, 1, 0);
     (run, data)
 }
 

@@ -29,8 +29,12 @@ const OUTSIDE: &[&str] = &["checkpoint", "eval", "run", "viz"];
 
 /// The reads beside the steps, by file.
 const KNOWN: &[(&str, usize)] = &[
-    // The loss of the step before; the trivial loss; validation's loss and its metrics.
-    ("train/session.rs", 4),
+    // The loss of the step before.
+    ("train/session/mod.rs", 1),
+    // The first batches' losses and the trivial loss.
+    ("train/session/start.rs", 3),
+    // Validation's loss and its metrics.
+    ("train/session/finish.rs", 2),
     // Fitting a palette and starting a codebook, before any step.
     ("target/tokenizer/dvae/start.rs", 1),
     ("target/tokenizer/palette.rs", 1),

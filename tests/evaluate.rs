@@ -27,32 +27,16 @@ fn load(source: &str) -> burn_mim::Result<LoadedBackbone> {
 }
 
 fn evaluation<'a>(encoder: &'a LoadedBackbone, data: &'a ImageData) -> Evaluation<'a> {
-    Evaluation {
-        encoder,
-        data,
-        pooling: Pooling::Mean,
-        labels: 1.0,
-        batch_size: 8,
-        workers: 0,
-        seed: 1,
-        seeds: 1,
-        device: device(),
-    }
+    let mut evaluation = Evaluation::new(encoder, data, &device());
+    (evaluation.batch_size, evaluation.workers, evaluation.seed) = (8, 0, 1);
+    evaluation
 }
 
 /// A run of batches of 8 in `out`.
 fn run_in(out: &Path) -> Run {
-    Run {
-        data: DataSpec::Shapes,
-        out: out.into(),
-        batch_size: 8,
-        seed: 0,
-        workers: 0,
-        device: device(),
-        resume: false,
-        probe: 0,
-        precision: Default::default(),
-    }
+    let mut run = Run::new(DataSpec::Shapes, out, &device());
+    (run.batch_size, run.workers) = (8, 0);
+    run
 }
 
 fn plan(protocol: Protocol, out: &Path) -> Plan {
@@ -104,7 +88,8 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
 fn a_run_is_probed_and_its_encoder_loads_as_it_was_trained() {
     let (folder, data) = (tempfile::tempdir().unwrap(), data(IMAGE));
     let out = folder.path().join("run");
-    let run = Run { probe: 2, ..run_in(&out) };
+    let mut run = run_in(&out);
+    run.probe = 2;
     let config = mae(IMAGE);
     let model = config.init(&mut weights(0));
     let task = config.clone().into();
@@ -159,7 +144,8 @@ fn a_swins_run_is_evaluated_and_fine_tuned_block_by_block() {
 fn a_share_of_the_labels_is_all_that_is_learned_from() {
     let (encoder, data) = (load("none").unwrap(), data(IMAGE));
     let folder = tempfile::tempdir().unwrap();
-    let evaluation = Evaluation { labels: 0.2, seeds: 2, ..evaluation(&encoder, &data) };
+    let mut evaluation = evaluation(&encoder, &data);
+    (evaluation.labels, evaluation.seeds) = (0.2, 2);
     for protocol in [Protocol::Knn, Protocol::Linear, Protocol::FineTune] {
         let scores = evaluation.run(&plan(protocol, folder.path()), &mut |_| ()).unwrap();
         assert_eq!((scores.headline().train_images, scores.headline().results.len()), (8, 2));
@@ -185,7 +171,8 @@ fn what_cannot_be_evaluated_is_named() {
     let said = message(&ImageData { test: Arc::new(bare), ..data(IMAGE) });
     assert!(said.contains("2 of the 2 test images have no label"), "{said}");
     let labelled = data(IMAGE);
-    let none = Evaluation { seeds: 0, ..evaluation(&encoder, &labelled) };
+    let mut none = evaluation(&encoder, &labelled);
+    none.seeds = 0;
     assert!(none.validate().unwrap_err().to_string().ends_with("needs at least 1 seed"));
 }
 
@@ -200,4 +187,39 @@ fn an_encoder_of_a_users_own_is_evaluated_too() {
     let MaeConfig { encoder, .. } = mae(IMAGE);
     assert_eq!(classifies(encoder.init_visible(&mut weights(1))), [3, 5]);
     assert_eq!(classifies(encoder.init(&mut weights(1))), [3, 5]);
+}
+
+#[test]
+fn a_repeated_evaluation_finds_its_fine_tuned_runs_again() {
+    let (encoder, data) = (load("none").unwrap(), data(IMAGE));
+    let folder = tempfile::tempdir().unwrap();
+    let stopped = burn_mim::train::Interrupt::default();
+    stopped.request();
+    let mut evaluation = evaluation(&encoder, &data);
+    let plan = Plan { baselines: false, ..plan(Protocol::FineTune, folder.path()) };
+    let listed = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        let run = entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        assert_eq!(run.len(), 1, "{run:?}");
+        let checkpoint = burn_mim::train::RunFolder::new(&run[0]).require_latest().unwrap();
+        let written = checkpoint.path().join("model.bpk").metadata().unwrap().modified().unwrap();
+        (checkpoint, written)
+    };
+    // Stopped after its first step, it goes on from there.
+    let stop = evaluation.interrupt.clone();
+    evaluation.interrupt = stopped;
+    let error = evaluation.fine_tune(&plan.tuning, burn_mim::run::Start::Given, &plan.out);
+    assert!(matches!(error, Err(burn_mim::Error::Interrupted)));
+    assert_eq!(listed().0.snapshot().step, 1);
+    evaluation.interrupt = stop;
+    let first = evaluation.run(&plan, &mut |_| ()).unwrap();
+    let finished = listed();
+    // Finished, it is not trained again.
+    assert_eq!(results(&evaluation.run(&plan, &mut |_| ()).unwrap()), results(&first));
+    assert_eq!(listed(), finished);
+    // Another encoder has another run.
+    let other: BackboneSource = "none".parse().unwrap();
+    let other = other.load(&common::encoder(IMAGE).into(), 4, &device()).unwrap();
+    self::evaluation(&other, &data).run(&plan, &mut |_| ()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }

@@ -61,17 +61,8 @@ fn a_run_keeps_how_its_data_was_opened() {
     let options = DataOptions::default().with_train_images(Some(8));
     let data = open(dir.path(), &options).unwrap();
     assert_eq!((data.train.len(), data.test.len()), (8, 4));
-    let run = Run {
-        data: DataSpec::Folder(dir.path().into()),
-        out: out.path().into(),
-        batch_size: 4,
-        seed: 0,
-        workers: 0,
-        device: device(),
-        precision: Default::default(),
-        resume: false,
-        probe: 0,
-    };
+    let mut run = Run::new(DataSpec::Folder(dir.path().into()), out.path(), &device());
+    (run.batch_size, run.workers) = (4, 0);
     let config = mae(IMAGE);
     let model = config.init(&mut weights(1));
     run.pretrain(config.into(), model, &data, Augmentation::none(), recipe(1)).unwrap();

@@ -87,7 +87,7 @@ fn a_run_in_half_precision_keeps_its_weights_in_f32_and_learns_as_much() {
         let weight = trained.task.encoder.body.patch_embed.weight.val();
         assert_eq!(weight.dtype(), DType::F32);
         let checkpoint = RunFolder::new(folder.path()).require_latest().unwrap();
-        let record = ModuleRecord::load(checkpoint.join("model.bpk")).unwrap();
+        let record = ModuleRecord::load(checkpoint.path().join("model.bpk")).unwrap();
         let saved = config.init(&mut weights(4)).try_load_record(record).unwrap();
         assert_eq!(saved.head.mask_token.val().dtype(), DType::F32);
         losses(&trained.history)

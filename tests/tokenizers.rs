@@ -134,17 +134,9 @@ fn beit_neither_trains_nor_decays_nor_averages_its_tokenizer_and_keeps_it_in_che
 }
 
 fn run_in(out: &Path) -> Run {
-    Run {
-        data: DataSpec::Shapes,
-        out: out.to_path_buf(),
-        batch_size: 8,
-        seed: 0,
-        workers: 0,
-        device: device(),
-        resume: false,
-        probe: 0,
-        precision: Default::default(),
-    }
+    let mut run = Run::new(DataSpec::Shapes, out, &device());
+    (run.batch_size, run.workers) = (8, 0);
+    run
 }
 
 #[test]

@@ -11,6 +11,8 @@ use burn_mim::data::{
 use burn_mim::{Error, Result};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use super::exit::say;
+
 // How the images are read, on every command line that opens some. (No doc comment: clap would take
 // it for what the command does.)
 #[derive(Debug, Clone, clap::Args)]
@@ -50,14 +52,16 @@ impl Reading {
         let faults = data.verify(&mut |progress| waiting.tell(progress));
         let (bad, all) = (faults.len(), data.train.len() + data.test.len());
         for fault in faults.iter().take(NAMED) {
-            eprintln!("{fault}");
+            say(format_args!("{fault}"));
         }
         if bad > NAMED {
-            eprintln!("... and {} more", bad - NAMED);
+            say(format_args!("... and {} more", bad - NAMED));
         }
         match self.on_bad_image {
-            _ if bad == 0 => eprintln!("all {all} images can be read"),
-            OnBadImage::Skip => eprintln!("{bad} of {all} images cannot be read and are left out"),
+            _ if bad == 0 => say(format_args!("all {all} images can be read")),
+            OnBadImage::Skip => {
+                say(format_args!("{bad} of {all} images cannot be read and are left out"))
+            }
             OnBadImage::Error => {
                 let advice =
                     "repair or remove these files, or leave them out by --on-bad-image skip";
@@ -95,7 +99,7 @@ pub(crate) fn open(
     options: &DataOptions,
     statistics: Option<ChannelStatistics>,
 ) -> Result<ImageData> {
-    eprintln!("opening {spec}");
+    say(format_args!("opening {spec}"));
     let mut waiting = Waiting::new();
     let mut progress = |progress| waiting.tell(progress);
     let data = match statistics {
@@ -104,9 +108,9 @@ pub(crate) fn open(
     };
     let (train, test) = (data.train.len(), data.test.len());
     let channels = data.shape.channels;
-    eprintln!("{spec}: {train} images to train, {test} to test, channels: {channels}");
+    say(format_args!("{spec}: {train} images to train, {test} to test, channels: {channels}"));
     for note in &data.notes {
-        eprintln!("note: {note}");
+        say(format_args!("note: {note}"));
     }
     Ok(data)
 }
@@ -134,6 +138,6 @@ impl Waiting {
             _ => ("opening", "steps", 1),
         };
         let total = total.map_or(String::new(), |total| format!(" of {}", total / size));
-        eprintln!("{what}: {}{total} {unit}", done / size);
+        say(format_args!("{what}: {}{total} {unit}", done / size));
     }
 }

@@ -1,15 +1,82 @@
-//! How every example ends.
+//! How every example speaks and ends: after its work, a fault or a signal.
+#![allow(dead_code, reason = "each example uses its own part")]
 
+use std::fmt::Display;
+use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use burn_mim::Result;
+use burn_mim::train::Interrupt;
+use burn_mim::{Error, Result};
+use signal_hook::{consts, flag};
 
-/// Ends an example: a fault is one line on standard error.
+/// The last signal that asked this process to stop.
+static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// Says something on standard error; what nobody can read any more is left out.
+pub(crate) fn say(text: impl Display) {
+    let _ = writeln!(stderr(), "{text}");
+}
+
+/// Tells what came out on standard output; what nobody can read any more is left out, for it is in
+/// files too.
+pub(crate) fn tell(text: impl Display) {
+    let _ = writeln!(stdout(), "{text}");
+}
+
+/// Writes the one thing that was asked for: an example that cannot hand it over has failed.
+pub(crate) fn answer(text: impl Display) -> Result<()> {
+    let written = writeln!(stdout(), "{text}").and_then(|()| stdout().flush());
+    written.map_err(|error| Error::data("standard output", error))
+}
+
+/// What the signals to end trigger: the first asks the run to save and stop, the second ends the
+/// process at once, wherever it is.
+pub(crate) fn interrupt() -> Result<Interrupt> {
+    let requested = Arc::new(AtomicBool::new(false));
+    for signal in signals() {
+        // In this order: the first signal finds nothing requested.
+        flag::register_conditional_shutdown(signal, 128 + signal, requested.clone())
+            .and_then(|_| flag::register_usize(signal, SIGNAL.clone(), signal as usize))
+            .and_then(|_| flag::register(signal, requested.clone()))
+            .map_err(|error| {
+                Error::config(format!("signal {signal} cannot be handled: {error}"))
+            })?;
+    }
+    Ok(requested.into())
+}
+
+fn signals() -> Vec<i32> {
+    let mut signals = vec![consts::SIGINT, consts::SIGTERM];
+    #[cfg(unix)]
+    if !is_ignored(consts::SIGHUP) {
+        signals.push(consts::SIGHUP);
+    }
+    signals
+}
+
+/// Whether whoever started this process wants it to outlive the signal, as `nohup` does.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Ends an example: a fault is one line on standard error, and a run that a signal stopped ends
+/// with that signal's status.
 pub(crate) fn exit(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Interrupted) => {
+            say(Error::Interrupted);
+            let signal = SIGNAL.load(Ordering::Relaxed);
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+        }
         Err(error) => {
-            eprintln!("error: {error}");
+            say(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -11,11 +11,11 @@ use std::path::PathBuf;
 use burn_mim::data::{DataSpec, ImageData};
 use burn_mim::nn::Weights;
 use burn_mim::run::{Run, RunConfig, device_named};
-use burn_mim::train::{History, Precision, RunFolder};
-use burn_mim::{ImageShape, Result};
+use burn_mim::train::{Precision, Pretrained, Progress, RunFolder};
+use burn_mim::{Error, ImageShape, Result};
 use clap::Parser;
 
-pub(crate) use exit::exit;
+pub(crate) use exit::{exit, say, tell};
 
 /// Pre-trains an encoder; leaves checkpoints, metrics and pictures in a folder.
 #[derive(Debug, Parser)]
@@ -60,6 +60,9 @@ pub(crate) struct Args {
     /// Go on from the newest checkpoint in the folder
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Go on with other images than the run began with, such as after a damaged file was removed
+    #[arg(long, requires = "resume")]
+    pub(crate) accept_changed_data: bool,
 }
 
 impl Args {
@@ -95,29 +98,35 @@ impl Args {
     pub(crate) fn run(&self, method: &str) -> Result<(Run, Weights)> {
         let device = device_named(&self.device)?;
         let weights = Weights::new(self.seed, &device.clone().autodiff());
-        let run = Run {
-            data: self.data.clone(),
-            out: self.out(method),
-            batch_size: self.batch_size,
-            seed: self.seed,
-            workers: self.workers,
-            device,
-            precision: self.precision,
-            resume: self.resume,
-            probe: self.probe,
-        };
+        let mut run = Run::new(self.data.clone(), self.out(method), &device);
+        run.batch_size = self.batch_size;
+        run.seed = self.seed;
+        run.workers = self.workers;
+        run.precision = self.precision;
+        run.resume = self.resume;
+        run.accept_changed_data = self.accept_changed_data;
+        run.probe = self.probe;
+        run.progress = Progress::Auto;
+        run.interrupt = exit::interrupt()?;
         Ok((run, weights))
     }
 }
 
-/// Says what a run came to and where it is.
-pub(crate) fn report(run: &Run, history: &History, interrupted: bool) {
-    if let Some(last) = history.last() {
-        let trivial = history.trivial_loss.unwrap_or(f64::NAN);
-        println!("validation loss {:.4} (trivial predictor {trivial:.4})", last.valid_loss);
+/// Tells what a run came to and where it is; one that was stopped is not a success.
+pub(crate) fn report<T>(run: &Run, trained: &Pretrained<T>) -> Result<()> {
+    if let Some(last) = trained.history.last() {
+        let trivial = trained.history.trivial_loss.unwrap_or(f64::NAN);
+        let loss = last.valid_loss;
+        tell(format_args!("validation loss {loss:.4} (trivial predictor {trivial:.4})"));
     }
-    if interrupted {
-        println!("stopped before the last epoch: --resume goes on");
-    }
-    println!("checkpoints, metrics and pictures are in {}", run.out.display());
+    let from = trained.resumed_from.as_ref();
+    let from = from.map_or(String::new(), |path| format!(", resumed from {}", path.display()));
+    tell(format_args!("checkpoints, metrics and pictures are in {}{from}", run.out.display()));
+    if trained.interrupted { stopped() } else { Ok(()) }
+}
+
+/// Ends what a signal stopped.
+pub(crate) fn stopped<T>() -> Result<T> {
+    tell("stopped before the last epoch: --resume goes on");
+    Err(Error::Interrupted)
 }

@@ -1,6 +1,6 @@
 //! The tokenizers of the examples, with recipes for minutes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn_mim::data::ImageData;
 use burn_mim::data::augment::{Augmentation, CropRange};
@@ -9,7 +9,7 @@ use burn_mim::run::{
 };
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
 use burn_mim::task::DvaeSchedule;
-use burn_mim::train::Recipe;
+use burn_mim::train::{Recipe, RunFolder};
 use burn_mim::{Error, ImageShape, Result};
 
 use super::Args;
@@ -43,8 +43,8 @@ impl Kind {
                 let random = config.encoder.clone().into();
                 let teacher =
                     BackboneSource::Folder(folder).load(&random, run.seed, &run.device)?;
-                println!("teacher: {}", teacher.title);
-                teacher.notes.iter().for_each(|note| eprintln!("{note}"));
+                super::tell(format_args!("teacher: {}", teacher.title));
+                teacher.notes.iter().for_each(super::say);
                 run.distil_tokenizer(config, teacher, data, recipe)
             }
             (Self::VqKd, None) => Err(Error::Config("vq-kd needs a --teacher".into())),
@@ -103,7 +103,15 @@ pub(crate) fn fitted(
         let report = run.measure_tokenizer(&config, &tokenizer, data)?;
         return Ok(Some(FittedTokenizer { config, tokenizer, report }));
     }
-    let run = Run { out: own, ..run.clone() };
+    let mut run = run.clone();
+    // A run that was stopped before it had a tokenizer goes on with that.
+    run.resume = run.resume && (begun(&own)? || !begun(&run.out)?);
+    run.out = own;
     let recipe = recipe(Kind::Vq.images().div_ceil(data.train.len()));
     Kind::Vq.fit(&run, args.image(data), None, data, &recipe)
+}
+
+/// Whether a run in `folder` has something to go on from.
+pub(crate) fn begun(folder: &Path) -> Result<bool> {
+    Ok(RunFolder::new(folder).newest_whole()?.is_some())
 }

@@ -119,13 +119,13 @@ fn report(args: &Args, task: &TaskConfig, timing: Timing, device: &Device) -> Re
     let (fastest, median) = (seconds[0], median(&seconds));
     let flop = flop::per_step(task, args.batch);
     let peak = flop::peak(device);
-    println!(
+    exit::tell(format_args!(
         "{:.0} GFLOP of matrix products per step, {:.1} GFLOP/s, {:.0} % of the measured peak of {:.1}",
         flop / 1e9,
         flop / median / 1e9,
         100.0 * flop / median / peak,
         peak / 1e9,
-    );
+    ));
     let line = json!({
         "method": args.method,
         "images_per_s": args.batch as f64 / median,
@@ -136,8 +136,7 @@ fn report(args: &Args, task: &TaskConfig, timing: Timing, device: &Device) -> Re
         "loss_last": losses[losses.len() - 1],
         "parameters": parameters,
     });
-    println!("{line}");
-    Ok(())
+    exit::answer(line)
 }
 
 fn median(sorted: &[f64]) -> f64 {

@@ -43,8 +43,9 @@ pub struct LoadedBackbone {
     pub statistics: Option<ChannelStatistics>,
     /// What became of the keys of published weights.
     pub report: Option<LoadReport>,
-    /// What is to be known of published weights, line by line: which keys were read and in what
-    /// form, what was assumed, and how images are normalized.
+    /// What is to be known of the weights, line by line. Of a run's: which checkpoint they are of,
+    /// and which newer ones are damaged. Of published ones: which keys were read and in what form,
+    /// what was assumed, and how images are normalized.
     pub notes: Vec<String>,
 }
 
@@ -116,8 +117,13 @@ impl LoadedBackbone {
         let (backbone, config) = of_task(&saved, &run, device)?;
         let title = format!("{} {}", saved.task.title(), shape(&config));
         let statistics = Some(saved.statistics.clone());
+        let mut notes = Vec::new();
+        if let Some((checkpoint, damaged)) = run.newest_whole()? {
+            notes.extend(damaged.iter().map(|error| format!("warning: {error}")));
+            notes.push(format!("its weights are those of {}", checkpoint.path().display()));
+        }
         let run = Some((run, saved));
-        Ok(Self { backbone, config, title, run, statistics, report: None, notes: Vec::new() })
+        Ok(Self { backbone, config, title, run, statistics, report: None, notes })
     }
 
     fn of_published(opened: Transformers, side: Option<usize>, device: &Device) -> Result<Self> {

@@ -27,6 +27,7 @@ impl Run {
         recipe: Recipe,
     ) -> Result<Pretrained<Beit>> {
         config.validate()?;
+        let (_lock, data) = &self.begin(data)?;
         tokenizer.report.usage.check()?;
         let decodes = config.tokenizer.decodes();
         let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
@@ -55,6 +56,7 @@ impl Run {
         recipe: Recipe,
     ) -> Result<Pretrained<BeitV2>> {
         config.validate()?;
+        let (_lock, data) = &self.begin(data)?;
         tokenizer.report.usage.check()?;
         let decodes = config.beit.tokenizer.decodes();
         let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());

@@ -1,10 +1,11 @@
 //! What a run's `config.json` says.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::data::augment::{Augmentation, Interpolation};
 use crate::data::{ChannelStatistics, DataOptions, DataSpec, MimCollate};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::task::TaskConfig;
 
 /// Everything needed to build the model of a run again and feed it the same images.
@@ -35,6 +36,19 @@ impl RunConfig {
         self.task.validate()?;
         self.augmentation.validate()?;
         self.statistics.validate(self.task.image().channels)
+    }
+
+    /// What of it decides a run's bits: all but where the images lie, and what would become of
+    /// damaged ones.
+    pub(super) fn identity(&self) -> Result<Value> {
+        let json = serde_json::to_value(self);
+        let mut json = json.map_err(|error| Error::config(error.to_string()))?;
+        if let Some(config) = json.as_object_mut() {
+            config.remove("data");
+            let options = config.get_mut("data_options").and_then(Value::as_object_mut);
+            options.map(|options| options.remove("on_bad_image"));
+        }
+        Ok(json)
     }
 
     /// How a run on masked images made the batches it was trained on.

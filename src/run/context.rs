@@ -28,6 +28,7 @@ impl Run {
         recipe: Recipe,
     ) -> Result<Pretrained<ContextPrediction<ResidualNet>>> {
         config.validate()?;
+        let (_lock, data) = &self.begin(data)?;
         let collate = ContextCollate::new(&config.pairs, &data.statistics)?;
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let collates = [augmented, collate.clone()];

@@ -1,25 +1,24 @@
 //! An encoder's worth on a data set, protocol by protocol.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
 
 use super::LoadedBackbone;
-use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConfig, Subset};
+use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConfig};
 use crate::encoder::{AnyBackbone, Backbone};
 use crate::error::{Error, Result, ensure};
 use crate::eval::{
-    Features, FineTuning, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score,
-    TestResult, labelled_share, require_labels,
+    Features, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score, TestResult,
+    labelled_share, require_labels,
 };
 use crate::limits;
-use crate::nn::Weights;
-use crate::train::{Interrupt, Pretraining};
+use crate::train::{Interrupt, Progress};
 
 /// What every protocol shares: the images, how they are read, and how often.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Evaluation<'a> {
     /// The encoder.
     pub encoder: &'a LoadedBackbone,
@@ -39,6 +38,10 @@ pub struct Evaluation<'a> {
     pub seeds: u64,
     /// Where it runs.
     pub device: Device,
+    /// Who may stop it.
+    pub interrupt: Interrupt,
+    /// How fine-tuning reports.
+    pub progress: Progress,
 }
 
 /// Which weights a protocol starts from.
@@ -59,7 +62,25 @@ pub struct Split {
     pub test: Features,
 }
 
-impl Evaluation<'_> {
+impl<'a> Evaluation<'a> {
+    /// An evaluation of `encoder` on `data`: mean features, all labels, batches of 64 made by one
+    /// thread, the one seed 0, without a word. All of that is in public fields.
+    pub fn new(encoder: &'a LoadedBackbone, data: &'a ImageData, device: &Device) -> Self {
+        Self {
+            encoder,
+            data,
+            pooling: Pooling::Mean,
+            labels: 1.0,
+            batch_size: 64,
+            workers: 1,
+            seed: 0,
+            seeds: 1,
+            device: device.clone(),
+            interrupt: Interrupt::default(),
+            progress: Progress::Silent,
+        }
+    }
+
     /// Checks that the images have classes and are such as the encoder reads.
     ///
     /// # Errors
@@ -93,6 +114,7 @@ impl Evaluation<'_> {
     pub fn splits(&self, start: Start) -> Result<Vec<Split>> {
         let mut splits: Vec<Split> = Vec::new();
         for seed in self.all_seeds() {
+            self.interrupt.check()?;
             // Nothing differs between seeds but random weights and parts of the labels.
             let split = match (splits.first(), start, self.labels < 1.0) {
                 (Some(first), Start::Given, false) => first.clone(),
@@ -167,66 +189,7 @@ impl Evaluation<'_> {
         Ok(results.into_iter().zip(&knn.neighbours).map(score).collect())
     }
 
-    /// Fine-tuning with every seed, each in a folder of its own below `out`. From random weights it
-    /// is training from scratch, and no layer is slower than another.
-    ///
-    /// # Errors
-    ///
-    /// As [`Pretraining::run`], and when a number of `tuning` is broken.
-    pub fn fine_tune(&self, tuning: &FineTuning, start: Start, out: &Path) -> Result<Score> {
-        let started = Instant::now();
-        let (mut results, mut train_images) = (Vec::new(), 0);
-        let mut tuning = FineTuning { pooling: self.pooling, ..tuning.clone() };
-        if start == Start::Random {
-            tuning.recipe.layer_decay = 1.0;
-        }
-        let (protocol, setting) = match tuning.last_blocks {
-            None => ("finetune", format!("epochs: {}", tuning.recipe.epochs)),
-            Some(1) => ("partial", "last block".into()),
-            Some(blocks) => ("partial", format!("last {blocks} blocks")),
-        };
-        for seed in self.all_seeds() {
-            let train = self.train(seed)?;
-            train_images = train.len();
-            let name = format!("{protocol} {setting} {start:?} seed {seed}");
-            let folder = out.join(name.to_lowercase().replace(": ", "-").replace(' ', "-"));
-            results.push(self.fine_tune_once(&tuning, start, seed, &train, &folder)?);
-        }
-        Ok(self.score(protocol, setting, start, results, train_images, started))
-    }
-
-    fn fine_tune_once(
-        &self,
-        tuning: &FineTuning,
-        start: Start,
-        seed: u64,
-        train: &Arc<dyn ImageDataset>,
-        folder: &Path,
-    ) -> Result<TestResult> {
-        let device = self.device.clone().autodiff();
-        let config = self.encoder.config.clone().with_drop_path(tuning.drop_path);
-        let encoder = self.backbone(start, seed).rebuilt(&config, &device);
-        let classes = self.data.class_names.len();
-        let task = tuning.task(encoder, classes, &mut Weights::new(seed, &device))?;
-        let plain = self.collate()?;
-        // An epoch is judged by a part of the test images, so that this is no longer than the epoch.
-        let glimpse = (train.len() / 4).max(256);
-        let glimpse: Arc<dyn ImageDataset> =
-            Arc::new(Subset::balanced(self.data.test.clone(), glimpse, seed)?);
-        let batches = self.loader(train, tuning.collate(plain.clone())?, seed, true)?;
-        let glimpse = self.loader(&glimpse, plain.clone(), seed, false)?;
-        let tuned = Pretraining::new(folder, tuning.recipe.clone())
-            .seed(seed)
-            .interrupt(Interrupt::on_ctrl_c()?)
-            .config(tuning)?
-            .run(task, &batches, &glimpse)?;
-        if tuned.interrupted {
-            return Err(Error::config("the evaluation was interrupted"));
-        }
-        tuned.task.test(&self.loader(&self.data.test, plain, seed, false)?)
-    }
-
-    fn score(
+    pub(super) fn score(
         &self,
         protocol: &str,
         setting: String,
@@ -249,11 +212,11 @@ impl Evaluation<'_> {
         }
     }
 
-    fn all_seeds(&self) -> impl Iterator<Item = u64> + use<> {
+    pub(super) fn all_seeds(&self) -> impl Iterator<Item = u64> + use<> {
         self.seed..self.seed + self.seeds
     }
 
-    fn backbone(&self, start: Start, seed: u64) -> AnyBackbone {
+    pub(super) fn backbone(&self, start: Start, seed: u64) -> AnyBackbone {
         match start {
             Start::Given => self.encoder.backbone.clone(),
             Start::Random => self.encoder.random(seed),
@@ -275,16 +238,16 @@ impl Evaluation<'_> {
     }
 
     /// The statistics the encoder was trained with, or else the data's own.
-    fn statistics(&self) -> &ChannelStatistics {
+    pub(super) fn statistics(&self) -> &ChannelStatistics {
         self.encoder.statistics().unwrap_or(&self.data.statistics)
     }
 
-    fn collate(&self) -> Result<LabelledCollate> {
+    pub(super) fn collate(&self) -> Result<LabelledCollate> {
         let image = self.encoder.config.image();
         LabelledCollate::new(image, self.statistics(), self.data.class_names.len())
     }
 
-    fn loader(
+    pub(super) fn loader(
         &self,
         images: &Arc<dyn ImageDataset>,
         collate: LabelledCollate,

@@ -39,6 +39,7 @@ impl Run {
         augmentation: Augmentation,
         recipe: Recipe,
     ) -> Result<Pretrained<ImageGpt>> {
+        let (_lock, data) = &self.begin(data)?;
         let collate = ImageGptCollate::new(&config)?;
         let statistics = ChannelStatistics::none(config.encoder.image.channels);
         let data = ImageData { statistics, ..data.clone() };

@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod device;
 mod evaluate;
+mod fine_tuning;
 mod image_gpt;
 mod pretrain;
 mod probe;

@@ -16,7 +16,7 @@ use crate::grid::ImageShape;
 use crate::head::PredictionHead;
 use crate::target::{Depict, Reconstruct};
 use crate::task::{Mim, PretextTask, TaskConfig};
-use crate::train::{Precision, Pretrained, Recipe};
+use crate::train::{Interrupt, Precision, Pretrained, Progress, Recipe};
 use crate::viz::{depiction_sheet, reconstruction_sheet};
 
 /// Rows of the reconstruction sheet.
@@ -24,6 +24,7 @@ const SHEET_ROWS: usize = 8;
 
 /// Where a run reads and writes, and what it runs on.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Run {
     /// The images.
     pub data: DataSpec,
@@ -39,14 +40,39 @@ pub struct Run {
     pub device: Device,
     /// What a step computes in.
     pub precision: Precision,
-    /// Whether to go on from the newest checkpoint in `out`.
+    /// Whether to go on from the newest whole checkpoint in `out`; it is an error if there is none.
     pub resume: bool,
+    /// Whether to go on with other images than those the run began with.
+    pub accept_changed_data: bool,
     /// Every how many epochs to measure the encoder's k-NN accuracy on a part of the labelled
     /// images, as `knn_top1` among the epoch's metrics; never with 0.
     pub probe: usize,
+    /// Who may stop it.
+    pub interrupt: Interrupt,
+    /// How it reports.
+    pub progress: Progress,
 }
 
 impl Run {
+    /// A run on `data` that leaves its files in `out`: batches of 64 made by one thread, in f32, of
+    /// seed 0, from the start, without a probe and without a word. All of that is in public fields.
+    pub fn new(data: DataSpec, out: impl Into<PathBuf>, device: &Device) -> Self {
+        Self {
+            data,
+            out: out.into(),
+            batch_size: 64,
+            seed: 0,
+            workers: 1,
+            device: device.clone(),
+            precision: Precision::F32,
+            resume: false,
+            accept_changed_data: false,
+            probe: 0,
+            interrupt: Interrupt::default(),
+            progress: Progress::Silent,
+        }
+    }
+
     /// Trains `model`, the one `task` describes, on masked images, as [`Run::train`] does, and
     /// leaves `reconstruction.png` beside the rest.
     ///
@@ -67,6 +93,7 @@ impl Run {
         H: PredictionHead<E::Features>,
         T: Reconstruct,
     {
+        let (_lock, data) = &self.begin(data)?;
         let title = task.title();
         let (pretrained, batch) =
             self.train_masked(task, model, data, augmentation, recipe, |model| &model.encoder)?;
@@ -92,6 +119,7 @@ impl Run {
         H: PredictionHead<E::Features>,
         T: Depict<Value = Tensor<3>>,
     {
+        let (_lock, data) = &self.begin(data)?;
         let title = format!("{}: validation images", task.title());
         let (pretrained, batch) =
             self.train_masked(task, model, data, augmentation, recipe, |model| &model.encoder)?;

@@ -59,7 +59,8 @@ impl Evaluation<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Evaluation::validate`], and when an image cannot be read or fine-tuning fails.
+    /// As [`Evaluation::validate`]; when an image cannot be read or fine-tuning fails; when somebody
+    /// asked to stop.
     pub fn run(&self, plan: &Plan, say: &mut dyn FnMut(&Score)) -> Result<Scores> {
         self.validate()?;
         let mut scores = Scores {
@@ -91,6 +92,7 @@ impl Evaluation<'_> {
             return Ok(());
         }
         let splits = self.splits(start)?;
+        self.interrupt.check()?;
         if protocol != Protocol::Knn {
             scores.add(start, self.linear(start, &splits)?, say);
             let probe = LinearProbe::mae();
@@ -99,6 +101,7 @@ impl Evaluation<'_> {
                 scores.add(start, self.probe(&probe, start, &splits)?, say);
             }
         }
+        self.interrupt.check()?;
         if protocol != Protocol::Linear {
             for score in self.knn(&Knn::default(), start, &splits)? {
                 scores.add(start, score, say);

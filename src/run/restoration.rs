@@ -52,6 +52,7 @@ impl Run {
         recipe: Recipe,
     ) -> Result<(Pretrained<Restoration>, BTreeMap<String, Restored>)> {
         config.validate()?;
+        let (_lock, data) = &self.begin(data)?;
         let corruptions = config.corruptions.iter().map(|corruption| corruption.build()).collect();
         let collate = RestorationCollate::new(config.encoder.image, &data.statistics, corruptions)?;
         let augmented = collate.clone().with_augmentation(augmentation)?;

@@ -9,7 +9,6 @@ use crate::error::Result;
 use crate::eval::{LabelledPicture, NeighbourRow, ScoreCard, nearest};
 use crate::grid::ImageShape;
 use crate::rng::{Purpose, stream};
-use crate::train::Snapshot;
 use crate::viz::Picture;
 
 /// Test images whose neighbours are shown, and neighbours of each.
@@ -43,7 +42,7 @@ impl Evaluation<'_> {
             card.neighbours = self.neighbours(split)?;
         }
         if let Some((run, _)) = &self.encoder.run {
-            card.history = Some(Snapshot::load(&run.require_latest()?)?.history);
+            card.history = Some(run.require_latest()?.snapshot().history.clone());
             card.config = Some(run.config()?);
             // A run whose pictures were removed is still a run.
             card.reconstructions = std::fs::read(run.path().join("reconstruction.png")).ok();

@@ -30,6 +30,7 @@ impl Run {
         recipe: Recipe,
     ) -> Result<Pretrained<Selfie<ResidualNet>>> {
         config.validate()?;
+        let (_lock, data) = &self.begin(data)?;
         let collate = MimCollate::new(config.image, &data.statistics, Arc::new(config.mask()?))?;
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let collates = [augmented, collate.clone()];

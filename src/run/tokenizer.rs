@@ -22,10 +22,11 @@ use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, 
 use crate::task::{
     DvaeSchedule, DvaeTask, PixelObjective, PretextTask, TeacherObjective, VqObjective, VqTask,
 };
-use crate::train::{Interrupt, Pretraining, Recipe};
+use crate::train::{Manifest, Pretraining, Recipe, RunFolder};
 
 const CONFIG: &str = "tokenizer.json";
 const WEIGHTS: &str = "tokenizer.bpk";
+const MANIFEST: &str = "tokenizer.manifest.json";
 
 /// Training images that a palette, or the start of a codebook, is fitted on.
 const FITTED_IMAGES: usize = 512;
@@ -78,7 +79,7 @@ impl Run {
                 config.name()
             )));
         }
-        self.forget_tokenizer()?;
+        let _lock = RunFolder::new(&self.out).lock()?;
         let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
         let fitted = match &config {
             TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette, data)?),
@@ -110,7 +111,7 @@ impl Run {
         let config = config.with_output(VqOutput::Features { width: teacher.backbone.width() });
         config.validate()?;
         check_teacher(&config, &teacher)?;
-        self.forget_tokenizer()?;
+        let _lock = RunFolder::new(&self.out).lock()?;
         let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
         let statistics = teacher.statistics().unwrap_or(&data.statistics).clone();
         let objective = TeacherObjective::new(teacher.backbone, &statistics.mean, &statistics.std);
@@ -150,7 +151,13 @@ impl Run {
     fn fit_palette(&self, config: &PaletteConfig, data: &ImageData) -> Result<AnyTokenizer> {
         let collate = TokenizerCollate::new(config.image)?;
         let images = first_images(&self.loader(&data.train, collate, true)?)?;
-        Ok(AnyTokenizer::Palette(config.fit(images, self.seed)?))
+        let palette = config.fit(images, self.seed)?;
+        if let Some(aside) = RunFolder::new(&self.out).set_aside()? {
+            let aside = aside.display();
+            self.progress
+                .note(&format!("the folder held another run: its files are now in {aside}"));
+        }
+        Ok(AnyTokenizer::Palette(palette))
     }
 
     fn train_vq<O: VqObjective>(
@@ -170,8 +177,8 @@ impl Run {
         let task = self.train_tokenizer(
             &config,
             VqTask { tokenizer: vq, objective },
-            &train,
-            &valid,
+            data,
+            [&train, &valid],
             recipe,
         )?;
         Ok(task.map(|task| task.tokenizer))
@@ -193,7 +200,7 @@ impl Run {
         let features = dvae.valid().features(first_images(&train)?);
         let dvae = dvae.with_tokens_from(features, self.seed)?;
         let task = DvaeTask::new(dvae, recipe.schedule.clone());
-        let task = self.train_tokenizer(&config, task, &train, &valid, recipe)?;
+        let task = self.train_tokenizer(&config, task, data, [&train, &valid], recipe)?;
         Ok(task.map(|task| task.tokenizer))
     }
 
@@ -201,31 +208,27 @@ impl Run {
         &self,
         config: &TokenizerConfig,
         task: T,
-        train: &Loader<TokenizerCollate>,
-        valid: &Loader<TokenizerCollate>,
+        data: &ImageData,
+        [train, valid]: [&Loader<TokenizerCollate>; 2],
         recipe: &TokenizerRecipe,
     ) -> Result<Option<T>>
     where
         T: PretextTask<Batch = TokenizerBatch>,
     {
+        // The recipe is compared by itself.
+        let TokenizerRecipe { augmentation, schedule, .. } = recipe;
+        let training = json!({ "augmentation": augmentation, "schedule": schedule });
         let trained = Pretraining::new(&self.out, recipe.recipe.clone())
             .seed(self.seed)
             .resume(self.resume)
-            .interrupt(Interrupt::on_ctrl_c()?)
+            .interrupt(self.interrupt.clone())
+            .progress(self.progress)
+            .accept_changed_data(self.accept_changed_data)
+            .images(data.train.len(), data.test.len(), &data.identity)
             .config(&json!({ "tokenizer": config, "training": recipe, "data": self.data }))?
+            .identity(&json!({ "tokenizer": config, "training": training }))?
             .run(task, train, valid)?;
         Ok((!trained.interrupted).then_some(trained.task))
-    }
-
-    /// Removes what says that the folder holds a whole tokenizer.
-    fn forget_tokenizer(&self) -> Result<()> {
-        let path = self.out.join(CONFIG);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::checkpoint(&path, error))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn leave_tokenizer(&self, fitted: &FittedTokenizer, data: &ImageData) -> Result<()> {
@@ -245,11 +248,17 @@ impl Run {
             let sheet = sheet(tokenizer, config, batch?.images)?;
             sheet.save(self.out.join("reconstruction.png"))?;
         }
+        // Without its checksums a tokenizer that is replaced is whole all the time.
+        let sums = self.out.join(MANIFEST);
+        if sums.exists() {
+            std::fs::remove_file(&sums).map_err(|error| Error::checkpoint(&sums, error))?;
+        }
         let path = self.out.join(WEIGHTS);
         let saved = tokenizer.clone().into_record().save(&path);
         saved.map_err(|error| Error::checkpoint(&path, error))?;
-        // Last: a folder with this file holds a whole tokenizer.
-        write_json(&self.out.join(CONFIG), config)
+        // After the weights: a folder with this file holds a whole tokenizer.
+        write_json(&self.out.join(CONFIG), config)?;
+        Manifest::write(&self.out, &[WEIGHTS, CONFIG], MANIFEST)
     }
 }
 
@@ -261,6 +270,9 @@ impl Run {
 /// When there is none, or its files do not fit each other.
 pub fn load_tokenizer(path: &Path, device: &Device) -> Result<(TokenizerConfig, AnyTokenizer)> {
     let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+    if let Some(sums) = Manifest::read(folder, MANIFEST)? {
+        sums.check(folder)?;
+    }
     let described = folder.join(CONFIG);
     let config: TokenizerConfig = read_json(&described)?;
     config.validate().map_err(|error| error.in_file(&described))?;

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use super::{Run, RunConfig};
 use crate::data::augment::Augmentation;
-use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig};
+use crate::data::{ChannelStatistics, Collate, ImageData, ImageDataset, Loader, LoaderConfig};
 use crate::error::{Error, Result};
+use crate::file::FileLock;
 use crate::task::{PretextTask, TaskConfig};
-use crate::train::{Interrupt, Pretrained, Pretraining, Recipe};
+use crate::train::{Pretrained, Pretraining, Recipe, RunFolder};
 use crate::viz::LossCurve;
 
 impl Run {
     /// Trains `model`, the one `task` describes, on batches of the training split, measures it
     /// on those of the test split, and leaves checkpoints,
-    /// `config.json`, `metrics.json` and `loss_curve.png` in the run's folder. Ctrl-C stops it after
-    /// the step it is in, with everything saved.
+    /// `config.json`, `metrics.json` and `loss_curve.png` in the run's folder. Its interrupt stops it
+    /// after the step it is in, with everything saved.
     ///
     /// `collates` are that of training and that of validation; `augmentation` is what the first does
     /// to the images, for `config.json`.
@@ -56,6 +57,7 @@ impl Run {
         T: PretextTask<Batch = C::Batch>,
         C: Collate,
     {
+        let _lock = RunFolder::new(&self.out).lock()?;
         let train = self.loader(&data.train, train, true)?;
         let valid = self.loader(&data.test, valid, false)?;
         let title = task.title();
@@ -71,8 +73,12 @@ impl Run {
             .seed(self.seed)
             .precision(self.precision)
             .resume(self.resume)
-            .interrupt(Interrupt::on_ctrl_c()?)
+            .interrupt(self.interrupt.clone())
+            .progress(self.progress)
+            .accept_changed_data(self.accept_changed_data)
+            .images(data.train.len(), data.test.len(), &data.identity)
             .config(&config)?
+            .identity(&config.identity()?)?
             .run_with_probe(model, &train, &valid, probe)?;
         self.curve(title, &pretrained)?;
         Ok(pretrained)
@@ -98,6 +104,22 @@ impl Run {
         let Self { batch_size, seed, workers, .. } = *self;
         let config = LoaderConfig { batch_size, seed, workers, training };
         Loader::new(dataset.clone(), collate, config, &self.device)
+    }
+
+    /// Keeps others out of the run's folder, and gives `data` with the statistics that a run which
+    /// is resumed began with: they are not measured again on what its images may be by now.
+    pub(super) fn begin(&self, data: &ImageData) -> Result<(FileLock, ImageData)> {
+        let folder = RunFolder::new(&self.out);
+        let (lock, mut data) = (folder.lock()?, data.clone());
+        if self.resume
+            && let Some((checkpoint, _)) = folder.newest_whole()?
+        {
+            let saved = &checkpoint.snapshot().fingerprint["config"]["statistics"];
+            let saved: Option<ChannelStatistics> = serde_json::from_value(saved.clone()).ok();
+            let fits = |saved: &ChannelStatistics| saved.mean.len() == data.shape.channels;
+            data.statistics = saved.filter(fits).unwrap_or(data.statistics);
+        }
+        Ok((lock, data))
     }
 
     fn curve<T>(&self, title: &str, pretrained: &Pretrained<T>) -> Result<()> {

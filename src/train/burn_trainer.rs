@@ -1,19 +1,59 @@
 //! Any pretext task on burn's own trainer.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::{ExecutionError, Tensor};
 use burn::train::metric::{Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
-use crate::task::PretextTask;
+use crate::task::{PretextTask, StepEnd};
 
 /// A task as a model of burn's [`SupervisedTraining`](burn::train::SupervisedTraining): for its
 /// terminal dashboard, its metrics and its strategies for several devices. A
 /// [`Loader`](crate::data::Loader) is the data loader it reads.
+///
+/// After each of burn's steps the task's own [`after_step`](PretextTask::after_step) moves what no
+/// gradient moves.
 #[derive(Module, Debug)]
 pub struct BurnTask<T: Module> {
     /// The task.
     pub task: T,
+    #[module(skip)]
+    steps: Arc<Steps>,
+}
+
+/// The steps of a training, shared by all copies of its model.
+#[derive(Debug)]
+struct Steps {
+    total: usize,
+    done: AtomicUsize,
+    observed: Mutex<Vec<Tensor<2>>>,
+}
+
+impl<T: Module> BurnTask<T> {
+    /// `task`, to be trained for `steps` optimizer steps: what a schedule within the task, such as
+    /// that of a temperature, is measured by. A training that burn resumes counts them anew.
+    pub fn new(task: T, steps: usize) -> Self {
+        let (done, observed) = (AtomicUsize::new(0), Mutex::default());
+        Self { task, steps: Arc::new(Steps { total: steps.max(1), done, observed }) }
+    }
+}
+
+impl<T: PretextTask> BurnTask<T> {
+    /// The model after a step that moved its weights to those of `self`.
+    fn after_step(self) -> Self {
+        let Self { task, steps } = self;
+        let done = steps.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let progress = (done as f64 / steps.total as f64).min(1.0);
+        let mut observed = steps.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = StepEnd { progress, observed: std::mem::take(&mut observed) };
+        drop(observed);
+        Self { task: task.after_step(end), steps }
+    }
 }
 
 /// The loss of a step, for burn's [`LossMetric`](burn::train::metric::LossMetric).
@@ -45,8 +85,30 @@ where
     type Output = BurnOutput;
 
     fn step(&self, batch: T::Batch) -> TrainOutput<BurnOutput> {
-        let loss = self.task.loss(batch).loss;
+        let output = self.task.loss(batch);
+        let mut observed = self.steps.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        observed.extend(output.observed);
+        drop(observed);
+        let loss = output.loss;
         TrainOutput::new(self, loss.backward(), BurnOutput { loss })
+    }
+
+    fn optimize(
+        self,
+        optim: &mut ModuleOptimizer,
+        lr_module: ModuleLearningRate,
+        grads: GradientsParams,
+    ) -> Self {
+        optim.step(lr_module, self, grads).after_step()
+    }
+
+    fn optimize_multi(
+        self,
+        optim: &mut ModuleOptimizer,
+        lr_module: ModuleLearningRate,
+        grads: MultiGradientsParams,
+    ) -> Self {
+        optim.step_multi(lr_module, self, grads).after_step()
     }
 }
 
@@ -60,5 +122,44 @@ where
 
     fn step(&self, batch: T::Batch) -> BurnOutput {
         BurnOutput { loss: self.task.loss(batch).loss }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::TokenizerBatch;
+    use crate::encoder::VitConfig;
+    use crate::grid::ImageShape;
+    use crate::nn::{Init, Weights};
+    use crate::target::tokenizer::VqConfig;
+    use crate::task::{PixelObjective, VqTask};
+    use crate::test_device;
+    use crate::train::{Recipe, adamw};
+
+    #[test]
+    fn a_codebook_follows_on_burns_trainer_as_on_ours() {
+        let vit = VitConfig::new(ImageShape::new(2, 4, 6), 2, 8, 1, 2);
+        let config = VqConfig::new(vit).with_vocabulary(3).with_code_width(2);
+        let task = || {
+            let tokenizer = config.init(&mut Weights::new(0, &test_device().autodiff()));
+            VqTask { tokenizer, objective: PixelObjective { cell: 2 } }
+        };
+        let init = Init::Normal { std: 0.3 };
+        let images = Weights::new(5, &test_device()).param([2, 2, 4, 6], init).val();
+        let batch = || TokenizerBatch { images: images.clone(), noise: None };
+        let codes = |task: &VqTask<PixelObjective>| task.tokenizer.codes.val().into_data();
+
+        let start = task();
+        let before = codes(&start);
+        let observed = start.loss(batch()).observed.into_iter().collect();
+        let ours = start.after_step(StepEnd { progress: 1.0, observed });
+
+        let burns = BurnTask::new(task(), 1);
+        let mut optimizer = adamw(&burns, &Recipe::new());
+        let grads = TrainStep::step(&burns, batch()).grads;
+        let burns = burns.optimize(&mut optimizer, 1e-3.into(), grads);
+        assert_ne!(codes(&burns.task), before);
+        codes(&burns.task).assert_eq(&codes(&ours), true);
     }
 }

@@ -75,6 +75,17 @@ impl RunningMean {
         self.count += count;
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The same mean over at most `count`.
+    pub(super) fn limit(&mut self, count: usize) {
+        if self.count > count {
+            *self = Self { sum: self.mean() * count as f64, count };
+        }
+    }
+
     pub(super) fn mean(&self) -> f64 {
         self.sum / self.count as f64
     }

@@ -12,6 +12,7 @@ mod precision;
 mod pretraining;
 mod progress;
 mod recipe;
+mod resume;
 mod run_folder;
 mod schedule;
 mod session;
@@ -24,5 +25,7 @@ pub use precision::Precision;
 pub use pretraining::{Pretrained, Pretraining};
 pub use progress::Progress;
 pub use recipe::{Decay, Recipe};
-pub use run_folder::{RunFolder, Snapshot};
+pub use run_folder::{Checkpoint, RunFolder, Snapshot};
+#[cfg(feature = "viz")]
+pub(crate) use run_folder::{Manifest, sha256};
 pub use schedule::Schedule;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::session::Session;
 use super::{History, Interrupt, Precision, Progress, Recipe, RunFolder};
@@ -23,9 +22,12 @@ pub struct Pretraining {
     pub(super) folder: RunFolder,
     pub(super) recipe: Recipe,
     pub(super) config: Value,
+    pub(super) identity: Option<Value>,
+    pub(super) images: Value,
     pub(super) seed: u64,
     pub(super) precision: Precision,
     pub(super) resume: bool,
+    pub(super) accept_changed_data: bool,
     pub(super) keep: usize,
     pub(super) progress: Progress,
     pub(super) interrupt: Interrupt,
@@ -39,23 +41,28 @@ pub struct Pretrained<T> {
     pub task: T,
     /// Losses and speed.
     pub history: History,
+    /// The checkpoint it went on from, if it was resumed.
+    pub resumed_from: Option<PathBuf>,
     /// Whether the run was asked to stop before its last epoch; resuming it goes on.
     pub interrupted: bool,
 }
 
 impl Pretraining {
     /// A run in `folder` by `recipe`, in f32 with seed 0, that starts anew, keeps the last two
-    /// checkpoints beside the best, and reports on the terminal.
+    /// checkpoints beside the best, and says nothing.
     pub fn new(folder: impl Into<PathBuf>, recipe: Recipe) -> Self {
         Self {
             folder: RunFolder::new(folder),
             recipe,
             config: Value::Null,
+            identity: None,
+            images: Value::Null,
             seed: 0,
             precision: Precision::F32,
             resume: false,
+            accept_changed_data: false,
             keep: 2,
-            progress: Progress::Auto,
+            progress: Progress::default(),
             interrupt: Interrupt::default(),
         }
     }
@@ -72,9 +79,21 @@ impl Pretraining {
         self
     }
 
-    /// Goes on from the newest checkpoint in the folder, if there is one.
+    /// Goes on from the newest whole checkpoint in the folder; it is an error if there is none.
+    /// Without this a run starts anew, and the files of an earlier one there are moved aside.
+    ///
+    /// What decides the bits must be that of the checkpoint: configuration, images, recipe, seed,
+    /// precision and batch size. More epochs are another schedule, and allowed: those already done
+    /// keep their rates.
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
+        self
+    }
+
+    /// Resumes on other images than the checkpoint's, such as after a damaged file was removed.
+    /// Epochs are then as long as these images make them.
+    pub fn accept_changed_data(mut self, accept: bool) -> Self {
+        self.accept_changed_data = accept;
         self
     }
 
@@ -108,6 +127,26 @@ impl Pretraining {
         Ok(self)
     }
 
+    /// What of the configuration decides a run's bits, which a resume compares: all of it unless this
+    /// says less (no paths).
+    ///
+    /// # Errors
+    ///
+    /// When `identity` cannot be written as JSON.
+    pub fn identity(mut self, identity: &impl Serialize) -> Result<Self> {
+        let json = serde_json::to_value(identity);
+        self.identity = Some(json.map_err(|error| Error::config(error.to_string()))?);
+        Ok(self)
+    }
+
+    /// The images trained on and measured on, which a resume compares: the sizes of both splits and
+    /// [`ImageData::identity`](crate::data::ImageData::identity), or anything else that tells one
+    /// data set from another.
+    pub fn images(mut self, train: usize, test: usize, identity: impl Into<String>) -> Self {
+        self.images = json!({ "train": train, "test": test, "identity": identity.into() });
+        self
+    }
+
     /// Trains `task`, whose parameters must be on an autodiff device, on batches of `train`, and
     /// measures it on `valid` after every epoch.
     ///
@@ -118,7 +157,8 @@ impl Pretraining {
     ///
     /// When the recipe is broken, the task or its device cannot compute in the run's precision, a
     /// batch cannot be made, the loss is not finite, or the folder cannot be read or written.
-    /// Whatever was saved stays whole.
+    /// Whatever was saved stays whole, an earlier run in the folder is left alone unless this one
+    /// can start, and a fault of the data costs no finished step.
     pub fn run<T, C>(self, task: T, train: &Loader<C>, valid: &Loader<C>) -> Result<Pretrained<T>>
     where
         T: PretextTask<Batch = C::Batch>,
@@ -147,22 +187,17 @@ impl Pretraining {
         C: Collate,
     {
         self.recipe.validate()?;
-        let mut run = Session::start(&self, task, train)?;
-        run.introduce(valid)?;
+        let mut run = Session::start(&self, task, train, valid)?;
         let mut interrupted = false;
         while run.snapshot.epoch < self.recipe.epochs && !interrupted {
-            let started = Instant::now();
-            let images = run.epoch(train)?;
-            if run.snapshot.batch == train.batches() {
-                run.finish_epoch(valid, started, images, &mut probe)?;
-            }
-            run.save()?;
+            run.advance(train, valid, &mut probe)?;
             let unfinished = run.snapshot.epoch < self.recipe.epochs;
             interrupted = unfinished && self.interrupt.is_requested();
         }
         run.reporter.finish();
         let history = run.snapshot.history.clone();
+        let resumed_from = run.resumed_from.take();
         let task = run.validated();
-        Ok(Pretrained { task, history, interrupted })
+        Ok(Pretrained { task, history, resumed_from, interrupted })
     }
 }

@@ -1,6 +1,6 @@
 //! What a run says while it runs.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,16 +10,32 @@ use super::EpochMetrics;
 /// Where there is no terminal, at most one line in this time within an epoch.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How a run reports; always on standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a run reports; always on standard error. That may be closed or full: a report that cannot be
+/// written is left out, and the run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Progress {
-    /// A bar on a terminal, plain lines elsewhere.
+    /// A bar on a terminal that can show one, plain lines elsewhere.
     Auto,
     /// Plain lines.
     Lines,
-    /// Nothing.
+    /// Nothing: what a library does unless it is asked.
+    #[default]
     Silent,
+}
+
+impl Progress {
+    /// Says something beside the report of a run.
+    pub fn note(self, text: &str) {
+        if self != Self::Silent {
+            say(text);
+        }
+    }
+}
+
+/// Writes a line on standard error, if anybody still reads it.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The live report of one run.
@@ -37,14 +53,7 @@ pub(super) struct Reporter {
 impl Reporter {
     /// A report of a run over `total` images, of which an earlier process trained on `done`.
     pub(super) fn new(progress: Progress, total: usize, done: usize) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let bar = (progress == Progress::Auto && terminal).then(|| {
-            let bar =
-                ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{bar:28} {percent:>3}%  {msg}");
-            bar.set_style(style.expect("a valid template"));
-            bar
-        });
+        let bar = (progress == Progress::Auto).then(|| bar(total)).flatten();
         let lines = progress != Progress::Silent && bar.is_none();
         let (total, done, now) = (total as u64, done as u64, Instant::now());
         Self { bar, lines, total, done, done_at_start: done, started: now, last_line: now }
@@ -54,7 +63,7 @@ impl Reporter {
     pub(super) fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None if self.lines => eprintln!("{text}"),
+            None if self.lines => say(text),
             None => {}
         }
     }
@@ -76,7 +85,7 @@ impl Reporter {
             bar.set_position(self.done);
             bar.set_message(status);
         } else {
-            eprintln!("{:>3}%  {status}", self.done * 100 / self.total.max(1));
+            say(&format!("{:>3}%  {status}", self.done * 100 / self.total.max(1)));
             self.last_line = Instant::now();
         }
     }
@@ -115,4 +124,17 @@ impl Reporter {
         // A minute of data for a hundred years of training is not worth a panic.
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
+}
+
+/// A bar, if standard error is a terminal that can move its cursor.
+fn bar(total: usize) -> Option<ProgressBar> {
+    let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    if dumb || !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:28} {percent:>3}%  {msg}");
+    bar.set_style(style.expect("a valid template"));
+    // Some terminals are called by other names and draw nothing all the same.
+    (!bar.is_hidden()).then_some(bar)
 }

@@ -2,10 +2,11 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::file::FileLock;
 
 /// The environment variable that overrides the cache folder.
 const CACHE_VARIABLE: &str = "BURN_MIM_CACHE";
@@ -31,9 +32,8 @@ fn cache_folder_of(variable: Option<OsString>, user: Option<PathBuf>) -> Result<
 
 /// Waits for the exclusive lock on the file `path`, which goes with the returned handle (or the
 /// process).
-pub(crate) fn lock(path: &Path) -> Result<File> {
-    let file = File::options().create(true).append(true).open(path);
-    file.and_then(|file| file.lock().map(|()| file)).map_err(|error| Error::data(path, error))
+pub(crate) fn lock(path: &Path) -> Result<FileLock> {
+    FileLock::wait(path).map_err(|error| Error::data(path, error))
 }
 
 /// Whether `folder` is a folder that is not empty.

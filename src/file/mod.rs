@@ -1,5 +1,8 @@
 //! Files that are whole under their name, or absent.
 
+#[cfg(feature = "data")]
+mod lock;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +17,9 @@ use burn::module::Module;
 #[cfg(feature = "train")]
 use crate::error::{Error, Result};
 
+#[cfg(feature = "data")]
+pub(crate) use lock::FileLock;
+
 /// Writes a temporary file beside `path` and renames it; leaves no file behind when that fails.
 ///
 /// A file of that name is replaced. The error names `path`, and its folder if that is missing.
@@ -26,6 +32,19 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let json = serde_json::to_vec_pretty(value).map_err(|error| Error::checkpoint(path, error))?;
     write_whole(path, &json).map_err(|error| Error::checkpoint(path, error))
+}
+
+/// Makes the names in a folder outlive a power cut, where the file system can.
+#[cfg(feature = "train")]
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Neither every system nor every file system has this for folders.
+        Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => {
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 /// What a file of JSON says.

@@ -1,0 +1,110 @@
+//! Fine-tuning with every seed, in folders that later evaluations find again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use serde_json::json;
+
+use super::{Evaluation, Start};
+use crate::data::{ImageDataset, Subset};
+use crate::error::{Error, Result};
+use crate::eval::{FineTuning, Score, TestResult};
+use crate::nn::Weights;
+use crate::train::{Pretraining, RunFolder, sha256};
+
+impl Evaluation<'_> {
+    /// Fine-tuning with every seed, each in a folder of its own below `out`, named after everything
+    /// that decides its bits: an interrupted evaluation goes on where it was, and a finished run is
+    /// only tested again. From random weights it is training from scratch, and no layer is slower
+    /// than another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pretraining::run`], when a number of `tuning` is broken, and when somebody asked to stop.
+    pub fn fine_tune(&self, tuning: &FineTuning, start: Start, out: &Path) -> Result<Score> {
+        let started = Instant::now();
+        let (mut results, mut train_images) = (Vec::new(), 0);
+        let mut tuning = FineTuning { pooling: self.pooling, ..tuning.clone() };
+        if start == Start::Random {
+            tuning.recipe.layer_decay = 1.0;
+        }
+        let (protocol, setting) = match tuning.last_blocks {
+            None => ("finetune", format!("epochs: {}", tuning.recipe.epochs)),
+            Some(1) => ("partial", "last block".into()),
+            Some(blocks) => ("partial", format!("last {blocks} blocks")),
+        };
+        for seed in self.all_seeds() {
+            let train = self.train(seed)?;
+            train_images = train.len();
+            let name = format!("{protocol} {setting} {start:?} seed {seed}");
+            let folder = out.join(name.to_lowercase().replace(": ", "-").replace(' ', "-"));
+            results.push(self.fine_tune_once(&tuning, start, seed, &train, &folder)?);
+        }
+        Ok(self.score(protocol, setting, start, results, train_images, started))
+    }
+
+    /// One run in a folder whose name begins with `folder`.
+    fn fine_tune_once(
+        &self,
+        tuning: &FineTuning,
+        start: Start,
+        seed: u64,
+        train: &Arc<dyn ImageDataset>,
+        folder: &Path,
+    ) -> Result<TestResult> {
+        let device = self.device.clone().autodiff();
+        let config = self.encoder.config.clone().with_drop_path(tuning.drop_path);
+        let encoder = self.backbone(start, seed).rebuilt(&config, &device);
+        let classes = self.data.class_names.len();
+        let task = tuning.task(encoder, classes, &mut Weights::new(seed, &device))?;
+        let identity = json!({
+            "start": sum_of_weights(&task), "tuning": tuning, "labels": self.labels,
+            "classes": self.data.class_names, "statistics": self.statistics(),
+            "data_options": self.data.options, "data": self.data.identity,
+            "batch_size": self.batch_size, "seed": seed,
+        });
+        let name = &sha256(identity.to_string().as_bytes())[..8];
+        let folder = RunFolder::new(format!("{}-{name}", folder.display()));
+        let resume = matches!(folder.newest_whole(), Ok(Some(_)));
+        let plain = self.collate()?;
+        // An epoch is judged by a part of the test images, so that this is no longer than the epoch.
+        let glimpse = (train.len() / 4).max(256);
+        let glimpse: Arc<dyn ImageDataset> =
+            Arc::new(Subset::balanced(self.data.test.clone(), glimpse, seed)?);
+        let batches = self.loader(train, tuning.collate(plain.clone())?, seed, true)?;
+        let glimpse = self.loader(&glimpse, plain.clone(), seed, false)?;
+        let tuned = Pretraining::new(folder.path(), tuning.recipe.clone())
+            .seed(seed)
+            .resume(resume)
+            .keep(1)
+            .interrupt(self.interrupt.clone())
+            .progress(self.progress)
+            .config(tuning)?
+            .identity(&identity)?
+            .run(task, &batches, &glimpse)?;
+        if tuned.interrupted {
+            return Err(Error::Interrupted);
+        }
+        tuned.task.test(&self.loader(&self.data.test, plain, seed, false)?)
+    }
+}
+
+/// A checksum of all of a model's weights.
+fn sum_of_weights<M: Module>(model: &M) -> String {
+    let mut sums = Sums::default();
+    model.visit(&mut sums);
+    sha256(sums.0.concat().as_bytes())
+}
+
+/// The checksum of each parameter.
+#[derive(Default)]
+struct Sums(Vec<String>);
+
+impl ModuleVisitor for Sums {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(sha256(param.val().into_data().as_bytes()));
+    }
+}

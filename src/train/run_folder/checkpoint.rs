@@ -1,0 +1,143 @@
+//! One checkpoint: its files, written and read.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
+use burn::store::ModuleRecord;
+
+use super::{Manifest, STATE, Snapshot};
+use crate::error::{Error, Result};
+use crate::file::{check_holds, sync_folder, write_json};
+
+const MODEL: &str = "model.bpk";
+const OPTIMIZER: &str = "optimizer.bpk";
+const AVERAGE: &str = "average.bpk";
+const MANIFEST: &str = "manifest.json";
+
+/// A checkpoint whose files were compared with their checksums.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    path: PathBuf,
+    snapshot: Snapshot,
+    has_checksums: bool,
+}
+
+impl Checkpoint {
+    /// The checkpoint in the folder `path`. One that was written before there were checksums is
+    /// taken as it is.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, or is not what was written.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let manifest = Manifest::read(&path, MANIFEST)?;
+        if let Some(manifest) = &manifest {
+            manifest.check(&path)?;
+        }
+        let snapshot = Snapshot::load(&path)?;
+        let needed: &[&str] = if snapshot.checksums { &[MANIFEST] } else { &[MODEL, OPTIMIZER] };
+        for name in needed {
+            if !path.join(name).is_file() {
+                return Err(Error::checkpoint(path.join(name), "is missing"));
+            }
+        }
+        if path.join(AVERAGE).exists()
+            && let Some(manifest) = &manifest
+        {
+            manifest.check_file(&path, AVERAGE)?;
+        }
+        Ok(Self { path, snapshot, has_checksums: manifest.is_some() })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where in its run it was taken.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Whether there were checksums to compare its files with; older versions wrote none.
+    pub fn has_checksums(&self) -> bool {
+        self.has_checksums
+    }
+
+    /// `model` with the checkpoint's weights: the averaged ones where the run kept them.
+    ///
+    /// # Errors
+    ///
+    /// When they are not those of such a model.
+    pub fn load<M: Module>(&self, model: M) -> Result<M> {
+        let average = self.path.join(AVERAGE);
+        load_module(model, if average.exists() { average } else { self.path.join(MODEL) })
+    }
+
+    /// `model`, and `average` if one is kept, with the weights of the checkpoint.
+    pub(in crate::train) fn restore_weights<M: Module>(
+        &self,
+        model: M,
+        average: Option<M>,
+    ) -> Result<(M, Option<M>)> {
+        let model = load_module(model, self.path.join(MODEL))?;
+        let average = average.map(|m| load_module(m, self.path.join(AVERAGE))).transpose()?;
+        Ok((model, average))
+    }
+
+    /// `optimizer` with the moments of the checkpoint. Its groups must be those of the restored
+    /// model.
+    pub(in crate::train) fn restore_optimizer(
+        &self,
+        optimizer: ModuleOptimizer,
+    ) -> Result<ModuleOptimizer> {
+        let path = self.path.join(OPTIMIZER);
+        let record =
+            OptimizerRecord::load(&path).map_err(|error| Error::checkpoint(&path, error))?;
+        if self.has_checksums {
+            return Ok(optimizer.load_record(record));
+        }
+        // At a damaged record burn panics, or leaves moments out.
+        let tensors = record.len();
+        let loaded = catch_unwind(AssertUnwindSafe(|| optimizer.load_record(record)));
+        let whole = loaded.ok().filter(|loaded| loaded.to_record().len() == tensors);
+        whole.ok_or_else(|| {
+            Error::checkpoint(&path, "is damaged: its moments belong to no parameter")
+        })
+    }
+}
+
+/// Writes all files of a checkpoint into `folder`, the checksums last.
+pub(super) fn write<M: Module>(
+    folder: &Path,
+    snapshot: &Snapshot,
+    model: &M,
+    average: Option<&M>,
+    optimizer: &ModuleOptimizer,
+) -> Result<()> {
+    let save = |name: &str, model: &M| {
+        let path = folder.join(name);
+        let saved = model.clone().into_record().save(&path);
+        saved.map_err(|error| Error::checkpoint(&path, error))
+    };
+    let mut names = vec![MODEL, OPTIMIZER, STATE];
+    save(MODEL, model)?;
+    if let Some(average) = average {
+        save(AVERAGE, average)?;
+        names.push(AVERAGE);
+    }
+    let path = folder.join(OPTIMIZER);
+    optimizer.save(&path).map_err(|error| Error::checkpoint(&path, error))?;
+    write_json(&folder.join(STATE), &Snapshot { checksums: true, ..snapshot.clone() })?;
+    Manifest::write(folder, &names, MANIFEST)?;
+    sync_folder(folder).map_err(|error| Error::checkpoint(folder, error))
+}
+
+fn load_module<M: Module>(model: M, path: PathBuf) -> Result<M> {
+    check_holds(&path, &model)?;
+    let fault = |error| Error::checkpoint(&path, error);
+    model.try_load_record(ModuleRecord::load(&path).map_err(fault)?).map_err(fault)
+}

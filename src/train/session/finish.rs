@@ -1,0 +1,154 @@
+//! How an epoch ends: validation, a checkpoint, and then its report.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use burn::module::Module;
+use serde_json::{Value, json};
+
+use super::Session;
+use crate::data::{Collate, Loader};
+use crate::error::{Error, Result};
+use crate::task::PretextTask;
+use crate::train::history::{RunningMean, first_few};
+use crate::train::{EpochMetrics, History};
+
+impl<T: PretextTask> Session<'_, T> {
+    /// Trains to the end of the epoch and measures it, or to where somebody asks to stop; saves
+    /// before it reports. What was trained before a fault of the data is saved too.
+    pub(in crate::train) fn advance<C: Collate<Batch = T::Batch>>(
+        &mut self,
+        train: &Loader<C>,
+        valid: &Loader<C>,
+        probe: &mut impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
+    ) -> Result<()> {
+        let (epoch, batch) = (self.snapshot.epoch, self.snapshot.batch);
+        let trained = self.epoch(train).and_then(|()| match self.snapshot.batch == self.batches {
+            true => self.finish_epoch(valid, probe),
+            false => Ok(()),
+        });
+        match trained {
+            Err(error @ Error::Diverged { .. }) => return Err(error),
+            Err(error) => {
+                self.reporter.finish();
+                if self.snapshot.batch > batch {
+                    // The first fault is the one to report.
+                    let _ = self.save();
+                }
+                return Err(error);
+            }
+            Ok(()) => self.save()?,
+        }
+        if self.snapshot.epoch > epoch {
+            self.write_metrics()?;
+            // Somebody may have taken the folder away; what is saved there again must be a run.
+            if !self.plan.folder.path().join("config.json").exists() {
+                self.plan.folder.write_json("config.json", &self.plan.config)?;
+            }
+            if let Some(metrics) = self.snapshot.history.last() {
+                self.reporter.epoch(metrics, self.plan.recipe.epochs);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_epoch<C: Collate<Batch = T::Batch>>(
+        &mut self,
+        valid: &Loader<C>,
+        probe: &mut impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
+    ) -> Result<()> {
+        let (epoch, task) = (self.snapshot.epoch + 1, self.validated());
+        let (valid_loss, mut valid_metrics) = self.validate(&task, valid)?;
+        self.leave_out(valid);
+        valid_metrics.extend(probe(&task, epoch)?);
+        self.account();
+        let spent = std::mem::take(&mut self.snapshot.spent);
+        let metrics = EpochMetrics {
+            epoch,
+            train_loss: std::mem::take(&mut self.snapshot.running).mean(),
+            valid_loss,
+            valid_metrics,
+            learning_rate: self.schedule.at(self.scheduled(self.snapshot.step - 1)),
+            images_per_second: spent.images as f64 / spent.training.max(1e-9),
+            seconds: spent.seconds,
+        };
+        self.snapshot.history.epochs.push(metrics);
+        self.snapshot.epoch += 1;
+        self.snapshot.batch = 0;
+        let history = &self.snapshot.history;
+        if history.best() == history.last() {
+            self.best_step = Some(self.snapshot.step);
+        }
+        Ok(())
+    }
+
+    /// The task as it is validated.
+    pub(in crate::train) fn validated(&self) -> T {
+        self.average.clone().unwrap_or_else(|| self.task().valid())
+    }
+
+    /// The mean loss of the validation samples, and the means of what else the task reports.
+    fn validate<C: Collate<Batch = T::Batch>>(
+        &self,
+        task: &T,
+        valid: &Loader<C>,
+    ) -> Result<(f64, BTreeMap<String, f64>)> {
+        let mut mean = RunningMean::default();
+        let mut metrics = BTreeMap::<_, RunningMean>::new();
+        let mut batches = valid.epoch(0, 0);
+        while let Some(batch) = batches.next() {
+            let output = task.loss(batch?);
+            let count = batches.samples();
+            let loss: f32 = output.loss.into_scalar();
+            if !loss.is_finite() {
+                return Err(self.diverged(loss, self.snapshot.step));
+            }
+            mean.add(loss, count);
+            for (name, value) in output.metrics {
+                metrics.entry(name.to_string()).or_default().add(value.into_scalar(), count);
+            }
+        }
+        let metrics = metrics.into_iter().map(|(name, mean)| (name, mean.mean())).collect();
+        Ok((mean.mean(), metrics))
+    }
+
+    pub(super) fn write_metrics(&self) -> Result<()> {
+        self.plan.folder.write_json("metrics.json", &self.metrics())
+    }
+
+    fn metrics(&self) -> Value {
+        let History { trivial_loss, epochs, skipped } = &self.snapshot.history;
+        let seconds: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
+        let images = epochs.len() * self.batches * self.batch_size;
+        let train_seconds: f64 = epochs
+            .iter()
+            .map(|epoch| (self.batches * self.batch_size) as f64 / epoch.images_per_second)
+            .sum();
+        json!({
+            "config": self.plan.config,
+            "recipe": self.plan.recipe,
+            "seed": self.plan.seed,
+            "parameters": Module::num_params(self.task()),
+            "batch_size": self.batch_size,
+            "trivial_loss": trivial_loss,
+            "skipped_images": { "count": skipped.len(), "first": first_few(skipped) },
+            "epochs": epochs,
+            "images_per_second": images as f64 / train_seconds,
+            "wall_seconds": seconds,
+        })
+    }
+
+    /// Adds the time since the last call to that of the epoch.
+    fn account(&mut self) {
+        self.snapshot.spent.seconds += self.clock.elapsed().as_secs_f64();
+        self.clock = Instant::now();
+    }
+
+    pub(super) fn save(&mut self) -> Result<()> {
+        self.account();
+        let folder = &self.plan.folder;
+        let average = self.average.as_ref();
+        self.saved = folder.save(&self.snapshot, self.task(), average, &self.optimizer)?;
+        folder.prune(self.plan.keep, self.best_step)
+    }
+}

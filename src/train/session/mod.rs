@@ -1,0 +1,199 @@
+//! A run under way: steps and epochs.
+
+mod finish;
+mod start;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+use rand::Rng;
+
+use super::history::RunningMean;
+use super::layer_rates::LayerRates;
+use super::progress::Reporter;
+use super::{Pretraining, Schedule, Snapshot, ema, gradients};
+use crate::data::{Collate, Loader};
+use crate::error::{Error, Result};
+use crate::file::FileLock;
+use crate::rng::{Purpose, stream};
+use crate::task::{PretextTask, StepEnd, TaskOutput};
+
+/// A run under way.
+pub(super) struct Session<'a, T> {
+    plan: &'a Pretraining,
+    _lock: FileLock,
+    device: Device,
+    schedule: Schedule,
+    /// Always there, but while the optimizer holds it: it updates a tensor in place only if
+    /// nobody else refers to it.
+    task: Option<T>,
+    pub(super) average: Option<T>,
+    optimizer: ModuleOptimizer,
+    rates: LayerRates,
+    pub(super) snapshot: Snapshot,
+    /// The losses of the batches that went into a finished step.
+    stepped: RunningMean,
+    saved: PathBuf,
+    pub(super) resumed_from: Option<PathBuf>,
+    best_step: Option<usize>,
+    /// Since when time is not accounted for in the snapshot.
+    clock: Instant,
+    pub(super) reporter: Reporter,
+    batch_size: usize,
+    batches: usize,
+}
+
+/// A loss that was not read yet: reading it makes the device wait.
+struct Unread {
+    loss: Tensor<1>,
+    /// The step it went into.
+    step: usize,
+    /// Whether it was that step's last.
+    ends_step: bool,
+}
+
+impl<T: PretextTask> Session<'_, T> {
+    pub(super) fn task(&self) -> &T {
+        self.task.as_ref().expect("the task is there between steps")
+    }
+
+    /// Trains on the rest of the epoch under way, or until somebody asks to stop. After a fault of
+    /// the data the snapshot is that of the last whole step.
+    pub(super) fn epoch<C: Collate<Batch = T::Batch>>(&mut self, train: &Loader<C>) -> Result<()> {
+        let started = Instant::now();
+        let trained = self.train(train);
+        self.snapshot.spent.training += started.elapsed().as_secs_f64();
+        self.leave_out(train);
+        trained
+    }
+
+    fn train<C: Collate<Batch = T::Batch>>(&mut self, train: &Loader<C>) -> Result<()> {
+        let mut accumulator = GradientsAccumulator::new();
+        let mut accumulated = 0;
+        let mut observed = Vec::new();
+        let mut images = 0;
+        let mut unread: Option<Unread> = None;
+        self.stepped = self.snapshot.running;
+        let mut batches = train.epoch(self.snapshot.epoch as u64, self.snapshot.batch);
+        while let Some(batch) = batches.next() {
+            // Every batch has its own stream, so a resumed run drops the same paths.
+            self.device.seed(self.device_seed(batches.position()));
+            let output = batch.and_then(|batch| self.forward(batch));
+            let TaskOutput { loss, observed: seen, .. } = match output {
+                Ok(output) => output,
+                Err(error) => return self.broken_off(unread, error),
+            };
+            observed.extend(seen);
+            images += batches.samples();
+            accumulator.accumulate(self.task(), self.gradients(&loss));
+            accumulated += 1;
+            let last = batches.position() == self.batches;
+            let ends_step = accumulated == self.plan.recipe.accumulation || last;
+            let loss = loss.without_autodiff();
+            let new = Unread { loss, step: self.snapshot.step, ends_step };
+            // The loss before this one is ready by now: reading it does not make the device wait.
+            self.read(unread.replace(new))?;
+            if ends_step {
+                self.step(accumulator.grads(), accumulated, std::mem::take(&mut observed));
+                accumulated = 0;
+                self.snapshot.spent.images += std::mem::take(&mut images);
+                self.snapshot.batch = batches.position();
+                if self.plan.interrupt.is_requested() {
+                    break;
+                }
+            }
+        }
+        self.read(unread)
+    }
+
+    /// Notes which images `loader` has left out.
+    fn leave_out<C: Collate>(&mut self, loader: &Loader<C>) {
+        if let Some(note) = self.snapshot.history.leave_out(loader.skipped()) {
+            self.reporter.note(&note);
+        }
+    }
+
+    /// Goes back to the end of the last step: what was computed since is lost.
+    fn broken_off(&mut self, unread: Option<Unread>, error: Error) -> Result<()> {
+        self.read(unread.filter(|unread| unread.ends_step))?;
+        self.snapshot.running = self.stepped;
+        Err(error)
+    }
+
+    /// The loss of a batch, computed in the plan's precision.
+    fn forward(&self, batch: T::Batch) -> Result<TaskOutput> {
+        loss_of(self.task(), batch, self.plan.precision)
+    }
+
+    /// The gradients of all parameters, times the precision's loss scale.
+    fn gradients(&self, loss: &Tensor<1>) -> GradientsParams {
+        let scaled = loss.clone() * self.plan.precision.loss_scale();
+        GradientsParams::from_grads(scaled.backward(), self.task())
+    }
+
+    fn device_seed(&self, batch: usize) -> u64 {
+        let epoch = self.snapshot.epoch as u64;
+        stream(self.plan.seed, Purpose::Device, epoch, batch as u64).next_u64()
+    }
+
+    /// Reads the loss of a batch that went into a step.
+    fn read(&mut self, unread: Option<Unread>) -> Result<()> {
+        let Some(Unread { loss, step, ends_step }) = unread else { return Ok(()) };
+        let loss = loss.into_scalar::<f32>();
+        if !loss.is_finite() {
+            return Err(self.diverged(loss, step));
+        }
+        self.snapshot.running.add(loss, 1);
+        if ends_step {
+            self.stepped = self.snapshot.running;
+        }
+        let lr = self.schedule.at(self.scheduled(step));
+        self.reporter.step(self.batch_size, self.snapshot.epoch + 1, Some(loss), lr);
+        Ok(())
+    }
+
+    fn diverged(&self, loss: f32, step: usize) -> Error {
+        self.reporter.finish();
+        let epoch = self.snapshot.epoch + 1;
+        Error::Diverged { loss, step, epoch, saved: self.saved.clone() }
+    }
+
+    /// The step of the schedule that the run's step `step` takes: the same one, but in a run that
+    /// went on with other images.
+    fn scheduled(&self, step: usize) -> usize {
+        step.saturating_add_signed(-self.snapshot.offset as isize)
+    }
+
+    /// Moves the weights by the mean of `count` batches' gradients, each scaled as the losses were,
+    /// then what moves without them.
+    fn step(&mut self, gradients: GradientsParams, count: usize, observed: Vec<Tensor<2>>) {
+        let recipe = &self.plan.recipe;
+        let mean = 1.0 / (count as f64 * self.plan.precision.loss_scale());
+        let gradients = gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
+        let scheduled = self.scheduled(self.snapshot.step);
+        let lr = self.rates.at(self.schedule.at(scheduled));
+        let optimizer = &mut self.optimizer;
+        let steps = self.batches.div_ceil(recipe.accumulation) * recipe.epochs;
+        let end = StepEnd { progress: (scheduled + 1) as f64 / steps as f64, observed };
+        let stepped = self.task.take().map(|task| optimizer.step(lr, task, gradients));
+        self.task = stepped.map(|task| task.after_step(end));
+        if let (Some(average), Some(decay)) = (self.average.take(), recipe.ema) {
+            self.average = Some(ema::updated(average, self.task(), decay));
+        }
+        self.snapshot.step += 1;
+    }
+}
+
+/// The loss of a batch, computed in `precision`.
+fn loss_of<T: PretextTask>(
+    task: &T,
+    batch: T::Batch,
+    precision: super::Precision,
+) -> Result<TaskOutput> {
+    match precision.dtype() {
+        None => Ok(task.loss(batch)),
+        Some(dtype) => task.loss_in(batch, dtype),
+    }
+}

@@ -1,0 +1,229 @@
+//! How a run begins: nothing of an earlier one is touched before this one is known to start.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use serde_json::{Value, json};
+
+use super::{Session, loss_of};
+use crate::data::{Collate, Loader};
+use crate::error::{Error, Result};
+use crate::task::PretextTask;
+use crate::train::history::{History, RunningMean};
+use crate::train::layer_rates::LayerRates;
+use crate::train::progress::Reporter;
+use crate::train::{Checkpoint, Pretraining, Schedule, Snapshot, adamw, resume};
+
+/// Validation batches the trivial predictor is measured on.
+const TRIVIAL_BATCHES: usize = 8;
+
+impl<'a, T: PretextTask> Session<'a, T> {
+    /// Checks that the run can start, and then makes room for it or restores it.
+    pub(in crate::train) fn start<C: Collate<Batch = T::Batch>>(
+        plan: &'a Pretraining,
+        task: T,
+        train: &Loader<C>,
+        valid: &Loader<C>,
+    ) -> Result<Self> {
+        let device = task.devices().into_iter().next().filter(Device::is_autodiff);
+        let device = device.ok_or_else(|| {
+            Error::config(
+                "a task to be trained needs parameters on an autodiff device: build it with \
+                 Weights::new(seed, &device.autodiff())",
+            )
+        })?;
+        plan.precision.check(&device)?;
+        let mut run = Self::fresh(plan, task, device, train.batch_size(), train.batches())?;
+        let mut notes = Vec::new();
+        if plan.resume {
+            notes = run.resume()?;
+        }
+        run.rehearse(train, valid)?;
+        if !plan.resume {
+            if let Some(aside) = plan.folder.set_aside()? {
+                let aside = aside.display();
+                notes.push(format!("the folder held another run: its files are now in {aside}"));
+            }
+            run.save()?;
+        }
+        plan.folder.clean();
+        plan.folder.write_json("config.json", &plan.config)?;
+        if run.snapshot.epoch > 0 {
+            run.write_metrics()?;
+        }
+        run.introduce(&notes);
+        run.clock = Instant::now();
+        Ok(run)
+    }
+
+    fn fresh(
+        plan: &'a Pretraining,
+        task: T,
+        device: Device,
+        batch_size: usize,
+        batches: usize,
+    ) -> Result<Self> {
+        let recipe = &plan.recipe;
+        let (history, running) = (History::default(), RunningMean::default());
+        let snapshot = Snapshot {
+            fingerprint: fingerprint(plan, batch_size, batches),
+            epoch: 0,
+            batch: 0,
+            step: 0,
+            history,
+            running,
+            spent: Default::default(),
+            offset: 0,
+            checksums: true,
+        };
+        Ok(Self {
+            plan,
+            _lock: plan.folder.lock()?,
+            schedule: Schedule::new(recipe, batch_size, batches.div_ceil(recipe.accumulation)),
+            average: recipe.ema.map(|_| task.valid()),
+            optimizer: adamw(&task, recipe),
+            rates: LayerRates::new(&task, recipe.layer_decay),
+            task: Some(task),
+            device,
+            snapshot,
+            stepped: running,
+            saved: PathBuf::new(),
+            resumed_from: None,
+            best_step: None,
+            clock: Instant::now(),
+            reporter: Reporter::new(plan.progress, 0, 0),
+            batch_size,
+            batches,
+        })
+    }
+
+    /// Restores the newest whole checkpoint; returns what is worth saying of it.
+    fn resume(&mut self) -> Result<Vec<String>> {
+        let folder = &self.plan.folder;
+        let Some((checkpoint, damaged)) = folder.newest_whole()? else {
+            let nothing = "there is no checkpoint to resume from: is this the run's folder? Without \
+                           resuming, a new run starts here";
+            return Err(Error::checkpoint(folder.path(), nothing));
+        };
+        let allowed = self.plan.accept_changed_data;
+        let now = self.snapshot.fingerprint.clone();
+        let compared = resume::compare(checkpoint.snapshot(), &now, allowed);
+        let mut notes = compared.map_err(|difference| {
+            Error::checkpoint(checkpoint.path(), format!("cannot be resumed: {difference}"))
+        })?;
+        notes.extend(damaged.iter().map(|error| format!("warning: {error}")));
+        if !checkpoint.has_checksums() {
+            notes.push("the checkpoint has no checksums to compare its files with".into());
+        }
+        self.restore(&checkpoint, now)?;
+        notes.push(format!("resumed from {}", checkpoint.path().display()));
+        Ok(notes)
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint, fingerprint: Value) -> Result<()> {
+        let recipe = &self.plan.recipe;
+        let task = self.task.take().expect("the task is there between steps");
+        let (task, average) = checkpoint.restore_weights(task, self.average.take())?;
+        // The restored parameters have the ids they were saved with: group those.
+        self.optimizer = checkpoint.restore_optimizer(adamw(&task, recipe))?;
+        self.rates = LayerRates::new(&task, recipe.layer_decay);
+        (self.task, self.average) = (Some(task), average);
+        self.snapshot = Snapshot { fingerprint, ..checkpoint.snapshot().clone() };
+        // With other images an epoch may have fewer batches than are done of it.
+        self.snapshot.batch = self.snapshot.batch.min(self.batches);
+        let steps_per_epoch = self.batches.div_ceil(recipe.accumulation);
+        let place = self.snapshot.place(steps_per_epoch, recipe.accumulation);
+        self.snapshot.offset = self.snapshot.step as i64 - place as i64;
+        self.snapshot.running.limit(self.snapshot.batch);
+        self.stepped = self.snapshot.running;
+        let best = self.plan.folder.best_path()?.map(|path| Snapshot::load(&path)).transpose()?;
+        let epoch = self.snapshot.history.best().map(|best| best.epoch);
+        self.best_step = best.filter(|saved| Some(saved.epoch) == epoch).map(|saved| saved.step);
+        self.saved = checkpoint.path().to_path_buf();
+        self.resumed_from = Some(self.saved.clone());
+        Ok(())
+    }
+
+    /// One pass forward over the first batches of both splits, on a copy that is not trained: what
+    /// cannot be computed is found out before anything is written. Measures the trivial predictor
+    /// on the way.
+    fn rehearse<C: Collate<Batch = T::Batch>>(
+        &mut self,
+        train: &Loader<C>,
+        valid: &Loader<C>,
+    ) -> Result<()> {
+        let task = self.task().valid();
+        let Snapshot { epoch, batch, step, .. } = self.snapshot;
+        let finite = |split: &str, loss: f32| match loss.is_finite() || step > 0 {
+            true => Ok(()),
+            false => Err(Error::config(format!(
+                "the loss of the first {split} batch is {loss} before the first step: look at the \
+                 images, the weights and the precision"
+            ))),
+        };
+        if let Some(batch) = train.epoch(epoch as u64, batch).next() {
+            let output = loss_of(&task, batch?, self.plan.precision)?;
+            finite("training", output.loss.into_scalar())?;
+        }
+        let mut trivial = RunningMean::default();
+        let count = if self.snapshot.history.trivial_loss.is_none() { TRIVIAL_BATCHES } else { 1 };
+        for (index, batch) in valid.epoch(0, 0).take(count).enumerate() {
+            let batch = batch?;
+            let loss = task.trivial_loss(&batch);
+            if let Some(loss) = &loss {
+                trivial.add(loss.clone().into_scalar(), 1);
+            }
+            if index == 0 {
+                finite("validation", task.loss(batch).loss.into_scalar())?;
+            }
+            if loss.is_none() {
+                break;
+            }
+        }
+        let measured = (trivial.count() > 0).then(|| trivial.mean());
+        let known = &mut self.snapshot.history.trivial_loss;
+        *known = known.or(measured);
+        Ok(())
+    }
+
+    /// Says what is about to happen, and what a loss must be compared with.
+    fn introduce(&mut self, notes: &[String]) {
+        let Pretraining { recipe, progress, .. } = self.plan;
+        let (batch_size, batches) = (self.batch_size, self.batches);
+        let epoch = batches * batch_size;
+        let done = self.snapshot.epoch * epoch + self.snapshot.batch * batch_size;
+        self.reporter = Reporter::new(*progress, recipe.epochs * epoch, done);
+        let say = |text: &str| self.reporter.note(text);
+        say(&format!(
+            "{:.2} M parameters, {batches} batches of {batch_size} an epoch, {} epochs",
+            Module::num_params(self.task()) as f64 / 1e6,
+            recipe.epochs,
+        ));
+        say(&format!(
+            "effective batch {}, peak learning rate {:.2e} (base {:.2e} × {}/{})",
+            recipe.effective_batch(batch_size),
+            recipe.base_lr * recipe.lr_scale(batch_size),
+            recipe.base_lr,
+            recipe.effective_batch(batch_size),
+            recipe.lr_batch,
+        ));
+        for warning in recipe.warnings(batch_size, batches) {
+            say(&format!("warning: {warning}"));
+        }
+        notes.iter().for_each(|note| say(note));
+        if let Some(loss) = self.snapshot.history.trivial_loss {
+            say(&format!("a predictor that does not look at the images has a loss of {loss:.4}"));
+        }
+    }
+}
+
+/// What must be the same for a resumed run to equal an uninterrupted one.
+fn fingerprint(plan: &Pretraining, batch_size: usize, batches: usize) -> Value {
+    json!({
+        "recipe": plan.recipe, "seed": plan.seed, "precision": plan.precision,
+        "config": plan.identity.as_ref().unwrap_or(&plan.config), "images": plan.images,
+        "batch_size": batch_size, "batches": batches,
+    })
+}
