@@ -68,6 +68,9 @@ pub(crate) fn splits(
         }
         notes.push(format!("skipped links that lead nowhere: {}", listing.broken.len()));
     }
+    if options.on_bad_image == OnBadImage::Error {
+        check_empty(folder, &listing)?;
+    }
     if listing.images.is_empty() {
         let found = notes.first().map_or(String::new(), |note| format!(" ({note})"));
         let reason = format!("holds no images; their names end in one of: {}{found}", extensions());
@@ -92,6 +95,20 @@ pub(crate) fn splits(
     let names: Vec<String> = classes.iter().map(|name| shown(name)).collect();
     notes.extend(without_images(&names, [&train, &test]));
     Ok(Splits { notes, unknown_classes: unknown, ..Splits::new(train, test, names) })
+}
+
+/// An empty file is no image, and is found without being read: before a run, not in it.
+fn check_empty(folder: &Path, listing: &Listing) -> Result<()> {
+    let mut empty = listing.images.iter().filter(|file| file.size == 0);
+    let Some(first) = empty.next() else { return Ok(()) };
+    let more = match empty.count() {
+        0 => String::new(),
+        more => format!(", as are {more} more"),
+    };
+    let reason = format!(
+        "is an empty file{more}; remove it, or skip what is no image (--on-bad-image skip)"
+    );
+    Err(Error::data(folder.join(&first.path), reason))
 }
 
 /// Image files and their labels, decoded at each `get`.

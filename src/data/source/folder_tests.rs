@@ -128,8 +128,22 @@ fn a_damaged_image_is_named() {
     let message = data.test.get(0).unwrap_err().to_string();
     assert!(message.contains("test/b.png: cannot be read as an image"), "{message}");
 
-    fs::write(dir.path().join("train/a.png"), b"").unwrap();
+    fs::write(dir.path().join("train/a.png"), b"\x89PNG").unwrap();
     assert!(self::message(&dir).contains("train/a.png: cannot be read as an image"));
+}
+
+#[test]
+fn empty_files_are_found_before_any_image_is_read() {
+    let dir = folder(&[("train/a.png", gray()), ("train/b.png", gray()), ("test/c.png", gray())]);
+    fs::write(dir.path().join("test/c.png"), b"").unwrap();
+    fs::write(dir.path().join("train/b.png"), b"").unwrap();
+    let message = self::message(&dir);
+    assert!(message.contains(".png: is an empty file, as are 1 more; remove it"), "{message}");
+    let options = DataOptions::default().with_on_bad_image(OnBadImage::Skip);
+    let data = splits(dir.path(), &options, &mut |_| {}).unwrap().open(&options, &mut |_| {});
+    let faults = data.unwrap().verify(&mut |_| {});
+    assert_eq!(faults.len(), 2);
+    assert!(faults[1].ends_with("c.png: cannot be read as an image: the file is empty"));
 }
 
 #[test]
