@@ -17,7 +17,7 @@ pub use gradients::{GradientTarget, GradientTargetConfig};
 pub use hog::HogTarget;
 pub use normalization::Normalization;
 pub use pixels::{PixelLoss, PixelTarget};
-pub(crate) use shares::{entropy, log_shares, shares};
+pub(crate) use shares::{counts, entropy, log_shares, shares};
 pub use sobel::SobelTarget;
 pub use tokenizer::{Tokenizer, TokenizerConfig};
 pub use tokens::TokenTarget;

@@ -5,14 +5,20 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 /// Stands for a share of 0 where its logarithm is taken.
 const LEAST: f64 = 1e-9;
 
-/// How often each of the ids below `count` is among `ids`, as shares of all: `[count]`. They are
-/// counted as whole numbers, so that a float's precision does not end the count.
-pub(crate) fn shares<const D: usize>(ids: Tensor<D, Int>, count: usize) -> Tensor<1> {
+/// How often each of the ids below `count` is among `ids`: `[count]`. As whole numbers, so that a
+/// float's precision does not end the count.
+pub(crate) fn counts<const D: usize>(ids: Tensor<D, Int>, count: usize) -> Tensor<1, Int> {
     let total = ids.dims().iter().product::<usize>();
     let (device, ids) = (ids.device(), ids.reshape([total]));
     let ones = Tensor::<1, Int>::ones([total], &device);
     let counts = Tensor::<1, Int>::zeros([count], &device);
-    counts.select_assign(0, ids, ones, IndexingUpdateOp::Add).float() / total as f64
+    counts.select_assign(0, ids, ones, IndexingUpdateOp::Add)
+}
+
+/// The same as shares of all ids.
+pub(crate) fn shares<const D: usize>(ids: Tensor<D, Int>, count: usize) -> Tensor<1> {
+    let total = ids.dims().iter().product::<usize>();
+    counts(ids, count).float() / total as f64
 }
 
 /// The logarithms of shares, of 0 too.

@@ -17,6 +17,7 @@ use crate::grid::Grid;
 use crate::image::{PatchLayout, unpatchify};
 use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, per_token, unit};
 use crate::rng::{Purpose, stream};
+use crate::target::counts;
 
 /// Rounds of the k-means that a codebook starts with.
 const ROUNDS: usize = 10;
@@ -213,15 +214,11 @@ impl Vq {
         let chosen = Tensor::<1, Int>::arange(0..vocabulary as i64, &device);
         let chosen = (chosen * stride as i64).remainder_scalar(rows as i64);
         let candidates = latents.clone().select(0, chosen);
-        let values = Tensor::cat(vec![latents, Tensor::ones([rows, 1], &device)], 1);
-        let sums = Tensor::zeros([vocabulary, code_width + 1], &device).select_assign(
-            0,
-            ids.reshape([rows]),
-            values,
-            IndexingUpdateOp::Add,
-        );
-        let counts = sums.clone().slice(s![.., code_width..]);
-        Tensor::cat(vec![sums.slice(s![.., 0..code_width]), candidates, counts], 1)
+        let (ids, dtype) = (ids.reshape([rows]), latents.dtype());
+        let counts = counts(ids.clone(), vocabulary).float().cast(dtype).unsqueeze_dim(1);
+        let sums = Tensor::zeros([vocabulary, code_width], (&device, dtype));
+        let sums = sums.select_assign(0, ids, latents, IndexingUpdateOp::Add);
+        Tensor::cat(vec![sums, candidates, counts], 1)
     }
 
     fn nearest(&self, latents: Tensor<3>) -> Tensor<2, Int> {
