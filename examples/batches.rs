@@ -15,6 +15,8 @@
 mod data;
 #[path = "common/exit.rs"]
 mod exit;
+#[path = "common/numbers.rs"]
+mod numbers;
 #[path = "common/tensors.rs"]
 mod tensors;
 
@@ -48,7 +50,7 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     epochs: u64,
     /// Images per batch, as in the run
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = numbers::positive)]
     batch_size: usize,
 }
 

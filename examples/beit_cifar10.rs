@@ -19,16 +19,23 @@ use burn_mim::task::BeitV2Config;
 use burn_mim::train::Recipe;
 use burn_mim::{BeitConfig, Result};
 use clap::Parser;
+use common::knobs::{Masking, Sizes};
 use common::tokenizer::{begun, fitted};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-#[derive(Parser)]
+/// Pre-trains an encoder with BEiT, on a tokenizer that is trained first; leaves checkpoints, metrics
+/// and pictures in a folder.
+#[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
-    common: common::Args,
+    common: common::Pretraining,
+    #[command(flatten)]
+    masking: Masking,
+    #[command(flatten)]
+    sizes: Sizes,
     /// A folder that `train_tokenizer` left [default: one is trained first]
     #[arg(long)]
     tokenizer: Option<PathBuf>,
@@ -42,7 +49,7 @@ fn main() -> ExitCode {
 }
 
 fn pretrain() -> Result<()> {
-    let Args { common: args, tokenizer, v2 } = Args::parse();
+    let Args { common: args, masking, sizes, tokenizer, v2 } = Args::parse();
     let data = args.open("beit")?;
     let (mut run, _) = args.run("beit")?;
     let given = tokenizer.is_some();
@@ -54,18 +61,23 @@ fn pretrain() -> Result<()> {
     common::tell(format_args!("tokenizer: {}", tokenizer.report));
     let crop = Some(CropRange::new([0.2, 1.0]));
     let augmentation = Augmentation { crop, jitter: None, ..Augmentation::beit() };
-    let recipe = Recipe::beit()
-        .with_epochs(args.epochs(&data, 12_000))
-        .with_base_lr(1.5e-3)
+    let recipe = args
+        .recipe(Recipe::beit(), &data, 12_000, 1.5e-3)
         .with_lr_batch(64)
         .with_warmup_epochs(0.5);
     let config = tokenizer.config.clone();
+    let changed = |beit: BeitConfig| BeitConfig {
+        encoder: sizes.vit(beit.encoder),
+        mask_ratio: masking.ratio(beit.mask_ratio),
+        ..beit
+    };
     if v2 {
         let beit = BeitV2Config::small_images(config);
+        let beit = BeitV2Config { beit: changed(beit.beit), ..beit };
         let trained = run.pretrain_beit_v2(beit, tokenizer, &data, augmentation, recipe)?;
         common::report(&run, &trained)
     } else {
-        let beit = BeitConfig::small_images(config);
+        let beit = changed(BeitConfig::small_images(config));
         let trained = run.pretrain_beit(beit, tokenizer, &data, augmentation, recipe)?;
         common::report(&run, &trained)
     }

@@ -20,18 +20,24 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// Pre-trains a network by context prediction; leaves checkpoints, metrics and pictures in a folder.
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(flatten)]
+    common: common::Pretraining,
+}
+
 fn main() -> ExitCode {
     common::exit(pretrain())
 }
 
 fn pretrain() -> Result<()> {
-    let args = common::Args::parse();
+    let Args { common: args } = Args::parse();
     let data = args.open("context")?;
     let config = ContextConfig::small_images(args.image(&data));
     config.validate()?;
-    let recipe = Recipe::mae()
-        .with_epochs(args.epochs(&data, 60_000))
-        .with_base_lr(4e-3)
+    let recipe = args
+        .recipe(Recipe::mae(), &data, 60_000, 4e-3)
         .with_warmup_epochs(0.2)
         .with_clip_norm(Some(1.0));
     let (run, mut weights) = args.run("context")?;

@@ -10,13 +10,15 @@
 
 #[path = "common/exit.rs"]
 mod exit;
+#[path = "common/picture.rs"]
+mod picture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn_mim::data::source::read_image;
 use burn_mim::rng::{Purpose, stream};
-use burn_mim::run::apply::{before_after, denoise, picture};
+use burn_mim::run::apply::{self, before_after, denoise};
 use burn_mim::run::device_named;
 use burn_mim::{CorruptionConfig, Result};
 use clap::Parser;
@@ -40,7 +42,7 @@ struct Args {
     /// Spoil the image first; the picture then shows the original too
     #[arg(long)]
     spoil: bool,
-    /// The file to write; a second one beside it shows before and after
+    /// The PNG file to write; a second one beside it, NAME_before_after.png, shows before and after
     #[arg(long, default_value = "denoised.png")]
     out: PathBuf,
     /// flex | ndarray | wgpu | cuda, as compiled in
@@ -53,20 +55,19 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    let (beside, device) = (picture::beside(&args.out)?, device_named(&args.device)?);
     let original = read_image(&args.image)?;
     let mut image = original.clone();
     if args.spoil {
         let mut rng = stream(0, Purpose::Corruption, 0, 0);
         image = args.corruption.build().corrupt(&original, &mut rng)?;
     }
-    let device = device_named(&args.device)?;
     let restored = denoise(&args.checkpoint, &image, args.corruption, &device)?;
-    picture(&restored)?.save(&args.out)?;
+    apply::picture(&restored)?.save(&args.out)?;
     let mut columns = vec![("before", &image), ("after", &restored)];
     if args.spoil {
         columns.insert(0, ("original", &original));
     }
-    let beside = args.out.with_file_name("denoised_before_after.png");
     before_after(&format!("Restoration of {}", args.corruption), &columns)?.save(&beside)?;
     exit::tell(format_args!("{} and {}", args.out.display(), beside.display()));
     Ok(())

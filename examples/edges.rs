@@ -10,13 +10,15 @@
 
 #[path = "common/exit.rs"]
 mod exit;
+#[path = "common/picture.rs"]
+mod picture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn_mim::Result;
 use burn_mim::data::source::read_image;
-use burn_mim::run::apply::{before_after, edges, picture, predicted_edges};
+use burn_mim::run::apply::{self, before_after, edges, predicted_edges};
 use burn_mim::run::device_named;
 use clap::Parser;
 use mimalloc::MiMalloc;
@@ -33,7 +35,7 @@ struct Args {
     /// The image
     #[arg(long)]
     image: PathBuf,
-    /// The file to write; a second one beside it shows before and after
+    /// The PNG file to write; a second one beside it, NAME_before_after.png, shows before and after
     #[arg(long, default_value = "edges.png")]
     out: PathBuf,
     /// flex | ndarray | wgpu | cuda, as compiled in
@@ -46,7 +48,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let (image, device) = (read_image(&args.image)?, device_named(&args.device)?);
+    let (beside, device) = (picture::beside(&args.out)?, device_named(&args.device)?);
+    let image = read_image(&args.image)?;
     let drawn = match &args.checkpoint {
         None => vec![("edges", edges(&image, &device)?)],
         Some(run) => {
@@ -55,11 +58,10 @@ fn run(args: &Args) -> Result<()> {
         }
     };
     let (_, last) = drawn.last().expect("there is one");
-    picture(last)?.save(&args.out)?;
+    apply::picture(last)?.save(&args.out)?;
     let columns: Vec<_> = std::iter::once(("image", &image))
         .chain(drawn.iter().map(|(title, image)| (*title, image)))
         .collect();
-    let beside = args.out.with_file_name("edges_before_after.png");
     before_after("Edges", &columns)?.save(&beside)?;
     exit::tell(format_args!("{} and {}", args.out.display(), beside.display()));
     Ok(())

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Progress goes to standard error; the last line on standard output is one JSON object, with
-//! accuracies in percent. `all` leaves `score_card.html` and `score_card.md` in `--out`.
+//! accuracies in percent, which is left in `--out` as `scores.json` too where that is given. `all`
+//! leaves `score_card.html` and `score_card.md` there, by default in `runs/evaluate`.
 
 #[path = "common/data.rs"]
 mod data;
@@ -14,6 +15,8 @@ mod data;
 mod evaluation;
 #[path = "common/exit.rs"]
 mod exit;
+#[path = "common/numbers.rs"]
+mod numbers;
 
 use std::process::ExitCode;
 
@@ -53,6 +56,7 @@ fn opened(args: &Args, device: &Device) -> Result<(ImageData, LoadedBackbone)> {
 }
 
 fn evaluate(args: &Args) -> Result<()> {
+    args.check()?;
     let device = device_named(&args.device)?;
     let (data, encoder) = opened(args, &device)?;
     exit::say(&encoder.title);
@@ -71,7 +75,7 @@ fn evaluate(args: &Args) -> Result<()> {
         protocol: args.protocol,
         baselines: args.baselines,
         tuning: FineTuning::small_images(epochs),
-        out: args.out.clone(),
+        out: args.folder(),
     };
     let scores = evaluation.run(&plan, &mut |score| {
         let Score { protocol, setting, encoder, .. } = score;
@@ -86,5 +90,7 @@ fn evaluate(args: &Args) -> Result<()> {
         let card = plan.out.join("score_card.html");
         exit::say(format_args!("the score card is {}", card.display()));
     }
-    exit::answer(scores.to_json())
+    let scores = scores.to_json();
+    args.leave(&scores.to_string())?;
+    exit::answer(scores)
 }

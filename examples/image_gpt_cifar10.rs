@@ -16,23 +16,34 @@ use burn_mim::data::augment::Augmentation;
 use burn_mim::train::Recipe;
 use burn_mim::{Result, task::ImageGptConfig};
 use clap::Parser;
+use common::knobs::{Sizes, check_tokens};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Pre-trains an Image GPT; leaves checkpoints, metrics and pictures in a folder.
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(flatten)]
+    common: common::Pretraining,
+    #[command(flatten)]
+    sizes: Sizes,
+}
 
 fn main() -> ExitCode {
     common::exit(pretrain())
 }
 
 fn pretrain() -> Result<()> {
-    let args = common::Args::parse();
+    let Args { common: args, sizes } = Args::parse();
     let data = args.open("image_gpt")?;
     let config = ImageGptConfig::small_images(args.image_or(&data, 16));
+    check_tokens(config.encoder.grid(), "a smaller --image-size makes them fewer")?;
+    let config = ImageGptConfig { encoder: sizes.gpt(config.encoder), ..config };
     config.validate()?;
-    let recipe = Recipe::mae()
-        .with_epochs(args.epochs(&data, 10_000))
-        .with_base_lr(8e-3)
+    let recipe = args
+        .recipe(Recipe::mae(), &data, 10_000, 8e-3)
         .with_warmup_epochs(0.2)
         .with_clip_norm(Some(1.0));
     let (run, mut weights) = args.run("image_gpt")?;

@@ -10,6 +10,8 @@
 
 #[path = "common/exit.rs"]
 mod exit;
+#[path = "common/picture.rs"]
+mod picture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 use burn_mim::Result;
 use burn_mim::data::Image;
 use burn_mim::data::source::read_image;
-use burn_mim::run::apply::{Inpainter, before_after, marked_pixels, picture};
+use burn_mim::run::apply::{self, Inpainter, before_after, marked_pixels};
 use burn_mim::run::device_named;
 use clap::Parser;
 use mimalloc::MiMalloc;
@@ -37,7 +39,7 @@ struct Args {
     /// The mask, of the image's size: white pixels are filled
     #[arg(long)]
     mask: PathBuf,
-    /// The file to write; a second one beside it shows before and after
+    /// The PNG file to write; a second one beside it, NAME_before_after.png, shows before and after
     #[arg(long, default_value = "inpainted.png")]
     out: PathBuf,
     /// flex | ndarray | wgpu | cuda, as compiled in
@@ -50,15 +52,15 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    let (beside, device) = (picture::beside(&args.out)?, device_named(&args.device)?);
     let (image, mask) = (read_image(&args.image)?, read_image(&args.mask)?);
     let marked = marked_pixels(&mask, image.shape())?;
-    let inpainter = Inpainter::open(&args.checkpoint, &device_named(&args.device)?)?;
+    let inpainter = Inpainter::open(&args.checkpoint, &device)?;
     inpainter.notes.iter().for_each(exit::say);
     let filled = inpainter.fill(&image, &marked)?;
-    picture(&filled)?.save(&args.out)?;
+    apply::picture(&filled)?.save(&args.out)?;
     let columns: [(&str, &Image); 3] = [("before", &image), ("mask", &mask), ("after", &filled)];
     let sheet = before_after("Inpainting", &columns)?;
-    let beside = args.out.with_file_name("inpainted_before_after.png");
     sheet.save(&beside)?;
     exit::tell(format_args!("{} and {}", args.out.display(), beside.display()));
     Ok(())

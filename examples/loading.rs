@@ -10,6 +10,8 @@
 mod data;
 #[path = "common/exit.rs"]
 mod exit;
+#[path = "common/numbers.rs"]
+mod numbers;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use burn_mim::run::device_named;
 use burn_mim::{ImageShape, RandomMask, Result};
 use clap::Parser;
 use mimalloc::MiMalloc;
+use numbers::{positive, side, workers};
 use serde_json::json;
 
 #[global_allocator]
@@ -35,13 +38,13 @@ struct Args {
     #[command(flatten)]
     reading: data::Reading,
     /// Side of the images in a batch
-    #[arg(long, default_value_t = 224)]
+    #[arg(long, default_value_t = 224, value_parser = side)]
     image_size: usize,
     /// Images per batch
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = positive)]
     batch_size: usize,
     /// Threads that prepare batches
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = workers)]
     workers: usize,
 }
 

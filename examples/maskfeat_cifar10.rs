@@ -16,6 +16,7 @@ use burn_mim::data::augment::Augmentation;
 use burn_mim::train::Recipe;
 use burn_mim::{GradientTargetConfig, MaskFeatConfig, Result};
 use clap::{Parser, ValueEnum};
+use common::knobs::{Masking, Patches, Sizes};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -25,7 +26,13 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
-    common: common::Args,
+    common: common::Pretraining,
+    #[command(flatten)]
+    patches: Patches,
+    #[command(flatten)]
+    masking: Masking,
+    #[command(flatten)]
+    sizes: Sizes,
     /// What is predicted of the hidden patches
     #[arg(long, value_enum, default_value = "hog")]
     target: TargetName,
@@ -42,16 +49,23 @@ fn main() -> ExitCode {
 }
 
 fn pretrain() -> Result<()> {
-    let Args { common: args, target } = Args::parse();
+    let Args { common: args, patches, masking, sizes, target } = Args::parse();
     let data = args.open("maskfeat")?;
-    let mut maskfeat = MaskFeatConfig::small_images(args.image(&data));
-    if let TargetName::Sobel = target {
-        maskfeat.target = GradientTargetConfig::Sobel;
-    }
+    let maskfeat = MaskFeatConfig::small_images(args.image(&data));
+    let encoder = sizes.vit(patches.vit(maskfeat.encoder)?);
+    let target = match (target, encoder.patch) {
+        (TargetName::Sobel, _) => GradientTargetConfig::Sobel,
+        // The paper's cells at its patch of 16; a smaller patch is one cell.
+        (TargetName::Hog, patch) => {
+            let cell = if patch % 8 == 0 { 8 } else { patch };
+            GradientTargetConfig::Hog { cell, window: Some(2 * cell) }
+        }
+    };
+    let mask_ratio = masking.ratio(maskfeat.mask_ratio);
+    let maskfeat = MaskFeatConfig { encoder, target, mask_ratio, ..maskfeat };
     maskfeat.validate()?;
-    let recipe = Recipe::maskfeat()
-        .with_epochs(args.epochs(&data, 50_000))
-        .with_base_lr(8e-3)
+    let recipe = args
+        .recipe(Recipe::maskfeat(), &data, 50_000, 8e-3)
         .with_warmup_epochs(0.2)
         .with_betas([0.9, 0.95])
         .with_clip_norm(Some(1.0));

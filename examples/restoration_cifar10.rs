@@ -16,6 +16,7 @@ use burn_mim::data::augment::Augmentation;
 use burn_mim::train::Recipe;
 use burn_mim::{RestorationConfig, Result};
 use clap::Parser;
+use common::knobs::{Patches, Sizes};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -25,7 +26,11 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
-    common: common::Args,
+    common: common::Pretraining,
+    #[command(flatten)]
+    patches: Patches,
+    #[command(flatten)]
+    sizes: Sizes,
     /// The weight of the paper's contrastive loss (there 0.1), without which small models do better
     #[arg(long, default_value_t = 0.0)]
     contrast: f64,
@@ -36,12 +41,13 @@ fn main() -> ExitCode {
 }
 
 fn pretrain() -> Result<()> {
-    let Args { common: args, contrast } = Args::parse();
+    let Args { common: args, patches, sizes, contrast } = Args::parse();
     let data = args.open("restoration")?;
     let restoration = RestorationConfig::small_images(args.image(&data)).with_contrast(contrast);
+    let encoder = sizes.vit(patches.vit(restoration.encoder)?);
+    let restoration = RestorationConfig { encoder, ..restoration };
     restoration.validate()?;
-    let recipe =
-        Recipe::restoration().with_epochs(args.epochs(&data, 30_000)).with_warmup_epochs(0.2);
+    let recipe = args.recipe(Recipe::restoration(), &data, 30_000, 1e-3).with_warmup_epochs(0.2);
     // Crops are resized, which blurs: pixels stay as they are.
     let augmentation = Augmentation { flip: true, ..Augmentation::none() };
     let (run, _) = args.run("restoration")?;

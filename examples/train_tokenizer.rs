@@ -17,16 +17,20 @@ use std::process::ExitCode;
 
 use burn_mim::Result;
 use clap::Parser;
-use common::tokenizer::{Kind, recipe};
+use common::knobs::{Rate, check_tokens};
+use common::tokenizer::{CELL, FEWER, Kind, recipe};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-#[derive(Parser)]
+/// Trains a tokenizer, what BEiT predicts; leaves it, metrics and a picture in a folder.
+#[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
     common: common::Args,
+    #[command(flatten)]
+    rate: Rate,
     /// Which tokenizer to fit
     #[arg(long, value_enum, default_value = "vq")]
     tokenizer: Kind,
@@ -41,10 +45,13 @@ fn main() -> ExitCode {
 }
 
 fn fit() -> Result<()> {
-    let Args { common: args, tokenizer, teacher } = Args::parse();
+    let Args { common: args, rate, tokenizer, teacher } = Args::parse();
+    tokenizer.check(&args, &rate)?;
     let data = args.open("tokenizer")?;
+    check_tokens(args.image(&data).grid(CELL)?, FEWER)?;
     let (run, _) = args.run("tokenizer")?;
-    let recipe = recipe(args.epochs(&data, tokenizer.images()));
+    let mut recipe = recipe(args.epochs(&data, tokenizer.images()));
+    recipe.recipe = rate.of(recipe.recipe.clone(), recipe.recipe.base_lr);
     let Some(fitted) = tokenizer.fit(&run, args.image(&data), teacher, &data, &recipe)? else {
         return common::stopped();
     };

@@ -1,5 +1,6 @@
 //! Every compiled backend computes what flex computes: losses, gradients and training steps from the
-//! same weights, images and masks; and what one backend saved another loads.
+//! same weights, images and masks; and what one backend saved another loads. Flex is one of them: a
+//! second time it computes the same bits.
 //!
 //! ```text
 //! cargo test --features ndarray,wgpu --test backends    # .ci/wgpu does this without a GPU
@@ -37,6 +38,7 @@ struct Backend {
 
 /// Those compiled in.
 const BACKENDS: &[Backend] = &[
+    Backend { name: "flex", tolerance: 0.0 },
     #[cfg(feature = "ndarray")]
     Backend { name: "ndarray", tolerance: 3e-4 },
     #[cfg(feature = "wgpu")]

@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_mim::train::{Interrupt, Recipe, RunFolder, Snapshot};
 use burn_mim::{Mim, MimBatch, PretextTask, TaskOutput};
-use common::{IMAGE, loader, losses, mae, pretraining, recipe, simmim, weights};
+use common::{IMAGE, loader, losses, mae, pretraining, recipe, simmim, sized_loader, weights};
 
 /// Trains a tiny MAE from the same weights on loaders of `workers` threads.
 fn train(folder: &Path, recipe: Recipe, workers: usize, resume: bool) -> Vec<[f64; 3]> {
@@ -42,22 +42,31 @@ fn the_same_seed_gives_the_same_bits_with_any_number_of_workers() {
     }
 }
 
+/// What a run leaves in `folder` that is killed while it writes its last checkpoint, with the first
+/// `written` of that one's files on the disk.
+fn kill_at_last_save(folder: &Path, written: usize) {
+    let last = checkpoints(folder).pop().unwrap();
+    let fragment = last.with_file_name(".step-00000020.1.0.partial");
+    fs::rename(&last, &fragment).unwrap();
+    let mut files: Vec<_> =
+        fs::read_dir(&fragment).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().skip(written).for_each(|file| fs::remove_file(file).unwrap());
+}
+
 #[test]
-fn a_run_killed_at_any_moment_and_resumed_equals_an_uninterrupted_one() {
+fn a_run_killed_at_any_file_of_its_last_save_and_resumed_equals_an_uninterrupted_one() {
     let folder = tempfile::tempdir().unwrap();
     let whole = train(folder.path(), recipe(4), 1, false);
-    let finished = checkpoints(folder.path());
-    // Killed while it wrote its last checkpoint: the one before is whole, the last a fragment.
-    let last = finished.last().unwrap();
-    fs::rename(last, last.with_file_name(".step-00000020.1.0.partial")).unwrap();
-    fs::remove_file(last.with_file_name(".step-00000020.1.0.partial").join("state.json")).unwrap();
-    let resumed = train(folder.path(), recipe(4), 1, true);
-    assert_eq!(resumed, whole);
-    let names: Vec<_> = checkpoints(folder.path())
-        .iter()
-        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
-        .collect();
-    assert!(names.iter().all(|name| name.starts_with("step-")), "{names:?}");
+    let files = fs::read_dir(checkpoints(folder.path()).pop().unwrap()).unwrap().count();
+    assert!(files > 2, "a model, an optimizer and a state at least, got {files}");
+    for written in 0..=files {
+        kill_at_last_save(folder.path(), written);
+        assert_eq!(train(folder.path(), recipe(4), 1, true), whole, "{written} of {files} files");
+        let names = checkpoints(folder.path());
+        let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
+        assert!(names.iter().all(|name| name.to_string_lossy().starts_with("step-")), "{names:?}");
+    }
 }
 
 #[test]
@@ -100,7 +109,7 @@ fn the_last_checkpoints_and_the_best_are_kept() {
 }
 
 #[test]
-fn accumulated_gradients_are_averaged_and_an_epochs_rest_still_makes_a_step() {
+fn an_epochs_rest_of_accumulated_batches_still_makes_a_step() {
     let config = simmim(IMAGE);
     let train = loader(IMAGE, config.mask().unwrap(), true, 0);
     let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
@@ -113,6 +122,40 @@ fn accumulated_gradients_are_averaged_and_an_epochs_rest_still_makes_a_step() {
         assert_eq!(state.snapshot().step, steps);
         assert!(losses(&pretrained.history)[0].iter().all(|loss| loss.is_finite()));
     }
+}
+
+/// How far the decoder's last layer moves in an epoch of steps of `accumulation` batches of `size`.
+fn moved(size: usize, accumulation: usize) -> Vec<f32> {
+    let config = mae(IMAGE);
+    let [train, valid] =
+        [true, false].map(|training| sized_loader(IMAGE, config.mask().unwrap(), training, size));
+    // AdamW divides a gradient by its own size, and clipping cuts it: with an epsilon far above all
+    // gradients and no clipping, a step is as long as its gradient.
+    let recipe = Recipe::mae()
+        .with_epochs(1)
+        .with_epsilon(1e3)
+        .with_base_lr(1e3)
+        .with_weight_decay(0.0)
+        .with_lr_batch(8)
+        .with_accumulation(accumulation);
+    let folder = tempfile::tempdir().unwrap();
+    let run = pretraining(folder.path(), recipe);
+    let before = config.init(&mut weights(3)).head.projection.weight.val().without_autodiff();
+    let after = run.run(config.init(&mut weights(3)), &train, &valid).unwrap().task;
+    (after.head.projection.weight.val() - before).into_data().try_to_vec().unwrap()
+}
+
+#[test]
+fn accumulated_gradients_are_those_of_one_large_batch() {
+    let norm = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let large = moved(8, 1);
+    assert!(norm(&large) > 0.0);
+    // The same 40 of the 43 images, in steps of the same eight.
+    let parts = moved(4, 2);
+    let off: Vec<f32> = parts.iter().zip(&large).map(|(a, b)| a - b).collect();
+    // A sum instead of a mean would be off by the whole.
+    let off = norm(&off) / norm(&large);
+    assert!(off < 1e-3, "off by {off}");
 }
 
 /// A task whose loss is NaN from its fourth batch on, after the two that are tried first.
@@ -150,6 +193,59 @@ fn a_loss_that_is_not_finite_stops_the_run_with_its_step_and_a_good_checkpoint()
     let task = RunFolder::new(folder.path()).load(task).unwrap();
     let weight = task.inner.encoder.body.patch_embed.weight.val();
     assert!(weight.into_data().iter::<f32>().all(f32::is_finite));
+}
+
+/// A task beside a module that it does not look at.
+#[derive(Module, Debug)]
+struct Taught<T: Module> {
+    student: T,
+    teacher: T,
+}
+
+impl<T: PretextTask<Batch = MimBatch>> PretextTask for Taught<T> {
+    type Batch = MimBatch;
+
+    fn loss(&self, batch: MimBatch) -> TaskOutput {
+        self.student.loss(batch)
+    }
+}
+
+#[test]
+fn a_cloned_teacher_is_refused_and_one_with_its_own_weights_trained_beside() {
+    let config = mae(IMAGE);
+    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
+    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let student = config.init(&mut weights(3));
+    let task = Taught { teacher: student.clone().no_grad(), student };
+    let run = pretraining(folder.path(), recipe(1));
+    let message = run.clone().run(task, &train, &valid).unwrap_err().to_string();
+    let named = message.contains("student.encoder.") && message.contains(" and teacher.encoder.");
+    assert!(named && message.contains("are one parameter"), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    let [student, teacher] = [3, 3].map(|seed| config.init(&mut weights(seed)));
+    let before = first_weight(&teacher);
+    let task = Taught { student, teacher: teacher.no_grad() };
+    let trained = run.run(task, &train, &valid).unwrap().task;
+    assert_eq!(first_weight(&trained.teacher), before);
+    assert_ne!(first_weight(&trained.student), before);
+}
+
+#[test]
+fn a_new_run_in_the_folder_of_others_moves_their_checkpoints_aside_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = |checkpoints: &str, step: &str| {
+        fs::read(folder.path().join(checkpoints).join(step).join("model.bpk")).unwrap()
+    };
+    train(folder.path(), recipe(1), 0, false);
+    let first = model("checkpoints", "step-00000005");
+    train(folder.path(), recipe(2), 0, false);
+    let second = model("checkpoints", "step-00000010");
+    train(folder.path(), recipe(1), 0, false);
+    assert_eq!(model("checkpoints.1", "step-00000005"), first);
+    assert_eq!(model("checkpoints.2", "step-00000010"), second);
+    model("checkpoints", "step-00000005");
 }
 
 #[test]
@@ -212,7 +308,10 @@ fn metrics_say_what_was_trained_and_how_well() {
     // Normalised patches have a variance of (n − 1) / n about their own mean, n = 3 · 4 · 4.
     let trivial = metrics["trivial_loss"].as_f64().unwrap();
     assert!((0.8..1.0).contains(&trivial), "{trivial}");
-    assert!(metrics["parameters"].as_u64().unwrap() > 1000);
+    // All but the fixed tables of 16 cells and a class token, 16 wide and 8 wide.
+    let count = |name: &str| metrics[name].as_u64().unwrap();
+    assert_eq!(count("parameters") - count("trained_parameters"), 17 * (16 + 8));
+    assert!(count("trained_parameters") > 1000);
     assert!(metrics["images_per_second"].as_f64().unwrap() > 0.0);
 }
 

@@ -1,43 +1,48 @@
 //! The command line that the pre-training examples share.
 #![allow(dead_code, reason = "each example uses its own part")]
 
+pub(crate) mod data;
+pub(crate) mod knobs;
+pub(crate) mod numbers;
 pub(crate) mod tokenizer;
 
-pub(crate) mod data;
 mod exit;
 
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use burn_mim::data::{DataSpec, ImageData};
 use burn_mim::nn::Weights;
 use burn_mim::run::{Run, RunConfig, device_named};
-use burn_mim::train::{Precision, Pretrained, Progress, RunFolder};
+use burn_mim::train::{Precision, Pretrained, Progress, Recipe, RunFolder};
 use burn_mim::{Error, ImageShape, Result};
-use clap::Parser;
+
+use self::knobs::Rate;
+use self::numbers::{positive, side, workers};
 
 pub(crate) use exit::{exit, say, tell};
 
-/// Pre-trains an encoder; leaves checkpoints, metrics and pictures in a folder.
-#[derive(Debug, Parser)]
+// What all that train share. (No doc comment: clap would take it for what the command does.)
+#[derive(Debug, clap::Args)]
 #[group(skip)] // Its name would be that of the arguments it is part of.
 pub(crate) struct Args {
     /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR
     #[arg(long, default_value = "shapes", value_parser = data::spec())]
     pub(crate) data: DataSpec,
     /// Passes over the training images [default: what about three minutes on two cores allow]
-    #[arg(long)]
-    epochs: Option<usize>,
+    #[arg(long, value_parser = positive)]
+    pub(crate) epochs: Option<usize>,
     /// Training images to use, of every class alike [default: all]
-    #[arg(long)]
+    #[arg(long, value_parser = positive)]
     train_images: Option<usize>,
     #[command(flatten)]
     reading: data::Reading,
     /// Images per step
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = positive)]
     pub(crate) batch_size: usize,
     /// Side of the images the model reads, in pixels; others are cropped and resized [default: 32,
     /// or 16 where every pixel is a token]
-    #[arg(long)]
+    #[arg(long, value_parser = side)]
     pub(crate) image_size: Option<usize>,
     /// Seed of weights, order, crops and masks
     #[arg(long, default_value_t = 0)]
@@ -52,11 +57,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t)]
     pub(crate) precision: Precision,
     /// Threads that prepare batches
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = workers)]
     pub(crate) workers: usize,
-    /// Measure the encoder by k-NN every so many epochs; 0 for never
-    #[arg(long, default_value_t = 0)]
-    pub(crate) probe: usize,
     /// Go on from the newest checkpoint in the folder
     #[arg(long)]
     pub(crate) resume: bool,
@@ -67,8 +69,9 @@ pub(crate) struct Args {
 
 impl Args {
     /// Opens the data, saying how far that is, with as many training images as asked for. A run that
-    /// goes on keeps its statistics.
+    /// goes on keeps its statistics. Not before it is known that there is a device to train on.
     pub(crate) fn open(&self, method: &str) -> Result<ImageData> {
+        device_named(&self.device)?;
         let options = self.reading.options().with_train_images(self.train_images);
         let folder = RunFolder::new(self.out(method));
         let saved = self.resume.then(|| folder.config::<RunConfig>().ok()).flatten();
@@ -105,9 +108,50 @@ impl Args {
         run.precision = self.precision;
         run.resume = self.resume;
         run.accept_changed_data = self.accept_changed_data;
-        run.probe = self.probe;
         run.progress = Progress::Auto;
         run.interrupt = exit::interrupt()?;
+        Ok((run, weights))
+    }
+}
+
+// What the pre-training examples share beyond that.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct Pretraining {
+    #[command(flatten)]
+    args: Args,
+    #[command(flatten)]
+    rate: Rate,
+    /// Measure the encoder by k-NN every so many epochs; 0 for never
+    #[arg(long, default_value_t = 0)]
+    probe: usize,
+}
+
+impl Deref for Pretraining {
+    type Target = Args;
+
+    fn deref(&self) -> &Args {
+        &self.args
+    }
+}
+
+impl Pretraining {
+    /// `recipe` with the base learning rate and the epochs that were asked for, or `lr` and as many
+    /// as show about `images`.
+    pub(crate) fn recipe(
+        &self,
+        recipe: Recipe,
+        data: &ImageData,
+        images: usize,
+        lr: f64,
+    ) -> Recipe {
+        self.rate.of(recipe, lr).with_epochs(self.epochs(data, images))
+    }
+
+    /// As [`Args::run`], with the probe that was asked for.
+    pub(crate) fn run(&self, method: &str) -> Result<(Run, Weights)> {
+        let (mut run, weights) = self.args.run(method)?;
+        run.probe = self.probe;
         Ok((run, weights))
     }
 }

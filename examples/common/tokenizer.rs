@@ -9,10 +9,17 @@ use burn_mim::run::{
 };
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
 use burn_mim::task::DvaeSchedule;
-use burn_mim::train::{Recipe, RunFolder};
+use burn_mim::train::{Precision, Recipe, RunFolder};
 use burn_mim::{Error, ImageShape, Result};
 
 use super::Args;
+use super::knobs::{Rate, check_tokens};
+
+/// Side in pixels of what one token stands for.
+pub(crate) const CELL: usize = 4;
+
+/// What makes the tokens of an image fewer.
+pub(crate) const FEWER: &str = "a smaller --image-size makes them fewer";
 
 /// Which tokenizer to fit.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -53,10 +60,26 @@ impl Kind {
         }
     }
 
+    /// Refuses what would not act: a palette is fitted at once, in f32.
+    pub(crate) fn check(self, args: &Args, rate: &Rate) -> Result<()> {
+        let given = [
+            ("--epochs", args.epochs.is_some()),
+            ("--lr", rate.is_given()),
+            ("--precision", args.precision != Precision::F32),
+            ("--resume", args.resume),
+        ];
+        match (self, given.iter().find(|(_, given)| *given)) {
+            (Self::Palette, Some((flag, _))) => Err(Error::Config(format!(
+                "{flag} does not act on a palette, which is fitted at once: leave it out"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// A tokenizer of 512 tokens for patches of 4 pixels.
     fn config(self, image: ImageShape) -> TokenizerConfig {
         match self {
-            Self::Palette => TokenizerConfig::Palette(PaletteConfig::new(image).with_cell(4)),
+            Self::Palette => TokenizerConfig::Palette(PaletteConfig::new(image).with_cell(CELL)),
             Self::Vq | Self::VqKd => TokenizerConfig::Vq(VqConfig::small_images(image)),
             Self::Dvae => TokenizerConfig::Dvae(DvaeConfig::small_images(image)),
         }
@@ -100,6 +123,13 @@ pub(crate) fn fitted(
     let finished = run.resume && has_tokenizer(&own);
     if let Some(folder) = given.or_else(|| finished.then(|| own.clone())) {
         let (config, tokenizer) = load_tokenizer(&folder, &run.device)?;
+        let (reads, asked) = (config.image(), args.image(data));
+        if args.image_size.is_some() && reads != asked {
+            return Err(Error::Config(format!(
+                "the tokenizer in {} reads images of {reads}, --image-size asks for {asked}",
+                folder.display()
+            )));
+        }
         let report = run.measure_tokenizer(&config, &tokenizer, data)?;
         return Ok(Some(FittedTokenizer { config, tokenizer, report }));
     }
@@ -108,6 +138,7 @@ pub(crate) fn fitted(
     run.resume = run.resume && (begun(&own)? || !begun(&run.out)?);
     run.out = own;
     let recipe = recipe(Kind::Vq.images().div_ceil(data.train.len()));
+    check_tokens(args.image(data).grid(CELL)?, FEWER)?;
     Kind::Vq.fit(&run, args.image(data), None, data, &recipe)
 }
 

@@ -11,6 +11,8 @@ use burn_mim::{
 use clap::Parser;
 use rand::RngExt;
 
+use crate::numbers::{positive, share, side};
+
 /// Times pre-training steps.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
@@ -21,43 +23,43 @@ pub(crate) struct Args {
     #[arg(long, default_value = "vit")]
     encoder: String,
     /// Side of the images in pixels
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = side)]
     image_size: usize,
     /// Channels of the images
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = positive)]
     pub(crate) channels: usize,
     /// Side of a patch, which is also the unit of the masks
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = positive)]
     patch_size: usize,
     /// Features per token, in the first stage of Swin
-    #[arg(long, default_value_t = 192)]
+    #[arg(long, default_value_t = 192, value_parser = positive)]
     width: usize,
     /// Blocks, of each stage of Swin: 2,2,6,2
-    #[arg(long, value_delimiter = ',', default_value = "12")]
+    #[arg(long, value_delimiter = ',', default_value = "12", value_parser = positive)]
     depth: Vec<usize>,
     /// Attention heads, of each stage of Swin: 3,6,12,24
-    #[arg(long, value_delimiter = ',', default_value = "3")]
+    #[arg(long, value_delimiter = ',', default_value = "3", value_parser = positive)]
     heads: Vec<usize>,
-    /// Side of Swin's windows in tokens
-    #[arg(long, default_value_t = 6)]
-    window: usize,
-    /// Features per token of a masked autoencoder's decoder
-    #[arg(long, default_value_t = 192)]
-    decoder_width: usize,
-    /// Its blocks
-    #[arg(long, default_value_t = 4)]
-    decoder_depth: usize,
-    /// Its attention heads
-    #[arg(long, default_value_t = 3)]
-    decoder_heads: usize,
+    /// Side of Swin's windows in tokens [default: 6]
+    #[arg(long, value_parser = positive)]
+    window: Option<usize>,
+    /// Features per token of a masked autoencoder's decoder [default: 192]
+    #[arg(long, value_parser = positive)]
+    decoder_width: Option<usize>,
+    /// Its blocks [default: 4]
+    #[arg(long, value_parser = positive)]
+    decoder_depth: Option<usize>,
+    /// Its attention heads [default: 3]
+    #[arg(long, value_parser = positive)]
+    decoder_heads: Option<usize>,
     /// Share of the patches that is hidden
-    #[arg(long, default_value_t = 0.75)]
+    #[arg(long, default_value_t = 0.75, value_parser = share)]
     mask_ratio: f64,
     /// Images per step
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = positive)]
     pub(crate) batch: usize,
     /// Steps, all of them timed
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = positive)]
     pub(crate) steps: usize,
     /// flex | ndarray | wgpu | cuda, as compiled in
     #[arg(long, default_value = "flex")]
@@ -68,22 +70,37 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Refuses what would not act.
+    fn check(&self) -> Result<()> {
+        let decoder = [self.decoder_width, self.decoder_depth, self.decoder_heads];
+        if self.method != "mae" && decoder.iter().any(Option::is_some) {
+            let fault = format!("--decoder-… is for --method mae: {} has no decoder", self.method);
+            return Err(Error::Config(fault));
+        }
+        if self.encoder != "swin" && self.window.is_some() {
+            let fault = format!("--window is for --encoder swin: {} has no windows", self.encoder);
+            return Err(Error::Config(fault));
+        }
+        Ok(())
+    }
+
     /// What is trained.
     pub(crate) fn task(&self) -> Result<TaskConfig> {
+        self.check()?;
         let image = ImageShape::square(self.channels, self.image_size);
         let task: TaskConfig = match (self.method.as_str(), self.encoder.as_str()) {
             ("mae", "vit") => {
                 let decoder = DecoderConfig::new()
-                    .with_width(self.decoder_width)
-                    .with_depth(self.decoder_depth)
-                    .with_heads(self.decoder_heads);
+                    .with_width(self.decoder_width.unwrap_or(192))
+                    .with_depth(self.decoder_depth.unwrap_or(4))
+                    .with_heads(self.decoder_heads.unwrap_or(3));
                 let config = MaeConfig::new(self.vit(image)?).with_decoder(decoder);
                 config.with_mask_ratio(self.mask_ratio).into()
             }
             ("simmim", "vit") => self.simmim(self.vit(image)?.with_positions(Positions::Learned)),
             ("simmim", "swin") => {
                 let (depths, heads) = (self.depth.clone(), self.heads.clone());
-                let (patch, window) = (self.patch_size, self.window);
+                let (patch, window) = (self.patch_size, self.window.unwrap_or(6));
                 self.simmim(SwinConfig::new(image, patch, self.width, depths, heads, window))
             }
             // Tokens of a palette cost nothing, as those of a tokenizer that ran before do.

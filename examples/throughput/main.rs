@@ -10,6 +10,8 @@
 
 #[path = "../common/exit.rs"]
 mod exit;
+#[path = "../common/numbers.rs"]
+mod numbers;
 
 mod args;
 mod flop;
@@ -49,9 +51,6 @@ fn main() -> ExitCode {
 }
 
 fn measure(args: &Args) -> Result<()> {
-    if args.batch == 0 || args.steps == 0 {
-        return Err(Error::Config("--batch and --steps must be at least 1".into()));
-    }
     let task = args.task()?;
     let device = device_named(&args.device)?;
     let mut trained = device.clone().autodiff();

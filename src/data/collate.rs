@@ -10,7 +10,7 @@ use crate::data::loader::{Collate, Item};
 use crate::data::sample::ChannelStatistics;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::mask::{Mask, MaskStrategy};
+use crate::mask::{Mask, MaskStrategy, PatchMask};
 use crate::rng::Purpose;
 
 /// Augments, normalises and masks samples.
@@ -35,18 +35,12 @@ impl MimCollate {
         statistics: &ChannelStatistics,
         mask: Arc<dyn MaskStrategy>,
     ) -> Result<Self> {
+        statistics.check(shape)?;
         let (grid, normalization) = (mask.grid(), Normalization::new(statistics)?);
         if grid.rows == 0 || shape.grid(shape.height / grid.rows.max(1)).ok() != Some(grid) {
             return Err(Error::config(format!(
                 "a mask of {grid} units does not fit images of {}×{} pixels",
                 shape.height, shape.width
-            )));
-        }
-        if normalization.channels() != shape.channels {
-            return Err(Error::config(format!(
-                "images of {} channels cannot be normalised with statistics of {}",
-                shape.channels,
-                normalization.channels()
             )));
         }
         let (view, augmentation) = (View::new(shape)?, Augmentation::none());
@@ -65,16 +59,15 @@ impl MimCollate {
         interpolation: Interpolation,
         statistics: &ChannelStatistics,
     ) -> Result<Self> {
-        let (view, normalization) = (View::new(shape)?, Normalization::new(statistics)?);
         let channels = self.view.shape().channels;
-        if shape.channels != channels || normalization.channels() != channels {
+        if shape.channels != channels {
             return Err(Error::config(format!(
-                "a second view of {} channels, normalised with statistics of {}, does not go with \
-                 images of {channels}",
-                shape.channels,
-                normalization.channels()
+                "a second view of {} channels does not go with images of {channels}",
+                shape.channels
             )));
         }
+        statistics.check(shape)?;
+        let (view, normalization) = (View::new(shape)?, Normalization::new(statistics)?);
         self.target_view = Some((view.with_interpolation(interpolation), normalization));
         Ok(self)
     }
@@ -89,6 +82,26 @@ impl MimCollate {
         self.view = self.view.with_interpolation(augmentation.interpolation);
         self.augmentation = augmentation;
         Ok(self)
+    }
+}
+
+impl MimCollate {
+    /// The mask of a sample, which hides as much as its strategy says.
+    fn sampled_mask(&self, item: &Item) -> Result<PatchMask> {
+        let mask = self.mask.sample(&mut item.stream(Purpose::Mask));
+        let promised = (self.mask.hidden(), self.mask.grid());
+        if (mask.hidden(), mask.grid()) != promised {
+            return Err(Error::config(format!(
+                "a mask strategy that promises {} hidden units of {} drew a mask of {} of {} for \
+                 sample {}: its `hidden` must be the count that its `sample` hides",
+                promised.0,
+                promised.1,
+                mask.hidden(),
+                mask.grid(),
+                item.index
+            )));
+        }
+        Ok(mask)
     }
 }
 
@@ -113,7 +126,7 @@ impl Collate for MimCollate {
             let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
             images.push(&item, &transform)?;
             target_view.iter_mut().try_for_each(|view| view.push(&item, &transform))?;
-            masks.push(self.mask.sample(&mut item.stream(Purpose::Mask)));
+            masks.push(self.sampled_mask(&item)?);
             labels.extend(item.sample.label.map(|label| label as i64));
         }
         let labels = (labels.len() == batch)
@@ -186,13 +199,17 @@ mod tests {
     }
 
     fn first_batch(collate: MimCollate) -> MimBatch {
+        batch_of(collate).unwrap()
+    }
+
+    fn batch_of(collate: MimCollate) -> Result<MimBatch> {
         // Brightness grows from left to right, so a flip or a crop shows.
         let pixels = (0..SHAPE.values()).map(|i| (i % 12 * 20) as u8).collect::<Vec<_>>();
         let sample = Sample { image: Image::new(SHAPE, pixels).unwrap(), label: None };
         let dataset = Arc::new(InMemDataset::new(vec![sample; 4]));
         let config = LoaderConfig { batch_size: 4, seed: 3, workers: 0, training: true };
         let loader = Loader::new(dataset, collate, config, &test_device()).unwrap();
-        loader.epoch(0, 0).next().unwrap().unwrap()
+        loader.epoch(0, 0).next().unwrap()
     }
 
     #[test]
@@ -217,6 +234,32 @@ mod tests {
     #[test]
     fn without_a_second_view_there_is_none() {
         assert!(first_batch(collate()).target_view.is_none());
+    }
+
+    /// Promises half of what it hides.
+    #[derive(Debug)]
+    struct Liar;
+
+    impl MaskStrategy for Liar {
+        fn grid(&self) -> Grid {
+            Grid::new(2, 3)
+        }
+
+        fn hidden(&self) -> usize {
+            2
+        }
+
+        fn sample(&self, _rng: &mut dyn rand::Rng) -> PatchMask {
+            PatchMask::from_indices(Grid::new(2, 3), [0, 1, 2, 5]).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_mask_of_another_count_than_its_strategy_promises_is_refused_with_both() {
+        let collate = MimCollate::new(SHAPE, &statistics(0.5), Arc::new(Liar)).unwrap();
+        let message = batch_of(collate).unwrap_err().to_string();
+        assert!(message.contains("promises 2 hidden units of 2×3"), "{message}");
+        assert!(message.contains("drew a mask of 4 of 2×3"), "{message}");
     }
 
     #[test]

@@ -31,14 +31,8 @@ impl ContextCollate {
     /// When the pairs are broken, or the statistics are not of their channels.
     pub fn new(pairs: &PatchPairs, statistics: &ChannelStatistics) -> Result<Self> {
         pairs.validate()?;
+        statistics.check(pairs.image)?;
         let normalization = Normalization::new(statistics)?;
-        if normalization.channels() != pairs.image.channels {
-            return Err(Error::config(format!(
-                "images of {} channels cannot be normalised with statistics of {}",
-                pairs.image.channels,
-                normalization.channels()
-            )));
-        }
         let (view, augmentation) = (View::new(pairs.image)?, Augmentation::none());
         Ok(Self { pairs: pairs.clone(), view, augmentation, normalization })
     }

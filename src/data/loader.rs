@@ -18,6 +18,10 @@ use crate::limits;
 use crate::rng::{Purpose, stream};
 
 /// Makes a batch of samples: the last step of loading, on a worker thread.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not make batches of samples",
+    note = "implement `Collate`, or use this crate's for the task, such as `MimCollate`"
+)]
 pub trait Collate: Debug + Send + Sync + 'static {
     /// What the model reads.
     type Batch: Debug + Send + 'static;

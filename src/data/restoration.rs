@@ -38,16 +38,10 @@ impl RestorationCollate {
         statistics: &ChannelStatistics,
         corruptions: Vec<Arc<dyn Corruption>>,
     ) -> Result<Self> {
+        statistics.check(shape)?;
         let normalization = Normalization::new(statistics)?;
         if corruptions.is_empty() {
             return Err(Error::config("restoration needs at least one corruption"));
-        }
-        if normalization.channels() != shape.channels {
-            return Err(Error::config(format!(
-                "images of {} channels cannot be normalised with statistics of {}",
-                shape.channels,
-                normalization.channels()
-            )));
         }
         let (view, augmentation) = (View::new(shape)?, Augmentation::none());
         Ok(Self { view, augmentation, normalization, corruptions, only: None })

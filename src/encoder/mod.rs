@@ -37,6 +37,10 @@ use crate::grid::Grid;
 use crate::mask::Mask;
 
 /// Turns whole images into features: what evaluation and downstream tasks need of a network.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no backbone: it does not turn whole images into features",
+    note = "implement `Backbone`: `represent` and `width`"
+)]
 pub trait Backbone: Module + ModuleDisplay {
     /// The features of whole images: what a user of the pre-trained encoder reads.
     ///
@@ -66,6 +70,10 @@ pub trait Backbone: Module + ModuleDisplay {
 ///
 /// How hidden patches are kept from the encoder is its own affair, and visible in the type of its
 /// features: replaced by a learned mask token ([`GridTokens`]) or dropped ([`VisibleTokens`]).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot read images with patches hidden",
+    note = "masked image modelling needs an `Encoder`, such as `Vit`, `VisibleVit` or `Swin`"
+)]
 pub trait Encoder: Backbone {
     /// What a [`PredictionHead`](crate::PredictionHead) reads.
     type Features;
@@ -80,6 +88,16 @@ pub trait Encoder: Backbone {
     ///
     /// When the images do not divide into patches, or the mask does not fit their grid.
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> Self::Features;
+}
+
+/// Refuses images of other channels than a network reads.
+///
+/// # Panics
+///
+/// When they are; says what both are.
+pub(crate) fn check_channels(images: &Tensor<4>, reads: usize) {
+    let [_, has, ..] = images.dims();
+    assert!(has == reads, "an encoder that reads images of {reads} channels got images of {has}");
 }
 
 /// Features of every cell of the encoder's grid.

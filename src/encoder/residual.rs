@@ -8,7 +8,7 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, assert_shape};
 
-use super::{Backbone, GridTokens};
+use super::{Backbone, GridTokens, check_channels};
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
@@ -109,6 +109,7 @@ impl ResidualNet {
     /// - images: `[batch, channels, height, width]`
     /// - output: `[batch, features, rows, columns]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        check_channels(&images, self.stem.weight.dims()[1]);
         let features = relu(self.stem.forward(images));
         self.blocks.iter().fold(features, |features, block| block.forward(features))
     }

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::{Backbone, GridTokens, VitBody, VitConfig};
+use super::{Backbone, GridTokens, VitBody, VitConfig, check_channels};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
@@ -100,6 +100,7 @@ impl RestorationEncoder {
         corruption: usize,
     ) -> (Tensor<4>, GridTokens) {
         let head = &self.heads[corruption];
+        check_channels(&images, head.embed.weight.dims()[1]);
         let maps = head.embed.forward(images);
         let maps = maps.clone() + head.refine.forward(maps);
         let (grid, patches) = self.body.patches(maps.clone());

@@ -6,7 +6,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, s};
 
-use super::{Backbone, GridTokens, RelativePositions, VitConfig};
+use super::{Backbone, GridTokens, RelativePositions, VitConfig, check_channels};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
 use crate::nn::{Block, Init, LayerNorm, PositionTable, RelativePositionBias, Weights, per_token};
@@ -71,6 +71,7 @@ impl VitBody {
 
     /// The images' grid and their patches, `[batch, cells, channels · patch²]`.
     pub(super) fn patches(&self, images: Tensor<4>) -> (Grid, Tensor<3>) {
+        check_channels(&images, self.config.image.channels);
         let grid = grid_of(&images, self.config.patch);
         (grid, patchify(images, self.config.patch, PatchLayout::ChannelsFirst))
     }

@@ -2,14 +2,14 @@
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::nn::Linear;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 use super::linear::cross_entropy;
 use super::{LabelledBatch, LabelledCollate, Pooling, TestResult};
 use crate::data::Loader;
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::nn::{Init, LayerNorm, Weights};
+use crate::nn::{Init, LayerNorm, Weights, cast_parameters};
 use crate::task::{PretextTask, TaskOutput};
 
 /// An encoder, its pooled features normalised, and a linear layer to the classes.
@@ -97,11 +97,13 @@ impl<B: Backbone> PretextTask for Classification<B> {
     type Batch = LabelledBatch;
 
     fn loss(&self, batch: LabelledBatch) -> TaskOutput {
-        let classes = batch.classes();
-        let logits = self.logits(batch.images);
-        let guesses = logits.clone().without_autodiff().argmax(1).squeeze_dim(1);
-        let top1 = guesses.equal(classes).float().mean() * 100.0;
-        TaskOutput { metrics: vec![("top1", top1)], ..cross_entropy(logits, batch.targets).into() }
+        judge(self.logits(batch.images), batch.targets)
+    }
+
+    fn loss_in(&self, batch: LabelledBatch, dtype: FloatDType) -> Result<TaskOutput> {
+        let whole = batch.images.dtype();
+        let logits = cast_parameters(self, dtype).logits(batch.images.cast(dtype));
+        Ok(judge(logits.cast(whole), batch.targets))
     }
 
     /// The same score for every class.
@@ -116,6 +118,14 @@ impl<B: Backbone> PretextTask for Classification<B> {
             None => 0,
         }
     }
+}
+
+/// The cross-entropy, and the share of images in percent whose first class is guessed.
+fn judge(logits: Tensor<2>, targets: Tensor<2>) -> TaskOutput {
+    let loss = cross_entropy(logits.clone(), targets.clone());
+    let guesses = logits.without_autodiff().argmax(1);
+    let top1 = guesses.equal(targets.argmax(1)).float().mean() * 100.0;
+    TaskOutput { metrics: vec![("top1", top1)], ..loss.into() }
 }
 
 /// The parameters and flags of an encoder up to a layer.

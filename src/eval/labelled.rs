@@ -53,14 +53,8 @@ impl LabelledCollate {
                 "telling classes apart needs 2 of them, got {classes}"
             )));
         }
+        statistics.check(shape)?;
         let normalization = Normalization::new(statistics)?;
-        if normalization.channels() != shape.channels {
-            return Err(Error::config(format!(
-                "images of {} channels cannot be normalised with statistics of {}",
-                shape.channels,
-                normalization.channels()
-            )));
-        }
         Ok(Self {
             view: View::new(shape)?.with_fill(&statistics.mean),
             normalization,

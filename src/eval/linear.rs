@@ -45,6 +45,12 @@ impl LinearClassifier {
     ///
     /// When the features are not as wide as those it was trained on.
     pub fn scores(&self, features: &Features) -> Tensor<2> {
+        let [width, _] = self.weight.dims();
+        assert!(
+            features.width() == width,
+            "a classifier of {width} features cannot judge vectors of {}",
+            features.width()
+        );
         let inputs = self.standardizer.apply(features.values.clone());
         log_softmax(inputs.matmul(self.weight.clone()) + self.bias.clone(), 1)
     }
@@ -66,7 +72,17 @@ impl LinearClassifier {
 /// - logits: `[samples, classes]`
 /// - targets: `[samples, classes]`, rows of sum 1
 /// - output: `[1]`
+///
+/// # Panics
+///
+/// When the two are not of as many classes and samples.
 pub(super) fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    let ([scored, guesses], [samples, classes]) = (logits.dims(), targets.dims());
+    assert!(
+        (scored, guesses) == (samples, classes),
+        "a classifier of {guesses} classes scored {scored} samples, the batch has {samples} of \
+         {classes} classes"
+    );
     -(log_softmax(logits, 1) * targets).sum_dim(1).mean()
 }
 
@@ -86,6 +102,26 @@ mod tests {
         for (got, expected) in out.chunks(2).zip([-3.0 / std, -1.0 / std, 4.0 / std]) {
             assert!((got[0] - expected).abs() < 1e-5 && got[1].abs() < 0.02, "{out:?}");
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "a classifier of 3 features cannot judge vectors of 2")]
+    fn features_of_another_width_panic_with_both() {
+        let features =
+            |width| Features::new(Tensor::ones([4, width], &test_device()), vec![0; 4], 2).unwrap();
+        let classifier = LinearClassifier {
+            standardizer: Standardizer::of(&features(3)),
+            weight: Tensor::ones([3, 2], &test_device()),
+            bias: Tensor::zeros([1, 2], &test_device()),
+        };
+        classifier.scores(&features(2));
+    }
+
+    #[test]
+    #[should_panic(expected = "a classifier of 2 classes scored 4 samples, the batch has 4 of 5")]
+    fn scores_of_another_number_of_classes_panic_with_both() {
+        let [scores, targets] = [2, 5].map(|classes| Tensor::ones([4, classes], &test_device()));
+        cross_entropy(scores, targets);
     }
 
     #[test]

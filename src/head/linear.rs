@@ -30,6 +30,13 @@ impl LinearHead {
     }
 }
 
+impl LinearHead {
+    /// How many numbers it predicts for each hidden cell.
+    pub fn width(&self) -> usize {
+        self.projection.weight.lazy_shape()[1]
+    }
+}
+
 impl PredictionHead<GridTokens> for LinearHead {
     fn predict(&self, features: GridTokens, mask: &Mask) -> Tensor<3> {
         per_token(&self.projection, mask.at(features.grid).select_hidden(features.tokens))

@@ -44,6 +44,12 @@ use crate::mask::Mask;
 /// # fn is_a_task<T: PretextTask>() {}
 /// is_a_task::<Mim<Swin, Decoder, PixelTarget>>();
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not read `{F}`: this head does not go with what the encoder computes",
+    label = "this head does not read what this encoder computes",
+    note = "encoders that drop hidden patches (features `VisibleTokens`) need `Decoder`; those that \
+            replace them (`GridTokens`) take `LinearHead`"
+)]
 pub trait PredictionHead<F>: Module + ModuleDisplay {
     /// One prediction for each hidden cell, in ascending order; nothing for visible ones.
     ///

@@ -46,6 +46,10 @@ pub use uniform::UniformMask;
 /// assert_eq!((mask.hidden(), mask.visible()), (147, 49));
 /// # Ok::<(), burn_mim::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not draw masks",
+    note = "implement `MaskStrategy`, or make one of a closure with `mask_fn`"
+)]
 pub trait MaskStrategy: Debug + Send + Sync {
     /// The grid of mask units.
     fn grid(&self) -> Grid;

@@ -33,7 +33,15 @@ impl Run {
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let collates = [augmented, collate.clone()];
         let model = config.init(weights);
-        let pretrained = self.train(config.into(), model, data, augmentation, collates, recipe)?;
+        let pretrained = self.train_probed(
+            config.into(),
+            model,
+            data,
+            augmentation,
+            collates,
+            recipe,
+            |task| &task.encoder,
+        )?;
         let batch = self.validation_batch(data, collate)?;
         let statistics = [&*data.statistics.mean, &*data.statistics.std];
         let title = "Context prediction: validation images";

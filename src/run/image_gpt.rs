@@ -47,7 +47,15 @@ impl Run {
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let collates = [augmented, collate.clone()];
         let causal = config.encoder.causal;
-        let pretrained = self.train(config.into(), model, &data, augmentation, collates, recipe)?;
+        let pretrained = self.train_probed(
+            config.into(),
+            model,
+            &data,
+            augmentation,
+            collates,
+            recipe,
+            |task| &task.encoder,
+        )?;
         if causal {
             let images = self.validation_batch(&data, collate)?.images;
             let rows = SHEET_ROWS.min(images.dims()[0]);

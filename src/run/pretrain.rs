@@ -9,7 +9,7 @@ use super::config::mim_collate;
 use super::probe::OnlineProbe;
 use crate::batch::MimBatch;
 use crate::data::augment::Augmentation;
-use crate::data::{DataSpec, ImageData};
+use crate::data::{Collate, DataSpec, ImageData};
 use crate::encoder::{Backbone, Encoder};
 use crate::error::Result;
 use crate::grid::ImageShape;
@@ -147,15 +147,35 @@ impl Run {
         let collate = mim_collate(&task, &data.statistics)?;
         let augmented = collate.clone().with_augmentation(augmentation)?;
         let collates = [augmented, collate.clone()];
+        let pretrained =
+            self.train_probed(task, model, data, augmentation, collates, recipe, encoder)?;
+        let batch = self.validation_batch(data, collate)?.first(SHEET_ROWS)?;
+        Ok((pretrained, batch))
+    }
+
+    /// As [`Run::train`], and measures `encoder` every few epochs if [`Run::probe`] says so.
+    #[allow(clippy::too_many_arguments, reason = "those of `train`, and one more")]
+    pub(super) fn train_probed<M, C, E>(
+        &self,
+        task: TaskConfig,
+        model: M,
+        data: &ImageData,
+        augmentation: Augmentation,
+        collates: [C; 2],
+        recipe: Recipe,
+        encoder: impl Fn(&M) -> &E,
+    ) -> Result<Pretrained<M>>
+    where
+        M: PretextTask<Batch = C::Batch>,
+        C: Collate,
+        E: Backbone,
+    {
         let probe = self.online_probe(data, task.image())?;
         let measure = |task: &M, epoch| match &probe {
             Some(probe) => probe.measure(encoder(task), epoch),
             None => Ok(BTreeMap::new()),
         };
-        let pretrained =
-            self.train_with_probe(task, model, data, augmentation, collates, recipe, measure)?;
-        let batch = self.validation_batch(data, collate)?.first(SHEET_ROWS)?;
-        Ok((pretrained, batch))
+        self.train_with_probe(task, model, data, augmentation, collates, recipe, measure)
     }
 
     fn online_probe(&self, data: &ImageData, image: ImageShape) -> Result<Option<OnlineProbe>> {

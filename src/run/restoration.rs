@@ -60,7 +60,10 @@ impl Run {
         let model = config.init(&data.statistics.mean, &data.statistics.std, weights);
         let collates = [augmented, collate.clone()];
         let task = config.clone().into();
-        let pretrained = self.train(task, model, data, augmentation, collates, recipe)?;
+        let pretrained =
+            self.train_probed(task, model, data, augmentation, collates, recipe, |task| {
+                &task.encoder
+            })?;
         let report = self.restored(config, &pretrained.task, data, &collate)?;
         let json = serde_json::to_vec_pretty(&report);
         let json = json.map_err(|error| Error::config(error.to_string()))?;

@@ -220,6 +220,7 @@ impl Run {
         let training = json!({ "augmentation": augmentation, "schedule": schedule });
         let trained = Pretraining::new(&self.out, recipe.recipe.clone())
             .seed(self.seed)
+            .precision(self.precision)
             .resume(self.resume)
             .interrupt(self.interrupt.clone())
             .progress(self.progress)

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, assert_shape};
 
 use super::hog_glyph::glyphs;
-use super::{Depict, Target, hidden_cells, mean_of_cells};
+use super::{Depict, Target, check_prediction, hidden_cells, mean_of_cells};
 use crate::batch::MimBatch;
 use crate::grid::Grid;
 use crate::image::{GradientOperator, PatchLayout, grid_of, magnitude, patchify, unpatchify};
@@ -156,6 +156,8 @@ impl Target for HogTarget {
 
     /// Mean squared error (arXiv 2112.09133 §3).
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
+        let [batch, hidden, _] = value.dims();
+        check_prediction(&prediction, [batch, hidden], self.width());
         (prediction - value).square().mean()
     }
 
@@ -258,5 +260,41 @@ mod tests {
     #[should_panic(expected = "HOG cells of 3 pixels do not divide a patch of 8")]
     fn a_cell_that_does_not_divide_the_patch_panics() {
         HogTarget::maskfeat(3, 8, 3);
+    }
+
+    #[test]
+    fn the_loss_is_the_mean_squared_error() {
+        let mask = PatchMask::from_indices(Grid::new(1, 2), [1]).unwrap();
+        let batch = MimBatch::new(ramps(), Mask::new([mask], &test_device()).unwrap());
+        let value = target().of(&batch);
+        let loss = target().loss(value.clone() + 3.0, value);
+        assert!((loss.into_scalar::<f32>() - 9.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn channels_are_histogrammed_apart_one_after_the_other() {
+        let flat = Tensor::ones([1, 1, 8, 16], &test_device());
+        let both = Tensor::cat(vec![flat, ramps()], 1);
+        let two = HogTarget::maskfeat(2, 8, 4).with_operator(GradientOperator::Central);
+        let histograms = two.histograms(both);
+        assert_eq!(histograms.dims(), [1, 18, 2, 4]);
+        assert_eq!(histograms.clone().narrow(1, 0, 9).abs().sum().into_scalar::<f32>(), 0.0);
+        let second = histograms.narrow(1, 9, 9).into_data();
+        second.assert_eq(&target().histograms(ramps()).into_data(), true);
+    }
+
+    #[test]
+    fn a_window_weighs_its_middle_most_and_begins_anew_beside_it() {
+        let windowed = HogTarget { window: Some(4), ..target() };
+        let weights = windowed.weighed(Tensor::ones([1, 1, 4, 8], &test_device()));
+        let weights: Vec<f32> = weights.into_data().try_to_vec().unwrap();
+        // From the middle 1.5 with a deviation of 2: places 0 and 1 are 1.5 and 0.5 away.
+        let [outer, inner] = [1.5f32, 0.5].map(|away| (-0.5 * (away / 2.0).powi(2)).exp());
+        let row = [outer, inner, inner, outer, outer, inner, inner, outer];
+        for (weights, row_weight) in weights.chunks(8).zip([outer, inner, inner, outer]) {
+            for (weight, expected) in weights.iter().zip(row) {
+                assert!((weight - expected * row_weight).abs() < 1e-6, "{weights:?}");
+            }
+        }
     }
 }

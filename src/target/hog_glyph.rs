@@ -70,4 +70,16 @@ mod tests {
         let turned = picture(GradientOperator::Sobel, 4);
         assert!((0..144).all(|at| (turned[at] - image[at % 12 * 12 + at / 12]).abs() < 1e-6));
     }
+
+    #[test]
+    fn a_slanted_edge_is_at_right_angles_to_its_change_and_ends_within_the_cell() {
+        // The third of nine bins: the image changes at 50° to the right and down, so the edge runs
+        // from the lower left to the upper right.
+        let picture = picture(GradientOperator::Central, 2);
+        let at = |row: usize, col: usize| picture[row * 12 + col];
+        assert!(at(8, 2) > 0.9 && at(3, 9) > 0.9, "{picture:?}");
+        assert_eq!([at(3, 2), at(8, 9)], [0.0; 2]);
+        // On the line, but further from the middle than half a cell.
+        assert_eq!([at(10, 1), at(1, 10)], [0.0; 2]);
+    }
 }

@@ -27,6 +27,10 @@ use crate::image::grid_of;
 use crate::mask::GridMask;
 
 /// What the hidden cells should have been.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no target: it does not say what hidden cells should have been",
+    note = "implement `Target`, or use one of this crate's, such as `PixelTarget`"
+)]
 pub trait Target: Module + ModuleDisplay {
     /// The values to predict: `Tensor<3>` for a regression, `Tensor<2, Int>` for token ids.
     type Value;
@@ -39,6 +43,10 @@ pub trait Target: Module + ModuleDisplay {
     fn of(&self, batch: &MimBatch) -> Self::Value;
 
     /// The loss of `[batch, hidden, width]` predictions, a scalar.
+    ///
+    /// # Panics
+    ///
+    /// When there is not a prediction for each value: the targets of this crate say what both are.
     fn loss(&self, prediction: Tensor<3>, value: Self::Value) -> Tensor<1>;
 
     /// What else than the loss tells how good a prediction is, such as an accuracy: scalars by name.
@@ -84,6 +92,37 @@ pub trait Depict: Target {
     /// - value: `[batch, hidden, width]`, predicted or true
     /// - output: `[batch, channels or 1, k · height, k · width]` in [0, 1], for a whole k
     fn depict(&self, value: Tensor<3>, batch: &MimBatch) -> Tensor<4>;
+}
+
+/// Refuses predictions that are not of `width` numbers for each of `cells`, `[batch, hidden]`: a
+/// broadcast would compare each with another.
+///
+/// # Panics
+///
+/// When they are not; says what both are.
+pub(crate) fn check_prediction(prediction: &Tensor<3>, cells: [usize; 2], width: usize) {
+    let [batch, hidden, predicted] = prediction.dims();
+    assert!(
+        [batch, hidden] == cells,
+        "predictions are of {batch}×{hidden} hidden cells, the target's values of {}×{}: the \
+         encoder and the target must cut images into the same grid",
+        cells[0],
+        cells[1]
+    );
+    check_width(predicted, width);
+}
+
+/// Refuses a head of another width than the target's.
+///
+/// # Panics
+///
+/// When it is; says what both are.
+pub(crate) fn check_width(predicted: usize, width: usize) {
+    assert!(
+        predicted == width,
+        "a head that predicts {predicted} numbers for each hidden cell does not go with a target of \
+         {width}: make it with the target's `width`"
+    );
 }
 
 /// The batch's masks on the grid of cells of `cell` × `cell` pixels.

@@ -141,4 +141,26 @@ mod tests {
             assert!(error.to_string().contains(&format!("at least 3 pixels, got {side}")));
         }
     }
+
+    #[test]
+    fn what_never_changes_has_the_deviation_of_the_variances_epsilon() {
+        let (mean, std) = cell_statistics(Tensor::full([1, 2, 5], 4.0, &test_device()));
+        assert_eq!(mean.into_data().try_to_vec::<f32>().unwrap(), [4.0; 2]);
+        let images = Tensor::full([1, 1, 4, 4], 0.5, &test_device());
+        let sliding = values(sliding_statistics(images, 3).1);
+        for std in std.into_data().try_to_vec::<f32>().unwrap().into_iter().chain(sliding) {
+            assert!((std - 1e-3).abs() < 1e-5, "{std}");
+        }
+    }
+
+    #[test]
+    fn channels_and_samples_are_averaged_apart() {
+        let planes = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let images = planes.map(|value| Tensor::<4>::full([1, 1, 3, 4], value, &test_device()));
+        let images = Tensor::cat(images.to_vec(), 1).reshape([3, 2, 3, 4]);
+        let mean = values(sliding_statistics(images, 3).0);
+        for (mean, expected) in mean.chunks(12).zip(planes) {
+            assert!(mean.iter().all(|mean| (mean - expected).abs() < 1e-5), "{mean:?}");
+        }
+    }
 }

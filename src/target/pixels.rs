@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 use super::normalization::{cell_statistics, sliding_statistics};
-use super::{Normalization, Reconstruct, Target, hidden_cells, mean_of_cells};
+use super::{Normalization, Reconstruct, Target, check_prediction, hidden_cells, mean_of_cells};
 use crate::batch::MimBatch;
 use crate::image::{PatchLayout, patchify, unpatchify};
 
@@ -133,6 +133,8 @@ impl Target for PixelTarget {
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
+        let [batch, hidden, _] = value.dims();
+        check_prediction(&prediction, [batch, hidden], self.width());
         let error = prediction - value;
         match self.loss {
             PixelLoss::L1 => error.abs().mean(),

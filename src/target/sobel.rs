@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, assert_shape};
 
-use super::{Depict, Target, hidden_cells, mean_of_cells};
+use super::{Depict, Target, check_prediction, hidden_cells, mean_of_cells};
 use crate::batch::MimBatch;
 use crate::image::{PatchLayout, patchify, sobel, unpatchify};
 
@@ -45,6 +45,8 @@ impl Target for SobelTarget {
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
+        let [batch, hidden, _] = value.dims();
+        check_prediction(&prediction, [batch, hidden], self.width());
         (prediction - value).square().mean()
     }
 
@@ -90,5 +92,16 @@ mod tests {
         let picture = target.depict(target.of(&batch()), &batch());
         let picture: Vec<f32> = picture.into_data().try_to_vec().unwrap();
         assert_eq!(picture, [0.0, 0.0, 1.0, 0.0].repeat(2));
+    }
+
+    #[test]
+    fn half_a_step_is_half_as_bright_and_the_loss_is_the_mean_squared_error() {
+        let target = SobelTarget::new(1, 2);
+        let value = target.of(&batch());
+        let picture = target.depict(value.clone() * 0.5, &batch());
+        let picture: Vec<f32> = picture.into_data().try_to_vec().unwrap();
+        assert_eq!(picture, [0.0, 0.0, 0.5, 0.0].repeat(2));
+        let loss = target.loss(value.clone() + 3.0, value);
+        assert_eq!(loss.into_scalar::<f32>(), 9.0);
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Int, Tensor};
 
 use super::tokenizer::{AnyTokenizer, Tokenizer};
-use super::{Reconstruct, Target, entropy, log_shares, shares};
+use super::{Reconstruct, Target, check_prediction, entropy, log_shares, shares};
 use crate::batch::MimBatch;
 use crate::grid::Grid;
 use crate::image::{grid_of, normalize};
@@ -82,6 +82,7 @@ impl<K: Tokenizer> Target for TokenTarget<K> {
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<2, Int>) -> Tensor<1> {
+        check_prediction(&prediction, value.dims(), self.width());
         let chosen = log_softmax(prediction, 2).gather(2, value.unsqueeze_dim(2));
         chosen.mean().neg()
     }
@@ -93,6 +94,7 @@ impl<K: Tokenizer> Target for TokenTarget<K> {
         prediction: &Tensor<3>,
         value: &Tensor<2, Int>,
     ) -> Vec<(&'static str, Tensor<1>)> {
+        check_prediction(prediction, value.dims(), self.width());
         let predicted = prediction.clone().without_autodiff().argmax(2).squeeze_dim::<2>(2);
         let shares = shares(value.clone(), self.width());
         vec![
@@ -219,6 +221,16 @@ mod tests {
         // Token 2 is white, two deviations over the mean.
         let images: Vec<f32> = images.try_to_vec().unwrap();
         assert_eq!(images, [0.0, 0.0, 2.0, 2.0].repeat(2));
+    }
+
+    #[test]
+    #[should_panic(expected = "predictions are of 1×1 hidden cells, the target's values of 1×4")]
+    fn tokens_of_a_finer_grid_than_the_encoders_panic_with_both_counts() {
+        // A view of twice the size has four tokens for each of the encoder's patches.
+        let mut batch = batch();
+        batch.target_view = Some(Tensor::zeros([1, 1, 2, 4], &test_device()));
+        let value = target().of(&batch);
+        target().metrics(&prediction(), &value);
     }
 
     #[test]

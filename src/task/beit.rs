@@ -12,8 +12,8 @@ use crate::head::{LinearHead, PredictionHead};
 use crate::limits;
 use crate::mask::{BlockMask, Mask};
 use crate::nn::{Positions, QkvBias, Weights};
-use crate::target::TokenTarget;
 use crate::target::tokenizer::{AnyTokenizer, DvaeConfig, Tokenizer, TokenizerConfig};
+use crate::target::{TokenTarget, check_width};
 
 /// BEiT: encode all patches, the hidden ones as a mask token, and classify the hidden ones into the
 /// tokens of a frozen tokenizer.
@@ -179,7 +179,12 @@ impl BeitNetwork {
 
     /// The task of predicting the tokens of `tokenizer`, which is frozen; `mean` and `std` are those
     /// the encoder's images are normalised with.
+    ///
+    /// # Panics
+    ///
+    /// When the head does not tell as many tokens apart as the tokenizer has.
     pub fn with_tokenizer<K: Tokenizer>(self, tokenizer: K, mean: &[f32], std: &[f32]) -> Beit<K> {
+        check_width(self.head.width(), tokenizer.vocabulary());
         let target = TokenTarget::new(tokenizer, mean, std);
         Mim { encoder: self.encoder, head: self.head, target }
     }
@@ -201,6 +206,18 @@ mod tests {
         config.validate().unwrap();
         assert_eq!(config.mask().unwrap().hidden(), 75);
         assert_eq!(config.view(), ImageShape::square(3, 112));
+    }
+
+    #[test]
+    #[should_panic(expected = "a head that predicts 9 numbers for each hidden cell does not go \
+                               with a target of 5")]
+    fn a_tokenizer_of_another_vocabulary_than_the_head_panics_with_both() {
+        let image = ImageShape::new(3, 8, 8);
+        let encoder = VitConfig::new(image, 4, 8, 1, 2);
+        let weights = &mut Weights::new(0, &crate::test_device());
+        let network = BeitNetworkConfig { encoder, vocabulary: 9 }.init(weights);
+        let tokenizer = PaletteConfig::new(image).with_cell(4).with_vocabulary(5).init(weights);
+        network.with_tokenizer(tokenizer, &[0.5; 3], &[0.5; 3]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Int, Tensor};
 
 use super::{BeitConfig, Mim, PretextTask, TaskOutput};
 use crate::batch::MimBatch;
@@ -11,9 +11,9 @@ use crate::error::{Result, ensure};
 use crate::head::{LinearHead, PredictionHead};
 use crate::limits;
 use crate::mask::Mask;
-use crate::nn::Weights;
+use crate::nn::{Weights, cast_parameters};
 use crate::target::tokenizer::{AnyTokenizer, Tokenizer, TokenizerConfig, VqConfig};
-use crate::target::{Target, TokenTarget};
+use crate::target::{Target, TokenTarget, check_width};
 
 /// The parts of a [`BeitV2`], with the paper's defaults.
 #[derive(Config, Debug, PartialEq)]
@@ -137,18 +137,22 @@ impl BeitV2Network {
     ///
     /// As [`Encoder::encode`].
     pub fn logits(&self, images: Tensor<4>, mask: &Mask) -> [Tensor<3>; 2] {
-        let CondensedTokens { last, condensed } = self.encoder.encode(images, mask);
-        [last, condensed].map(|tokens| self.head.predict(tokens, mask))
+        logits(&self.encoder, &self.head, images, mask)
     }
 
     /// The task of predicting the tokens of `tokenizer`, which is frozen; `mean` and `std` are those
     /// the encoder's images are normalised with.
+    ///
+    /// # Panics
+    ///
+    /// When the head does not tell as many tokens apart as the tokenizer has.
     pub fn with_tokenizer<K: Tokenizer>(
         self,
         tokenizer: K,
         mean: &[f32],
         std: &[f32],
     ) -> BeitV2<K> {
+        check_width(self.head.width(), tokenizer.vocabulary());
         let target = TokenTarget::new(tokenizer, mean, std);
         BeitV2 { encoder: self.encoder, head: self.head, target }
     }
@@ -199,18 +203,42 @@ impl<K: Tokenizer> PretextTask for BeitV2<K> {
 
     fn loss(&self, batch: MimBatch) -> TaskOutput {
         let value = self.target.of(&batch);
-        let CondensedTokens { last, condensed } = self.encoder.encode(batch.images, &batch.mask);
-        let [last, condensed] =
-            [last, condensed].map(|tokens| self.head.predict(tokens, &batch.mask));
-        let metrics = self.target.metrics(&last, &value);
-        let loss = self.target.loss(last, value.clone()) + self.target.loss(condensed, value);
-        TaskOutput { loss, metrics, observed: None }
+        self.judge(logits(&self.encoder, &self.head, batch.images, &batch.mask), value)
+    }
+
+    /// The encoder and the head compute in `dtype`, the tokenizer as ever.
+    fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput> {
+        let value = self.target.of(&batch);
+        let whole = batch.images.dtype();
+        let encoder = cast_parameters(&self.encoder, dtype);
+        let head = cast_parameters(&self.head, dtype);
+        let logits = logits(&encoder, &head, batch.images.cast(dtype), &batch.mask);
+        Ok(self.judge(logits.map(|logits| logits.cast(whole)), value))
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {
         let value = self.target.of(batch);
         let prediction = self.target.trivial_prediction(&value)?;
         Some(self.target.loss(prediction, value) * 2.0)
+    }
+}
+
+/// The head's predictions after the encoder's last block, and after its condenser.
+fn logits(
+    encoder: &CondensedVit,
+    head: &LinearHead,
+    images: Tensor<4>,
+    mask: &Mask,
+) -> [Tensor<3>; 2] {
+    let CondensedTokens { last, condensed } = encoder.encode(images, mask);
+    [last, condensed].map(|tokens| head.predict(tokens, mask))
+}
+
+impl<K: Tokenizer> BeitV2<K> {
+    fn judge(&self, [last, condensed]: [Tensor<3>; 2], value: Tensor<2, Int>) -> TaskOutput {
+        let metrics = self.target.metrics(&last, &value);
+        let loss = self.target.loss(last, value.clone()) + self.target.loss(condensed, value);
+        TaskOutput { loss, metrics, observed: None }
     }
 }
 
@@ -266,5 +294,13 @@ mod tests {
         assert!(encoder.condenser[1].mlp.fc1.weight.grad(&gradients).is_some());
         assert!(encoder.vit.body.blocks[1].mlp.fc1.weight.grad(&gradients).is_some());
         assert!(encoder.vit.mask_token.grad(&gradients).is_some());
+    }
+
+    #[test]
+    fn a_guess_is_judged_twice_too() {
+        let (model, batch) = (model(), batch());
+        let once = model.clone().without_condenser().trivial_loss(&batch).unwrap();
+        let twice: f32 = model.trivial_loss(&batch).unwrap().into_scalar();
+        assert!((twice - 2.0 * once.into_scalar::<f32>()).abs() < 1e-5);
     }
 }

@@ -206,7 +206,7 @@ mod tests {
     use crate::target::tokenizer::{PaletteConfig, TokenizerConfig};
 
     #[test]
-    fn a_file_tells_all_methods_and_encoders_apart() {
+    fn a_file_tells_all_nine_methods_and_their_encoders_apart() {
         let image = ImageShape::square(3, 32);
         let swin = SimMimConfig::new(SwinConfig::small_images(image)).with_mask_unit(8);
         let swin_v2 = SimMimConfig::new(SwinV2Config::small_images(image)).with_mask_unit(8);
@@ -218,9 +218,14 @@ mod tests {
             swin_v2.into(),
             MaskFeatConfig::small_images(image).into(),
             RestorationConfig::small_images(image).into(),
+            ContextConfig::small_images(image).into(),
+            SelfieConfig::small_images(image).into(),
+            ImageGptConfig::small_images(image).into(),
             BeitConfig::small_images(palette.clone()).into(),
             BeitV2Config::small_images(palette).into(),
         ];
+        let names: std::collections::BTreeSet<_> = tasks.iter().map(TaskConfig::name).collect();
+        assert_eq!(names.len(), 9, "{names:?}");
         for task in &tasks {
             task.validate().unwrap();
             let json = serde_json::to_string(task).unwrap();

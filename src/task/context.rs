@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::relu;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::choice::{choose, guessing};
@@ -13,7 +13,7 @@ use crate::encoder::{Backbone, ResidualConfig, ResidualNet};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
-use crate::nn::{Init, Weights};
+use crate::nn::{Init, Weights, cast_parameters};
 
 /// Places around the centre of a 3 × 3 neighbourhood.
 pub const NEIGHBORS: usize = 8;
@@ -214,6 +214,13 @@ impl<E: Backbone> PretextTask for ContextPrediction<E> {
         choose(self.predict(batch.centers, batch.neighbors), batch.positions)
     }
 
+    fn loss_in(&self, batch: ContextBatch, dtype: FloatDType) -> Result<TaskOutput> {
+        let whole = batch.centers.dtype();
+        let network = cast_parameters(self, dtype);
+        let logits = network.predict(batch.centers.cast(dtype), batch.neighbors.cast(dtype));
+        Ok(choose(logits.cast(whole), batch.positions))
+    }
+
     fn trivial_loss(&self, batch: &ContextBatch) -> Option<Tensor<1>> {
         Some(guessing(NEIGHBORS, &batch.centers.device()))
     }
@@ -261,5 +268,13 @@ mod tests {
         let wrong = ContextConfig { encoder: ResidualConfig::new(3), ..config() };
         let message = wrong.validate().unwrap_err().to_string();
         assert!(message.contains("an encoder of 3 channels cannot read patches of 2"), "{message}");
+    }
+
+    #[test]
+    fn small_patches_are_shrunk_to_half_their_side_at_most() {
+        let of = |side| PatchPairs::small_images(ImageShape::square(1, side));
+        let pairs = of(32);
+        assert_eq!((pairs.patch, pairs.gap, pairs.jitter, pairs.min_pixels), (8, 2, 1, 16));
+        assert_eq!(of(4).min_pixels, 1);
     }
 }

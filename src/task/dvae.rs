@@ -3,12 +3,13 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::{PretextTask, StepEnd, TaskOutput};
 use crate::batch::TokenizerBatch;
 use crate::error::{Error, Result};
 use crate::image::grid_of;
+use crate::nn::cast_parameters;
 use crate::target::tokenizer::Dvae;
 use crate::target::{Tokenizer, entropy};
 
@@ -123,9 +124,31 @@ impl PretextTask for DvaeTask {
     type Batch = TokenizerBatch;
 
     fn loss(&self, batch: TokenizerBatch) -> TaskOutput {
+        let whole = batch.images.dtype().into();
+        self.judge(&self.tokenizer, batch, whole)
+    }
+
+    /// The tokenizer's convolutions compute in `dtype`; tokens are chosen, and what is decoded is
+    /// judged, as ever.
+    fn loss_in(&self, batch: TokenizerBatch, dtype: FloatDType) -> Result<TaskOutput> {
+        Ok(self.judge(&cast_parameters(&self.tokenizer, dtype), batch, dtype))
+    }
+
+    fn after_step(mut self, step: StepEnd) -> Self {
+        let temperature = self.schedule.temperature_at(step.progress);
+        let kl_weight = self.schedule.kl_weight_at(step.progress);
+        self.temperature = self.temperature.map(|old| old.full_like(temperature));
+        self.kl_weight = self.kl_weight.map(|old| old.full_like(kl_weight));
+        self
+    }
+}
+
+impl DvaeTask {
+    /// The loss where `network`, the tokenizer, encodes and decodes in `dtype`.
+    fn judge(&self, network: &Dvae, batch: TokenizerBatch, dtype: FloatDType) -> TaskOutput {
         let TokenizerBatch { images, noise } = batch;
-        let grid = grid_of(&images, self.tokenizer.cell());
-        let logits = self.tokenizer.logits(images.clone());
+        let (grid, whole) = (grid_of(&images, self.tokenizer.cell()), images.dtype());
+        let logits = network.logits(images.clone().cast(dtype)).cast(whole);
         let log_choices = log_softmax(logits.clone(), 2);
         let choices = log_choices.clone().exp();
         let imbalance = imbalance(choices.clone());
@@ -136,7 +159,7 @@ impl PretextTask for DvaeTask {
             }
             None => self.tokenizer.codes(logits.argmax(2).squeeze_dim(2)),
         };
-        let decoded = self.tokenizer.decode_codes(codes, grid);
+        let decoded = network.decode_codes(codes.cast(dtype), grid).cast(whole);
         let reconstruction = self.tokenizer.reconstruction_loss(decoded, images);
         let metrics = vec![
             ("reconstruction", reconstruction.clone()),
@@ -146,14 +169,6 @@ impl PretextTask for DvaeTask {
         let divergences = divergence * self.kl_weight.val() + imbalance * self.schedule.balance;
         let loss = reconstruction + divergences;
         TaskOutput { loss, metrics, observed: None }
-    }
-
-    fn after_step(mut self, step: StepEnd) -> Self {
-        let temperature = self.schedule.temperature_at(step.progress);
-        let kl_weight = self.schedule.kl_weight_at(step.progress);
-        self.temperature = self.temperature.map(|old| old.full_like(temperature));
-        self.kl_weight = self.kl_weight.map(|old| old.full_like(kl_weight));
-        self
     }
 }
 
@@ -246,5 +261,20 @@ mod tests {
             message(schedule().with_balance(-1.0)).contains("balance must be at least 0, got -1")
         );
         assert!(message(schedule().with_kl_growth(2.0)).contains("[0, 1], got 2"));
+    }
+
+    #[test]
+    fn the_loss_is_the_weighted_sum_of_what_it_reports() {
+        let mut task = task();
+        task.schedule = DvaeSchedule::new().with_balance(0.5).with_kl_weight(0.25);
+        let task = task.after_step(StepEnd { progress: 1.0, observed: vec![] });
+        let images = Tensor::ones([2, 1, 4, 8], &test_device()) * 0.3;
+        let noise = Some(Tensor::ones([2, 8, 5], &test_device()));
+        let output = task.loss(TokenizerBatch { images, noise });
+        let reported: Vec<f32> =
+            output.metrics.into_iter().map(|(_, metric)| metric.into_scalar()).collect();
+        let expected = reported[0] + 0.25 * reported[1] + 0.5 * reported[2];
+        assert!(reported[1] > 0.0 && reported[2] > 0.0, "{reported:?}");
+        assert!((output.loss.into_scalar::<f32>() - expected).abs() < 1e-6);
     }
 }

@@ -9,7 +9,7 @@ use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::head::PredictionHead;
 use crate::nn::cast_parameters;
-use crate::target::{Reconstruct, Target};
+use crate::target::{Reconstruct, Target, check_width};
 
 /// An encoder, a head and a target: hide, encode, predict, compare.
 #[derive(Module, Debug)]
@@ -29,12 +29,20 @@ where
     T: Target,
 {
     /// The prediction for each hidden cell, `[batch, hidden, target width]`.
+    ///
+    /// # Panics
+    ///
+    /// When the images do not divide into the encoder's patches, or the mask does not fit them.
     pub fn predict(&self, batch: &MimBatch) -> Tensor<3> {
         let features = self.encoder.encode(batch.images.clone(), &batch.mask);
         self.head.predict(features, &batch.mask)
     }
 
+    /// # Panics
+    ///
+    /// When the head is not as wide as the target, or predicts another number of cells.
     fn judge(&self, prediction: Tensor<3>, value: T::Value) -> TaskOutput {
+        check_width(prediction.dims()[2], self.target.width());
         let metrics = self.target.metrics(&prediction, &value);
         TaskOutput { loss: self.target.loss(prediction, value), metrics, observed: None }
     }
@@ -83,5 +91,66 @@ where
         let value = self.target.of(batch);
         let prediction = self.target.trivial_prediction(&value)?;
         Some(self.target.loss(prediction, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::{Backbone, Vit, VitConfig};
+    use crate::grid::{Grid, ImageShape};
+    use crate::head::LinearHead;
+    use crate::mask::{Mask, PatchMask};
+    use crate::nn::Weights;
+    use crate::target::PixelTarget;
+    use crate::test_device;
+
+    /// A head of `width` numbers on patches of 2 of a gray image, and pixels of `cell` to predict.
+    fn model(width: usize, cell: usize) -> Mim<Vit, LinearHead, PixelTarget> {
+        let weights = &mut Weights::new(0, &test_device());
+        Mim {
+            encoder: VitConfig::new(ImageShape::new(1, 8, 8), 2, 8, 1, 2).init(weights),
+            head: LinearHead::new(8, width, weights),
+            target: PixelTarget::simmim(1, cell),
+        }
+    }
+
+    /// One image with one of its four quarters hidden.
+    fn batch() -> MimBatch {
+        let mask = PatchMask::from_indices(Grid::new(2, 2), [3]).unwrap();
+        let images = Tensor::ones([1, 1, 8, 8], &test_device());
+        MimBatch::new(images, Mask::new([mask], &test_device()).unwrap())
+    }
+
+    #[test]
+    fn a_head_as_wide_as_the_target_is_judged() {
+        let loss = model(4, 2).loss(batch()).loss;
+        assert!(loss.into_scalar::<f32>().is_finite());
+    }
+
+    #[test]
+    #[should_panic(expected = "a head that predicts 1 numbers for each hidden cell does not go \
+                               with a target of 4")]
+    fn a_head_whose_one_number_would_be_broadcast_panics_with_both_widths() {
+        model(1, 2).loss(batch());
+    }
+
+    #[test]
+    #[should_panic(expected = "predicts 3 numbers for each hidden cell does not go with a target \
+                               of 4")]
+    fn a_head_of_another_width_panics_with_both_widths_in_half_precision_too() {
+        let _ = model(3, 2).loss_in(batch(), FloatDType::F32);
+    }
+
+    #[test]
+    #[should_panic(expected = "predictions are of 1×4 hidden cells, the target's values of 1×1")]
+    fn a_target_of_larger_cells_than_the_encoders_panics_with_both_counts() {
+        model(16, 4).loss(batch());
+    }
+
+    #[test]
+    #[should_panic(expected = "an encoder that reads images of 1 channels got images of 5")]
+    fn images_of_other_channels_panic_with_both() {
+        model(4, 2).encoder.represent(Tensor::ones([1, 5, 8, 8], &test_device()));
     }
 }

@@ -37,6 +37,11 @@ pub use vq::{PixelObjective, TeacherObjective, VqObjective, VqTask};
 use crate::error::{Error, Result};
 
 /// The only thing training knows of a model.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no pretext task",
+    note = "a `Mim<Encoder, Head, Target>` is one if its head reads what its encoder computes: \
+            encoders that drop hidden patches need `Decoder`, those that replace them `LinearHead`"
+)]
 pub trait PretextTask: Module + ModuleDisplay {
     /// What the loader yields.
     type Batch: Send + 'static;
@@ -99,8 +104,44 @@ pub struct TaskOutput {
     pub observed: Option<Tensor<2>>,
 }
 
+impl TaskOutput {
+    /// The same, if the loss and every metric is one number.
+    #[cfg_attr(not(feature = "train"), allow(dead_code, reason = "training asks for it"))]
+    pub(crate) fn checked(self) -> Result<Self> {
+        let loss = [("loss", &self.loss)];
+        let metrics = self.metrics.iter().map(|(name, metric)| (*name, metric));
+        for (name, tensor) in loss.into_iter().chain(metrics) {
+            if let [values] = tensor.dims()
+                && values != 1
+            {
+                return Err(Error::config(format!(
+                    "a task's {name} must be one number, got {values}: take their mean"
+                )));
+            }
+        }
+        Ok(self)
+    }
+}
+
 impl From<Tensor<1>> for TaskOutput {
     fn from(loss: Tensor<1>) -> Self {
         Self { loss, metrics: Vec::new(), observed: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    #[test]
+    fn a_loss_or_metric_of_several_numbers_is_refused_with_its_name_and_count() {
+        let vector = |values| Tensor::<1>::zeros([values], &test_device());
+        assert!(TaskOutput::from(vector(1)).checked().is_ok());
+        let message = TaskOutput::from(vector(8)).checked().unwrap_err().to_string();
+        assert!(message.ends_with("a task's loss must be one number, got 8: take their mean"));
+        let output = TaskOutput { metrics: vec![("top1", vector(4))], ..vector(1).into() };
+        let message = output.checked().unwrap_err().to_string();
+        assert!(message.contains("a task's top1 must be one number, got 4"), "{message}");
     }
 }

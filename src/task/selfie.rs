@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, s};
+use burn::tensor::{FloatDType, Int, Tensor, s};
 
 use super::choice::{choose, guessing};
 use super::{PretextTask, TaskOutput};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
 use crate::mask::{MaskStrategy, RandomMask};
-use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights};
+use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, cast_parameters};
 
 /// The parts of a [`Selfie`] on a residual network.
 #[derive(Config, Debug, PartialEq)]
@@ -174,16 +174,26 @@ impl<E: Backbone> PretextTask for Selfie<E> {
     type Batch = MimBatch;
 
     fn loss(&self, batch: MimBatch) -> TaskOutput {
-        let logits = self.predict(&batch);
-        let [samples, hidden, _] = logits.dims();
-        let own = Tensor::<1, Int>::arange(0..hidden as i64, &batch.images.device());
-        choose(logits.reshape([samples * hidden, hidden]), own.repeat_dim(0, samples))
+        judge(self.predict(&batch))
+    }
+
+    fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput> {
+        let whole = batch.images.dtype();
+        let batch = MimBatch { images: batch.images.cast(dtype), ..batch };
+        Ok(judge(cast_parameters(self, dtype).predict(&batch).cast(whole)))
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {
         let grid = self.encoder.patches(batch.images.clone()).0;
         Some(guessing(batch.mask.at(grid).hidden(), &batch.images.device()))
     }
+}
+
+/// Every place's own patch is the right one.
+fn judge(logits: Tensor<3>) -> TaskOutput {
+    let [samples, hidden, _] = logits.dims();
+    let own = Tensor::<1, Int>::arange(0..hidden as i64, &logits.device());
+    choose(logits.reshape([samples * hidden, hidden]), own.repeat_dim(0, samples))
 }
 
 #[cfg(test)]
@@ -257,5 +267,35 @@ mod tests {
         assert!(broken(config().with_heads(3)).contains("3 heads do not divide a width of 16"));
         let wrong = SelfieConfig { encoder: ResidualConfig::new(3), ..config() };
         assert!(broken(wrong).contains("an encoder of 3 channels cannot read images of 2"));
+    }
+
+    #[test]
+    fn every_place_of_every_sample_is_to_choose_its_own_patch() {
+        let selfie = config().init(&mut Weights::new(0, &test_device()));
+        let batch = batch(images(), [0, 1, 4]);
+        let rows = logits(&batch);
+        let cost = |(place, row): (usize, &[f32])| {
+            row.iter().map(|logit| logit.exp()).sum::<f32>().ln() - row[place % 3]
+        };
+        let expected: f32 = rows.chunks(3).enumerate().map(cost).sum::<f32>() / 6.0;
+        let loss: f32 = selfie.loss(batch).loss.into_scalar();
+        assert!((loss - expected).abs() < 1e-5, "{loss} {expected}");
+    }
+
+    #[test]
+    fn logits_are_products_over_the_root_of_the_width() {
+        let selfie = config().init(&mut Weights::new(0, &test_device()));
+        let batch = batch(images(), [0, 1, 4]);
+        let (grid, patches) = selfie.encoder.patches(batch.images.clone());
+        let patches = selfie.encoder.encode_patches(patches);
+        let candidates = batch.mask.at(grid).select_hidden(patches.clone());
+        let places = selfie.pooling.forward(patches, grid, &batch);
+        // 16 features.
+        let expected = places.matmul(candidates.transpose()) / 4.0;
+        let tolerance = burn::tensor::Tolerance::absolute(1e-5);
+        selfie
+            .predict(&batch)
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), tolerance);
     }
 }

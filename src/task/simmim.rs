@@ -189,4 +189,11 @@ mod tests {
             message.to_string().contains("16 pixels is not a multiple of the encoder's stride")
         );
     }
+
+    #[test]
+    fn a_mask_unit_that_is_no_multiple_of_the_patch_is_refused() {
+        let small = SimMimConfig::small_images(ImageShape::square(3, 48));
+        small.clone().with_mask_unit(12).validate().unwrap();
+        small.with_mask_unit(6).validate().unwrap_err();
+    }
 }

@@ -1,13 +1,14 @@
 //! Training a vector-quantised tokenizer (Peng et al. 2022, arXiv 2208.06366, §3.1).
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 use super::{PretextTask, StepEnd, TaskOutput};
 use crate::batch::TokenizerBatch;
 use crate::encoder::Backbone;
+use crate::error::Result;
 use crate::image::{PatchLayout, grid_of, normalize, patchify};
-use crate::nn::unit;
+use crate::nn::{cast_parameters, unit};
 use crate::target::Tokenizer;
 use crate::target::tokenizer::{Quantized, Vq};
 
@@ -97,16 +98,14 @@ impl<O: VqObjective> PretextTask for VqTask<O> {
     type Batch = TokenizerBatch;
 
     fn loss(&self, batch: TokenizerBatch) -> TaskOutput {
-        let images = batch.images;
-        let grid = grid_of(&images, self.tokenizer.cell());
-        let latents = self.tokenizer.latents(images.clone());
-        let Quantized { codes, commitment, observed, .. } = self.tokenizer.quantize(latents);
-        let decoded = self.tokenizer.decode_codes(codes, grid);
-        let reconstruction = self.objective.loss(decoded, images);
-        let metrics =
-            vec![("reconstruction", reconstruction.clone()), ("commitment", commitment.clone())];
-        // Weight 1, as in BEiT v2's code.
-        TaskOutput { loss: reconstruction + commitment, metrics, observed: Some(observed) }
+        let whole = batch.images.dtype().into();
+        self.judge(&self.tokenizer, batch.images, whole)
+    }
+
+    /// The tokenizer's encoder and decoder compute in `dtype`; codes are chosen, and what is decoded
+    /// is judged, as ever.
+    fn loss_in(&self, batch: TokenizerBatch, dtype: FloatDType) -> Result<TaskOutput> {
+        Ok(self.judge(&cast_parameters(&self.tokenizer, dtype), batch.images, dtype))
     }
 
     fn trivial_loss(&self, batch: &TokenizerBatch) -> Option<Tensor<1>> {
@@ -118,6 +117,21 @@ impl<O: VqObjective> PretextTask for VqTask<O> {
             self.tokenizer = self.tokenizer.follow(observed);
         }
         self
+    }
+}
+
+impl<O: VqObjective> VqTask<O> {
+    /// The loss where `network`, the tokenizer, encodes and decodes in `dtype`.
+    fn judge(&self, network: &Vq, images: Tensor<4>, dtype: FloatDType) -> TaskOutput {
+        let (grid, whole) = (grid_of(&images, self.tokenizer.cell()), images.dtype());
+        let latents = network.latents(images.clone().cast(dtype)).cast(whole);
+        let Quantized { codes, commitment, observed, .. } = self.tokenizer.quantize(latents);
+        let decoded = network.decode_codes(codes.cast(dtype), grid).cast(whole);
+        let reconstruction = self.objective.loss(decoded, images);
+        let metrics =
+            vec![("reconstruction", reconstruction.clone()), ("commitment", commitment.clone())];
+        // Weight 1, as in BEiT v2's code.
+        TaskOutput { loss: reconstruction + commitment, metrics, observed: Some(observed) }
     }
 }
 
@@ -197,5 +211,18 @@ mod tests {
         assert!(task.tokenizer.to_code.first.weight.grad(&gradients).is_some());
         let weight = &task.objective.teacher.body.patch_embed.weight;
         assert!(!weight.is_require_grad() && !weight.val().device().is_autodiff());
+    }
+
+    #[test]
+    fn pixels_are_judged_by_their_mean_squared_error() {
+        let objective = PixelObjective { cell: 2 };
+        let images = batch().images;
+        let decoded = patchify(images.clone(), 2, PatchLayout::ChannelsFirst) + 3.0;
+        let loss: f32 = objective.loss(decoded, images.clone()).into_scalar();
+        assert!((loss - 9.0).abs() < 1e-4, "{loss}");
+        // The mean of images of 0 and 6 is 3 off both.
+        let images = Tensor::cat(vec![images.zeros_like(), images.full_like(6.0)], 0);
+        let trivial: f32 = objective.trivial_loss(images).unwrap().into_scalar();
+        assert!((trivial - 9.0).abs() < 1e-5, "{trivial}");
     }
 }

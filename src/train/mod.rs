@@ -8,6 +8,7 @@ mod history;
 mod interrupt;
 mod layer_rates;
 mod optimizer;
+mod parameters;
 mod precision;
 mod pretraining;
 mod progress;

@@ -77,13 +77,33 @@ pub(crate) fn loader_on(
     training: bool,
     workers: usize,
 ) -> Loader<MimCollate> {
+    sized_loader_on(device, image, mask, training, [8, workers])
+}
+
+/// As [`loader`], with batches of another size.
+pub(crate) fn sized_loader(
+    image: ImageShape,
+    mask: impl MaskStrategy + 'static,
+    training: bool,
+    size: usize,
+) -> Loader<MimCollate> {
+    sized_loader_on(&device(), image, mask, training, [size, 0])
+}
+
+fn sized_loader_on(
+    device: &Device,
+    image: ImageShape,
+    mask: impl MaskStrategy + 'static,
+    training: bool,
+    [batch_size, workers]: [usize; 2],
+) -> Loader<MimCollate> {
     let channels = image.channels;
     let statistics = ChannelStatistics { mean: vec![0.5; channels], std: vec![0.25; channels] };
     let mut collate = MimCollate::new(image, &statistics, Arc::new(mask)).unwrap();
     if training {
         collate = collate.with_augmentation(Augmentation::mae()).unwrap();
     }
-    let config = LoaderConfig { batch_size: 8, seed: 5, workers, training };
+    let config = LoaderConfig { batch_size, seed: 5, workers, training };
     let dataset = waves(image, if training { 43 } else { 12 });
     Loader::new(dataset, collate, config, device).unwrap()
 }

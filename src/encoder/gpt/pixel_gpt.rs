@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, assert_shape, s};
 
 use super::Gpt;
-use crate::encoder::{Backbone, GridTokens};
+use crate::encoder::{Backbone, GridTokens, check_channels};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, nearest, patchify, unpatchify};
 
@@ -59,6 +59,7 @@ impl PixelGpt {
     ///
     /// When the model has no palette, or one of other channels.
     pub fn ids(&self, images: Tensor<4>) -> Tensor<2, Int> {
+        check_channels(&images, self.palette().dims()[1]);
         let [batch, channels, height, width] = images.dims();
         let pixels = patchify(images, 1, PatchLayout::ChannelsFirst);
         let pixels = pixels.reshape([batch * height * width, channels]);

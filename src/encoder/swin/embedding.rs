@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::ops::PadMode;
 
 use super::SwinConfig;
+use crate::encoder::check_channels;
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
 use crate::nn::{Init, LayerNorm, PositionTable, Positions, Weights, per_token};
@@ -41,6 +42,8 @@ impl PatchEmbedding {
     /// The grid of patches and their pixels, `[batch, cells, channels · patch²]`; images that do
     /// not divide are padded with zeros below and to the right.
     pub(super) fn patches(&self, images: Tensor<4>) -> (Grid, Tensor<3>) {
+        let [values, _] = self.projection.weight.dims();
+        check_channels(&images, values / (self.patch * self.patch));
         let [_, _, height, width] = images.dims();
         let missing = |length: usize| length.next_multiple_of(self.patch) - length;
         let images = match (missing(height), missing(width)) {

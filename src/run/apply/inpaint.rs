@@ -1,9 +1,12 @@
 //! Filling marked pixels with what a masked image model expects there.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use burn::tensor::{Device, Tensor};
 
+use super::spread::spread;
 use super::tiles::{Mosaic, Tiles};
-use super::{batch, eight_bits, unit_values};
+use super::{BATCH, batch, eight_bits, unit_values};
 use crate::batch::MimBatch;
 use crate::data::{ChannelStatistics, Image};
 use crate::encoder::Encoder;
@@ -62,17 +65,27 @@ impl Painter<'_> {
         let mut unknown = marked.to_vec();
         let mut values = unit_values(self.image);
         values.chunks_exact_mut(area).for_each(|plane| spread(plane, marked, shape.width));
-        while unknown.contains(&true) {
-            let mut mosaic = Mosaic::new(&tiles, shape.channels);
-            for (index, mask) in self.next(&tiles, &unknown)? {
-                let predicted = self.predict(model, tiles.cut(index, &values), mask)?;
-                mosaic.add(index, &predicted);
+        let mut hidden = BTreeMap::new();
+        self.look_again(0..tiles.count(), &tiles, &unknown, &mut hidden)?;
+        let mut mosaic = Mosaic::new(&tiles, shape.channels);
+        while !hidden.is_empty() {
+            let next = self.next(&hidden)?;
+            for indices in &next {
+                self.predict(model, indices, &tiles, &values, &hidden, &mut mosaic)?;
             }
-            let predicted = mosaic.values();
-            for at in (0..area).filter(|&at| unknown[at] && mosaic.covers(at)) {
-                (0..shape.channels).for_each(|c| values[c * area + at] = predicted[c * area + at]);
+            let next: Vec<usize> = next.into_iter().flatten().collect();
+            for &index in &next {
+                mosaic.take(index, |channel, at, value| {
+                    if unknown[at] {
+                        values[channel * area + at] = value;
+                        // The last channel is handed over last.
+                        unknown[at] = channel + 1 < shape.channels;
+                    }
+                });
             }
-            unknown.iter_mut().enumerate().for_each(|(at, mark)| *mark &= !mosaic.covers(at));
+            let changed: BTreeSet<usize> =
+                next.iter().flat_map(|&index| tiles.overlapping(index)).collect();
+            self.look_again(changed, &tiles, &unknown, &mut hidden)?;
         }
         let filled = eight_bits(shape, &values)?;
         let pixels = filled.pixels().iter().zip(self.image.pixels()).zip(marked.iter().cycle());
@@ -80,16 +93,29 @@ impl Painter<'_> {
         Image::new(shape, pixels.collect())
     }
 
-    /// The tiles with unknown pixels of which enough is known, with what is hidden in them.
-    fn next(&self, tiles: &Tiles, unknown: &[bool]) -> Result<Vec<(usize, PatchMask)>> {
-        let mut found = Vec::new();
-        for index in 0..tiles.count() {
+    /// Brings `hidden`, what is to be hidden of each tile with unknown pixels, up to date for
+    /// `changed` tiles.
+    fn look_again(
+        &self,
+        changed: impl IntoIterator<Item = usize>,
+        tiles: &Tiles,
+        unknown: &[bool],
+        hidden: &mut BTreeMap<usize, PatchMask>,
+    ) -> Result<()> {
+        for index in changed {
             let mask = self.hidden_units(&tiles.cut(index, unknown))?;
             if mask.hidden() > 0 {
-                found.push((index, mask));
+                hidden.insert(index, mask);
+            } else {
+                hidden.remove(&index);
             }
         }
-        let most = found.iter().map(|(_, mask)| mask.visible()).fold(0, usize::max);
+        Ok(())
+    }
+
+    /// The tiles of which enough is known, in batches that hide as much of each.
+    fn next(&self, hidden: &BTreeMap<usize, PatchMask>) -> Result<Vec<Vec<usize>>> {
+        let most = hidden.values().map(PatchMask::visible).fold(0, usize::max);
         if most == 0 {
             return Err(Error::config(format!(
                 "the mask leaves no {}×{} pixels of the image whole, the least a model looks at",
@@ -98,8 +124,11 @@ impl Painter<'_> {
             )));
         }
         let enough = most.min(self.units.cells() / 2);
-        found.retain(|(_, mask)| mask.visible() >= enough);
-        Ok(found)
+        let mut alike = BTreeMap::<usize, Vec<usize>>::new();
+        for (&index, mask) in hidden.iter().filter(|(_, mask)| mask.visible() >= enough) {
+            alike.entry(mask.hidden()).or_default().push(index);
+        }
+        Ok(alike.values().flat_map(|tiles| tiles.chunks(BATCH)).map(<[usize]>::to_vec).collect())
     }
 
     /// The units of a tile that hold an unknown pixel.
@@ -113,52 +142,32 @@ impl Painter<'_> {
         PatchMask::new(units, bits)
     }
 
-    /// The values of one tile's hidden pixels, 0 to 1.
+    /// Adds what the model expects in `indices`, tiles of which it is shown as much, to `mosaic`.
     fn predict<E, H, T>(
         &self,
         model: &Mim<E, H, T>,
-        tile: Vec<f32>,
-        mask: PatchMask,
-    ) -> Result<Vec<f32>>
+        indices: &[usize],
+        tiles: &Tiles,
+        values: &[f32],
+        hidden: &BTreeMap<usize, PatchMask>,
+        mosaic: &mut Mosaic<'_>,
+    ) -> Result<()>
     where
         E: Encoder,
         H: PredictionHead<E::Features>,
         T: Reconstruct,
     {
         let ChannelStatistics { mean, std } = self.statistics;
-        let images = normalize(batch(tile, self.tile, self.device), mean, std);
-        let batch = MimBatch::new(images, Mask::new([mask], self.device)?);
+        let cut = indices.iter().flat_map(|&index| tiles.cut(index, values)).collect();
+        let images = normalize(batch(cut, self.tile, self.device), mean, std);
+        let masks: Vec<_> = indices.iter().map(|index| hidden[index].clone()).collect();
+        let batch = MimBatch::new(images, Mask::new(masks, self.device)?);
         let pixels: Tensor<4> = denormalize(model.reconstruct(&batch), mean, std);
-        Ok(pixels.into_data().iter().collect())
-    }
-}
-
-/// Gives every marked pixel the mean of its neighbours that have a value, from the border of the
-/// marked region inwards.
-fn spread(plane: &mut [f32], marked: &[bool], width: usize) {
-    let mut unknown = marked.to_vec();
-    while unknown.contains(&true) {
-        let known: Vec<(usize, f32)> = (0..plane.len())
-            .filter(|&at| unknown[at])
-            .filter_map(|at| {
-                let beside = [
-                    (at >= width).then(|| at - width),
-                    (at + width < plane.len()).then(|| at + width),
-                    (at % width > 0).then(|| at - 1),
-                    (at % width + 1 < width).then(|| at + 1),
-                ];
-                let values = beside.into_iter().flatten().filter(|&at| !unknown[at]);
-                let (sum, count) = values.fold((0.0, 0), |(s, n), at| (s + plane[at], n + 1));
-                (count > 0).then(|| (at, sum / count as f32))
-            })
-            .collect();
-        if known.is_empty() {
-            return;
+        let pixels: Vec<f32> = pixels.into_data().iter().collect();
+        for (&index, tile) in indices.iter().zip(pixels.chunks_exact(self.tile.values())) {
+            mosaic.add(index, tile);
         }
-        for (at, value) in known {
-            plane[at] = value;
-            unknown[at] = false;
-        }
+        Ok(())
     }
 }
 
@@ -237,12 +246,5 @@ mod tests {
         assert!(of(6, 4, 0).contains("6×4 pixels cannot mark an image of 4×6"));
         assert!(of(4, 6, 100).contains("marks no pixel"));
         assert!(of(4, 6, 255).contains("marks every pixel"));
-    }
-
-    #[test]
-    fn a_smooth_filling_is_between_its_neighbours() {
-        let mut row = [0.0, 9.0, 9.0, 9.0, 1.0];
-        spread(&mut row, &[false, true, true, true, false], 5);
-        assert_eq!(row, [0.0, 0.0, 0.5, 1.0, 1.0]);
     }
 }

@@ -4,6 +4,7 @@ mod denoise;
 mod edges;
 mod inpaint;
 mod inpainter;
+mod spread;
 mod tiles;
 
 use std::path::Path;

@@ -7,8 +7,10 @@ use crate::grid::ImageShape;
 pub(super) struct Tiles {
     image: ImageShape,
     tile: ImageShape,
-    /// Upper left corners, (row, column).
+    /// Upper left corners, (row, column), row by row.
     corners: Vec<(usize, usize)>,
+    /// How many of them are in a row.
+    columns: usize,
 }
 
 impl Tiles {
@@ -18,12 +20,27 @@ impl Tiles {
         let cols = starts(image.width, tile.width);
         let rows = starts(image.height, tile.height);
         let corners = rows.iter().flat_map(|&row| cols.iter().map(move |&col| (row, col)));
-        Self { image, tile, corners: corners.collect() }
+        Self { image, tile, corners: corners.collect(), columns: cols.len() }
     }
 
     /// How many.
     pub(super) fn count(&self) -> usize {
         self.corners.len()
+    }
+
+    /// The tiles that share a pixel with tile `index`, itself among them.
+    pub(super) fn overlapping(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        // Tiles begin every half of a side, but for the last, which may begin earlier.
+        let near = |place: usize, count: usize| place.saturating_sub(3)..(place + 4).min(count);
+        let (top, left) = self.corners[index];
+        let rows = near(index / self.columns, self.corners.len() / self.columns);
+        let columns = near(index % self.columns, self.columns);
+        let all = rows
+            .flat_map(move |row| columns.clone().map(move |column| row * self.columns + column));
+        all.filter(move |&other| {
+            let (row, column) = self.corners[other];
+            row.abs_diff(top) < self.tile.height && column.abs_diff(left) < self.tile.width
+        })
     }
 
     /// The part of `planes`, values of one or more channels of the image, that tile `index` covers.
@@ -66,7 +83,7 @@ impl<'a> Mosaic<'a> {
 
     /// Adds what was made of tile `index`, `[channels][height][width]`.
     pub(super) fn add(&mut self, index: usize, values: &[f32]) {
-        let Tiles { image, tile, corners } = self.tiles;
+        let Tiles { image, tile, corners, .. } = self.tiles;
         let (top, left) = corners[index];
         let area = image.height * image.width;
         for y in 0..tile.height.min(image.height - top) {
@@ -82,9 +99,23 @@ impl<'a> Mosaic<'a> {
         }
     }
 
-    /// Whether a tile covers the pixel at `at`, counted row by row.
-    pub(super) fn covers(&self, at: usize) -> bool {
-        self.weights[at] > 0.0
+    /// Hands over the means at the pixels of tile `index` by channel and place, counted row by row,
+    /// and forgets them: each is handed over once.
+    pub(super) fn take(&mut self, index: usize, mut give: impl FnMut(usize, usize, f32)) {
+        let Tiles { image, tile, corners, .. } = self.tiles;
+        let (top, left) = corners[index];
+        let area = image.height * image.width;
+        for y in top..(top + tile.height).min(image.height) {
+            for at in y * image.width + left..y * image.width + (left + tile.width).min(image.width)
+            {
+                let weight = std::mem::take(&mut self.weights[at]);
+                if weight > 0.0 {
+                    for (channel, plane) in self.sums.chunks_exact_mut(area).enumerate() {
+                        give(channel, at, std::mem::take(&mut plane[at]) / weight);
+                    }
+                }
+            }
+        }
     }
 
     /// The means; not a number where no tile is.
@@ -118,7 +149,37 @@ mod tests {
         assert_eq!(tiles.cut(0, &[5, 7, 50, 70]), [5, 7, 7, 5, 7, 7, 50, 70, 70, 50, 70, 70]);
     }
 
+    #[test]
+    fn means_are_handed_over_once() {
+        let shape = ImageShape::new(2, 1, 4);
+        let tiles = Tiles::new(shape, ImageShape::new(2, 1, 4));
+        let mut mosaic = Mosaic::new(&tiles, 2);
+        let values: Vec<f32> = (0..8).map(|value| value as f32).collect();
+        mosaic.add(0, &values);
+        mosaic.add(0, &values);
+        let mut taken = vec![f32::NAN; 8];
+        mosaic.take(0, |channel, at, value| taken[channel * 4 + at] = value);
+        assert_eq!(taken, values);
+        mosaic.take(0, |_, at, _| panic!("pixel {at} again"));
+    }
+
     proptest! {
+        #[test]
+        fn tiles_that_share_a_pixel_overlap_and_no_others(
+            (height, width) in (1usize..90, 1usize..90), (rows, cols) in (1usize..20, 1usize..20),
+        ) {
+            let tiles = Tiles::new(ImageShape::new(1, height, width), ImageShape::new(1, rows, cols));
+            for index in 0..tiles.count() {
+                let (top, left) = tiles.corners[index];
+                let shares = |&other: &usize| {
+                    let (row, column) = tiles.corners[other];
+                    row < top + rows && top < row + rows && column < left + cols && left < column + cols
+                };
+                let expected: Vec<usize> = (0..tiles.count()).filter(shares).collect();
+                prop_assert_eq!(tiles.overlapping(index).collect::<Vec<_>>(), expected);
+            }
+        }
+
         #[test]
         fn what_is_cut_and_put_together_is_the_image(
             (height, width) in (1usize..40, 1usize..40), (rows, cols) in (1usize..12, 1usize..12),

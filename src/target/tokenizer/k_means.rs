@@ -205,4 +205,12 @@ mod tests {
         let fit = |seed| PLAIN.fit(&clouds(), 2, &mut stream(seed, Purpose::Weights, 0, 0));
         assert_eq!(fit(3).unwrap(), fit(3).unwrap());
     }
+
+    #[test]
+    fn the_distortion_is_the_mean_squared_distance_of_rows_from_their_nearest_centre() {
+        // Squared distances 0, 1 and 4 from (0, 0), (3, 0) and (3, 0).
+        let rows = [0.0, 0.0, 3.0, 1.0, 5.0, 0.0];
+        let distortion = KMeans::distortion(&rows, 2, &[0.0, 0.0, 3.0, 0.0]);
+        assert!((distortion - 5.0 / 3.0).abs() < 1e-6, "{distortion}");
+    }
 }

@@ -25,6 +25,10 @@ use crate::limits;
 ///
 /// A tokenizer reads pixels in [0, 1]; what normalisation it needs is its own affair, so that one
 /// second view of a batch fits them all.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not turn images into token ids",
+    note = "implement `Tokenizer`, or use `Palette`, `Vq`, `Dvae` or `AnyTokenizer`"
+)]
 pub trait Tokenizer: Module + ModuleDisplay {
     /// How many different ids there are.
     fn vocabulary(&self) -> usize;

@@ -6,7 +6,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{FloatDType, Int, Tensor};
 
 pub use sampling::Sampling;
 
@@ -14,8 +14,9 @@ use super::{PretextTask, TaskOutput};
 use crate::encoder::{GptConfig, PixelGpt};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
+use crate::image::grid_of;
 use crate::mask::{Mask, RandomMask};
-use crate::nn::{Init, Weights, per_token};
+use crate::nn::{Init, Weights, cast_parameters, per_token};
 use crate::target::{entropy, shares};
 
 /// The parts of an [`ImageGpt`], with the paper's defaults.
@@ -172,21 +173,36 @@ impl PretextTask for ImageGpt {
     type Batch = ImageGptBatch;
 
     fn loss(&self, batch: ImageGptBatch) -> TaskOutput {
-        let bits = |nats: Tensor<1>| nats.without_autodiff() / std::f64::consts::LN_2;
-        let [_, _, rows, cols] = batch.images.dims();
+        let grid = grid_of(&batch.images, 1);
         let ids = self.encoder.ids(batch.images);
-        let entropy = bits(self.color_entropy(ids.clone()));
-        let (logits, ids) = self.predict(ids, Grid::new(rows, cols), batch.mask);
-        let logits = logits.flatten::<2>(0, 1);
-        let loss = CrossEntropyLossConfig::new().init(&logits.device());
-        let loss = loss.forward(logits, ids.flatten::<1>(0, 1));
-        let metrics = vec![("bits_per_pixel", bits(loss.clone())), ("color_entropy_bits", entropy)];
-        TaskOutput { metrics, ..loss.into() }
+        let (logits, asked) = self.predict(ids.clone(), grid, batch.mask);
+        self.judge(ids, logits, asked)
+    }
+
+    /// Pixels become ids as ever; the transformer computes in `dtype`.
+    fn loss_in(&self, batch: ImageGptBatch, dtype: FloatDType) -> Result<TaskOutput> {
+        let (grid, whole) = (grid_of(&batch.images, 1), batch.images.dtype());
+        let ids = self.encoder.ids(batch.images);
+        let (logits, asked) = cast_parameters(self, dtype).predict(ids.clone(), grid, batch.mask);
+        Ok(self.judge(ids, logits.cast(whole), asked))
     }
 
     /// The entropy of the colours' own frequencies in the batch.
     fn trivial_loss(&self, batch: &ImageGptBatch) -> Option<Tensor<1>> {
         Some(self.color_entropy(self.encoder.ids(batch.images.clone())))
+    }
+}
+
+impl ImageGpt {
+    /// How likely `logits` make those ids of all of a batch's that are asked for.
+    fn judge(&self, all: Tensor<2, Int>, logits: Tensor<3>, ids: Tensor<2, Int>) -> TaskOutput {
+        let bits = |nats: Tensor<1>| nats.without_autodiff() / std::f64::consts::LN_2;
+        let entropy = bits(self.color_entropy(all));
+        let logits = logits.flatten::<2>(0, 1);
+        let loss = CrossEntropyLossConfig::new().init(&logits.device());
+        let loss = loss.forward(logits, ids.flatten::<1>(0, 1));
+        let metrics = vec![("bits_per_pixel", bits(loss.clone())), ("color_entropy_bits", entropy)];
+        TaskOutput { metrics, ..loss.into() }
     }
 }
 
@@ -276,5 +292,12 @@ mod tests {
     #[should_panic(expected = "the BERT objective needs masks")]
     fn a_batch_of_the_other_objective_panics() {
         model(&config().bert()).loss(ImageGptBatch { images: images(SOME), mask: None });
+    }
+
+    #[test]
+    fn gray_images_have_64_colors_and_others_those_of_the_paper() {
+        let colors =
+            |channels| ImageGptConfig::small_images(ImageShape::square(channels, 8)).encoder.colors;
+        assert_eq!((colors(1), colors(3)), (64, 512));
     }
 }

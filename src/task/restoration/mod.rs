@@ -7,17 +7,17 @@ mod corruption;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 pub use corruption::CorruptionConfig;
 
 use super::{PretextTask, TaskOutput};
 use crate::batch::RestorationBatch;
-use crate::encoder::{GridTokens, RestorationEncoder, RestorationEncoderConfig, VitConfig};
+use crate::encoder::{RestorationEncoder, RestorationEncoderConfig, VitConfig};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::{PatchLayout, SSIM_WINDOW, denormalize, psnr, ssim, unpatchify};
-use crate::nn::{ConvPair, Init, Weights, per_token};
+use crate::nn::{ConvPair, Init, Weights, cast_parameters, per_token};
 
 /// The parts of a [`Restoration`].
 #[derive(Config, Debug, PartialEq)]
@@ -123,15 +123,16 @@ impl Restoration {
     ///
     /// When there is no such corruption, or the images do not divide into patches.
     pub fn restore(&self, images: Tensor<4>, corruption: usize) -> Tensor<4> {
-        self.restore_and_encode(images, corruption).0
+        images.clone() + self.change_and_encode(images, corruption).0
     }
 
-    fn restore_and_encode(&self, images: Tensor<4>, corruption: usize) -> (Tensor<4>, GridTokens) {
-        let (maps, tokens) = self.encoder.encode_corrupted(images.clone(), corruption);
+    /// What is added to the images, and the encoder's tokens.
+    fn change_and_encode(&self, images: Tensor<4>, corruption: usize) -> (Tensor<4>, Tensor<3>) {
+        let (maps, tokens) = self.encoder.encode_corrupted(images, corruption);
         let patches = per_token(&self.unembed, tokens.tokens.clone());
         let layout = PatchLayout::ChannelsFirst;
         let maps = maps + unpatchify(patches, tokens.grid, self.patch, layout);
-        (images + self.tails[corruption].forward(maps), tokens)
+        (self.tails[corruption].forward(maps), tokens.tokens)
     }
 
     /// Normalised images with values from 0 to 1.
@@ -150,12 +151,35 @@ impl PretextTask for Restoration {
     type Batch = RestorationBatch;
 
     fn loss(&self, batch: RestorationBatch) -> TaskOutput {
-        let RestorationBatch { corrupted, clean, corruption } = batch;
-        let (restored, tokens) = self.restore_and_encode(corrupted.clone(), corruption);
+        let (change, tokens) = self.change_and_encode(batch.corrupted.clone(), batch.corruption);
+        self.judge(change, tokens, batch)
+    }
+
+    /// What is added to the images is computed in `dtype`; the images themselves are not rounded.
+    fn loss_in(&self, batch: RestorationBatch, dtype: FloatDType) -> Result<TaskOutput> {
+        let whole = batch.clean.dtype();
+        let network = cast_parameters(self, dtype);
+        let images = batch.corrupted.clone().cast(dtype);
+        let (change, tokens) = network.change_and_encode(images, batch.corruption);
+        Ok(self.judge(change.cast(whole), tokens.cast(whole), batch))
+    }
+
+    /// The loss of leaving images as they are.
+    fn trivial_loss(&self, batch: &RestorationBatch) -> Option<Tensor<1>> {
+        let RestorationBatch { corrupted, clean, .. } = batch;
+        let alike = contrast::indifferent(clean.dims()[0]);
+        Some((corrupted.clone() - clean.clone()).abs().mean() + self.contrast * alike)
+    }
+}
+
+impl Restoration {
+    fn judge(&self, change: Tensor<4>, tokens: Tensor<3>, batch: RestorationBatch) -> TaskOutput {
+        let RestorationBatch { corrupted, clean, .. } = batch;
+        let restored = corrupted.clone() + change;
         let error = (restored.clone() - clean.clone()).abs().mean();
         let loss = match self.contrast {
             0.0 => error,
-            weight => error + contrast::contrast(tokens.tokens) * weight,
+            weight => error + contrast::contrast(tokens) * weight,
         };
         let [psnr, ssim] = self.quality(restored, clean.clone());
         let [psnr_corrupted, ssim_corrupted] = self.quality(corrupted, clean);
@@ -166,13 +190,6 @@ impl PretextTask for Restoration {
             ("ssim_corrupted", ssim_corrupted),
         ];
         TaskOutput { metrics, ..loss.into() }
-    }
-
-    /// The loss of leaving images as they are.
-    fn trivial_loss(&self, batch: &RestorationBatch) -> Option<Tensor<1>> {
-        let RestorationBatch { corrupted, clean, .. } = batch;
-        let alike = contrast::indifferent(clean.dims()[0]);
-        Some((corrupted.clone() - clean.clone()).abs().mean() + self.contrast * alike)
     }
 }
 
@@ -214,5 +231,62 @@ mod tests {
         assert!(message(config().with_contrast(f64::NAN)).contains("got NaN"));
         let none = vec![CorruptionConfig::Downsample { factor: 1 }];
         assert!(message(config().with_corruptions(none)).contains("downsample-1"));
+    }
+
+    fn images(value: f64) -> Tensor<4> {
+        Tensor::full([4, 2, 12, 16], value, &test_device())
+    }
+
+    #[test]
+    fn a_fresh_model_has_the_loss_and_the_quality_of_the_corrupted_images() {
+        let batch =
+            || RestorationBatch { corrupted: images(0.5), clean: images(0.2), corruption: 1 };
+        let task = |contrast| {
+            let config = config().with_contrast(contrast);
+            config.init(&[0.5; 2], &[0.25; 2], &mut Weights::new(0, &test_device()))
+        };
+        let output = task(0.0).loss(batch());
+        assert!((output.loss.into_scalar::<f32>() - 0.3).abs() < 1e-6);
+        let metrics: Vec<f32> =
+            output.metrics.into_iter().map(|(_, metric)| metric.into_scalar()).collect();
+        // Shown, 0.625 and 0.55: SSIM of two constants, and 20 log₁₀ of the distance.
+        let ssim = (2.0 * 0.625 * 0.55 + 1e-4) / (0.625f32.powi(2) + 0.55f32.powi(2) + 1e-4);
+        let psnr = -20.0 * 0.075f32.log10();
+        for (metric, expected) in metrics.iter().zip([psnr, ssim, psnr, ssim]) {
+            assert!((metric - expected).abs() < 1e-3, "{metrics:?} {psnr} {ssim}");
+        }
+        let trivial: f32 = task(0.0).trivial_loss(&batch()).unwrap().into_scalar();
+        assert!((trivial - 0.3).abs() < 1e-6, "{trivial}");
+        // Of four images each is compared with three others.
+        let trivial: f32 = task(0.5).trivial_loss(&batch()).unwrap().into_scalar();
+        assert!((trivial - (0.3 + 0.5 * 3f32.ln())).abs() < 1e-5, "{trivial}");
+    }
+
+    struct Fill;
+
+    impl burn::module::ModuleMapper for Fill {
+        fn map_float<const D: usize>(
+            &mut self,
+            param: burn::module::Param<Tensor<D>>,
+        ) -> burn::module::Param<Tensor<D>> {
+            param.map(|values| values.full_like(0.01))
+        }
+    }
+
+    #[test]
+    fn what_is_judged_is_what_is_restored_and_the_transformer_adds_to_the_maps() {
+        let mut task = task();
+        task.contrast = 0.0;
+        task.tails = task.tails.map(&mut Fill);
+        let restored = task.restore(images(0.5), 1);
+        let expected: f32 = (restored.clone() - images(0.2)).abs().mean().into_scalar();
+        let batch = RestorationBatch { corrupted: images(0.5), clean: images(0.2), corruption: 1 };
+        assert!((task.loss(batch).loss.into_scalar::<f32>() - expected).abs() < 1e-6);
+        // All weights behind the transformer's patches are above 0: more there is more in the image.
+        task.unembed = task.unembed.map(&mut Fill);
+        let less = task.restore(images(0.5), 1);
+        task.unembed.bias = task.unembed.bias.map(|bias| bias.map(|bias| bias + 1.0));
+        let more = task.restore(images(0.5), 1);
+        assert!((more - less).min().into_scalar::<f32>() > 0.0);
     }
 }

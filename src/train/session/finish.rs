@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use burn::module::Module;
 use serde_json::{Value, json};
 
 use super::Session;
@@ -44,6 +43,9 @@ impl<T: PretextTask> Session<'_, T> {
             // Somebody may have taken the folder away; what is saved there again must be a run.
             if !self.plan.folder.path().join("config.json").exists() {
                 self.plan.folder.write_json("config.json", &self.plan.config)?;
+            }
+            for warning in self.parameters.warnings() {
+                self.reporter.note(&format!("warning: {warning}"));
             }
             if let Some(metrics) = self.snapshot.history.last() {
                 self.reporter.epoch(metrics, self.plan.recipe.epochs);
@@ -97,7 +99,7 @@ impl<T: PretextTask> Session<'_, T> {
         let mut metrics = BTreeMap::<_, RunningMean>::new();
         let mut batches = valid.epoch(0, 0);
         while let Some(batch) = batches.next() {
-            let output = task.loss(batch?);
+            let output = task.loss(batch?).checked()?;
             let count = batches.samples();
             let loss: f32 = output.loss.into_scalar();
             if !loss.is_finite() {
@@ -128,7 +130,8 @@ impl<T: PretextTask> Session<'_, T> {
             "config": self.plan.config,
             "recipe": self.plan.recipe,
             "seed": self.plan.seed,
-            "parameters": Module::num_params(self.task()),
+            "parameters": self.parameters.total,
+            "trained_parameters": self.parameters.trained,
             "batch_size": self.batch_size,
             "trivial_loss": trivial_loss,
             "skipped_images": { "count": skipped.len(), "first": first_few(skipped) },

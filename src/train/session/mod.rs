@@ -12,6 +12,7 @@ use rand::Rng;
 
 use super::history::RunningMean;
 use super::layer_rates::LayerRates;
+use super::parameters::Parameters;
 use super::progress::Reporter;
 use super::{Pretraining, Schedule, Snapshot, ema, gradients};
 use crate::data::{Collate, Loader};
@@ -32,6 +33,7 @@ pub(super) struct Session<'a, T> {
     pub(super) average: Option<T>,
     optimizer: ModuleOptimizer,
     rates: LayerRates,
+    parameters: Parameters,
     pub(super) snapshot: Snapshot,
     /// The losses of the batches that went into a finished step.
     stepped: RunningMean,
@@ -172,6 +174,9 @@ impl<T: PretextTask> Session<'_, T> {
         let recipe = &self.plan.recipe;
         let mean = 1.0 / (count as f64 * self.plan.precision.loss_scale());
         let gradients = gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
+        if let Some(task) = &self.task {
+            self.parameters.reached(task, &gradients);
+        }
         let scheduled = self.scheduled(self.snapshot.step);
         let lr = self.rates.at(self.schedule.at(scheduled));
         let optimizer = &mut self.optimizer;
@@ -193,7 +198,7 @@ fn loss_of<T: PretextTask>(
     precision: super::Precision,
 ) -> Result<TaskOutput> {
     match precision.dtype() {
-        None => Ok(task.loss(batch)),
-        Some(dtype) => task.loss_in(batch, dtype),
+        None => task.loss(batch).checked(),
+        Some(dtype) => task.loss_in(batch, dtype)?.checked(),
     }
 }

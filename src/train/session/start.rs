@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use serde_json::{Value, json};
 
@@ -13,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::task::PretextTask;
 use crate::train::history::{History, RunningMean};
 use crate::train::layer_rates::LayerRates;
+use crate::train::parameters::{Parameters, check_identities};
 use crate::train::progress::Reporter;
 use crate::train::{Checkpoint, Pretraining, Schedule, Snapshot, adamw, resume};
 
@@ -35,11 +35,13 @@ impl<'a, T: PretextTask> Session<'a, T> {
             )
         })?;
         plan.precision.check(&device)?;
+        check_identities(&task)?;
         let mut run = Self::fresh(plan, task, device, train.batch_size(), train.batches())?;
         let mut notes = Vec::new();
         if plan.resume {
             notes = run.resume()?;
         }
+        run.parameters = Parameters::of(run.task());
         run.rehearse(train, valid)?;
         if !plan.resume {
             if let Some(aside) = plan.folder.set_aside()? {
@@ -85,6 +87,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
             average: recipe.ema.map(|_| task.valid()),
             optimizer: adamw(&task, recipe),
             rates: LayerRates::new(&task, recipe.layer_decay),
+            parameters: Parameters::default(),
             task: Some(task),
             device,
             snapshot,
@@ -197,8 +200,10 @@ impl<'a, T: PretextTask> Session<'a, T> {
         self.reporter = Reporter::new(*progress, recipe.epochs * epoch, done);
         let say = |text: &str| self.reporter.note(text);
         say(&format!(
-            "{:.2} M parameters, {batches} batches of {batch_size} an epoch, {} epochs",
-            Module::num_params(self.task()) as f64 / 1e6,
+            "{:.2} M parameters, {:.2} M trained, {batches} batches of {batch_size} an epoch, {} \
+             epochs",
+            self.parameters.total as f64 / 1e6,
+            self.parameters.trained as f64 / 1e6,
             recipe.epochs,
         ));
         say(&format!(

@@ -297,4 +297,32 @@ mod tests {
         assert!(dvae.decode(dvae.tokenize(images()), Grid::new(2, 3)).is_none());
         DvaeConfig::dalle_encoder().validate().unwrap();
     }
+
+    #[test]
+    fn the_encoder_reads_pixels_from_a_tenth_to_nine_tenths() {
+        let dvae = config().init(&mut Weights::new(0, &test_device()));
+        let mapped = images() * 0.8 + 0.1;
+        let expected = dvae.encoder.forward(dvae.input.forward(mapped)).flatten::<3>(2, 3);
+        let features = dvae.features(images());
+        features.into_data().assert_approx_eq::<f32>(
+            &expected.swap_dims(1, 2).into_data(),
+            Tolerance::absolute(1e-5),
+        );
+    }
+
+    #[test]
+    fn the_most_likely_pixel_is_the_location_mapped_back_and_cut_off() {
+        let dvae = config().init(&mut Weights::new(0, &test_device()));
+        // Logits of 0.1 + 0.8 x for x = 0, 0.25 and 1, and of numbers beyond both ends.
+        let logit = |p: f32| (p / (1.0 - p)).ln();
+        let location = [0.1, 0.3, 0.9, 0.05, 0.95].map(logit);
+        let decoded = Tensor::<4>::from_floats(
+            [[[location], [location], [[0.3; 5]], [[0.3; 5]]]],
+            &test_device(),
+        );
+        let pixels: Vec<f32> = dvae.pixels(decoded).into_data().try_to_vec().unwrap();
+        for (pixel, expected) in pixels.iter().zip([0.0, 0.25, 1.0, 0.0, 1.0].repeat(2)) {
+            assert!((pixel - expected).abs() < 1e-5, "{pixels:?}");
+        }
+    }
 }

@@ -184,4 +184,32 @@ mod tests {
         let images = Tensor::ones([2, 4, 2, 4], &test_device());
         assert_eq!(stack.forward(images).dims(), [2, 8, 4, 8]);
     }
+
+    #[test]
+    fn a_block_adds_its_convolutions_times_the_gain_to_what_it_reads() {
+        let block = |gain| {
+            ResidualBlock::new([4, 8], [3, 3, 3, 1], gain, &mut Weights::new(0, &test_device()))
+        };
+        assert_eq!(
+            block(0.0).convs.iter().map(|c| c.weight.dims()[0]).collect::<Vec<_>>(),
+            [2, 2, 2, 8]
+        );
+        let images = Weights::new(1, &test_device()).param([1, 4, 3, 3], Init::Normal { std: 1.0 });
+        let images = images.val();
+        let convs = &block(0.0).convs;
+        let residual = convs.iter().fold(images.clone(), |images, conv| conv.forward(relu(images)));
+        let expected = block(0.0).forward(images.clone()) + residual * 0.5;
+        let tolerance = burn::tensor::Tolerance::absolute(1e-5);
+        block(0.5)
+            .forward(images)
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), tolerance);
+    }
+
+    #[test]
+    fn a_convolutions_weights_have_the_variance_of_one_over_its_inputs() {
+        let conv = Conv::new(16, 32, 3, &mut Weights::new(0, &test_device()));
+        let variance = conv.weight.val().square().mean().into_scalar::<f32>();
+        assert!((variance * 16.0 * 9.0 - 1.0).abs() < 0.1, "{variance}");
+    }
 }

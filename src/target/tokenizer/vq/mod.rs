@@ -388,4 +388,15 @@ mod tests {
         let ones = TensorData::ones::<f32, _>([1, 6, 1]);
         lengths.assert_approx_eq::<f32>(&ones, Tolerance::absolute(1e-5));
     }
+
+    #[test]
+    fn pixels_are_read_from_minus_one_to_one() {
+        let vq = vq();
+        let init = Init::Normal { std: 0.3 };
+        let images = Weights::new(5, &test_device()).param([2, 2, 4, 6], init).val();
+        let features = vq.encoder.represent((images.clone() - 0.5) * 2.0).tokens;
+        let latents = unit(vq.to_code.forward(features), 2);
+        let tolerance = Tolerance::absolute(1e-4);
+        vq.latents(images).into_data().assert_approx_eq::<f32>(&latents.into_data(), tolerance);
+    }
 }

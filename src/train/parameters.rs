@@ -1,0 +1,240 @@
+//! Which of a task's parameters are trained: what a run says of them, and what it refuses.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use crate::error::{Error, Result};
+
+/// Parameters that a message names; of further ones it says how many there are.
+const NAMED: usize = 10;
+
+/// Refuses a task in which two parameters have one identity, as the clone of a module has: one would
+/// be trained, averaged and saved as the other. Two on plain devices are never trained, and may.
+pub(super) fn check_identities<M: Module>(task: &M) -> Result<()> {
+    let mut seen = HashMap::new();
+    for Parameter { path, id, device_trains, .. } in parameters(task, false) {
+        match seen.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert((path, device_trains));
+            }
+            Entry::Occupied(entry) if device_trains || entry.get().1 => {
+                return Err(Error::config(format!(
+                    "{} and {path} are one parameter, since a clone of a module keeps its \
+                     identity, and cannot be trained apart: build the second one with its own \
+                     Weights (of the same seed, for the same numbers)",
+                    entry.get().0
+                )));
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// How many numbers of a task are trained, and which parameters are left out.
+#[derive(Debug, Default)]
+pub(super) struct Parameters {
+    /// Numbers in all parameters.
+    pub(super) total: usize,
+    /// Numbers in those that gradients may move.
+    pub(super) trained: usize,
+    plain: Vec<String>,
+    unreached: Vec<(String, ParamId)>,
+    steps: usize,
+}
+
+impl Parameters {
+    /// Those of `task`, whose weights are drawn if they were not.
+    pub(super) fn of<M: Module>(task: &M) -> Self {
+        let mut found = Self::default();
+        for Parameter { path, id, values, device_trains, trainable } in parameters(task, true) {
+            found.total += values;
+            match (device_trains, trainable) {
+                (true, true) => {
+                    found.trained += values;
+                    found.unreached.push((path, id));
+                }
+                (false, true) => found.plain.push(path),
+                (_, false) => {}
+            }
+        }
+        found
+    }
+
+    /// Takes note of which parameters the gradients of a step reach.
+    pub(super) fn reached<M: Module>(&mut self, task: &M, gradients: &GradientsParams) {
+        self.steps += 1;
+        if self.unreached.is_empty() {
+            return;
+        }
+        let mut reached = Reached { gradients, ids: Vec::new() };
+        task.visit(&mut reached);
+        self.unreached.retain(|(_, id)| !reached.ids.contains(id));
+    }
+
+    /// What is not trained though nobody said so, once.
+    pub(super) fn warnings(&mut self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let plain = std::mem::take(&mut self.plain);
+        if !plain.is_empty() {
+            warnings.push(format!(
+                "on a plain device, and so not trained: {}; build them on the autodiff device, or \
+                 freeze them",
+                named(&plain)
+            ));
+        }
+        let unreached = std::mem::take(&mut self.unreached);
+        let unreached: Vec<_> = unreached.into_iter().map(|(path, _)| path).collect();
+        if !unreached.is_empty() {
+            warnings.push(format!(
+                "no loss of {} steps reached, and so nothing trained: {}",
+                self.steps,
+                named(&unreached)
+            ));
+        }
+        warnings
+    }
+}
+
+/// `a, b, c, and 4 more`.
+fn named(paths: &[String]) -> String {
+    let first = paths[..paths.len().min(NAMED)].join(", ");
+    match paths.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first}, and {more} more"),
+    }
+}
+
+/// A floating-point parameter, and whether it is trained.
+struct Parameter {
+    path: String,
+    id: ParamId,
+    values: usize,
+    /// Whether it is on a device that computes gradients.
+    device_trains: bool,
+    /// Whether nobody froze it.
+    trainable: bool,
+}
+
+/// All floating-point parameters of `task`; with `drawn`, whether they are frozen is looked at, for
+/// which their weights are drawn.
+fn parameters<M: Module>(task: &M, drawn: bool) -> Vec<Parameter> {
+    let mut visitor = Visitor { drawn, path: Vec::new(), found: Vec::new() };
+    task.visit(&mut visitor);
+    visitor.found
+}
+
+struct Visitor {
+    drawn: bool,
+    path: Vec<String>,
+    found: Vec<Parameter>,
+}
+
+impl ModuleVisitor for Visitor {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.push(Parameter {
+            path: self.path.join("."),
+            id: param.id,
+            values: param.lazy_shape().num_elements(),
+            device_trains: param.lazy_device().is_autodiff(),
+            // A parameter on a plain device asks for no gradient, but keeps whether it would.
+            trainable: self.drawn && param.clone().train().is_require_grad(),
+        });
+    }
+}
+
+struct Reached<'a> {
+    gradients: &'a GradientsParams,
+    ids: Vec<ParamId>,
+}
+
+impl ModuleVisitor for Reached<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.gradients.get::<D>(param.id).is_some() {
+            self.ids.push(param.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Init, Weights};
+    use crate::test_device;
+    use burn::nn::Linear;
+
+    fn linear(seed: u64) -> Linear {
+        Weights::new(seed, &test_device().autodiff()).linear(2, 3, Init::XavierUniform)
+    }
+
+    #[test]
+    fn a_clone_beside_its_original_is_named_with_both_paths_drawn_or_not() {
+        for drawn in [false, true] {
+            let student = linear(0);
+            if drawn {
+                student.weight.val();
+            }
+            let pair = vec![student.clone(), student.no_grad()];
+            let message = check_identities(&pair).unwrap_err().to_string();
+            assert!(message.contains("0.weight and 1.weight are one parameter"), "{message}");
+            assert!(message.contains("its own Weights"), "{message}");
+        }
+        check_identities(&vec![linear(0), linear(0).no_grad()]).unwrap();
+    }
+
+    #[test]
+    fn two_clones_that_are_never_trained_may_stay() {
+        let teacher = linear(0).valid().freeze();
+        check_identities(&vec![teacher.clone(), teacher, linear(1)]).unwrap();
+    }
+
+    #[test]
+    fn frozen_parameters_are_counted_and_plain_ones_named() {
+        let frozen = linear(1).valid().freeze();
+        let plain = Weights::new(2, &test_device()).linear(2, 3, Init::XavierUniform);
+        let mut found = Parameters::of(&vec![linear(0), frozen, linear(3).no_grad(), plain]);
+        assert_eq!((found.total, found.trained), (4 * 9, 9));
+        let task = vec![linear(0)];
+        found.unreached.clear();
+        found.reached(&task, &GradientsParams::new());
+        let warnings = found.warnings();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("plain device, and so not trained: 3.weight, 3.bias;"));
+        assert!(found.warnings().is_empty());
+    }
+
+    #[test]
+    fn what_no_loss_reaches_is_named_after_the_steps_that_did_not() {
+        let task = vec![linear(0), linear(1)];
+        let mut found = Parameters::of(&task);
+        for _ in 0..2 {
+            let loss = task[0].forward(Tensor::<2>::ones([1, 2], &test_device())).sum();
+            let gradients = GradientsParams::from_grads(loss.backward(), &task);
+            found.reached(&task, &gradients);
+        }
+        let warnings = found.warnings();
+        assert_eq!(
+            warnings,
+            ["no loss of 2 steps reached, and so nothing trained: 1.weight, 1.bias"]
+        );
+    }
+
+    #[test]
+    fn at_most_ten_are_named_and_the_rest_counted() {
+        let paths: Vec<_> = (0..13).map(|index| index.to_string()).collect();
+        assert_eq!(named(&paths), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 3 more");
+        assert_eq!(named(&paths[..10]), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9");
+    }
+}
