@@ -233,22 +233,6 @@ fn a_cloned_teacher_is_refused_and_one_with_its_own_weights_trained_beside() {
 }
 
 #[test]
-fn a_new_run_in_the_folder_of_others_moves_their_checkpoints_aside_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let model = |checkpoints: &str, step: &str| {
-        fs::read(folder.path().join(checkpoints).join(step).join("model.bpk")).unwrap()
-    };
-    train(folder.path(), recipe(1), 0, false);
-    let first = model("checkpoints", "step-00000005");
-    train(folder.path(), recipe(2), 0, false);
-    let second = model("checkpoints", "step-00000010");
-    train(folder.path(), recipe(1), 0, false);
-    assert_eq!(model("checkpoints.1", "step-00000005"), first);
-    assert_eq!(model("checkpoints.2", "step-00000010"), second);
-    model("checkpoints", "step-00000005");
-}
-
-#[test]
 fn a_run_cannot_be_resumed_with_other_numbers() {
     let folder = tempfile::tempdir().unwrap();
     train(folder.path(), recipe(1), 0, false);
