@@ -149,6 +149,10 @@ impl Splits {
         }
         let identity = identity(&*train, &*test, &class_names);
         if let Some(count) = options.train_images {
+            if count > train.len() {
+                let there = train.len();
+                notes.push(format!("{count} training images were asked for, there are {there}"));
+            }
             train = Arc::new(Subset::balanced(train, count, options.subset_seed)?);
         }
         let look = match statistics {

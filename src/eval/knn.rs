@@ -38,6 +38,13 @@ impl Default for Knn {
 }
 
 impl Knn {
+    /// What to call the votes of `count` neighbours among `samples` training samples.
+    pub(crate) fn setting(count: usize, samples: usize) -> String {
+        let all =
+            if count > samples { format!(", all {samples} there are") } else { String::new() };
+        format!("k = {count}{all}")
+    }
+
     /// The votes for each class, `[queries, classes]`, for each number of neighbours.
     ///
     /// # Errors
@@ -128,6 +135,12 @@ mod tests {
 
     fn features<const N: usize>(values: [[f32; 2]; N], labels: [usize; N]) -> Features {
         Features::new(Tensor::from_floats(values, &test_device()), labels.to_vec(), 2).unwrap()
+    }
+
+    #[test]
+    fn more_neighbours_than_there_are_say_so() {
+        assert_eq!(Knn::setting(20, 20), "k = 20");
+        assert_eq!(Knn::setting(20, 19), "k = 20, all 19 there are");
     }
 
     #[test]

@@ -12,9 +12,8 @@ pub(crate) fn require_labels(data: &ImageData) -> Result<()> {
     }
     if !data.unknown_classes.is_empty() {
         return Err(Error::config(format!(
-            "the test split has {} classes that the training split lacks ({}); evaluation needs \
-             images of them to train on, or none to test on",
-            data.unknown_classes.len(),
+            "the training split lacks classes of the test split: {}; evaluation needs images of \
+             them to train on, or none to test on",
             data.unknown_classes.join(", ")
         )));
     }

@@ -179,7 +179,7 @@ impl<'a> Evaluation<'a> {
         let score = |(results, count)| {
             self.score(
                 "knn",
-                format!("k = {count}"),
+                Knn::setting(*count, splits[0].train.len()),
                 start,
                 results,
                 splits[0].train.len(),
