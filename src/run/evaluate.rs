@@ -176,7 +176,7 @@ impl<'a> Evaluation<'a> {
                 results.push(TestResult::new(scores, &test.labels));
             }
         }
-        let score = |(results, count)| {
+        let score = |(results, count): (_, &usize)| {
             self.score(
                 "knn",
                 Knn::setting(*count, splits[0].train.len()),

@@ -1,6 +1,9 @@
 //! Of [`super`]: the trees of sets in circulation.
 
 use super::*;
+use crate::rng::{Purpose, stream};
+use rand::RngExt;
+use std::collections::BTreeSet;
 
 /// The layout of these paths in a folder called `root`.
 fn layout(paths: &[&str]) -> Result<Layout> {
@@ -183,4 +186,38 @@ fn two_images_are_the_least_and_go_to_two_sides() {
     let found = layout(&["a.png", "b.png"]).unwrap();
     assert_eq!((found.train.files.len(), found.test.files.len()), (1, 1));
     assert_refused(&["a.png"], "root: holds one image only (root/a.png)");
+}
+
+#[test]
+fn whatever_the_tree_no_image_is_on_both_sides_and_none_is_made_up() {
+    const NAMES: [&str; 9] =
+        ["train", "Train", "test", "val", "cat", "dog", "images", "seg_train", "seg_test"];
+    let (mut split, mut refused) = (0, 0);
+    for tree in 0..3000 {
+        let mut rng = stream(1, Purpose::Data, 0, tree);
+        let mut path = |number: usize| {
+            let depth = rng.random_range(0..4);
+            let folders =
+                (0..depth).map(|_| format!("{}/", NAMES[rng.random_range(0..NAMES.len())]));
+            folders.collect::<String>() + &format!("{number}.png")
+        };
+        let files: Vec<String> = (0..1 + tree as usize % 7).map(&mut path).collect();
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let Ok(found) = layout(&files) else {
+            refused += 1;
+            continue;
+        };
+        split += 1;
+        let all = |part: &Part| -> BTreeSet<_> {
+            part.files.iter().map(|file| part.folder.join(&file.path)).collect()
+        };
+        let (train, test) = (all(&found.train), all(&found.test));
+        assert!(!train.is_empty() && !test.is_empty() && train.is_disjoint(&test), "{files:?}");
+        let given: BTreeSet<_> = files.iter().map(|file| Path::new("root").join(file)).collect();
+        assert!(train.is_subset(&given) && test.is_subset(&given), "{files:?}");
+        if train.len() + test.len() < given.len() {
+            assert!(found.notes.iter().any(|note| note.starts_with("not used: ")), "{files:?}");
+        }
+    }
+    assert!(split > 300 && refused > 300, "{split} {refused}");
 }
