@@ -173,7 +173,7 @@ fn what_cannot_be_evaluated_is_named() {
     let labelled = data(IMAGE);
     let mut none = evaluation(&encoder, &labelled);
     none.seeds = 0;
-    assert!(none.validate().unwrap_err().to_string().ends_with("needs at least 1 seed"));
+    assert!(none.validate().unwrap_err().to_string().ends_with("needs at least 1 seed, got 0"));
 }
 
 #[test]
