@@ -50,8 +50,9 @@ fn main() -> ExitCode {
 
 fn pretrain() -> Result<()> {
     let Args { common: args, masking, sizes, tokenizer, v2 } = Args::parse();
-    let data = args.open("beit")?;
-    let (mut run, _) = args.run("beit")?;
+    let method = if v2 { "beit_v2" } else { "beit" };
+    let data = args.open(method)?;
+    let (mut run, _) = args.run(method)?;
     let given = tokenizer.is_some();
     let Some(tokenizer) = fitted(&args, tokenizer, &run, &data)? else {
         return common::stopped();

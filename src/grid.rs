@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 
 /// A grid of cells, row-major; never assumed square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Grid {
     /// Rows (the image's height in cells).
     pub rows: usize,
@@ -48,6 +49,7 @@ impl fmt::Display for Grid {
 
 /// Channels, height and width of an image in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ImageShape {
     /// Channels: any number, not only 3.
     pub channels: usize,

@@ -52,6 +52,7 @@ compile_error!("the tests run on flex: test with the default features");
 
 pub mod batch;
 pub mod checkpoint;
+mod config;
 #[cfg(feature = "data")]
 pub mod data;
 pub mod encoder;

@@ -11,7 +11,7 @@ use sources::{code, sources};
 
 /// Every top-level module with its layer; data flows from 0 up.
 const LAYERS: &[(usize, &[&str])] = &[
-    (0, &["error", "grid", "rng", "file", "kernel", "limits"]),
+    (0, &["config", "error", "grid", "rng", "file", "kernel", "limits"]),
     (1, &["image", "nn"]),
     (2, &["mask"]),
     (3, &["batch", "encoder"]),

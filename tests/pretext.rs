@@ -165,7 +165,7 @@ fn a_method_is_known_by_its_name_in_json() {
     for (task, name) in [
         (TaskConfig::from(context()), "context"),
         (TaskConfig::from(selfie()), "selfie"),
-        (TaskConfig::from(image_gpt()), "imagegpt"),
+        (TaskConfig::from(image_gpt()), "image_gpt"),
     ] {
         task.validate().unwrap();
         let json = serde_json::to_value(&task).unwrap();

@@ -132,6 +132,7 @@ impl ImageDataset for InMemDataset<Sample> {}
 
 /// Mean and standard deviation of each channel, in units of the full range (0 = black, 1 = white).
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ChannelStatistics {
     /// Mean per channel.
     pub mean: Vec<f32>,

@@ -1,28 +1,28 @@
 //! A vision transformer whose class token must know the image: BEiT v2's encoder.
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Tensor, s};
 
 use super::{Backbone, Encoder, GridTokens, RelativePositions, Vit, VitConfig};
+use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::Grid;
 use crate::limits;
 use crate::mask::Mask;
 use crate::nn::{Block, BlockConfig, Weights};
 
-/// The sizes of a [`CondensedVit`].
-#[derive(Config, Debug, PartialEq)]
-pub struct CondensedVitConfig {
-    /// The transformer that is kept.
-    pub encoder: VitConfig,
-    /// After how many of its blocks the condenser takes the patches' tokens. Default: 9, of 12
-    /// (arXiv 2208.06366, appendix B)
-    #[config(default = 9)]
-    pub early_blocks: usize,
-    /// Blocks of the condenser. Default: 2
-    #[config(default = 2)]
-    pub condenser_blocks: usize,
+config! {
+    /// The sizes of a [`CondensedVit`].
+    #[derive(Debug, PartialEq)]
+    pub struct CondensedVitConfig {
+        /// The transformer that is kept.
+        pub encoder: VitConfig,
+        /// After how many of its blocks the condenser takes the patches' tokens. Default: 9, of 12
+        /// (arXiv 2208.06366, appendix B)
+        pub early_blocks: usize = 9,
+        /// Blocks of the condenser. Default: 2
+        pub condenser_blocks: usize = 2,
+    }
 }
 
 impl CondensedVitConfig {

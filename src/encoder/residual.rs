@@ -1,6 +1,5 @@
 //! A small residual convolutional network (He et al. 2015, arXiv 1512.03385).
 
-use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::relu;
@@ -9,26 +8,26 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, assert_shape};
 
 use super::{Backbone, GridTokens, check_channels};
+use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
 use crate::nn::{Init, Weights};
 
-/// Sizes of a [`ResidualNet`].
-#[derive(Config, Debug, PartialEq)]
-pub struct ResidualConfig {
-    /// Channels of the images; their size is free.
-    pub channels: usize,
-    /// Features of each stage; every stage but the first halves rows and columns. Default: 32, 64,
-    /// 128
-    #[config(default = "vec![32, 64, 128]")]
-    pub widths: Vec<usize>,
-    /// Blocks in each stage. Default: 1
-    #[config(default = 1)]
-    pub blocks: usize,
-    /// Groups of every norm; must divide each width. Default: 8
-    #[config(default = 8)]
-    pub groups: usize,
+config! {
+    /// Sizes of a [`ResidualNet`].
+    #[derive(Debug, PartialEq)]
+    pub struct ResidualConfig {
+        /// Channels of the images; their size is free.
+        pub channels: usize,
+        /// Features of each stage; every stage but the first halves rows and columns. Default: 32,
+        /// 64, 128
+        pub widths: Vec<usize> = vec![32, 64, 128],
+        /// Blocks in each stage. Default: 1
+        pub blocks: usize = 1,
+        /// Groups of every norm; must divide each width. Default: 8
+        pub groups: usize = 8,
+    }
 }
 
 impl ResidualConfig {

@@ -1,8 +1,8 @@
 //! The vision transformer's sizes and variants.
 
-use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
+use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
@@ -36,46 +36,41 @@ pub enum VitInit {
     NormalByDepth,
 }
 
-/// A vision transformer (arXiv 2010.11929): sizes, and the variants MAE, SimMIM and BEiT need.
-#[derive(Config, Debug, PartialEq)]
-pub struct VitConfig {
-    /// The images it is made for; others of the same channels are read by interpolating positions.
-    pub image: ImageShape,
-    /// Side of a patch in pixels.
-    pub patch: usize,
-    /// Features per token.
-    pub width: usize,
-    /// Blocks.
-    pub depth: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// Width of the MLP between its layers, over `width`. Default: 4
-    #[config(default = 4.0)]
-    pub mlp_ratio: f64,
-    /// Epsilon of every layer norm. Default: 1e-6
-    #[config(default = 1e-6)]
-    pub norm_epsilon: f64,
-    /// Whether a class token goes before the cells. Default: true
-    #[config(default = true)]
-    pub class_token: bool,
-    /// Absolute positions. Default: sin-cos
-    #[config(default = "Positions::SinCos")]
-    pub positions: Positions,
-    /// Relative positions. Default: none
-    #[config(default = "RelativePositions::None")]
-    pub relative_positions: RelativePositions,
-    /// Which of query, key and value have a bias. Default: all
-    #[config(default = "QkvBias::All")]
-    pub qkv_bias: QkvBias,
-    /// Where the layer scales start; none by default.
-    #[config(default = "None")]
-    pub layer_scale: Option<f64>,
-    /// Drop-path probability of the last block, growing linearly from 0 at the first. Default: 0
-    #[config(default = 0.0)]
-    pub drop_path: f64,
-    /// How weights start. Default: MAE's
-    #[config(default = "VitInit::Mae")]
-    pub init: VitInit,
+config! {
+    /// A vision transformer (arXiv 2010.11929): sizes, and the variants MAE, SimMIM and BEiT need.
+    #[derive(Debug, PartialEq)]
+    pub struct VitConfig {
+        /// The images it is made for; others of the same channels are read by interpolating
+        /// positions.
+        pub image: ImageShape,
+        /// Side of a patch in pixels.
+        pub patch: usize,
+        /// Features per token.
+        pub width: usize,
+        /// Blocks.
+        pub depth: usize,
+        /// Attention heads.
+        pub heads: usize,
+        /// Width of the MLP between its layers, over `width`. Default: 4
+        pub mlp_ratio: f64 = 4.0,
+        /// Epsilon of every layer norm. Default: 1e-6
+        pub norm_epsilon: f64 = 1e-6,
+        /// Whether a class token goes before the cells. Default: true
+        pub class_token: bool = true,
+        /// Absolute positions. Default: sin-cos
+        pub positions: Positions = Positions::SinCos,
+        /// Relative positions. Default: none
+        pub relative_positions: RelativePositions = RelativePositions::None,
+        /// Which of query, key and value have a bias. Default: all
+        pub qkv_bias: QkvBias = QkvBias::All,
+        /// Where the layer scales start; none by default.
+        pub layer_scale: Option<f64> = None,
+        /// Drop-path probability of the last block, growing linearly from 0 at the first. Default:
+        /// 0
+        pub drop_path: f64 = 0.0,
+        /// How weights start. Default: MAE's
+        pub init: VitInit = VitInit::Mae,
+    }
 }
 
 /// Checks that a norm divides by a number, whatever the features.

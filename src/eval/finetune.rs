@@ -11,6 +11,7 @@ use crate::train::Recipe;
 
 /// Everything that decides how an encoder is fine-tuned, but for the encoder's own drop path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FineTuning {
     /// Steps, rates and their decay from layer to layer.
     pub recipe: Recipe,

@@ -1,6 +1,5 @@
 //! The papers' linear probe.
 
-use burn::config::Config;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use rand::seq::SliceRandom;
@@ -8,6 +7,7 @@ use rand::seq::SliceRandom;
 use super::features::indices;
 use super::linear::Standardizer;
 use super::{Features, LinearClassifier};
+use crate::config::config;
 use crate::error::{Error, Result};
 use crate::nn::{Init, Weights};
 use crate::rng::{Purpose, stream};
@@ -16,31 +16,26 @@ use crate::train::{Recipe, Schedule};
 /// How far a step of LARS may move a matrix, in its own length (You et al. 2017, arXiv 1708.03888).
 const TRUST: f64 = 1e-3;
 
-/// A linear layer on batch-normalised features, trained by momentum SGD or LARS: the papers'
-/// protocol on features that are extracted once, and so not augmented.
-#[derive(Config, Debug, PartialEq)]
-pub struct LinearProbe {
-    /// Passes over the training features. Default: 90
-    #[config(default = 90)]
-    pub epochs: usize,
-    /// Samples per step; all where there are fewer. Default: 16384
-    #[config(default = 16384)]
-    pub batch_size: usize,
-    /// Peak learning rate for a batch of 256. Default: 0.1
-    #[config(default = 0.1)]
-    pub base_lr: f64,
-    /// Epochs of linear warm-up. Default: 10
-    #[config(default = 10.0)]
-    pub warmup_epochs: f64,
-    /// Share of the last step in the next. Default: 0.9
-    #[config(default = 0.9)]
-    pub momentum: f64,
-    /// Pull of the weight to 0, through the gradient. Default: 0
-    #[config(default = 0.0)]
-    pub weight_decay: f64,
-    /// Whether a step of the weight is scaled to its length (LARS). Default: true
-    #[config(default = true)]
-    pub lars: bool,
+config! {
+    /// A linear layer on batch-normalised features, trained by momentum SGD or LARS: the papers'
+    /// protocol on features that are extracted once, and so not augmented.
+    #[derive(Debug, PartialEq)]
+    pub struct LinearProbe {
+        /// Passes over the training features. Default: 90
+        pub epochs: usize = 90,
+        /// Samples per step; all where there are fewer. Default: 16384
+        pub batch_size: usize = 16384,
+        /// Peak learning rate for a batch of 256. Default: 0.1
+        pub base_lr: f64 = 0.1,
+        /// Epochs of linear warm-up. Default: 10
+        pub warmup_epochs: f64 = 10.0,
+        /// Share of the last step in the next. Default: 0.9
+        pub momentum: f64 = 0.9,
+        /// Pull of the weight to 0, through the gradient. Default: 0
+        pub weight_decay: f64 = 0.0,
+        /// Whether a step of the weight is scaled to its length (LARS). Default: true
+        pub lars: bool = true,
+    }
 }
 
 impl LinearProbe {

@@ -15,6 +15,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use burn::module::Module;
 
 #[cfg(feature = "train")]
+use crate::config::explained;
+#[cfg(feature = "train")]
 use crate::error::{Error, Result};
 
 #[cfg(feature = "data")]
@@ -51,7 +53,9 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(feature = "train")]
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = fs::read(path).map_err(|error| Error::checkpoint(path, error))?;
-    let fault = |error: serde_json::Error| Error::checkpoint(path, shortened(&error.to_string()));
+    let fault = |error: serde_json::Error| {
+        Error::checkpoint(path, shortened(&explained(error.to_string())))
+    };
     serde_json::from_slice(&bytes).map_err(fault)
 }
 

@@ -1,31 +1,29 @@
 //! MAE's decoder: a small transformer over visible features and mask tokens.
 
-use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, s};
 
 use super::PredictionHead;
+use crate::config::config;
 use crate::encoder::{VisibleTokens, VitConfig};
 use crate::error::Result;
 use crate::mask::Mask;
 use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, per_token};
 
-/// Sizes of a [`Decoder`]; everything else is as in the encoder it decodes.
-#[derive(Config, Debug, PartialEq)]
-pub struct DecoderConfig {
-    /// Features per token. Default: 512, the paper's
-    #[config(default = 512)]
-    pub width: usize,
-    /// Blocks. Default: 8, the paper's
-    #[config(default = 8)]
-    pub depth: usize,
-    /// Attention heads. Default: 16, the paper's
-    #[config(default = 16)]
-    pub heads: usize,
-    /// Width of the MLP between its layers, over `width`. Default: 4
-    #[config(default = 4.0)]
-    pub mlp_ratio: f64,
+config! {
+    /// Sizes of a [`Decoder`]; everything else is as in the encoder it decodes.
+    #[derive(Debug, PartialEq)]
+    pub struct DecoderConfig {
+        /// Features per token. Default: 512, the paper's
+        pub width: usize = 512,
+        /// Blocks. Default: 8, the paper's
+        pub depth: usize = 8,
+        /// Attention heads. Default: 16, the paper's
+        pub heads: usize = 16,
+        /// Width of the MLP between its layers, over `width`. Default: 4
+        pub mlp_ratio: f64 = 4.0,
+    }
 }
 
 impl DecoderConfig {

@@ -10,6 +10,7 @@ use crate::task::TaskConfig;
 
 /// Everything needed to build the model of a run again and feed it the same images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// The method and its parts.
     pub task: TaskConfig,

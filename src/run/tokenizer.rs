@@ -33,6 +33,7 @@ const FITTED_IMAGES: usize = 512;
 
 /// How a tokenizer is trained; a palette is not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TokenizerRecipe {
     /// What is done to the images.
     pub augmentation: Augmentation,

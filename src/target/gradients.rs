@@ -11,7 +11,7 @@ use crate::limits;
 
 /// Which gradients of the hidden patches are predicted, as data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "target", rename_all = "kebab-case")]
+#[serde(tag = "target", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum GradientTargetConfig {
     /// Histograms of oriented gradients, as MaskFeat has them.

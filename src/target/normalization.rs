@@ -11,7 +11,7 @@ const VARIANCE_EPSILON: f64 = 1e-6;
 
 /// How target pixels are normalised; always by an unbiased variance plus 1e-6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Normalization {
     /// Not at all: they stay in the units of the batch's images.

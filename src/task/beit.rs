@@ -1,10 +1,10 @@
 //! BEiT (Bao et al. 2021, arXiv 2106.08254).
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::Mim;
+use crate::config::config;
 use crate::encoder::{Encoder, RelativePositions, Vit, VitConfig, VitInit};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
@@ -19,23 +19,22 @@ use crate::target::{TokenTarget, check_width};
 /// tokens of a frozen tokenizer.
 pub type Beit<K = AnyTokenizer> = Mim<Vit, LinearHead, TokenTarget<K>>;
 
-/// The parts of a [`Beit`], with the paper's defaults.
-#[derive(Config, Debug, PartialEq)]
-pub struct BeitConfig {
-    /// The encoder.
-    pub encoder: VitConfig,
-    /// What gives the tokens; its grid is the encoder's.
-    pub tokenizer: TokenizerConfig,
-    /// The share of patches hidden. Default: 75 / 196, about 40 % (§2.3, Algorithm 1)
-    #[config(default = "75.0 / 196.0")]
-    pub mask_ratio: f64,
-    /// Patches of the smallest block, or all that are hidden where those are fewer. Default: 16
-    /// (Algorithm 1)
-    #[config(default = 16)]
-    pub min_block: usize,
-    /// A block's narrowest aspect ratio. Default: 0.3 (Algorithm 1)
-    #[config(default = 0.3)]
-    pub block_aspect: f64,
+config! {
+    /// The parts of a [`Beit`], with the paper's defaults.
+    #[derive(Debug, PartialEq)]
+    pub struct BeitConfig {
+        /// The encoder.
+        pub encoder: VitConfig,
+        /// What gives the tokens; its grid is the encoder's.
+        pub tokenizer: TokenizerConfig,
+        /// The share of patches hidden. Default: 75 / 196, about 40 % (§2.3, Algorithm 1)
+        pub mask_ratio: f64 = 75.0 / 196.0,
+        /// Patches of the smallest block, or all that are hidden where those are fewer. Default: 16
+        /// (Algorithm 1)
+        pub min_block: usize = 16,
+        /// A block's narrowest aspect ratio. Default: 0.3 (Algorithm 1)
+        pub block_aspect: f64 = 0.3,
+    }
 }
 
 impl BeitConfig {
@@ -113,13 +112,15 @@ impl BeitConfig {
     }
 }
 
-/// The sizes of a [`BeitNetwork`].
-#[derive(Config, Debug, PartialEq)]
-pub struct BeitNetworkConfig {
-    /// The encoder.
-    pub encoder: VitConfig,
-    /// Tokens.
-    pub vocabulary: usize,
+config! {
+    /// The sizes of a [`BeitNetwork`].
+    #[derive(Debug, PartialEq)]
+    pub struct BeitNetworkConfig {
+        /// The encoder.
+        pub encoder: VitConfig,
+        /// Tokens.
+        pub vocabulary: usize,
+    }
 }
 
 impl BeitNetworkConfig {

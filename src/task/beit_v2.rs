@@ -1,11 +1,11 @@
 //! BEiT v2 (Peng et al. 2022, arXiv 2208.06366).
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{FloatDType, Int, Tensor};
 
 use super::{BeitConfig, Mim, PretextTask, TaskOutput};
 use crate::batch::MimBatch;
+use crate::config::config;
 use crate::encoder::{CondensedTokens, CondensedVit, CondensedVitConfig, Encoder, VitConfig};
 use crate::error::{Result, ensure};
 use crate::head::{LinearHead, PredictionHead};
@@ -15,17 +15,18 @@ use crate::nn::{Weights, cast_parameters};
 use crate::target::tokenizer::{AnyTokenizer, Tokenizer, TokenizerConfig, VqConfig};
 use crate::target::{Target, TokenTarget, check_width};
 
-/// The parts of a [`BeitV2`], with the paper's defaults.
-#[derive(Config, Debug, PartialEq)]
-pub struct BeitV2Config {
-    /// Encoder, tokenizer and masks, as of the first BEiT.
-    pub beit: BeitConfig,
-    /// After how many blocks the condenser takes the patches' tokens. Default: 9, of 12 (appendix B)
-    #[config(default = 9)]
-    pub early_blocks: usize,
-    /// Blocks of the condenser. Default: 2
-    #[config(default = 2)]
-    pub condenser_blocks: usize,
+config! {
+    /// The parts of a [`BeitV2`], with the paper's defaults.
+    #[derive(Debug, PartialEq)]
+    pub struct BeitV2Config {
+        /// Encoder, tokenizer and masks, as of the first BEiT.
+        pub beit: BeitConfig,
+        /// After how many blocks the condenser takes the patches' tokens. Default: 9, of 12
+        /// (appendix B)
+        pub early_blocks: usize = 9,
+        /// Blocks of the condenser. Default: 2
+        pub condenser_blocks: usize = 2,
+    }
 }
 
 impl BeitV2Config {
@@ -79,13 +80,15 @@ impl BeitV2Config {
     }
 }
 
-/// The sizes of a [`BeitV2Network`].
-#[derive(Config, Debug, PartialEq)]
-pub struct BeitV2NetworkConfig {
-    /// The encoder with its condenser.
-    pub encoder: CondensedVitConfig,
-    /// Tokens.
-    pub vocabulary: usize,
+config! {
+    /// The sizes of a [`BeitV2Network`].
+    #[derive(Debug, PartialEq)]
+    pub struct BeitV2NetworkConfig {
+        /// The encoder with its condenser.
+        pub encoder: CondensedVitConfig,
+        /// Tokens.
+        pub vocabulary: usize,
+    }
 }
 
 impl BeitV2NetworkConfig {

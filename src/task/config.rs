@@ -23,6 +23,7 @@ pub enum TaskConfig {
     /// BEiT.
     Beit(BeitConfig),
     /// BEiT v2.
+    #[serde(rename = "beit_v2", alias = "beitv2")]
     BeitV2(BeitV2Config),
     /// MaskFeat: gradients of the hidden patches.
     MaskFeat(MaskFeatConfig),
@@ -31,13 +32,14 @@ pub enum TaskConfig {
     /// Selfie on a residual network.
     Selfie(SelfieConfig),
     /// Image GPT.
+    #[serde(rename = "image_gpt", alias = "imagegpt")]
     ImageGpt(ImageGptConfig),
     /// Image restoration.
     Restoration(RestorationConfig),
 }
 
 impl TaskConfig {
-    /// The method's name, as in file names and reports.
+    /// The method's name, as in configurations, names of files, command lines and reports.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Mae(_) => "mae",

@@ -1,6 +1,5 @@
 //! Context prediction (Doersch et al. 2015, arXiv 1505.05192).
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::relu;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::{choose, guessing};
 use super::{PretextTask, TaskOutput};
+use crate::config::config;
 use crate::encoder::{Backbone, ResidualConfig, ResidualNet};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
@@ -33,28 +33,27 @@ pub enum ColorGuard {
     Projection,
 }
 
-/// Pairs of patches of a 3 × 3 neighbourhood, and the guards against answers that need no
-/// understanding.
-#[derive(Config, Debug, PartialEq)]
-pub struct PatchPairs {
-    /// The images they are cut from.
-    pub image: ImageShape,
-    /// Side of a patch in pixels.
-    pub patch: usize,
-    /// Pixels between neighbours, so that no edge or texture goes on from one to the other.
-    pub gap: usize,
-    /// Each patch is moved by up to this many pixels, along rows and along columns.
-    pub jitter: usize,
-    /// What is done about colours. Default: dropping
-    #[config(default = "ColorGuard::Dropping")]
-    pub colors: ColorGuard,
-    /// The share of patches that are shrunk and enlarged again, against clues of sharpness.
-    /// Default: 0.5
-    #[config(default = 0.5)]
-    pub downsampled: f64,
-    /// The fewest pixels a patch is shrunk to. Default: 100, the paper's
-    #[config(default = 100)]
-    pub min_pixels: usize,
+config! {
+    /// Pairs of patches of a 3 × 3 neighbourhood, and the guards against answers that need no
+    /// understanding.
+    #[derive(Debug, PartialEq)]
+    pub struct PatchPairs {
+        /// The images they are cut from.
+        pub image: ImageShape,
+        /// Side of a patch in pixels.
+        pub patch: usize,
+        /// Pixels between neighbours, so that no edge or texture goes on from one to the other.
+        pub gap: usize,
+        /// Each patch is moved by up to this many pixels, along rows and along columns.
+        pub jitter: usize,
+        /// What is done about colours. Default: dropping
+        pub colors: ColorGuard = ColorGuard::Dropping,
+        /// The share of patches that are shrunk and enlarged again, against clues of sharpness.
+        /// Default: 0.5
+        pub downsampled: f64 = 0.5,
+        /// The fewest pixels a patch is shrunk to. Default: 100, the paper's
+        pub min_pixels: usize = 100,
+    }
 }
 
 impl PatchPairs {
@@ -111,16 +110,17 @@ impl PatchPairs {
     }
 }
 
-/// The parts of a [`ContextPrediction`] on a residual network.
-#[derive(Config, Debug, PartialEq)]
-pub struct ContextConfig {
-    /// The network that reads both patches.
-    pub encoder: ResidualConfig,
-    /// The pairs.
-    pub pairs: PatchPairs,
-    /// Features between the two layers of the classifier. Default: 512
-    #[config(default = 512)]
-    pub hidden: usize,
+config! {
+    /// The parts of a [`ContextPrediction`] on a residual network.
+    #[derive(Debug, PartialEq)]
+    pub struct ContextConfig {
+        /// The network that reads both patches.
+        pub encoder: ResidualConfig,
+        /// The pairs.
+        pub pairs: PatchPairs,
+        /// Features between the two layers of the classifier. Default: 512
+        pub hidden: usize = 512,
+    }
 }
 
 impl ContextConfig {

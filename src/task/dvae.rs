@@ -1,40 +1,38 @@
 //! Training a discrete variational autoencoder (Ramesh et al. 2021, arXiv 2102.12092, §2.1).
 
-use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::{PretextTask, StepEnd, TaskOutput};
 use crate::batch::TokenizerBatch;
+use crate::config::config;
 use crate::error::{Error, Result};
 use crate::image::grid_of;
 use crate::nn::cast_parameters;
 use crate::target::tokenizer::Dvae;
 use crate::target::{Tokenizer, entropy};
 
-/// What changes while a [`DvaeTask`] trains.
-#[derive(Config, Debug, PartialEq)]
-pub struct DvaeSchedule {
-    /// Temperature of the relaxed choice, before and after it falls. Default: 1 and 1/16 (appendix
-    /// A.2)
-    #[config(default = "[1.0, 0.0625]")]
-    pub temperature: [f64; 2],
-    /// The share of the run in which the temperature falls, along half a cosine. Default: 0.05
-    /// (appendix A.2: 150 000 of 3 000 000 steps)
-    #[config(default = 0.05)]
-    pub cooling: f64,
-    /// Weight of the KL divergence to the uniform distribution, in units of nats a cell over the
-    /// reconstruction loss of a pixel value, at the end of its growth. Default: 1e-3
-    #[config(default = 1e-3)]
-    pub kl_weight: f64,
-    /// The share of the run in which the weight grows from 0 along half a cosine. Default: 0.1
-    #[config(default = 0.1)]
-    pub kl_growth: f64,
-    /// Weight of a second KL divergence, from the batch's mean choice to the uniform distribution:
-    /// it keeps tokens in use, and leaves open how sure a single choice is. Default: 0, as there
-    #[config(default = 0.0)]
-    pub balance: f64,
+config! {
+    /// What changes while a [`DvaeTask`] trains.
+    #[derive(Debug, PartialEq)]
+    pub struct DvaeSchedule {
+        /// Temperature of the relaxed choice, before and after it falls. Default: 1 and 1/16
+        /// (appendix A.2)
+        pub temperature: [f64; 2] = [1.0, 0.0625],
+        /// The share of the run in which the temperature falls, along half a cosine. Default: 0.05
+        /// (appendix A.2: 150 000 of 3 000 000 steps)
+        pub cooling: f64 = 0.05,
+        /// Weight of the KL divergence to the uniform distribution, in units of nats a cell over
+        /// the reconstruction loss of a pixel value, at the end of its growth. Default: 1e-3
+        pub kl_weight: f64 = 1e-3,
+        /// The share of the run in which the weight grows from 0 along half a cosine. Default: 0.1
+        pub kl_growth: f64 = 0.1,
+        /// Weight of a second KL divergence, from the batch's mean choice to the uniform
+        /// distribution: it keeps tokens in use, and leaves open how sure a single choice is.
+        /// Default: 0, as there
+        pub balance: f64 = 0.0,
+    }
 }
 
 impl DvaeSchedule {

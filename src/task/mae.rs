@@ -1,8 +1,7 @@
 //! Masked autoencoders (He et al. 2021, arXiv 2111.06377).
 
-use burn::config::Config;
-
 use super::Mim;
+use crate::config::config;
 use crate::encoder::{VisibleVit, VitConfig};
 use crate::error::Result;
 use crate::grid::ImageShape;
@@ -14,20 +13,20 @@ use crate::target::{Normalization, PixelTarget, Target};
 /// MAE: encode a quarter of the patches, decode all of them, compare the hidden pixels.
 pub type Mae = Mim<VisibleVit, Decoder, PixelTarget>;
 
-/// The parts of an [`Mae`], with the paper's defaults.
-#[derive(Config, Debug, PartialEq)]
-pub struct MaeConfig {
-    /// The encoder.
-    pub encoder: VitConfig,
-    /// The decoder. Default: 512 features, 8 blocks, 16 heads (§4.1, Table 1)
-    #[config(default = "DecoderConfig::new()")]
-    pub decoder: DecoderConfig,
-    /// The share of patches hidden. Default: 0.75 (§4.1, Figure 5)
-    #[config(default = 0.75)]
-    pub mask_ratio: f64,
-    /// Whether each patch's pixels are normalised. Default: true, the better of the two (Table 1d)
-    #[config(default = true)]
-    pub normalized: bool,
+config! {
+    /// The parts of an [`Mae`], with the paper's defaults.
+    #[derive(Debug, PartialEq)]
+    pub struct MaeConfig {
+        /// The encoder.
+        pub encoder: VitConfig,
+        /// The decoder. Default: 512 features, 8 blocks, 16 heads (§4.1, Table 1)
+        pub decoder: DecoderConfig = DecoderConfig::new(),
+        /// The share of patches hidden. Default: 0.75 (§4.1, Figure 5)
+        pub mask_ratio: f64 = 0.75,
+        /// Whether each patch's pixels are normalised. Default: true, the better of the two (Table
+        /// 1d)
+        pub normalized: bool = true,
+    }
 }
 
 impl MaeConfig {

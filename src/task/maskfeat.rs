@@ -1,8 +1,7 @@
 //! MaskFeat (Wei et al. 2021, arXiv 2112.09133).
 
-use burn::config::Config;
-
 use super::Mim;
+use crate::config::config;
 use crate::encoder::{Vit, VitConfig, VitInit};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
@@ -18,21 +17,20 @@ const ASPECT: f64 = 0.3;
 /// hidden pixels off with one linear layer.
 pub type MaskFeat<T = GradientTarget> = Mim<Vit, LinearHead, T>;
 
-/// The parts of a [`MaskFeat`], with the paper's defaults for images.
-#[derive(Config, Debug, PartialEq)]
-pub struct MaskFeatConfig {
-    /// The encoder.
-    pub encoder: VitConfig,
-    /// What is predicted. Default: histograms of gradients in cells of 8 pixels (§3)
-    #[config(default = "GradientTargetConfig::Hog { cell: 8, window: None }")]
-    pub target: GradientTargetConfig,
-    /// The share of patches hidden, in blocks. Default: 0.4 (official configuration)
-    #[config(default = 0.4)]
-    pub mask_ratio: f64,
-    /// The fewest patches of a block, or all that are hidden where those are fewer. Default: 15,
-    /// a fifth of the 78 hidden ones of 14 × 14 (official code)
-    #[config(default = 15)]
-    pub min_block: usize,
+config! {
+    /// The parts of a [`MaskFeat`], with the paper's defaults for images.
+    #[derive(Debug, PartialEq)]
+    pub struct MaskFeatConfig {
+        /// The encoder.
+        pub encoder: VitConfig,
+        /// What is predicted. Default: histograms of gradients in cells of 8 pixels (§3)
+        pub target: GradientTargetConfig = GradientTargetConfig::Hog { cell: 8, window: None },
+        /// The share of patches hidden, in blocks. Default: 0.4 (official configuration)
+        pub mask_ratio: f64 = 0.4,
+        /// The fewest patches of a block, or all that are hidden where those are fewer. Default:
+        /// 15, a fifth of the 78 hidden ones of 14 × 14 (official code)
+        pub min_block: usize = 15,
+    }
 }
 
 impl MaskFeatConfig {

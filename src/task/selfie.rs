@@ -1,12 +1,12 @@
 //! Selfie (Trinh et al. 2019, arXiv 1906.02940).
 
-use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{FloatDType, Int, Tensor, s};
 
 use super::choice::{choose, guessing};
 use super::{PretextTask, TaskOutput};
 use crate::batch::MimBatch;
+use crate::config::config;
 use crate::encoder::{Backbone, Patchwise, ResidualConfig, ResidualNet, VitConfig};
 use crate::error::{Error, Result, ensure};
 use crate::grid::{Grid, ImageShape};
@@ -14,25 +14,23 @@ use crate::limits;
 use crate::mask::{MaskStrategy, RandomMask};
 use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, cast_parameters};
 
-/// The parts of a [`Selfie`] on a residual network.
-#[derive(Config, Debug, PartialEq)]
-pub struct SelfieConfig {
-    /// The images.
-    pub image: ImageShape,
-    /// Side of a patch in pixels. Default: 8, the paper's for 32 × 32 pixels
-    #[config(default = 8)]
-    pub patch: usize,
-    /// The network that reads every patch.
-    pub encoder: ResidualConfig,
-    /// The share of patches that are hidden, and are each other's distractors. Default: 0.5
-    #[config(default = 0.5)]
-    pub mask_ratio: f64,
-    /// Blocks of the attention pooling. Default: 3
-    #[config(default = 3)]
-    pub depth: usize,
-    /// Attention heads of these. Default: 4
-    #[config(default = 4)]
-    pub heads: usize,
+config! {
+    /// The parts of a [`Selfie`] on a residual network.
+    #[derive(Debug, PartialEq)]
+    pub struct SelfieConfig {
+        /// The images.
+        pub image: ImageShape,
+        /// Side of a patch in pixels. Default: 8, the paper's for 32 × 32 pixels
+        pub patch: usize = 8,
+        /// The network that reads every patch.
+        pub encoder: ResidualConfig,
+        /// The share of patches that are hidden, and are each other's distractors. Default: 0.5
+        pub mask_ratio: f64 = 0.5,
+        /// Blocks of the attention pooling. Default: 3
+        pub depth: usize = 3,
+        /// Attention heads of these. Default: 4
+        pub heads: usize = 4,
+    }
 }
 
 impl SelfieConfig {

@@ -1,9 +1,7 @@
 //! SimMIM (Xie et al. 2021, arXiv 2111.09886).
 
-use burn::config::Config;
-use serde::{Deserialize, Serialize};
-
 use super::Mim;
+use crate::config::config;
 use crate::encoder::{
     EncoderSizes, RelativePositions, ReplacingEncoder, SwinConfig, SwinV2Config, Vit, VitConfig,
     VitInit,
@@ -20,55 +18,35 @@ use crate::target::{Normalization, PixelTarget, Target};
 /// with one linear layer.
 pub type SimMim<E = Vit> = Mim<E, LinearHead, PixelTarget>;
 
-/// The parts of a [`SimMim`], with the paper's defaults, on any encoder that replaces hidden
-/// patches.
-///
-/// ```
-/// # #[cfg(feature = "flex")] {
-/// use burn_mim::nn::Weights;
-/// use burn_mim::{ImageShape, SimMim, SimMimConfig, Swin, SwinConfig};
-///
-/// # let weights = &mut Weights::new(0, &burn::tensor::Device::flex().autodiff());
-/// let config = SimMimConfig::new(SwinConfig::tiny().with_image(ImageShape::square(3, 192)));
-/// let simmim: SimMim<Swin> = config.init(weights);
-/// # }
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SimMimConfig<C = VitConfig> {
-    /// The encoder.
-    pub encoder: C,
-    /// Side of a mask unit in pixels, a multiple of the encoder's stride.
-    pub mask_unit: usize,
-    /// The share of mask units hidden.
-    pub mask_ratio: f64,
-    /// How the target pixels are normalised.
-    pub normalization: Normalization,
+config! {
+    /// The parts of a [`SimMim`], with the paper's defaults, on any encoder that replaces hidden
+    /// patches.
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn_mim::nn::Weights;
+    /// use burn_mim::{ImageShape, SimMim, SimMimConfig, Swin, SwinConfig};
+    ///
+    /// # let weights = &mut Weights::new(0, &burn::tensor::Device::flex().autodiff());
+    /// let config = SimMimConfig::new(SwinConfig::tiny().with_image(ImageShape::square(3, 192)));
+    /// let simmim: SimMim<Swin> = config.init(weights);
+    /// # }
+    /// ```
+    #[derive(Debug, PartialEq)]
+    pub struct SimMimConfig<C = VitConfig> {
+        /// The encoder.
+        pub encoder: C,
+        /// Side of a mask unit in pixels, a multiple of the encoder's stride. Default: 32 (§3.2,
+        /// Table 1)
+        pub mask_unit: usize = 32,
+        /// The share of mask units hidden. Default: 0.6 (§4.1)
+        pub mask_ratio: f64 = 0.6,
+        /// How the target pixels are normalised. Default: not at all (§3.4)
+        pub normalization: Normalization = Normalization::None,
+    }
 }
 
-impl<C: EncoderSizes> Config for SimMimConfig<C> {}
-
 impl<C: EncoderSizes> SimMimConfig<C> {
-    /// SimMIM on `encoder`: units of 32 pixels (§3.2, Table 1), 0.6 of them hidden (§4.1), raw
-    /// pixels (§3.4).
-    pub fn new(encoder: C) -> Self {
-        Self { encoder, mask_unit: 32, mask_ratio: 0.6, normalization: Normalization::None }
-    }
-
-    /// The same with units of another side in pixels.
-    pub fn with_mask_unit(self, mask_unit: usize) -> Self {
-        Self { mask_unit, ..self }
-    }
-
-    /// The same with another share of hidden units.
-    pub fn with_mask_ratio(self, mask_ratio: f64) -> Self {
-        Self { mask_ratio, ..self }
-    }
-
-    /// The same with target pixels normalised in another way.
-    pub fn with_normalization(self, normalization: Normalization) -> Self {
-        Self { normalization, ..self }
-    }
-
     /// Checks every rule the parts must keep.
     ///
     /// # Errors

@@ -1,14 +1,14 @@
 //! The numbers of a training run, with the papers' as presets.
 
-use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
+use crate::config::config;
 use crate::error::{Error, Result, ensure};
 use crate::limits;
 
 /// How the learning rate falls after its warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Decay {
     /// Half a cosine from the peak to the recipe's smallest rate.
@@ -47,53 +47,42 @@ impl Decay {
     }
 }
 
-/// Everything that decides how weights move. Rates are *base* rates: multiplied by
-/// effective batch / `lr_batch`.
-#[derive(Config, Debug, PartialEq)]
-pub struct Recipe {
-    /// Passes over the training data. Default: 800
-    #[config(default = 800)]
-    pub epochs: usize,
-    /// Peak learning rate for a batch of `lr_batch`. Default: 1.5e-4, MAE's
-    #[config(default = 1.5e-4)]
-    pub base_lr: f64,
-    /// The batch the base rates are for. Default: 256, MAE's
-    #[config(default = 256)]
-    pub lr_batch: usize,
-    /// Epochs of linear warm-up. Default: 40, MAE's
-    #[config(default = 40.0)]
-    pub warmup_epochs: f64,
-    /// Where the warm-up starts. Default: 0
-    #[config(default = 0.0)]
-    pub warmup_lr: f64,
-    /// Where a cosine ends. Default: 0
-    #[config(default = 0.0)]
-    pub min_lr: f64,
-    /// What comes after the warm-up. Default: a cosine
-    #[config(default = "Decay::Cosine")]
-    pub decay: Decay,
-    /// AdamW's β₁ and β₂. Default: 0.9 and 0.95, MAE's
-    #[config(default = "[0.9, 0.95]")]
-    pub betas: [f32; 2],
-    /// AdamW's ε. Default: 1e-8
-    #[config(default = 1e-8)]
-    pub epsilon: f32,
-    /// Decoupled weight decay of matrices; see [`is_decayed`](super::is_decayed). Default: 0.05
-    #[config(default = 0.05)]
-    pub weight_decay: f32,
-    /// What the learning rate of a layer is multiplied by as against the layer above it
-    /// ([`PretextTask::layers_above`](crate::PretextTask::layers_above)). Default: 1, none smaller
-    #[config(default = 1.0)]
-    pub layer_decay: f64,
-    /// Largest norm of all gradients together; none by default.
-    #[config(default = "None")]
-    pub clip_norm: Option<f64>,
-    /// Batches whose gradients are averaged before a step. Default: 1
-    #[config(default = 1)]
-    pub accumulation: usize,
-    /// Decay of a moving average of the weights, saved beside them; none by default.
-    #[config(default = "None")]
-    pub ema: Option<f64>,
+config! {
+    /// Everything that decides how weights move. Rates are *base* rates: multiplied by
+    /// effective batch / `lr_batch`.
+    #[derive(Debug, PartialEq)]
+    pub struct Recipe {
+        /// Passes over the training data. Default: 800
+        pub epochs: usize = 800,
+        /// Peak learning rate for a batch of `lr_batch`. Default: 1.5e-4, MAE's
+        pub base_lr: f64 = 1.5e-4,
+        /// The batch the base rates are for. Default: 256, MAE's
+        pub lr_batch: usize = 256,
+        /// Epochs of linear warm-up. Default: 40, MAE's
+        pub warmup_epochs: f64 = 40.0,
+        /// Where the warm-up starts. Default: 0
+        pub warmup_lr: f64 = 0.0,
+        /// Where a cosine ends. Default: 0
+        pub min_lr: f64 = 0.0,
+        /// What comes after the warm-up. Default: a cosine
+        pub decay: Decay = Decay::Cosine,
+        /// AdamW's β₁ and β₂. Default: 0.9 and 0.95, MAE's
+        pub betas: [f32; 2] = [0.9, 0.95],
+        /// AdamW's ε. Default: 1e-8
+        pub epsilon: f32 = 1e-8,
+        /// Decoupled weight decay of matrices; see [`is_decayed`](super::is_decayed). Default: 0.05
+        pub weight_decay: f32 = 0.05,
+        /// What the learning rate of a layer is multiplied by as against the layer above it
+        /// ([`PretextTask::layers_above`](crate::PretextTask::layers_above)). Default: 1, none
+        /// smaller
+        pub layer_decay: f64 = 1.0,
+        /// Largest norm of all gradients together; none by default.
+        pub clip_norm: Option<f64> = None,
+        /// Batches whose gradients are averaged before a step. Default: 1
+        pub accumulation: usize = 1,
+        /// Decay of a moving average of the weights, saved beside them; none by default.
+        pub ema: Option<f64> = None,
+    }
 }
 
 impl Recipe {

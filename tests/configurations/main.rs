@@ -1,4 +1,8 @@
 //! Every configuration, as a file or a program may give it: what is refused, and what is not.
 
+mod files;
+mod loss;
 mod presets;
+mod random;
 mod sizes;
+mod weights;

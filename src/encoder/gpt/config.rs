@@ -1,9 +1,9 @@
 //! The sizes and variants of Image GPT's transformer.
 
-use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
 use super::{Gpt, GptBlock, MlpActivation, RootMeanSquareNorm};
+use crate::config::config;
 use crate::encoder::check_norm_epsilon;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
@@ -12,6 +12,7 @@ use crate::nn::{Init, PositionTable, Positions, Weights};
 
 /// What decides how large attention scores are before the softmax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ScoreScale {
     /// Divided by the root of a head's features.
     pub by_width: bool,
@@ -19,37 +20,33 @@ pub struct ScoreScale {
     pub by_layer: bool,
 }
 
-/// A GPT-2 over the pixels of an image (Chen et al. 2020, "Generative Pretraining from Pixels"):
-/// sizes, and the variants that published weights need.
-#[derive(Config, Debug, PartialEq)]
-pub struct GptConfig {
-    /// The images it is made for; every pixel is a token.
-    pub image: ImageShape,
-    /// Features per token.
-    pub width: usize,
-    /// Blocks.
-    pub depth: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// Colours of the palette. Default: 512 (§3.2, "context reduction")
-    #[config(default = 512)]
-    pub colors: usize,
-    /// Features between the layers of the MLP; four times the width by default.
-    #[config(default = "None")]
-    pub mlp_width: Option<usize>,
-    /// What comes between them. Default: quick GELU
-    #[config(default = "MlpActivation::QuickGelu")]
-    pub activation: MlpActivation,
-    /// Epsilon of every norm. Default: 1e-5
-    #[config(default = 1e-5)]
-    pub norm_epsilon: f64,
-    /// How attention scores are scaled. Default: by the width of a head alone
-    #[config(default = "ScoreScale { by_width: true, by_layer: false }")]
-    pub score_scale: ScoreScale,
-    /// Whether a pixel sees those before it alone: the autoregressive objective. Without, every
-    /// pixel sees all: the BERT objective. Default: true
-    #[config(default = true)]
-    pub causal: bool,
+config! {
+    /// A GPT-2 over the pixels of an image (Chen et al. 2020, "Generative Pretraining from
+    /// Pixels"): sizes, and the variants that published weights need.
+    #[derive(Debug, PartialEq)]
+    pub struct GptConfig {
+        /// The images it is made for; every pixel is a token.
+        pub image: ImageShape,
+        /// Features per token.
+        pub width: usize,
+        /// Blocks.
+        pub depth: usize,
+        /// Attention heads.
+        pub heads: usize,
+        /// Colours of the palette. Default: 512 (§3.2, "context reduction")
+        pub colors: usize = 512,
+        /// Features between the layers of the MLP; four times the width by default.
+        pub mlp_width: Option<usize> = None,
+        /// What comes between them. Default: quick GELU
+        pub activation: MlpActivation = MlpActivation::QuickGelu,
+        /// Epsilon of every norm. Default: 1e-5
+        pub norm_epsilon: f64 = 1e-5,
+        /// How attention scores are scaled. Default: by the width of a head alone
+        pub score_scale: ScoreScale = ScoreScale { by_width: true, by_layer: false },
+        /// Whether a pixel sees those before it alone: the autoregressive objective. Without, every
+        /// pixel sees all: the BERT objective. Default: true
+        pub causal: bool = true,
+    }
 }
 
 impl GptConfig {

@@ -1,8 +1,7 @@
 //! Swin's sizes.
 
-use burn::config::Config;
-
 use super::{StageParts, StageWindow, Swin, SwinBlock, SwinTransformer};
+use crate::config::config;
 use crate::encoder::check_norm_epsilon;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
@@ -12,37 +11,36 @@ use crate::nn::{AttentionConfig, Init, QkvBias, Weights};
 /// How every matrix but the patch embedding's starts (official code).
 const INIT: Init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
 
-/// A Swin transformer (arXiv 2103.14030): sizes.
-#[derive(Config, Debug, PartialEq)]
-pub struct SwinConfig {
-    /// The images it is made for; it reads others of the same channels as well.
-    pub image: ImageShape,
-    /// Side of a patch in pixels.
-    pub patch: usize,
-    /// Features per token in the first stage; each stage has twice those of the one before.
-    pub width: usize,
-    /// Blocks of each stage.
-    pub depths: Vec<usize>,
-    /// Attention heads of each stage.
-    pub heads: Vec<usize>,
-    /// Side of a window in tokens.
-    pub window: usize,
-    /// Width of the MLP between its layers, over a stage's width. Default: 4
-    #[config(default = 4.0)]
-    pub mlp_ratio: f64,
-    /// Epsilon of the blocks' norms and the last one; patch embedding and merging have 1e-5.
-    /// Default: 1e-5
-    #[config(default = 1e-5)]
-    pub norm_epsilon: f64,
-    /// Whether query and value have a bias; in Swin, not in Swin-v2, the key as well. Default: true
-    #[config(default = true)]
-    pub qkv_bias: bool,
-    /// Whether learned absolute positions are added to the patches. Default: false
-    #[config(default = false)]
-    pub absolute_positions: bool,
-    /// Drop-path probability of the last block, growing linearly from 0 at the first. Default: 0
-    #[config(default = 0.0)]
-    pub drop_path: f64,
+config! {
+    /// A Swin transformer (arXiv 2103.14030): sizes.
+    #[derive(Debug, PartialEq)]
+    pub struct SwinConfig {
+        /// The images it is made for; it reads others of the same channels as well.
+        pub image: ImageShape,
+        /// Side of a patch in pixels.
+        pub patch: usize,
+        /// Features per token in the first stage; each stage has twice those of the one before.
+        pub width: usize,
+        /// Blocks of each stage.
+        pub depths: Vec<usize>,
+        /// Attention heads of each stage.
+        pub heads: Vec<usize>,
+        /// Side of a window in tokens.
+        pub window: usize,
+        /// Width of the MLP between its layers, over a stage's width. Default: 4
+        pub mlp_ratio: f64 = 4.0,
+        /// Epsilon of the blocks' norms and the last one; patch embedding and merging have 1e-5.
+        /// Default: 1e-5
+        pub norm_epsilon: f64 = 1e-5,
+        /// Whether query and value have a bias; in Swin, not in Swin-v2, the key as well. Default:
+        /// true
+        pub qkv_bias: bool = true,
+        /// Whether learned absolute positions are added to the patches. Default: false
+        pub absolute_positions: bool = false,
+        /// Drop-path probability of the last block, growing linearly from 0 at the first. Default:
+        /// 0
+        pub drop_path: f64 = 0.0,
+    }
 }
 
 impl SwinConfig {

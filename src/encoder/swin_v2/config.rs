@@ -1,8 +1,7 @@
 //! Swin-v2's sizes.
 
-use burn::config::Config;
-
 use super::{SwinV2, SwinV2Block};
+use crate::config::config;
 use crate::encoder::SwinConfig;
 use crate::encoder::swin::{StageParts, StageWindow, SwinTransformer};
 use crate::error::{Result, ensure};
@@ -13,23 +12,23 @@ use crate::nn::Weights;
 /// Blocks between the extra norms of the two largest sizes (arXiv 2111.09883 §3.2).
 const EXTRA_NORM_EVERY: usize = 6;
 
-/// A Swin-v2 transformer (arXiv 2111.09883).
-#[derive(Config, Debug, PartialEq)]
-pub struct SwinV2Config {
-    /// The sizes it shares with Swin. A window is not larger than the rows of a stage's grid for
-    /// `image`, and without shift where it has all of them; it stays so whatever images are read.
-    pub sizes: SwinConfig,
-    /// The windows of each stage in which the position biases were learned, where these are not
-    /// the model's own; 0 for a stage's own. Default: all their own
-    #[config(default = "Vec::new()")]
-    pub pretrained_windows: Vec<usize>,
-    /// The blocks of a stage after each of which its tokens are normed once more. Default: none
-    #[config(default = "None")]
-    pub extra_norm_every: Option<usize>,
-    /// Where the weights of the norms that end each residual branch start. Default: 0, so that
-    /// every block starts as the identity (official code)
-    #[config(default = 0.0)]
-    pub branch_norm: f64,
+config! {
+    /// A Swin-v2 transformer (arXiv 2111.09883).
+    #[derive(Debug, PartialEq)]
+    pub struct SwinV2Config {
+        /// The sizes it shares with Swin. A window is not larger than the rows of a stage's grid
+        /// for `image`, and without shift where it has all of them; it stays so whatever images are
+        /// read.
+        pub sizes: SwinConfig,
+        /// The windows of each stage in which the position biases were learned, where these are not
+        /// the model's own; 0 for a stage's own. Default: all their own
+        pub pretrained_windows: Vec<usize> = Vec::new(),
+        /// The blocks of a stage after each of which its tokens are normed once more. Default: none
+        pub extra_norm_every: Option<usize> = None,
+        /// Where the weights of the norms that end each residual branch start. Default: 0, so that
+        /// every block starts as the identity (official code)
+        pub branch_norm: f64 = 0.0,
+    }
 }
 
 impl SwinV2Config {

@@ -1,10 +1,10 @@
 //! Colours as tokens.
 
-use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::{KMeans, Tokenizer};
+use crate::config::config;
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
 use crate::image::{PatchLayout, grid_of, nearest, patchify, unpatchify};
@@ -18,17 +18,18 @@ const ROWS: usize = 32_768;
 /// Rounds of k-means.
 const ROUNDS: usize = 15;
 
-/// What a [`Palette`] is made of.
-#[derive(Config, Debug, PartialEq, Eq)]
-pub struct PaletteConfig {
-    /// The images it reads.
-    pub image: ImageShape,
-    /// Side in pixels of the square whose mean colour is a token; 1 for single pixels. Default: 1
-    #[config(default = 1)]
-    pub cell: usize,
-    /// Colours. Default: 512, the 9 bits of Image GPT (Chen et al. 2020, §3.1)
-    #[config(default = 512)]
-    pub vocabulary: usize,
+config! {
+    /// What a [`Palette`] is made of.
+    #[derive(Debug, PartialEq, Eq)]
+    pub struct PaletteConfig {
+        /// The images it reads.
+        pub image: ImageShape,
+        /// Side in pixels of the square whose mean colour is a token; 1 for single pixels. Default:
+        /// 1
+        pub cell: usize = 1,
+        /// Colours. Default: 512, the 9 bits of Image GPT (Chen et al. 2020, §3.1)
+        pub vocabulary: usize = 512,
+    }
 }
 
 impl PaletteConfig {

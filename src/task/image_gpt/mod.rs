@@ -2,7 +2,6 @@
 
 mod sampling;
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -11,6 +10,7 @@ use burn::tensor::{FloatDType, Int, Tensor};
 pub use sampling::Sampling;
 
 use super::{PretextTask, TaskOutput};
+use crate::config::config;
 use crate::encoder::{GptConfig, PixelGpt};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
@@ -19,16 +19,17 @@ use crate::mask::{Mask, RandomMask};
 use crate::nn::{Init, Weights, cast_parameters, per_token};
 use crate::target::{entropy, shares};
 
-/// The parts of an [`ImageGpt`], with the paper's defaults.
-///
-/// A causal encoder has the autoregressive objective, one that is not the BERT objective.
-#[derive(Config, Debug, PartialEq)]
-pub struct ImageGptConfig {
-    /// The transformer.
-    pub encoder: GptConfig,
-    /// The share of pixels that the BERT objective hides. Default: 0.15 (§2.1)
-    #[config(default = 0.15)]
-    pub mask_ratio: f64,
+config! {
+    /// The parts of an [`ImageGpt`], with the paper's defaults.
+    ///
+    /// A causal encoder has the autoregressive objective, one that is not the BERT objective.
+    #[derive(Debug, PartialEq)]
+    pub struct ImageGptConfig {
+        /// The transformer.
+        pub encoder: GptConfig,
+        /// The share of pixels that the BERT objective hides. Default: 0.15 (§2.1)
+        pub mask_ratio: f64 = 0.15,
+    }
 }
 
 impl ImageGptConfig {

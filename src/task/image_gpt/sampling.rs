@@ -1,27 +1,26 @@
 //! Images from an autoregressive Image GPT, colour by colour.
 
-use burn::config::Config;
 use burn::tensor::{Int, Tensor, TensorData, s};
 use rand::{Rng, RngExt};
 
 use super::ImageGpt;
+use crate::config::config;
 use crate::encoder::GptCache;
 use crate::error::{Error, Result};
 use crate::nn::per_token;
 use crate::rng::{Purpose, stream};
 
-/// How the next colour is drawn.
-#[derive(Config, Debug, Copy, PartialEq)]
-pub struct Sampling {
-    /// What logits are divided by: below 1 likely colours become likelier. Default: 1
-    #[config(default = 1.0)]
-    pub temperature: f64,
-    /// How many of the likeliest colours may be drawn; all by default.
-    #[config(default = "None")]
-    pub top_k: Option<usize>,
-    /// What the draws depend on: every sample of a batch has a stream of its own. Default: 0
-    #[config(default = 0)]
-    pub seed: u64,
+config! {
+    /// How the next colour is drawn.
+    #[derive(Debug, Copy, PartialEq)]
+    pub struct Sampling {
+        /// What logits are divided by: below 1 likely colours become likelier. Default: 1
+        pub temperature: f64 = 1.0,
+        /// How many of the likeliest colours may be drawn; all by default.
+        pub top_k: Option<usize> = None,
+        /// What the draws depend on: every sample of a batch has a stream of its own. Default: 0
+        pub seed: u64 = 0,
+    }
 }
 
 impl Sampling {

@@ -4,7 +4,6 @@
 mod contrast;
 mod corruption;
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{FloatDType, Tensor};
@@ -13,26 +12,26 @@ pub use corruption::CorruptionConfig;
 
 use super::{PretextTask, TaskOutput};
 use crate::batch::RestorationBatch;
+use crate::config::config;
 use crate::encoder::{RestorationEncoder, RestorationEncoderConfig, VitConfig};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::{PatchLayout, SSIM_WINDOW, denormalize, psnr, ssim, unpatchify};
 use crate::nn::{ConvPair, Init, Weights, cast_parameters, per_token};
 
-/// The parts of a [`Restoration`].
-#[derive(Config, Debug, PartialEq)]
-pub struct RestorationConfig {
-    /// Images and sizes of the transformer; its patches are cut from feature maps.
-    pub encoder: VitConfig,
-    /// Feature maps between heads, transformer and tails. Default: 64, the official code's
-    #[config(default = 64)]
-    pub features: usize,
-    /// What images are spoilt by. Default: the paper's six
-    #[config(default = "CorruptionConfig::paper()")]
-    pub corruptions: Vec<CorruptionConfig>,
-    /// The weight of the contrastive loss. Default: 0.1 (§3.2, §4)
-    #[config(default = 0.1)]
-    pub contrast: f64,
+config! {
+    /// The parts of a [`Restoration`].
+    #[derive(Debug, PartialEq)]
+    pub struct RestorationConfig {
+        /// Images and sizes of the transformer; its patches are cut from feature maps.
+        pub encoder: VitConfig,
+        /// Feature maps between heads, transformer and tails. Default: 64, the official code's
+        pub features: usize = 64,
+        /// What images are spoilt by. Default: the paper's six
+        pub corruptions: Vec<CorruptionConfig> = CorruptionConfig::paper(),
+        /// The weight of the contrastive loss. Default: 0.1 (§3.2, §4)
+        pub contrast: f64 = 0.1,
+    }
 }
 
 impl RestorationConfig {

@@ -1,8 +1,8 @@
 //! The sizes of a dVAE.
 
-use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
+use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
@@ -20,32 +20,27 @@ pub enum Reconstruction {
     L2,
 }
 
-/// What a [`Dvae`](super::Dvae) is made of.
-#[derive(Config, Debug, PartialEq)]
-pub struct DvaeConfig {
-    /// The images it reads.
-    pub image: ImageShape,
-    /// Side in pixels of the square a token stands for, a power of two. Default: 8
-    #[config(default = 8)]
-    pub cell: usize,
-    /// Tokens. Default: 8192
-    #[config(default = 8192)]
-    pub vocabulary: usize,
-    /// Channels of the first group, a multiple of 4; every group doubles them. Default: 256
-    #[config(default = 256)]
-    pub hidden: usize,
-    /// Residual blocks of each group. Default: 2
-    #[config(default = 2)]
-    pub blocks: usize,
-    /// Values of a code vector. Default: 128
-    #[config(default = 128)]
-    pub code_width: usize,
-    /// How a decoded image is judged. Default: logit-Laplace
-    #[config(default = "Reconstruction::LogitLaplace")]
-    pub reconstruction: Reconstruction,
-    /// Whether there is a decoder; the published encoder comes without. Default: true
-    #[config(default = true)]
-    pub decoder: bool,
+config! {
+    /// What a [`Dvae`](super::Dvae) is made of.
+    #[derive(Debug, PartialEq)]
+    pub struct DvaeConfig {
+        /// The images it reads.
+        pub image: ImageShape,
+        /// Side in pixels of the square a token stands for, a power of two. Default: 8
+        pub cell: usize = 8,
+        /// Tokens. Default: 8192
+        pub vocabulary: usize = 8192,
+        /// Channels of the first group, a multiple of 4; every group doubles them. Default: 256
+        pub hidden: usize = 256,
+        /// Residual blocks of each group. Default: 2
+        pub blocks: usize = 2,
+        /// Values of a code vector. Default: 128
+        pub code_width: usize = 128,
+        /// How a decoded image is judged. Default: logit-Laplace
+        pub reconstruction: Reconstruction = Reconstruction::LogitLaplace,
+        /// Whether there is a decoder; the published encoder comes without. Default: true
+        pub decoder: bool = true,
+    }
 }
 
 impl DvaeConfig {

@@ -1,8 +1,8 @@
 //! The sizes of a vector-quantised tokenizer.
 
-use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
+use crate::config::config;
 use crate::encoder::{VitConfig, VitInit};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
@@ -12,7 +12,7 @@ use crate::target::tokenizer::check_vocabulary;
 
 /// What the decoder of a [`Vq`](super::Vq) yields for each cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum VqOutput {
     /// The cell's pixels.
@@ -24,31 +24,27 @@ pub enum VqOutput {
     },
 }
 
-/// What a [`Vq`](super::Vq) is made of.
-#[derive(Config, Debug, PartialEq)]
-pub struct VqConfig {
-    /// The encoder; its patch is the cell of a token, its positions are absolute.
-    pub encoder: VitConfig,
-    /// Tokens. Default: 8192
-    #[config(default = 8192)]
-    pub vocabulary: usize,
-    /// Values of a code vector. Default: 32
-    #[config(default = 32)]
-    pub code_width: usize,
-    /// Blocks of the decoder, which is as wide as the encoder. Default: 1, the smaller of
-    /// BEiT v2's two
-    #[config(default = 1)]
-    pub decoder_depth: usize,
-    /// What the decoder yields. Default: pixels
-    #[config(default = "VqOutput::Pixels")]
-    pub output: VqOutput,
-    /// How slowly code vectors follow the cells they stand for. Default: 0.99
-    #[config(default = 0.99)]
-    pub decay: f64,
-    /// A code used less often than this share of the average moves to some cell of the batch; 0
-    /// never moves one. Default: 0.05
-    #[config(default = 0.05)]
-    pub revive_below: f64,
+config! {
+    /// What a [`Vq`](super::Vq) is made of.
+    #[derive(Debug, PartialEq)]
+    pub struct VqConfig {
+        /// The encoder; its patch is the cell of a token, its positions are absolute.
+        pub encoder: VitConfig,
+        /// Tokens. Default: 8192
+        pub vocabulary: usize = 8192,
+        /// Values of a code vector. Default: 32
+        pub code_width: usize = 32,
+        /// Blocks of the decoder, which is as wide as the encoder. Default: 1, the smaller of
+        /// BEiT v2's two
+        pub decoder_depth: usize = 1,
+        /// What the decoder yields. Default: pixels
+        pub output: VqOutput = VqOutput::Pixels,
+        /// How slowly code vectors follow the cells they stand for. Default: 0.99
+        pub decay: f64 = 0.99,
+        /// A code used less often than this share of the average moves to some cell of the batch; 0
+        /// never moves one. Default: 0.05
+        pub revive_below: f64 = 0.05,
+    }
 }
 
 impl VqConfig {

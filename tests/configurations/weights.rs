@@ -1,0 +1,86 @@
+//! Configurations beside files of weights: what does not belong together is told before anything
+//! is drawn, with the file.
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use burn_mim::run::{BackboneSource, load_tokenizer};
+use burn_mim::target::tokenizer::VqConfig;
+use burn_mim::{ImageShape, MaeConfig, TaskConfig, TokenizerConfig, VitConfig};
+use serde_json::{Value, json};
+
+const IMAGE: ImageShape = ImageShape::square(3, 32);
+
+/// 32 blocks of 8192 features: 100 GiB of numbers, which no test could draw.
+fn huge() -> VitConfig {
+    VitConfig::new(IMAGE, 4, 8192, 32, 8)
+}
+
+fn write(folder: &Path, name: &str, value: &Value) {
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join(name), value.to_string()).unwrap();
+}
+
+fn tokenizer(config: &Value) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "tokenizer.json", config);
+    fs::write(folder.path().join("tokenizer.bpk"), [0; 5000]).unwrap();
+    load_tokenizer(folder.path(), &Device::flex()).unwrap_err().to_string()
+}
+
+fn run(task: &Value) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({
+        "task": task,
+        "data": "shapes",
+        "statistics": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
+        "augmentation": {},
+        "seed": 1,
+    });
+    write(folder.path(), "config.json", &config);
+    let checkpoint = folder.path().join("checkpoints/step-00000001");
+    fs::create_dir_all(&checkpoint).unwrap();
+    fs::write(checkpoint.join("model.bpk"), [0; 5000]).unwrap();
+    fs::write(checkpoint.join("state.json"), "{}").unwrap();
+    let source = BackboneSource::Folder(folder.path().to_path_buf());
+    source.load(&huge().into(), 0, &Device::flex()).unwrap_err().to_string()
+}
+
+#[test]
+fn weights_that_cannot_hold_a_tokenizers_parameters_are_refused_with_both_numbers() {
+    let config = TokenizerConfig::Vq(VqConfig::new(huge()));
+    let message = tokenizer(&serde_json::to_value(config).unwrap());
+    assert!(message.contains("tokenizer.bpk") && message.contains("5000 bytes"), "{message}");
+    // 12 · 8192² for each of 32 + 1 blocks, and some.
+    assert!(message.contains("asks for 26") && message.contains("parameters"), "{message}");
+}
+
+#[test]
+fn weights_that_cannot_hold_a_runs_parameters_are_refused_with_both_numbers() {
+    let task = TaskConfig::from(MaeConfig::new(huge()));
+    let message = run(&serde_json::to_value(task).unwrap());
+    assert!(message.contains("model.bpk") && message.contains("5000 bytes"), "{message}");
+    assert!(message.contains("asks for 25") && message.contains("parameters"), "{message}");
+}
+
+#[test]
+fn a_broken_rule_names_the_file_that_breaks_it() {
+    let mut task = serde_json::to_value(TaskConfig::from(MaeConfig::small_images(IMAGE))).unwrap();
+    task["encoder"]["heads"] = 3.into();
+    let message = run(&task);
+    assert!(message.contains("config.json: 3 heads do not divide a width of 128"), "{message}");
+    let mut config = serde_json::to_value(VqConfig::small_images(IMAGE)).unwrap();
+    config["tokenizer"] = "vq".into();
+    config["decay"] = 1.5.into();
+    let message = tokenizer(&config);
+    assert!(message.contains("tokenizer.json: a codebook's decay must be in [0, 1)"), "{message}");
+}
+
+#[test]
+fn a_long_value_is_cut_short_and_a_slip_is_told_with_its_file() {
+    let message = tokenizer(&json!({"tokenizer": "palette", "image": "x".repeat(5000)}));
+    assert!(message.contains("tokenizer.json") && message.len() < 400, "{message}");
+    let message = tokenizer(&json!({"tokenizer": "palete", "image": IMAGE}));
+    assert!(message.ends_with("did you mean `palette`?"), "{message}");
+}
