@@ -196,6 +196,34 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_whose_first_entry_is_as_long_as_its_64_bit_end_is_read_from_its_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mae_pretrain_vit_base.pth");
+        let mut writer = ZipWriter::new(File::create(&path).unwrap());
+        let stored =
+            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        for name in ["mae_pretrain_vit_base/data.pkl", "mae_pretrain_vit_base/version"] {
+            writer.start_file(name, stored).unwrap();
+            writer.write_all(b"}.").unwrap();
+        }
+        writer.finish().unwrap();
+        // What torch.save writes before the last 22 bytes: the 64-bit end and where it is.
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = bytes.split_off(bytes.len() - 22);
+        let (directory, at) = (&end[12..16], bytes.len() as u64);
+        let start = u32::from_le_bytes(end[16..20].try_into().unwrap());
+        bytes.extend(b"PK\x06\x06\x2c\0\0\0\0\0\0\0\x1e\x03\x2d\0\0\0\0\0\0\0\0\0");
+        [2u64, 2].iter().for_each(|count| bytes.extend(count.to_le_bytes()));
+        bytes.extend([directory, &[0; 4]].concat());
+        bytes.extend(u64::from(start).to_le_bytes());
+        bytes.extend(b"PK\x06\x07\0\0\0\0");
+        bytes.extend([&at.to_le_bytes()[..], &1u32.to_le_bytes(), &end].concat());
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(opened(&path).unwrap().len(), 2);
+        assert_eq!(pickle_of(&path).unwrap(), b"}.");
+    }
+
+    #[test]
     fn what_waits_on_the_stack_is_counted() {
         // {"a": (1, 2)}: the dictionary, the key, two numbers.
         assert_eq!(height(b"\x80\x02}q\x00X\x01\x00\x00\x00aK\x01K\x02\x86s."), 4);
