@@ -19,6 +19,7 @@ mod regular;
 mod shapes;
 mod split_name;
 mod statistics;
+mod sums;
 mod tiff;
 mod walk;
 

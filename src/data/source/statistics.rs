@@ -7,6 +7,7 @@ use burn::data::dataset::Dataset;
 use crate::data::options::{Channels, DataOptions, OnBadImage};
 use crate::data::sample::{ChannelStatistics, ImageDataset, Sample, data_error};
 use crate::data::scan::scan;
+use crate::data::source::sums::Sums;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
@@ -14,9 +15,6 @@ use crate::grid::ImageShape;
 const MOST_PIXELS: usize = 512 << 20;
 /// Images that are looked at however large they are.
 const LEAST_IMAGES: usize = 64;
-
-/// The smallest standard deviation reported, one step of 8-bit values: dividing by it is safe.
-const LEAST_STD: f64 = 1.0 / 255.0;
 
 impl ChannelStatistics {
     /// Refuses statistics that are not of the channels of images of `shape`, or not of values from 0
@@ -148,9 +146,7 @@ impl Look {
             reference: own.map_or(0, |kind| kind.first),
         })
     }
-}
 
-impl Look {
     /// Looks at the first image of `dataset` that can be read, for its shape alone.
     pub(crate) fn known(
         dataset: &dyn ImageDataset,
@@ -334,123 +330,6 @@ fn places(dataset: &dyn Dataset<Sample>, samples: usize) -> Vec<usize> {
     (0..read).map(|nth| nth * len / read).collect()
 }
 
-/// Exact sums over the 8-bit values of one channel.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    count: u64,
-    values: u64,
-    squares: u64,
-}
-
-impl Sums {
-    fn of(plane: &[u8]) -> Self {
-        let mut sums = Self::default();
-        sums.add(plane);
-        sums
-    }
-
-    fn add(&mut self, plane: &[u8]) {
-        self.count += plane.len() as u64;
-        for &value in plane {
-            self.values += u64::from(value);
-            self.squares += u64::from(value).pow(2);
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.count += other.count;
-        self.values += other.values;
-        self.squares += other.squares;
-    }
-
-    fn mean(&self) -> f64 {
-        self.values as f64 / self.count as f64 / 255.0
-    }
-
-    fn std(&self) -> f64 {
-        let square = self.squares as f64 / self.count as f64 / 255.0_f64.powi(2);
-        (square - self.mean().powi(2)).max(0.0).sqrt().max(LEAST_STD)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::Image;
-    use crate::data::source::MemoryDataset;
-
-    fn set(shape: ImageShape, pixels: &[u8]) -> MemoryDataset {
-        MemoryDataset::new(shape, pixels.to_vec(), None).unwrap()
-    }
-
-    #[test]
-    fn statistics_of_other_units_or_channels_are_refused_with_their_numbers() {
-        let message = |mean: &[f32], std: &[f32]| {
-            let statistics = ChannelStatistics { mean: mean.to_vec(), std: std.to_vec() };
-            let shape = ImageShape::new(2, 4, 4);
-            statistics.check(shape).err().map_or(String::new(), |error| error.to_string())
-        };
-        // ImageNet's first two channels, as fractions and as 8-bit values.
-        assert_eq!(message(&[0.485, 0.456], &[0.229, 0.224]), "");
-        assert_eq!(message(&[0.0, 1.0], &[1.0, 1.0 / 255.0]), "");
-        let wrong = message(&[0.4, 116.28], &[0.2, 0.2]);
-        assert!(wrong.contains("channel 1 has a mean of 116.28, outside [0, 1]"), "{wrong}");
-        assert!(wrong.contains("divide those of 8-bit values by 255"), "{wrong}");
-        assert!(message(&[-0.1, 0.5], &[0.2, 0.2]).contains("mean of -0.1"));
-        assert!(message(&[f32::NAN, 0.5], &[0.2, 0.2]).contains("mean of NaN"));
-        for std in [0.0, -0.2, 57.1, f32::INFINITY, f32::NAN] {
-            let wrong = message(&[0.5, 0.5], &[std, 0.2]);
-            let named = format!("channel 0 has a standard deviation of {std}, outside (0, 1]");
-            assert!(wrong.contains(&named), "{wrong}");
-        }
-        assert!(
-            message(&[0.5], &[0.2])
-                .contains("2 channels cannot be normalised with statistics of 1")
-        );
-        assert!(message(&[0.5, 0.5], &[0.2]).contains("2 means and 1 deviations"));
-        assert!(message(&[], &[]).contains("0 means"));
-    }
-
-    #[test]
-    fn two_channels_are_measured_apart() {
-        let data = set(ImageShape::new(2, 1, 2), &[0, 255, 51, 51, 0, 255, 153, 153]);
-        let statistics = ChannelStatistics::of(&data, 10).unwrap();
-        assert_eq!(statistics.mean, [0.5, 0.4]);
-        assert_eq!(statistics.std, [0.5, 0.2]);
-    }
-
-    #[test]
-    fn a_constant_channel_has_the_least_std() {
-        let data = set(ImageShape::square(1, 2), &[255; 4]);
-        let statistics = ChannelStatistics::of(&data, 10).unwrap();
-        assert_eq!((statistics.mean[0], statistics.std[0]), (1.0, 1.0 / 255.0));
-    }
-
-    #[test]
-    fn fewer_samples_are_spaced_evenly() {
-        let data = set(ImageShape::square(1, 1), &[255, 0, 0, 0, 0, 0]);
-        assert_eq!(ChannelStatistics::of(&data, 2).unwrap().mean, [0.5]);
-        let data = set(ImageShape::square(1, 1), &[255, 0, 0, 255, 0, 0]);
-        assert_eq!(ChannelStatistics::of(&data, 2).unwrap().mean, [1.0]);
-    }
-
-    #[test]
-    fn nothing_has_no_statistics() {
-        let empty = set(ImageShape::square(1, 1), &[]);
-        assert!(ChannelStatistics::of(&empty, 5).is_err());
-        let one = set(ImageShape::square(1, 1), &[1]);
-        let message = ChannelStatistics::of(&one, 0).unwrap_err().to_string();
-        assert!(message.contains("0 samples of a data set of 1"), "{message}");
-    }
-
-    #[test]
-    fn samples_of_other_channels_are_an_error() {
-        let sample = |channels| {
-            let image = Image::new(ImageShape::square(channels, 1), vec![0; channels]).unwrap();
-            Sample { image, label: None }
-        };
-        let mixed = burn::data::dataset::InMemDataset::new(vec![sample(3), sample(1)]);
-        let message = ChannelStatistics::of(&mixed, 2).unwrap_err().to_string();
-        assert_eq!(message, "sample 1: has 1 channels, sample 0 has 3");
-    }
-}
+#[path = "statistics_tests.rs"]
+mod tests;

@@ -1,0 +1,84 @@
+use super::*;
+use crate::test_device;
+
+fn mask(bits: [&[usize]; 2]) -> Mask {
+    let samples: Vec<_> = bits
+        .into_iter()
+        .map(|hidden| PatchMask::from_indices(Grid::new(2, 2), hidden.iter().copied()).unwrap())
+        .collect();
+    Mask::new(samples, &test_device()).unwrap()
+}
+
+fn cells() -> Tensor<3> {
+    Tensor::from_floats(
+        [[[1.0], [2.0], [3.0], [4.0]], [[5.0], [6.0], [7.0], [8.0]]],
+        &test_device(),
+    )
+}
+
+fn values(tensor: Tensor<3>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().unwrap()
+}
+
+#[test]
+fn hidden_and_visible_rows_come_in_ascending_order() {
+    let mask = mask([&[3, 0, 1], &[0, 2, 3]]).at(Grid::new(2, 2));
+    assert_eq!((mask.hidden(), mask.visible()), (3, 1));
+    assert_eq!(values(mask.select_hidden(cells())), [1., 2., 4., 5., 7., 8.]);
+    assert_eq!(values(mask.select_visible(cells())), [3., 6.]);
+}
+
+#[test]
+fn filling_puts_rows_back_in_their_places() {
+    let mask = mask([&[1, 2], &[0, 3]]).at(Grid::new(2, 2));
+    let filler = || Tensor::from_floats([[-1.0]], &test_device());
+    let visible = mask.select_visible(cells());
+    let filled = values(mask.fill_hidden(visible, filler()));
+    assert_eq!(filled, [1., -1., -1., 4., -1., 6., 7., -1.]);
+    let hidden = mask.select_hidden(cells());
+    let filled = values(mask.fill_visible(hidden, filler()));
+    assert_eq!(filled, [-1., 2., 3., -1., 5., -1., -1., 8.]);
+}
+
+#[test]
+fn a_table_is_read_at_each_samples_visible_cells() {
+    let mask = mask([&[1, 2], &[0, 3]]).at(Grid::new(2, 2));
+    let table = Tensor::from_floats([[0.0], [10.0], [20.0], [30.0]], &test_device());
+    assert_eq!(values(mask.visible_from_table(table)), [0., 30., 10., 20.]);
+}
+
+#[test]
+fn ids_are_read_and_replaced_at_hidden_cells() {
+    let mask = mask([&[1, 2], &[0, 3]]).at(Grid::new(2, 2));
+    let ids = Tensor::<2, Int>::from_ints([[1, 2, 3, 4], [5, 6, 7, 8]], &test_device());
+    let values = |ids: Tensor<2, Int>| ids.into_data().try_into_vec_as::<i64>().unwrap();
+    let hidden = mask.select_hidden_ids(ids.clone());
+    assert_eq!(values(hidden.clone()), [2, 3, 5, 8]);
+    let replaced = mask.replace_hidden_ids(ids, hidden * 10);
+    assert_eq!(values(replaced), [1, 20, 30, 4, 50, 6, 7, 80]);
+}
+
+#[test]
+fn a_unit_covers_several_patches() {
+    let fine = mask([&[1], &[2]]).at(Grid::new(4, 4));
+    assert_eq!((fine.hidden(), fine.visible()), (4, 12));
+    let bits: Vec<bool> = fine.is_hidden().into_data().try_to_vec().unwrap();
+    let hidden: Vec<_> = (0..32).filter(|&i| bits[i]).collect();
+    assert_eq!(hidden, [2, 3, 6, 7, 24, 25, 28, 29]);
+}
+
+#[test]
+fn masks_of_unequal_counts_are_refused_by_name() {
+    let grid = Grid::new(2, 2);
+    let samples =
+        [vec![0], vec![1, 2]].map(|hidden| PatchMask::from_indices(grid, hidden).unwrap());
+    let message = Mask::new(samples, &test_device()).unwrap_err().to_string();
+    assert!(message.contains("sample 0 hides 1 of 2×2 cells, sample 1 hides 2 of 2×2"));
+    assert!(Mask::new([], &test_device()).is_err());
+}
+
+#[test]
+#[should_panic(expected = "3×3")]
+fn a_grid_that_does_not_refine_the_units_panics() {
+    mask([&[1], &[2]]).at(Grid::new(3, 3));
+}
