@@ -164,7 +164,7 @@ fn a_ratio_that_hides_nothing_or_everything_is_refused() {
     for ratio in [0.0, 1.0] {
         let rule = format!(
             "a mask ratio must lie strictly between 0 (nothing hidden) and 1 (everything hidden), \
-             got {ratio}"
+             got {ratio:?}"
         );
         assert_config(mae(IMAGE).with_mask_ratio(ratio).validate(), &rule);
         assert_config(simmim(IMAGE).with_mask_ratio(ratio).validate(), &rule);
@@ -281,12 +281,12 @@ fn a_broken_recipe_is_refused_before_anything_is_touched() {
         (fine().with_warmup_epochs(-1.0), "warmup_epochs must be at least 0, got -1.0"),
         (fine().with_warmup_lr(-0.1), "warmup_lr must be at least 0, got -0.1"),
         (fine().with_min_lr(f64::INFINITY), "min_lr must be at least 0, got inf"),
-        (fine().with_betas([0.9, 1.0]), "betas must be in [0, 1), got [0.9, 1.0]"),
+        (fine().with_betas([0.9, 1.0]), "betas must be in [0, 1), got 1.0"),
         (fine().with_epsilon(0.0), "epsilon must be above 0, got 0.0"),
         (fine().with_weight_decay(-0.5), "weight_decay must be at least 0, got -0.5"),
-        (fine().with_clip_norm(Some(0.0)), "clip_norm must be above 0, got Some(0.0)"),
+        (fine().with_clip_norm(Some(0.0)), "clip_norm must be above 0, got 0.0"),
         (fine().with_accumulation(0), "accumulation must be at least 1, got 0"),
-        (fine().with_ema(Some(1.0)), "ema must be in [0, 1), got Some(1.0)"),
+        (fine().with_ema(Some(1.0)), "ema must be in [0, 1), got 1.0"),
     ] {
         let run = pretraining(&out, broken);
         assert_config(run.run(mae(IMAGE).init(&mut weights(3)), &train, &valid), rule);
@@ -312,9 +312,7 @@ fn a_run_folder_that_is_a_file_is_named_and_left_alone() {
     fs::write(&out, "somebody's notes").unwrap();
     let said = message(run(&out, recipe(1)));
     assert!(said.starts_with(&format!("checkpoint {}", out.display())), "{said}");
-    // In the platform's own words.
-    let not_a_folder = fs::create_dir(out.join("checkpoints")).unwrap_err().to_string();
-    assert!(said.ends_with(&not_a_folder), "{said}");
+    assert!(said.ends_with("is a file, and a folder is wanted there"), "{said}");
     assert_eq!(fs::read_to_string(&out).unwrap(), "somebody's notes");
 }
 

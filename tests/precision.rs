@@ -91,7 +91,8 @@ fn a_run_cannot_be_resumed_in_another_precision() {
     pretraining(folder.path(), recipe(1)).run(model(), &train, &valid).unwrap();
     let run = pretraining(folder.path(), recipe(1)).precision(Precision::Bf16).resume(true);
     let message = run.run(model(), &train, &valid).unwrap_err().to_string();
-    assert!(message.contains("has precision \"f32\""), "{message}");
+    let expected = "cannot be resumed: precision is \"bf16\" here and \"f32\" in the checkpoint";
+    assert!(message.ends_with(expected), "{message}");
 }
 
 /// A task that says nothing of precision.

@@ -36,6 +36,16 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write_whole(path, &json).map_err(|error| Error::checkpoint(path, error))
 }
 
+/// Makes the folder `path` and those above it, where they are missing.
+#[cfg(feature = "train")]
+pub(crate) fn create_folder(path: &Path) -> Result<()> {
+    let in_the_way = path.ancestors().find(|part| part.exists() && !part.is_dir());
+    if let Some(file) = in_the_way {
+        return Err(Error::checkpoint(file, "is a file, and a folder is wanted there"));
+    }
+    fs::create_dir_all(path).map_err(|error| Error::checkpoint(path, error))
+}
+
 /// Makes the names in a folder outlive a power cut, where the file system can.
 #[cfg(feature = "train")]
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {

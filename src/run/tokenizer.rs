@@ -15,7 +15,7 @@ use crate::data::augment::Augmentation;
 use crate::data::{ImageData, Loader, TokenizerCollate};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::file::{check_holds, read_json, write_json};
+use crate::file::{check_holds, create_folder, read_json, write_json};
 use crate::nn::Weights;
 use crate::target::TokenizerConfig;
 use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
@@ -242,7 +242,7 @@ impl Run {
             _ => read_json(&metrics)?,
         };
         all.insert("tokenizer".into(), report.to_json());
-        std::fs::create_dir_all(&self.out).map_err(|error| Error::checkpoint(&self.out, error))?;
+        create_folder(&self.out)?;
         write_json(&metrics, &all)?;
         let collate = TokenizerCollate::new(config.image())?;
         let test = self.loader(&data.test, collate, false)?;

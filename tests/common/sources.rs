@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All `.rs` files below `root`, relative to it, in order.
+/// All `.rs` files below `root` but for those of tests alone, relative to it, in order.
 pub(crate) fn sources(root: &Path) -> Vec<PathBuf> {
     let (mut folders, mut found) = (vec![root.to_path_buf()], vec![]);
     while let Some(folder) = folders.pop() {
@@ -11,13 +11,20 @@ pub(crate) fn sources(root: &Path) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
+            } else if path.extension().is_some_and(|end| end == "rs") && !is_of_tests(&path) {
                 found.push(path.strip_prefix(root).unwrap().to_path_buf());
             }
         }
     }
     found.sort();
     found
+}
+
+fn is_of_tests(path: &Path) -> bool {
+    path.file_stem().is_some_and(|name| {
+        let name = name.to_string_lossy();
+        name == "tests" || name.ends_with("_tests")
+    })
 }
 
 /// The code of a file without its comments and without the module of tests that ends it.

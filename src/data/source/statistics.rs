@@ -208,16 +208,21 @@ impl Tally {
         options: &DataOptions,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let places = places(dataset, samples);
-        let read = places.len();
-        progress(0, read);
+        let wanted = dataset.len().min(samples);
+        progress(0, wanted);
         let look = |index| Seen::at(dataset, index, options);
-        let seen = scan(&places, look, |seen| matches!(seen, Seen::Fault(_)), &mut |done| {
-            progress(done, read);
-        });
+        let is_fault = |seen: &Seen| matches!(seen, Seen::Fault(_));
+        // The first image says how many more are looked at.
+        let head = (wanted > 0).then(|| look(0));
+        let places = places(dataset.len(), wanted, head.as_ref().and_then(Seen::shape));
+        let rest = match &head {
+            Some(head) if !is_fault(head) => &places[1..],
+            _ => &[],
+        };
+        let rest = scan(rest, look, is_fault, &mut |done| progress(done + 1, places.len()));
         let (mut first, mut kinds) = (None, BTreeMap::<usize, Kind>::new());
         let (mut converted, mut bad) = (0, 0);
-        for (index, seen) in places.into_iter().zip(seen) {
+        for (index, seen) in places.into_iter().zip(head.into_iter().chain(rest)) {
             match seen {
                 Seen::Fault(error) => return Err(error),
                 Seen::Bad => bad += 1,
@@ -293,6 +298,13 @@ enum Seen {
 }
 
 impl Seen {
+    fn shape(&self) -> Option<ImageShape> {
+        match self {
+            Self::Image { shape, .. } => Some(*shape),
+            Self::Bad | Self::Fault(_) => None,
+        }
+    }
+
     fn at(dataset: &dyn Dataset<Sample>, index: usize, options: &DataOptions) -> Self {
         let image = match dataset.get(index) {
             Ok(sample) => sample.image,
@@ -317,16 +329,15 @@ impl Seen {
     }
 }
 
-/// At most `samples` evenly spaced places of `dataset`; of images as large as the first one, no
-/// more than hold `MOST_PIXELS`, but 64.
-fn places(dataset: &dyn Dataset<Sample>, samples: usize) -> Vec<usize> {
-    let (len, mut read) = (dataset.len(), dataset.len().min(samples));
-    if read > LEAST_IMAGES
-        && let Ok(sample) = dataset.get(0)
-    {
-        let ImageShape { height, width, .. } = sample.image.shape();
-        read = read.min((MOST_PIXELS / (height * width).max(1)).max(LEAST_IMAGES));
-    }
+/// Evenly spaced places among `len`, at most `wanted`; of images like `first`, no more than hold
+/// `MOST_PIXELS`, but 64.
+fn places(len: usize, wanted: usize, first: Option<ImageShape>) -> Vec<usize> {
+    let read = match first {
+        Some(ImageShape { height, width, .. }) => {
+            wanted.min((MOST_PIXELS / (height * width).max(1)).max(LEAST_IMAGES))
+        }
+        None => wanted,
+    };
     (0..read).map(|nth| nth * len / read).collect()
 }
 

@@ -22,7 +22,7 @@ pub use snapshot::Snapshot;
 
 use super::resume;
 use crate::error::{Error, Result};
-use crate::file::{FileLock, read_json, sync_folder, temporary_beside, write_json};
+use crate::file::{FileLock, create_folder, read_json, sync_folder, temporary_beside, write_json};
 
 const CHECKPOINTS: &str = "checkpoints";
 const CONFIG: &str = "config.json";
@@ -160,7 +160,7 @@ impl RunFolder {
 
     /// Keeps others from writing into the folder, which is made if need be.
     pub(crate) fn lock(&self) -> Result<FileLock> {
-        fs::create_dir_all(&self.path).map_err(|error| Error::checkpoint(&self.path, error))?;
+        create_folder(&self.path)?;
         let taken = FileLock::take(&self.path.join(LOCK));
         taken.map_err(|error| Error::checkpoint(&self.path, error))
     }
@@ -209,7 +209,7 @@ impl RunFolder {
     ) -> Result<PathBuf> {
         let checkpoint = self.checkpoint(snapshot.step);
         let folder = self.folder();
-        fs::create_dir_all(&folder).map_err(|error| Error::checkpoint(&folder, error))?;
+        create_folder(&folder)?;
         let fault = |error: io::Error| Error::checkpoint(&checkpoint, error);
         let partial = temporary_beside(&checkpoint).map_err(fault)?;
         fs::create_dir(&partial).map_err(fault)?;
