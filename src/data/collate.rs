@@ -7,9 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation, Normalization, Scratch, Transform, View};
 use crate::data::loader::{Collate, Item};
-use crate::data::sample::ChannelStatistics;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
 use crate::mask::{Mask, MaskStrategy, PatchMask};
 use crate::rng::Purpose;
 

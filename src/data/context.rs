@@ -8,9 +8,10 @@ use crate::data::augment::{
     Augmentation, CropBox, Frame, Interpolation, Normalization, Scratch, Transform, View,
 };
 use crate::data::loader::{Collate, Item};
-use crate::data::sample::{ChannelStatistics, Image};
+use crate::data::sample::Image;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
 use crate::rng::Purpose;
 use crate::task::{ColorGuard, ContextBatch, NEIGHBORS, PatchPairs};
 

@@ -20,6 +20,7 @@ mod subset;
 mod tokenizer_collate;
 mod verify;
 
+pub use crate::image::ChannelStatistics;
 pub use bad_image::BadImage;
 pub use collate::MimCollate;
 pub use context::ContextCollate;
@@ -29,7 +30,7 @@ pub use loader::{Collate, Item, Loader, LoaderConfig};
 pub use options::{Channels, DataOptions, OnBadImage, OpenProgress, OpenStep};
 pub use restoration::RestorationCollate;
 pub(crate) use sample::data_error;
-pub use sample::{ChannelStatistics, Image, ImageDataset, Sample};
+pub use sample::{Image, ImageDataset, Sample};
 pub(crate) use scan::scan;
 pub use spec::DataSpec;
 pub use splits::{ImageData, Splits};

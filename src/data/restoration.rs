@@ -9,9 +9,10 @@ use crate::batch::RestorationBatch;
 use crate::data::augment::{Augmentation, Normalization, Scratch, View};
 use crate::data::corrupt::Corruption;
 use crate::data::loader::{Collate, Item};
-use crate::data::sample::{ChannelStatistics, Image};
+use crate::data::sample::Image;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
 use crate::rng::Purpose;
 
 /// Augments, spoils and normalises samples, all of a batch by one corruption.

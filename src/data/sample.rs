@@ -5,7 +5,7 @@ use std::error::Error as _;
 use burn::data::dataset::{Dataset, DatasetError, InMemDataset};
 
 use crate::data::BadImage;
-use crate::error::{Error, Result, ensure};
+use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
 /// A planar 8-bit image: `channels` planes of `height` × `width`, values 0..=255.
@@ -129,48 +129,6 @@ pub trait ImageDataset: Dataset<Sample> {
 }
 
 impl ImageDataset for InMemDataset<Sample> {}
-
-/// Mean and standard deviation of each channel, in units of the full range (0 = black, 1 = white).
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChannelStatistics {
-    /// Mean per channel.
-    pub mean: Vec<f32>,
-    /// Standard deviation per channel, never 0.
-    pub std: Vec<f32>,
-}
-
-impl ChannelStatistics {
-    /// Checks that these can normalise images of `channels` channels.
-    ///
-    /// # Errors
-    ///
-    /// When there is not one number for each channel, one is not finite, or a standard deviation
-    /// is not above 0.
-    pub fn validate(&self, channels: usize) -> Result<()> {
-        let Self { mean, std } = self;
-        ensure!(
-            mean.len() == channels && std.len() == channels,
-            "statistics of {} means and {} standard deviations cannot normalise images of \
-             {channels} channels",
-            mean.len(),
-            std.len()
-        );
-        for (mean, std) in mean.iter().zip(std) {
-            ensure!(
-                mean.is_finite() && std.is_finite() && *std > 0.0,
-                "a channel's mean must be finite and its standard deviation above 0, got {mean} \
-                 and {std}"
-            );
-        }
-        Ok(())
-    }
-
-    /// Those that leave pixels in [0, 1] as they are: what tokenizers read.
-    pub fn none(channels: usize) -> Self {
-        Self { mean: vec![0.0; channels], std: vec![1.0; channels] }
-    }
-}
 
 /// The fault of reading sample `index`: this crate's own error as it was, a foreign one with the
 /// sample's number.

@@ -8,10 +8,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::data::options::{DataOptions, OpenProgress, OpenStep};
-use crate::data::sample::ChannelStatistics;
 use crate::data::source::{Shapes, cifar, folder, idx};
 use crate::data::splits::{ImageData, Splits};
 use crate::error::{Error, Result};
+use crate::image::ChannelStatistics;
 
 const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx:DIR or folder:DIR";
 

@@ -8,11 +8,12 @@ use md5::{Digest, Md5};
 
 use crate::data::BadImage;
 use crate::data::options::{Channels, DataOptions, OnBadImage, OpenProgress, OpenStep};
-use crate::data::sample::{ChannelStatistics, ImageDataset, Sample, data_error};
+use crate::data::sample::{ImageDataset, Sample, data_error};
 use crate::data::source::Look;
 use crate::data::subset::Subset;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
 
 /// An opened data source: its splits and what is known of them.
 ///

@@ -7,9 +7,9 @@ use super::collate::Rendering;
 use crate::batch::TokenizerBatch;
 use crate::data::augment::{Augmentation, Interpolation, Normalization, View};
 use crate::data::loader::{Collate, Item};
-use crate::data::sample::ChannelStatistics;
 use crate::error::Result;
 use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
 use crate::rng::Purpose;
 
 /// Gumbel noise of the largest number below 1 is 16.6; of 1 itself, which is drawn once in 2²⁴ times,

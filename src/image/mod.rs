@@ -6,6 +6,7 @@ mod nearest;
 mod normalize;
 mod patchify;
 mod quality;
+mod statistics;
 
 pub(crate) use gradient::magnitude;
 pub use gradient::{GradientOperator, sobel};
@@ -14,3 +15,4 @@ pub use normalize::{denormalize, normalize};
 pub(crate) use patchify::grid_of;
 pub use patchify::{PatchLayout, patchify, unpatchify};
 pub use quality::{SSIM_WINDOW, psnr, ssim};
+pub use statistics::ChannelStatistics;

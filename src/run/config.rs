@@ -36,7 +36,7 @@ impl RunConfig {
     pub fn validate(&self) -> Result<()> {
         self.task.validate()?;
         self.augmentation.validate()?;
-        self.statistics.validate(self.task.image().channels)
+        self.statistics.check(self.task.image())
     }
 
     /// What of it decides a run's bits: all but where the images lie, and what would become of

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Transformers, config_file};
-use crate::data::ChannelStatistics;
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
 
 /// The file's name.
 pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";

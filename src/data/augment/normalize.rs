@@ -1,7 +1,7 @@
 //! From 8-bit values to what a network reads.
 
-use crate::data::sample::ChannelStatistics;
 use crate::error::Result;
+use crate::image::ChannelStatistics;
 
 /// Turns 8-bit values into `(value / 255 - mean) / std`, by one look-up a value.
 #[derive(Debug, Clone, PartialEq)]

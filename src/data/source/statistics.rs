@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use burn::data::dataset::Dataset;
 
 use crate::data::options::{Channels, DataOptions, OnBadImage};
-use crate::data::sample::{ChannelStatistics, ImageDataset, Sample, data_error};
+use crate::data::sample::{ImageDataset, Sample, data_error};
 use crate::data::scan::scan;
 use crate::data::source::sums::Sums;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
 
 /// Pixels that are looked at for statistics, where that is enough for [`LEAST_IMAGES`].
 const MOST_PIXELS: usize = 512 << 20;
@@ -17,52 +18,6 @@ const MOST_PIXELS: usize = 512 << 20;
 const LEAST_IMAGES: usize = 64;
 
 impl ChannelStatistics {
-    /// Refuses statistics that are not of the channels of images of `shape`, or not of values from 0
-    /// (black) to 1 (white).
-    ///
-    /// # Errors
-    ///
-    /// Names the counts, or the channel and its number.
-    pub fn check(&self, shape: ImageShape) -> Result<()> {
-        self.check_values()?;
-        if self.mean.len() != shape.channels {
-            return Err(Error::config(format!(
-                "images of {} channels cannot be normalised with statistics of {}",
-                shape.channels,
-                self.mean.len()
-            )));
-        }
-        Ok(())
-    }
-
-    /// Refuses statistics that are not of values from 0 to 1, whatever their channels.
-    pub(crate) fn check_values(&self) -> Result<()> {
-        let Self { mean, std } = self;
-        if mean.is_empty() || mean.len() != std.len() {
-            return Err(Error::config(format!(
-                "normalisation needs a mean and a standard deviation for each channel, got {} \
-                 means and {} deviations",
-                mean.len(),
-                std.len()
-            )));
-        }
-        for (channel, (mean, std)) in mean.iter().zip(std).enumerate() {
-            let unit = "statistics are of values from 0 (black) to 1 (white), so divide those of \
-                        8-bit values by 255";
-            if !(0.0..=1.0).contains(mean) {
-                return Err(Error::config(format!(
-                    "channel {channel} has a mean of {mean}, outside [0, 1]: {unit}"
-                )));
-            }
-            if !(*std > 0.0 && *std <= 1.0) {
-                return Err(Error::config(format!(
-                    "channel {channel} has a standard deviation of {std}, outside (0, 1]: {unit}"
-                )));
-            }
-        }
-        Ok(())
-    }
-
     /// Mean and (population) standard deviation of each channel over `samples` evenly spaced
     /// samples of `dataset`, or over all of them when there are no more than that; over fewer, but
     /// no fewer than 64, where so many images of the first one's size have more than 512 megapixels.
