@@ -13,6 +13,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 #[cfg(feature = "train")]
 use burn::module::Module;
+#[cfg(feature = "train")]
+use burn::store::ModuleRecord;
 
 #[cfg(feature = "train")]
 use crate::config::explained;
@@ -89,7 +91,7 @@ fn shortened(message: &str) -> String {
 /// A configuration is read before the weights it belongs to. Where its numbers are damaged, the
 /// difference is told here, and not by running out of memory.
 #[cfg(feature = "train")]
-pub(crate) fn check_holds<M: Module>(path: &Path, model: &M) -> Result<()> {
+fn check_holds<M: Module>(path: &Path, model: &M) -> Result<()> {
     const FEWEST_BYTES: u64 = 2;
     let bytes = fs::metadata(path).map_err(|error| Error::checkpoint(path, error))?.len();
     let parameters = model.num_params();
@@ -103,6 +105,20 @@ pub(crate) fn check_holds<M: Module>(path: &Path, model: &M) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// `model` with the weights of the file `path` in burn's format.
+///
+/// # Errors
+///
+/// When the file cannot be read, or is not of such a model; of the tensors that are missing the
+/// first and the last are named.
+#[cfg(feature = "train")]
+pub(crate) fn load_weights<M: Module>(model: M, path: &Path) -> Result<M> {
+    check_holds(path, &model)?;
+    let fault =
+        |error: burn::store::RecordError| Error::checkpoint(path, shortened(&error.to_string()));
+    model.try_load_record(ModuleRecord::load(path).map_err(fault)?).map_err(fault)
 }
 
 fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {

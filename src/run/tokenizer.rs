@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,7 +14,7 @@ use crate::data::augment::Augmentation;
 use crate::data::{ImageData, Loader, TokenizerCollate};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::file::{check_holds, create_folder, read_json, write_json};
+use crate::file::{create_folder, load_weights, read_json, write_json};
 use crate::nn::Weights;
 use crate::target::TokenizerConfig;
 use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
@@ -278,12 +277,9 @@ pub fn load_tokenizer(path: &Path, device: &Device) -> Result<(TokenizerConfig, 
     let described = folder.join(CONFIG);
     let config: TokenizerConfig = read_json(&described)?;
     config.validate().map_err(|error| error.in_file(&described))?;
-    let path = folder.join(WEIGHTS);
-    let fault = |error| Error::checkpoint(&path, error);
     let tokenizer = config.init(&mut Weights::new(0, device));
-    check_holds(&path, &tokenizer)?;
-    let record = ModuleRecord::load(&path).map_err(fault)?;
-    Ok((config, tokenizer.try_load_record(record).map_err(fault)?))
+    let tokenizer = load_weights(tokenizer, &folder.join(WEIGHTS))?;
+    Ok((config, tokenizer))
 }
 
 /// Whether a folder holds a whole tokenizer.

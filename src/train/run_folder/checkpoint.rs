@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
-use burn::store::ModuleRecord;
 
 use super::{Manifest, STATE, Snapshot};
 use crate::error::{Error, Result};
-use crate::file::{check_holds, sync_folder, write_json};
+use crate::file::{load_weights, sync_folder, write_json};
 
 const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
@@ -74,7 +73,7 @@ impl Checkpoint {
     /// When they are not those of such a model.
     pub fn load<M: Module>(&self, model: M) -> Result<M> {
         let average = self.path.join(AVERAGE);
-        load_module(model, if average.exists() { average } else { self.path.join(MODEL) })
+        load_weights(model, &if average.exists() { average } else { self.path.join(MODEL) })
     }
 
     /// `model`, and `average` if one is kept, with the weights of the checkpoint.
@@ -83,8 +82,8 @@ impl Checkpoint {
         model: M,
         average: Option<M>,
     ) -> Result<(M, Option<M>)> {
-        let model = load_module(model, self.path.join(MODEL))?;
-        let average = average.map(|m| load_module(m, self.path.join(AVERAGE))).transpose()?;
+        let model = load_weights(model, &self.path.join(MODEL))?;
+        let average = average.map(|m| load_weights(m, &self.path.join(AVERAGE))).transpose()?;
         Ok((model, average))
     }
 
@@ -134,10 +133,4 @@ pub(super) fn write<M: Module>(
     write_json(&folder.join(STATE), &Snapshot { checksums: true, ..snapshot.clone() })?;
     Manifest::write(folder, &names, MANIFEST)?;
     sync_folder(folder).map_err(|error| Error::checkpoint(folder, error))
-}
-
-fn load_module<M: Module>(model: M, path: PathBuf) -> Result<M> {
-    check_holds(&path, &model)?;
-    let fault = |error| Error::checkpoint(&path, error);
-    model.try_load_record(ModuleRecord::load(&path).map_err(fault)?).map_err(fault)
 }
