@@ -15,9 +15,27 @@ fn example(name: &str, out: &Path) -> Command {
     let path: PathBuf = tests.parent().unwrap().with_file_name("examples").join(name);
     assert!(path.is_file(), "{} is missing: build the examples first", path.display());
     let mut command = Command::new(path);
-    let small = ["--train-images", "64", "--batch-size", "16", "--image-size", "16"];
-    command.args(small).arg("--out").arg(out).stdout(Stdio::null()).stderr(Stdio::null());
+    let data = out.join("images");
+    write_images(&data);
+    let data = format!("idx:{}", data.display());
+    command.args(["--batch-size", "16", "--image-size", "16", "--data", &data]);
+    command.arg("--out").arg(out).stdout(Stdio::null()).stderr(Stdio::null());
     command
+}
+
+/// IDX files of 64 small images to train on and 16 to test on.
+fn write_images(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for (split, count) in [("train", 64u32), ("t10k", 16)] {
+        let header = [0x0803, count, 16, 16].map(u32::to_be_bytes).concat();
+        let pixels = (0..count * 256).map(|i| (i * i % 251) as u8);
+        let images = header.into_iter().chain(pixels).collect::<Vec<_>>();
+        fs::write(folder.join(format!("{split}-images-idx3-ubyte")), images).unwrap();
+        let header = [0x0801, count].map(u32::to_be_bytes).concat();
+        let labels = header.into_iter().chain((0..count).map(|i| (i % 10) as u8));
+        let labels = labels.collect::<Vec<_>>();
+        fs::write(folder.join(format!("{split}-labels-idx1-ubyte")), labels).unwrap();
+    }
 }
 
 /// Starts a run that does not end by itself, and waits for its first finished epoch.

@@ -14,12 +14,13 @@ import json
 import pathlib
 import random
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-SMALL = ["--train-images", "96", "--image-size", "16", "--batch-size", "16", "--workers", "1"]
+SMALL = ["--image-size", "16", "--batch-size", "16", "--workers", "1"]
 METHODS = {
     "mae": ["mae_cifar10"],
     "simmim": ["simmim_cifar10"],
@@ -82,6 +83,18 @@ def tensors(path):
     return sorted(found)
 
 
+def write_images(folder):
+    """IDX files of 96 images of noise to train on and 32 to test on."""
+    folder.mkdir()
+    noise = random.Random(0)
+    for split, count in [("train", 96), ("t10k", 32)]:
+        header = struct.pack(">BBBBIII", 0, 0, 8, 3, count, 16, 16)
+        (folder / f"{split}-images-idx3-ubyte").write_bytes(header + noise.randbytes(count * 256))
+        labels = bytes(i % 10 for i in range(count))
+        header = struct.pack(">BBBBI", 0, 0, 8, 1, count)
+        (folder / f"{split}-labels-idx1-ubyte").write_bytes(header + labels)
+
+
 def without_clock(value):
     if isinstance(value, dict):
         return {key: without_clock(v) for key, v in value.items() if key not in CLOCK}
@@ -122,7 +135,8 @@ def end(folder):
 
 
 class Campaign:
-    def __init__(self, arguments):
+    def __init__(self, arguments, images):
+        self.images = images
         self.binaries = pathlib.Path(arguments.binaries)
         self.epochs = str(arguments.epochs)
         self.random = random.Random(arguments.seed)
@@ -131,7 +145,8 @@ class Campaign:
 
     def command(self, method, out, resume):
         name, *options = METHODS[method]
-        command = [str(self.binaries / name), *SMALL, "--out", str(out), "--epochs", self.epochs]
+        data = f"idx:{self.images}"
+        command = [str(self.binaries / name), *SMALL, "--data", data, "--out", str(out), "--epochs", self.epochs]
         # A later option of the same name would be refused: the method's own comes instead.
         if "--image-size" in options:
             at = command.index("--image-size")
@@ -186,9 +201,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     arguments = parser.parse_args()
-    campaign = Campaign(arguments)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
+        write_images(folder / "images")
+        campaign = Campaign(arguments, folder / "images")
         ends = {m: campaign.whole(m, folder / m / "whole") for m in arguments.methods}
         number = 0
         while campaign.kills < arguments.kills:
@@ -199,7 +215,7 @@ def main():
                     expected, seconds = ends[method]
                     campaign.chain(method, folder / method / str(number), expected, seconds, most)
                     number += 1
-    print(f"{campaign.kills} kills, {campaign.partials} with something half-written: the same bits")
+        print(f"{campaign.kills} kills, {campaign.partials} with something half-written: the same bits")
 
 
 if __name__ == "__main__":
