@@ -41,8 +41,20 @@ fn run(task: &Value) -> String {
     write(folder.path(), "config.json", &config);
     let checkpoint = folder.path().join("checkpoints/step-00000001");
     fs::create_dir_all(&checkpoint).unwrap();
-    fs::write(checkpoint.join("model.bpk"), [0; 5000]).unwrap();
-    fs::write(checkpoint.join("state.json"), "{}").unwrap();
+    for name in ["model.bpk", "optimizer.bpk"] {
+        fs::write(checkpoint.join(name), [0; 5000]).unwrap();
+    }
+    // After one batch of two, as a version without checksums left it.
+    let recipe = json!({"accumulation": 1, "epochs": 1});
+    let state = json!({
+        "fingerprint": {"config": config, "recipe": recipe, "batches": 2},
+        "epoch": 0,
+        "batch": 1,
+        "step": 1,
+        "history": {"trivial_loss": null, "epochs": []},
+        "running": {"sum": 0.5, "count": 1},
+    });
+    write(&checkpoint, "state.json", &state);
     let source = BackboneSource::Folder(folder.path().to_path_buf());
     source.load(&huge().into(), 0, &Device::flex()).unwrap_err().to_string()
 }
