@@ -35,15 +35,17 @@ fn owner(line: &str) -> Option<&str> {
     rest.split(['<', ' ']).next()
 }
 
-/// The types of a source that can be written as data.
+/// The types of a source that can be written as data: by a derive, or declared in `config!`.
 fn written(source: &str) -> Vec<String> {
-    let (mut found, mut derived) = (Vec::new(), false);
+    let (mut found, mut derived, mut config) = (Vec::new(), false, false);
     for line in source.lines() {
+        config = line == "config! {" || config && line != "}";
+        let line = line.trim_start();
         if line.starts_with("#[derive(") {
-            derived = line.contains("Config") || line.contains("Serialize");
+            derived = line.contains("Serialize");
         }
         let item = line.strip_prefix("pub struct ").or(line.strip_prefix("pub enum "));
-        if let (Some(item), true) = (item, derived) {
+        if let (Some(item), true) = (item, derived || config) {
             found.extend(item.split(['<', ' ', '(']).next().map(str::to_string));
         }
         derived &= line.starts_with('#') || line.starts_with("//");
