@@ -154,6 +154,50 @@ mod tests {
     }
 
     #[test]
+    fn the_decoder_starts_from_projected_centres_of_unit_length_and_the_logits_as_sharp_as_said() {
+        let dvae = dvae();
+        let features = dvae.features(images()).without_autodiff();
+        let dvae = dvae.with_tokens_from(features.clone(), 0).unwrap();
+        let weight: Vec<f32> = dvae.to_logits.weight.val().into_data().try_to_vec().unwrap();
+        let bias = dvae.to_logits.bias.as_ref().unwrap().val();
+        let bias: Vec<f32> = bias.into_data().try_to_vec().unwrap();
+        let column = |token| weight.iter().skip(token).step_by(5).copied().collect::<Vec<_>>();
+        let k = -dot(&column(0), &column(0)) / (4.0 * bias[0]);
+        let centres: Vec<f32> = (0..5).flat_map(column).map(|w| w / (2.0 * k)).collect();
+        let features: Vec<f32> = features.into_data().try_to_vec().unwrap();
+        let sharpness = k * KMeans::distortion(&features, 16, &centres);
+        assert!((sharpness / SHARPNESS - 1.0).abs() < 1e-2, "{sharpness}");
+        // A random projection keeps lengths on average: within a factor of 3 for 15 numbers.
+        let standard = standardized(&features, &centres, 16);
+        let expected = dot(&standard, &standard) / 16.0 * 3.0;
+        let codes = &dvae.decoder.as_ref().unwrap().codes.weight;
+        let codes: Vec<f32> = codes.val().into_data().try_to_vec().unwrap();
+        let ratio = dot(&codes, &codes) / expected;
+        assert!((1.0 / 3.0..3.0).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
+    fn centres_are_measured_from_the_mean_of_the_rows_in_their_deviation() {
+        // (1, 5) and (3, 5): their mean is (2, 5), their variance (1 + 0) / 2 over both values.
+        let standard = standardized(&[1.0, 5.0, 3.0, 5.0], &[3.0, 5.0, 2.0, 6.0], 2);
+        let root = 2.0_f32.sqrt();
+        for (value, expected) in standard.iter().zip([root, 0.0, 0.0, root]) {
+            assert!((value - expected).abs() < 1e-5, "{standard:?}");
+        }
+    }
+
+    #[test]
+    fn so_many_cells_are_read_and_evenly_spaced() {
+        let rows = |count: usize| {
+            let features = Tensor::<1, burn::tensor::Int>::arange(0..count as i64, &test_device());
+            some_rows(features.float().reshape([1, count, 1]), 1)
+        };
+        assert_eq!(rows(3), [0.0, 1.0, 2.0]);
+        let many = rows(2 * ROWS);
+        assert_eq!((many.len(), many[1], many[ROWS - 1]), (ROWS, 2.0, 2.0 * ROWS as f32 - 2.0));
+    }
+
+    #[test]
     fn the_new_weights_are_trained_on() {
         let dvae = dvae();
         let features = dvae.features(images()).without_autodiff();

@@ -2,7 +2,7 @@ use super::*;
 use crate::encoder::VitConfig;
 use crate::grid::ImageShape;
 use crate::test_device;
-use burn::tensor::Tolerance;
+use burn::tensor::{TensorData, Tolerance};
 
 fn config() -> VqConfig {
     VqConfig::new(VitConfig::new(ImageShape::new(2, 4, 6), 2, 8, 1, 2))
@@ -90,7 +90,11 @@ fn tokens_decode_to_pixels_and_those_of_a_teacher_do_not() {
     let vq = vq();
     let ids = vq.tokenize(images.clone());
     assert_eq!(ids.dims(), [2, 6]);
-    assert_eq!(vq.decode(ids, Grid::new(2, 3)).unwrap().dims(), [2, 2, 4, 6]);
+    let pixels = vq.decode(ids, Grid::new(2, 3)).unwrap();
+    assert_eq!(pixels.dims(), [2, 2, 4, 6]);
+    let pixels = values(pixels);
+    assert!(pixels.iter().all(|value| (0.0..=1.0).contains(value)), "{pixels:?}");
+    assert!(pixels.iter().any(|value| *value > 0.0), "{pixels:?}");
     let teacher = config().with_output(VqOutput::Features { width: 5 });
     let vq = teacher.init(&mut Weights::new(0, &test_device()));
     let codes = vq.quantize(vq.latents(images.clone())).codes;
@@ -132,4 +136,26 @@ fn pixels_are_read_from_minus_one_to_one() {
     let latents = unit(vq.to_code.forward(features), 2);
     let tolerance = Tolerance::absolute(1e-4);
     vq.latents(images).into_data().assert_approx_eq::<f32>(&latents.into_data(), tolerance);
+}
+
+#[test]
+fn a_fresh_codebook_is_drawn_from_the_unit_normal() {
+    let config = config().with_vocabulary(64).with_code_width(8);
+    let codes = values(config.init(&mut Weights::new(0, &test_device())).codes.val());
+    let square = codes.iter().map(|value| value * value).sum::<f32>() / codes.len() as f32;
+    // 512 draws: the mean square is 1 with a standard deviation of √(2 / 512) = 0.0625.
+    assert!((square - 1.0).abs() < 0.2, "{square}");
+}
+
+#[test]
+fn candidates_are_an_odd_stride_apart() {
+    // Eight cells and three codes: every third cell, round the end.
+    let latents: Vec<f32> = (0..8).flat_map(|cell| [cell as f32, 1.0]).collect();
+    let latents = Tensor::from_data(TensorData::new(latents, [1, 8, 2]), &test_device());
+    let ids = Tensor::zeros([1, 8], &test_device());
+    let observed = values(vq().observe(latents, ids));
+    let candidates: Vec<f32> = observed.chunks(5).map(|row| row[2]).collect();
+    assert_eq!(candidates, [0.0, 3.0, 6.0]);
+    // Code 0 was chosen by all, whose first values sum to 28.
+    assert_eq!((observed[0], observed[4]), (28.0, 8.0));
 }
