@@ -93,7 +93,8 @@ fn luma(rgb: [u8; 3]) -> u8 {
 pub struct Sample {
     /// The image, of any size the data set has.
     pub image: Image,
-    /// Its class, an index into [`ImageData::class_names`]; `None` in unlabelled data.
+    /// Its class, an index into [`ImageData::class_names`](crate::data::ImageData::class_names);
+    /// `None` in unlabelled data.
     pub label: Option<usize>,
 }
 
