@@ -12,6 +12,7 @@ use crate::data::sample::{ImageDataset, Sample, data_error};
 use crate::data::source::Look;
 use crate::data::subset::Subset;
 use crate::error::{Error, Result};
+use crate::file::hex;
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
 
@@ -222,11 +223,6 @@ fn identity(train: &dyn ImageDataset, test: &dyn ImageDataset, class_names: &[St
         hash.update(part);
     }
     hex(&hash.finalize())
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A data set whose images are brought to one number of channels.

@@ -4,6 +4,8 @@
 mod lock;
 
 use std::fs::{self, File};
+#[cfg(feature = "data")]
+use std::io::Read;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -137,6 +139,28 @@ fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::
             None => io::Error::new(error.kind(), format!("cannot be written: {error}")),
         }
     })
+}
+
+/// Shows all bytes of `file` to `each`, a part at a time; says how many there are.
+#[cfg(feature = "data")]
+pub(crate) fn read_through(mut file: File, mut each: impl FnMut(&[u8])) -> io::Result<u64> {
+    let mut buffer = vec![0; 1 << 16];
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(bytes),
+            count => {
+                each(&buffer[..count]);
+                bytes += count as u64;
+            }
+        }
+    }
+}
+
+/// Bytes as hexadecimal digits.
+#[cfg(feature = "data")]
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A name in `path`'s folder that no other writer uses.

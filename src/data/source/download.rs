@@ -13,6 +13,7 @@ use crate::data::source::archive::{self, with_suffix};
 use crate::data::source::cache::{holds_something, lock};
 use crate::data::source::regular;
 use crate::error::{Error, Result};
+use crate::file::{hex, read_through};
 
 /// The longest wait for a connection, for an answer and for each piece of it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -228,16 +229,10 @@ fn starts_at(response: &Response<Body>, offset: u64) -> bool {
     range.is_some_and(|range| range.starts_with(&format!("bytes {offset}-")))
 }
 
-fn md5_of(mut file: File) -> std::io::Result<String> {
-    let mut hasher = Md5::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+fn md5_of(file: File) -> std::io::Result<String> {
+    let mut hash = Md5::new();
+    read_through(file, |part| hash.update(part))?;
+    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

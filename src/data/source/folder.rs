@@ -13,9 +13,9 @@ use crate::data::source::decode::read_noting_depth;
 use crate::data::source::depth::Depth;
 use crate::data::source::layout::{Layout, Part, first_few, shown};
 use crate::data::source::walk::{Listing, extensions};
-use crate::data::splits::hex;
 use crate::data::{DataOptions, ImageData, OnBadImage, OpenProgress, OpenStep, Splits};
 use crate::error::{Error, Result};
+use crate::file::hex;
 
 /// The images in `folder`.
 ///

@@ -4,8 +4,8 @@ use burn::data::dataset::{Dataset, DatasetError};
 use md5::{Digest, Md5};
 
 use crate::data::sample::{Image, ImageDataset, Sample};
-use crate::data::splits::hex;
 use crate::error::{Error, Result};
+use crate::file::hex;
 use crate::grid::ImageShape;
 
 /// A data set of images of one shape, all in one buffer.

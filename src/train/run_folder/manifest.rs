@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::file::{read_json, write_json};
+use crate::file::{hex, read_json, read_through, write_json};
 
 /// The size and the SHA-256 of each of a folder's files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,19 +73,8 @@ impl Manifest {
 
 impl Sum {
     fn of(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
         let mut hash = Sha256::new();
-        let mut buffer = vec![0; 1 << 16];
-        let mut bytes = 0;
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                count => {
-                    hash.update(&buffer[..count]);
-                    bytes += count as u64;
-                }
-            }
-        }
+        let bytes = read_through(File::open(path)?, |part| hash.update(part))?;
         Ok(Self { bytes, sha256: hex(&hash.finalize()) })
     }
 }
@@ -93,10 +82,6 @@ impl Sum {
 /// The SHA-256 of some bytes, in hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
