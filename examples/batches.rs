@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Leaves `epoch-0.safetensors` and so on in DIR: `images` f32 [batches × batch, c, h, w],
-//! normalised and augmented, in the order of training; `hidden` u8 [batches × batch, patches],
+//! normalized and augmented, in the order of training; `hidden` u8 [batches × batch, patches],
 //! 1 = hidden. And of a masked autoencoder `start/`, its first weights as a folder for Hugging Face
 //! transformers.
 
@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use burn_mim::checkpoint::save_mae;
 use burn_mim::data::{Loader, LoaderConfig};
-use burn_mim::nn::Weights;
+use burn_mim::nn::InitialWeights;
 use burn_mim::run::{RunConfig, device_named};
 use burn_mim::task::TaskConfig;
 use burn_mim::train::RunFolder;
@@ -70,7 +70,11 @@ fn write_epochs(args: &Args) -> Result<()> {
     let loader = Loader::new(data.train, collate, config, &device)?;
     fs::create_dir_all(&args.out).map_err(|error| Error::data(&args.out, error))?;
     if let TaskConfig::Mae(mae) = &run.task {
-        save_mae(args.out.join("start"), &mae.init(&mut Weights::new(run.seed, &device)), mae)?;
+        save_mae(
+            args.out.join("start"),
+            &mae.init(&mut InitialWeights::new(run.seed, &device)),
+            mae,
+        )?;
     }
     for epoch in 0..args.epochs {
         let batches: Result<Vec<_>> = loader.epoch(epoch, 0).collect();

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Leaves `runs/beit/`: checkpoints, `metrics.json`, `reconstruction.png` (predicted
-//! tokens, decoded or as colours), `loss_curve.png`; and in `tokenizer/` what `train_tokenizer` leaves.
+//! tokens, decoded or as colors), `loss_curve.png`; and in `tokenizer/` what `train_tokenizer` leaves.
 
 mod common;
 

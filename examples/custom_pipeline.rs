@@ -1,5 +1,5 @@
 //! A pipeline whose four parts are all the user's own, on the public API alone: striped masks, a
-//! convolutional encoder, a two-layer head, and the mean colour of a patch as the target.
+//! convolutional encoder, a two-layer head, and the mean color of a patch as the target.
 //!
 //! ```text
 //! cargo run --release --example custom_pipeline    # about a minute; leaves runs/custom/
@@ -19,8 +19,8 @@ use burn_mim::image::{PatchLayout, patchify};
 use burn_mim::run::device_named;
 use burn_mim::train::{Pretraining, Progress, Recipe};
 use burn_mim::{
-    Backbone, Encoder, Grid, GridTokens, ImageShape, Mask, MaskStrategy, Mim, MimBatch, PatchMask,
-    PredictionHead, Result, Target,
+    Backbone, Encoder, Grid, GridTokens, ImageShape, Mask, MaskStrategy, Mim, MimBatch,
+    PredictionHead, Result, Target, UnitMask,
 };
 use clap::Parser;
 use rand::{Rng, RngExt};
@@ -48,14 +48,14 @@ impl MaskStrategy for Stripes {
         GRID.cells() / 2
     }
 
-    fn sample(&self, rng: &mut dyn Rng) -> PatchMask {
+    fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
         let first = rng.random_range(0..2);
         let hidden = (0..GRID.cells()).map(|cell| cell % GRID.cols % 2 == first).collect();
-        PatchMask::new(GRID, hidden).expect("one bit for each cell")
+        UnitMask::new(GRID, hidden).expect("one bit for each cell")
     }
 }
 
-/// Patches, hidden ones as a learned token, mixed with their neighbours by two convolutions.
+/// Patches, hidden ones as a learned token, mixed with their neighbors by two convolutions.
 #[derive(Module, Debug)]
 struct ConvEncoder {
     embed: Linear,
@@ -115,11 +115,11 @@ impl PredictionHead<GridTokens> for TwoLayers {
     }
 }
 
-/// A patch's mean colour, by squared error.
+/// A patch's mean color, by squared error.
 #[derive(Module, Debug)]
-struct MeanColour {}
+struct MeanColor {}
 
-impl Target for MeanColour {
+impl Target for MeanColor {
     type Value = Tensor<3>;
 
     fn width(&self) -> usize {
@@ -129,8 +129,8 @@ impl Target for MeanColour {
     fn of(&self, batch: &MimBatch) -> Tensor<3> {
         let patches = patchify(batch.images.clone(), PATCH, PatchLayout::ChannelsFirst);
         let [samples, cells, _] = patches.dims();
-        let colours = patches.reshape([samples, cells, 3, PATCH * PATCH]).mean_dim(3);
-        batch.mask.at(GRID).select_hidden(colours.squeeze_dim(3))
+        let colors = patches.reshape([samples, cells, 3, PATCH * PATCH]).mean_dim(3);
+        batch.mask.at(GRID).select_hidden(colors.squeeze_dim(3))
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
@@ -163,7 +163,7 @@ fn pretrain(args: &Args) -> Result<()> {
     let valid = Loader::new(data.test, collate, valid, &device)?;
 
     let device = device.autodiff();
-    let target = MeanColour {};
+    let target = MeanColor {};
     let model = Mim {
         encoder: ConvEncoder::new(64, &device),
         head: TwoLayers {

@@ -5,7 +5,7 @@
 //! cargo run --release --example forward_checkpoint -- --model DIR --input IN.safetensors --output OUT.safetensors
 //! ```
 //!
-//! IN: `pixel_values` f32 [b, c, h, w], already normalised; for a masked autoencoder `noise` f32
+//! IN: `pixel_values` f32 [b, c, h, w], already normalized; for a masked autoencoder `noise` f32
 //! [b, patches], whose smallest values are kept; otherwise `bool_masked_pos` (u8, bool or i64)
 //! [b, patches], 1 = hidden. For an Image GPT instead `input_ids` i64 [b, tokens].
 //!
@@ -15,7 +15,7 @@
 //! f32 [all hidden, vocabulary] instead of `loss` and `reconstruction`, and its `features` are
 //! transformers' `last_hidden_state`. An encoder alone yields `features`, of whole images unless
 //! `noise` is given. An Image GPT yields `features`, after its last norm, and `logits`
-//! f32 [b, tokens, colours] where it has a head.
+//! f32 [b, tokens, colors] where it has a head.
 
 #[path = "common/exit.rs"]
 mod exit;
@@ -31,8 +31,8 @@ use burn_mim::encoder::GptConfig;
 use burn_mim::image::unpatchify;
 use burn_mim::run::device_named;
 use burn_mim::{
-    Backbone, Encoder, Error, Grid, GridTokens, Mask, MaskStrategy, MimBatch, PatchMask,
-    PredictionHead, PretextTask, RandomMask, Result, SimMim, VisibleTokens, VisibleVit,
+    Backbone, Encoder, Error, Grid, GridTokens, Mask, MaskStrategy, MimBatch, PredictionHead,
+    PretextTask, RandomMask, Result, SimMim, UnitMask, VisibleTokens, VisibleVit,
 };
 use clap::Parser;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -171,7 +171,7 @@ fn check(model: &TransformersModel, folder: &Transformers) -> Result<()> {
 fn simmim<E: Encoder<Features = GridTokens>>(
     model: &SimMim<E>,
     images: Tensor<4>,
-    masks: Vec<PatchMask>,
+    masks: Vec<UnitMask>,
     outputs: &mut Outputs,
 ) -> Result<()> {
     let device = images.device();
@@ -188,7 +188,7 @@ fn simmim<E: Encoder<Features = GridTokens>>(
     }
     // Some cells are hidden in part: predict them all, and look at the hidden pixels.
     let (grid, cell) = (features.grid, model.target.cell);
-    let all = PatchMask::from_indices(grid, 0..grid.cells())?;
+    let all = UnitMask::from_indices(grid, 0..grid.cells())?;
     let all = Mask::new(vec![all; mask.samples().len()], &device)?;
     let prediction =
         unpatchify(model.head.predict(features, &all), grid, cell, model.target.layout);
@@ -200,12 +200,12 @@ fn simmim<E: Encoder<Features = GridTokens>>(
 }
 
 /// The masks on a coarser grid, where they hide whole cells of it.
-fn units(masks: &[PatchMask], grid: Grid) -> Option<Vec<PatchMask>> {
-    let unit = |mask: &PatchMask| {
+fn units(masks: &[UnitMask], grid: Grid) -> Option<Vec<UnitMask>> {
+    let unit = |mask: &UnitMask| {
         let scale = grid.refinement(mask.grid())?;
         let first =
             |cell: &usize| mask.is_hidden(cell / grid.cols * scale, cell % grid.cols * scale);
-        let unit = PatchMask::from_indices(grid, (0..grid.cells()).filter(first)).ok()?;
+        let unit = UnitMask::from_indices(grid, (0..grid.cells()).filter(first)).ok()?;
         (unit.at(mask.grid()).ok()? == *mask).then_some(unit)
     };
     masks.iter().map(unit).collect()
@@ -312,27 +312,27 @@ impl<'a> Input<'a> {
     }
 
     /// Each sample's kept cells by increasing noise, and its mask.
-    fn noise(&self, strategy: &RandomMask) -> Result<(Vec<Vec<usize>>, Vec<PatchMask>)> {
+    fn noise(&self, strategy: &RandomMask) -> Result<(Vec<Vec<usize>>, Vec<UnitMask>)> {
         let (shape, noise) = self.floats("noise", 2)?;
         self.check_cells("noise", shape[1], strategy.grid())?;
         let orders = noise.chunks(shape[1]).map(|noise| {
             let mut cells: Vec<usize> = (0..noise.len()).collect();
             cells.sort_by(|&a, &b| noise[a].total_cmp(&noise[b]));
             let hidden = cells.split_off(cells.len() - strategy.hidden());
-            Ok((cells, PatchMask::from_indices(strategy.grid(), hidden)?))
+            Ok((cells, UnitMask::from_indices(strategy.grid(), hidden)?))
         });
         let pairs: Result<Vec<_>> = orders.collect();
         Ok(pairs?.into_iter().unzip())
     }
 
     /// Each sample's mask from its bits.
-    fn hidden_cells(&self, grid: Grid) -> Result<Vec<PatchMask>> {
+    fn hidden_cells(&self, grid: Grid) -> Result<Vec<UnitMask>> {
         let tensor = self.tensor("bool_masked_pos", 2, &[Dtype::BOOL, Dtype::U8, Dtype::I64])?;
         self.check_cells("bool_masked_pos", tensor.shape()[1], grid)?;
         let bytes = if tensor.dtype() == Dtype::I64 { 8 } else { 1 };
         let is_hidden = |value: &[u8]| value.iter().any(|&byte| byte != 0);
         let bits: Vec<bool> = tensor.data().chunks(bytes).map(is_hidden).collect();
-        bits.chunks(grid.cells()).map(|bits| PatchMask::new(grid, bits.to_vec())).collect()
+        bits.chunks(grid.cells()).map(|bits| UnitMask::new(grid, bits.to_vec())).collect()
     }
 }
 
@@ -354,7 +354,7 @@ impl Outputs {
     }
 
     /// One row for each sample, or one for all where samples hide different numbers of cells.
-    fn hidden_cells(&mut self, samples: &[PatchMask]) {
+    fn hidden_cells(&mut self, samples: &[UnitMask]) {
         let cells = samples.iter().flat_map(|mask| mask.hidden_indices());
         let bytes: Vec<u8> = cells.flat_map(|cell| (cell as i64).to_le_bytes()).collect();
         let count = samples[0].hidden();

@@ -1,11 +1,11 @@
-//! Image GPT (the next colour) on small images.
+//! Image GPT (the next color) on small images.
 //!
 //! ```text
 //! cargo run --release --example image_gpt_cifar10                    # built-in data, about 3 minutes
 //! cargo run --release --example image_gpt_cifar10 -- --data cifar10  # downloads CIFAR-10 first
 //! ```
 //!
-//! Leaves `runs/image_gpt/`: checkpoints, `metrics.json` with bits per pixel and the colours'
+//! Leaves `runs/image_gpt/`: checkpoints, `metrics.json` with bits per pixel and the colors'
 //! entropy, `completion.png`, `loss_curve.png`.
 
 mod common;
@@ -50,7 +50,7 @@ fn pretrain() -> Result<()> {
     let pretrained = run.image_gpt(config, &mut weights, &data, Augmentation::simmim(), recipe)?;
     if let Some(last) = pretrained.history.last() {
         common::tell(format_args!(
-            "{:.3} bits per pixel (entropy of the colours {:.3})",
+            "{:.3} bits per pixel (entropy of the colors {:.3})",
             last.valid_metrics["bits_per_pixel"], last.valid_metrics["color_entropy_bits"]
         ));
     }

@@ -8,7 +8,7 @@
 //!
 //! Leaves `runs/tokenizer/`: the tokenizer (`tokenizer.json`, `tokenizer.bpk`), `reconstruction.png`
 //! (originals | what is
-//! left of them, or their tokens as colours), `metrics.json`, and checkpoints.
+//! left of them, or their tokens as colors), `metrics.json`, and checkpoints.
 
 mod common;
 

@@ -5,12 +5,12 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::error::Result;
 use crate::mask::Mask;
 
-/// A batch of normalised images with their masks.
+/// A batch of normalized images with their masks.
 #[derive(Debug, Clone)]
 pub struct MimBatch {
-    /// `[batch, channels, height, width]`, normalised per channel.
+    /// `[batch, channels, height, width]`, normalized per channel.
     pub images: Tensor<4>,
-    /// A second view of the same crops, at the size and normalisation the target reads (a
+    /// A second view of the same crops, at the size and normalization the target reads (a
     /// tokenizer or a teacher); `None` where the target reads `images`.
     pub target_view: Option<Tensor<4>>,
     /// What is hidden.
@@ -67,7 +67,7 @@ pub struct TokenizerBatch {
     pub noise: Option<Tensor<3>>,
 }
 
-/// Normalised images as they are and as they are shown to a restoration model.
+/// Normalized images as they are and as they are shown to a restoration model.
 #[derive(Debug, Clone)]
 pub struct RestorationBatch {
     /// `[batch, channels, height, width]`.

@@ -26,13 +26,13 @@
 //! ```
 //! # #[cfg(feature = "flex")] {
 //! use burn::tensor::{Device, Distribution, Tensor};
-//! use burn_mim::nn::Weights;
+//! use burn_mim::nn::InitialWeights;
 //! use burn_mim::rng::{Purpose, stream};
 //! use burn_mim::{ImageShape, MaeConfig, Mask, MaskStrategy, MimBatch, PretextTask};
 //!
 //! let device = Device::flex();
 //! let config = MaeConfig::small_images(ImageShape::new(5, 24, 40));
-//! let mae = config.init(&mut Weights::new(0, &device.clone().autodiff()));
+//! let mae = config.init(&mut InitialWeights::new(0, &device.clone().autodiff()));
 //!
 //! // Two images of noise. For real ones, `data::Loader` makes the batches.
 //! let images = Tensor::random([2, 5, 24, 40], Distribution::Default, &device);
@@ -86,8 +86,8 @@ pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{Decoder, DecoderConfig, LinearHead, PredictionHead};
 pub use mask::{
-    BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy, PatchMask,
-    RandomMask, RegionMask, UniformMask, mask_fn,
+    BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy, RandomMask,
+    RegionMask, UniformMask, UnitMask, mask_fn,
 };
 pub use target::{
     Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss, PixelTarget,

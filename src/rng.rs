@@ -8,7 +8,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 pub enum Purpose {
     /// The order of an epoch's samples.
     Order = 0,
-    /// Crops, flips and colours.
+    /// Crops, flips and colors.
     Augmentation = 1,
     /// Which patches are hidden.
     Mask = 2,

@@ -42,7 +42,7 @@ fn photo(channels: usize) -> Image {
 }
 
 #[test]
-fn a_run_fills_marked_pixels_of_grey_and_coloured_images_and_nothing_else() {
+fn a_run_fills_marked_pixels_of_grey_and_colored_images_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     train_simmim(folder.path());
     for channels in [1, 3] {

@@ -17,7 +17,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor};
-use burn_mim::nn::Weights;
+use burn_mim::nn::InitialWeights;
 use burn_mim::run::device_named;
 use burn_mim::target::tokenizer::DvaeConfig;
 use burn_mim::train::{Interrupt, Precision, Pretraining, Recipe, adamw};
@@ -146,15 +146,17 @@ fn close(what: &str, tolerance: f32, ours: &Tensors, flex: &Tensors) {
 /// Every backend agrees with flex on a task, and each loads what the other saved.
 fn agree<T: PretextTask<Batch = MimBatch>>(
     name: &str,
-    model: impl Fn(&mut Weights) -> T,
+    model: impl Fn(&mut InitialWeights) -> T,
     batch: impl Fn(&Device) -> MimBatch,
 ) {
     let flex = device_named("flex").unwrap();
-    let expected = trace(model(&mut Weights::new(3, &flex.clone().autodiff())), &batch(&flex));
+    let expected =
+        trace(model(&mut InitialWeights::new(3, &flex.clone().autodiff())), &batch(&flex));
     assert!(expected.losses[STEPS] < expected.losses[0], "{:?}", expected.losses);
     for backend in BACKENDS {
         let device = device_named(backend.name).unwrap();
-        let ours = trace(model(&mut Weights::new(3, &device.clone().autodiff())), &batch(&device));
+        let ours =
+            trace(model(&mut InitialWeights::new(3, &device.clone().autodiff())), &batch(&device));
         let Backend { name: on, tolerance } = *backend;
         let losses = |losses: &[f32]| vec![("every step".to_string(), losses.to_vec())];
         let (our_losses, their_losses) = (losses(&ours.losses), losses(&expected.losses));
@@ -163,8 +165,8 @@ fn agree<T: PretextTask<Batch = MimBatch>>(
         close(&what, tolerance, &ours.gradients, &expected.gradients);
         let what = format!("{on}: {name}: weights");
         close(&what, 10.0 * tolerance, &ours.weights, &expected.weights);
-        assert_eq!(ours.weights, moved(ours.task, model(&mut Weights::new(4, &flex))));
-        let there = moved(expected.task.clone(), model(&mut Weights::new(4, &device)));
+        assert_eq!(ours.weights, moved(ours.task, model(&mut InitialWeights::new(4, &flex))));
+        let there = moved(expected.task.clone(), model(&mut InitialWeights::new(4, &device)));
         assert_eq!(expected.weights, there);
     }
 }
@@ -223,7 +225,7 @@ fn beit_is_the_same_on_every_backend() {
     let dvae = DvaeConfig::small_images(IMAGE).with_vocabulary(16).with_decoder(false);
     let config = BeitConfig::new(encoder(IMAGE), TokenizerConfig::Dvae(dvae)).with_min_block(1);
     let mask = config.mask().unwrap();
-    let model = |weights: &mut Weights| {
+    let model = |weights: &mut InitialWeights| {
         let tokenizer = config.tokenizer.init(weights);
         config.init(tokenizer, &[0.5; 3], &[0.25; 3], weights)
     };
@@ -240,7 +242,7 @@ fn train(name: &str, folder: &Path, plan: impl Fn(Pretraining) -> Pretraining) -
     let device = device_named(name)?;
     let [train, valid] = [true, false]
         .map(|training| loader_on(&device, IMAGE, config.mask().unwrap(), training, 0));
-    let model = config.init(&mut Weights::new(3, &device.autodiff()));
+    let model = config.init(&mut InitialWeights::new(3, &device.autodiff()));
     Ok(losses(&plan(pretraining(folder, recipe(1))).run(model, &train, &valid)?.history))
 }
 

@@ -15,7 +15,7 @@ use burn_mim::data::{
 };
 use burn_mim::train::{Interrupt, Recipe, RunFolder};
 use burn_mim::{
-    FixedMask, Grid, ImageShape, Mask, MaskConfig, MaskStrategy, PatchMask, Result, SimMimConfig,
+    FixedMask, Grid, ImageShape, Mask, MaskConfig, MaskStrategy, Result, SimMimConfig, UnitMask,
     VitConfig,
 };
 use common::{IMAGE, device, loader, mae, noise, pretraining, recipe, simmim, waves, weights};
@@ -218,8 +218,8 @@ fn a_mask_unit_that_is_no_multiple_of_the_stride_is_refused() {
 }
 
 /// A mask of `grid` with its first cell hidden.
-fn corner(grid: Grid) -> PatchMask {
-    PatchMask::from_indices(grid, [0]).unwrap()
+fn corner(grid: Grid) -> UnitMask {
+    UnitMask::from_indices(grid, [0]).unwrap()
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn statistics_of_other_channels_are_refused() {
     let mask = Arc::new(mae(IMAGE).mask().unwrap());
     assert_config(
         MimCollate::new(IMAGE, &statistics, mask),
-        "images of 3 channels cannot be normalised with statistics of 1",
+        "images of 3 channels cannot be normalized with statistics of 1",
     );
 }
 

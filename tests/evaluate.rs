@@ -69,7 +69,7 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
     let folder = tempfile::tempdir().unwrap();
     let first = run(folder.path().join("a"));
     assert_eq!(results(&first), results(&run(folder.path().join("b"))));
-    // Logistic regression, five numbers of neighbours, fine-tuning, and the last
+    // Logistic regression, five numbers of neighbors, fine-tuning, and the last
     // 0, 1 and 2 of two blocks: forty images are too few for the papers' linear probe.
     assert_eq!((first.given.len(), first.baselines.len()), (10, 10));
     let json = first.to_json();
@@ -80,7 +80,7 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
         assert!(json[number].is_number(), "{number}");
     }
     let card = evaluation(&encoder, &data).score_card(&first, "waves").unwrap();
-    assert_eq!(card.neighbours.len(), 2);
+    assert_eq!(card.neighbors.len(), 2);
     assert!(card.to_html().unwrap().contains("tested on 12"));
 }
 

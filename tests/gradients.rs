@@ -7,7 +7,7 @@ use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
-use burn_mim::nn::{Init, Positions, Weights};
+use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::task::{
     ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs, SelfieConfig,
 };
@@ -54,7 +54,7 @@ fn loss<T: PretextTask<Batch: Clone>>(task: &T, batch: &T::Batch) -> Tensor<1> {
 
 /// Moves every trained parameter away from its start, since the zeros and ones there would hide
 /// mistakes, and everything to `f64`.
-struct Shaken(Weights);
+struct Shaken(InitialWeights);
 
 impl ModuleMapper for Shaken {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -138,7 +138,7 @@ impl ModuleMapper for Nudge<'_> {
 
 /// Compares a few entries of every parameter; returns the paths of the fixed ones.
 fn check<T: PretextTask<Batch: Clone>>(task: T, batch: &T::Batch) -> Vec<String> {
-    let task = task.map(&mut Shaken(Weights::new(7, &device())));
+    let task = task.map(&mut Shaken(InitialWeights::new(7, &device())));
     let gradients = GradientsParams::from_grads(loss(&task, batch).backward(), &task);
     let mut entries = Entries { gradients, path: vec![], trained: vec![], fixed: vec![] };
     task.visit(&mut entries);
@@ -215,7 +215,8 @@ fn gradients_of_context_prediction_are_those_of_its_loss() {
     let pairs = PatchPairs::new(ImageShape::new(2, 20, 24), 5, 1, 1);
     let config = ContextConfig::new(tiny_residual(), pairs).with_hidden(6);
     let patches = |seed| {
-        let patches = Weights::new(seed, &device()).param([3, 2, 5, 5], Init::Normal { std: 1.0 });
+        let patches =
+            InitialWeights::new(seed, &device()).param([3, 2, 5, 5], Init::Normal { std: 1.0 });
         patches.val().cast(FloatDType::F64)
     };
     let positions = Tensor::<1, Int>::from_ints([0, 7, 3], &device());
@@ -249,7 +250,7 @@ fn tiny_image_gpt() -> ImageGptConfig {
 }
 
 fn check_image_gpt(config: &ImageGptConfig) -> Vec<String> {
-    let palette = Weights::new(4, &device()).param([5, 2], Init::Normal { std: 1.0 }).val();
+    let palette = InitialWeights::new(4, &device()).param([5, 2], Init::Normal { std: 1.0 }).val();
     let images = noise(config.encoder.image, 2).cast(FloatDType::F64);
     let mask = config.mask().unwrap().map(|mask| masked(images.clone(), &mask).mask);
     check(config.init(Some(palette), &mut weights(3)), &ImageGptBatch { images, mask })

@@ -4,9 +4,9 @@
 use burn::module::Param;
 use burn::tensor::{Device, FloatDType, IntDType, Tensor, TensorData};
 use burn_mim::encoder::GptConfig;
-use burn_mim::nn::Weights;
+use burn_mim::nn::InitialWeights;
 use burn_mim::task::{ImageGpt, ImageGptBatch};
-use burn_mim::{Grid, ImageGptConfig, ImageShape, Mask, PatchMask, PretextTask};
+use burn_mim::{Grid, ImageGptConfig, ImageShape, Mask, PretextTask, UnitMask};
 
 const SIDE: usize = 4;
 
@@ -29,7 +29,7 @@ fn model(device: &Device) -> ImageGpt {
     let palette = (0..512).flat_map(color).collect::<Vec<_>>();
     let palette = Tensor::from_data(TensorData::new(palette, [512, 3]), device);
     let config = ImageGptConfig::new(GptConfig::new(ImageShape::square(3, SIDE), 8, 1, 2)).bert();
-    let mut model = config.init(Some(palette), &mut Weights::new(0, device));
+    let mut model = config.init(Some(palette), &mut InitialWeights::new(0, device));
     let weight: Vec<f32> =
         (0..8 * 512).map(|place| (place % 2 * (place / 512 + 1)) as f32).collect();
     let weight = Tensor::from_data(TensorData::new(weight, [8, 512]), device);
@@ -43,7 +43,7 @@ fn a_hidden_color_is_asked_for_by_its_own_number() {
     device.configure((FloatDType::BF16, IntDType::I32)).unwrap();
     let model = model(&device);
     let loss = |id: usize| -> f32 {
-        let mask = PatchMask::from_indices(Grid::square(SIDE), [SIDE * SIDE - 1]).unwrap();
+        let mask = UnitMask::from_indices(Grid::square(SIDE), [SIDE * SIDE - 1]).unwrap();
         let mask = Mask::new([mask], &device).unwrap();
         let images = image(id, &device);
         assert_eq!(images.dtype(), FloatDType::BF16.into());

@@ -122,7 +122,7 @@ fn every_way_to_name_a_higher_layer_is_found() {
     let file = Path::new("nn/position.rs");
     for text in [
         "use crate::mask::Mask;",
-        "use crate::{grid::{self, Grid}, mask::{Mask, PatchMask}};",
+        "use crate::{grid::{self, Grid}, mask::{Mask, UnitMask}};",
         "pub(crate) use crate::{\n    error::Error,\n    mask,\n};",
         "fn read(mask: &crate::mask::Mask) {}",
         "use super::super::mask::Mask;",
@@ -144,7 +144,7 @@ fn lower_layers_the_own_module_comments_and_tests_are_fine() {
     let text = "//! Like [`Mask`](crate::mask::Mask).
 use crate::error::{Error, Result};
 use crate::nn::Init;
-use super::{Weights, block::Block}; // not crate::mask
+use super::{InitialWeights, block::Block}; // not crate::mask
 /// See [`crate::task`].
 pub(crate) fn read() {}
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod half;
 use burn::tensor::{Int, Tensor};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::eval::{Classification, LabelledBatch, Pooling};
-use burn_mim::nn::{Init, Weights};
+use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::task::{
     BeitV2Config, ContextBatch, ContextConfig, DvaeSchedule, DvaeTask, ImageGptBatch,
@@ -50,7 +50,7 @@ fn context_prediction() {
     let config = ContextConfig::new(residual(), pairs).with_hidden(16);
     let patches = |seed| {
         let init = Init::Normal { std: 1.0 };
-        Weights::new(seed, &device()).param([4, 3, 8, 8], init).val()
+        InitialWeights::new(seed, &device()).param([4, 3, 8, 8], init).val()
     };
     let positions = Tensor::<1, Int>::from_ints([0, 7, 3, 5], &device());
     let batch = ContextBatch { centers: patches(1), neighbors: patches(2), positions };
@@ -89,7 +89,7 @@ fn restoration_with_and_without_contrast() {
 }
 
 #[test]
-fn tokenizers_by_vector_quantisation() {
+fn tokenizers_by_vector_quantization() {
     let batch = TokenizerBatch { images: unit(4), noise: None };
     let sizes = || VqConfig::new(encoder(IMAGE).with_class_token(false)).with_vocabulary(6);
     let tokenizer = sizes().init(&mut weights(3));

@@ -13,7 +13,7 @@ use burn_mim::data::{
     ChannelStatistics, Collate, ContextCollate, ImageGptCollate, Loader, LoaderConfig, MimCollate,
 };
 use burn_mim::encoder::{GptConfig, ResidualConfig};
-use burn_mim::nn::{Init, Weights};
+use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::task::{ContextConfig, ImageGptConfig, PatchPairs, SelfieConfig};
 use burn_mim::train::{Recipe, RunFolder};
 use burn_mim::{Backbone, Grid, ImageShape, PretextTask, TaskConfig};
@@ -44,7 +44,7 @@ fn image_gpt() -> ImageGptConfig {
 }
 
 fn palette() -> Option<Tensor<2>> {
-    Some(Weights::new(4, &device()).param([5, 2], Init::Normal { std: 0.5 }).val())
+    Some(InitialWeights::new(4, &device()).param([5, 2], Init::Normal { std: 0.5 }).val())
 }
 
 /// Two runs of two epochs, which must give the same bits: their losses, and the trained task, which

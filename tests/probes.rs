@@ -46,16 +46,16 @@ fn knn_is_as_often_right_as_scikit_learns_and_of_the_same_mind() {
     let bytes = bytes();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let (train, test) = split(&file);
-    let knn = Knn { neighbours: vec![1, 5, 20, 200], temperature: 0.07 };
-    for (count, scores) in knn.neighbours.iter().zip(knn.scores(&train, &test).unwrap()) {
+    let knn = Knn { neighbors: vec![1, 5, 20, 200], temperature: 0.07 };
+    for (count, scores) in knn.neighbors.iter().zip(knn.scores(&train, &test).unwrap()) {
         let theirs = classes(&file, &format!("knn.{count}"));
         let guesses = scores.clone().argmax(1).into_data();
         let ours: Vec<usize> = guesses.iter::<u32>().map(|class| class as usize).collect();
         let same = accuracy(&ours, &theirs);
-        assert!(same > 99.8, "{count} neighbours: {same} % of predictions agree");
+        assert!(same > 99.8, "{count} neighbors: {same} % of predictions agree");
         let ours = TestResult::new(scores, &test.labels).top1;
         let theirs = accuracy(&theirs, &test.labels);
-        assert!((ours - theirs).abs() < 0.2, "{count} neighbours: {ours} and {theirs}");
+        assert!((ours - theirs).abs() < 0.2, "{count} neighbors: {ours} and {theirs}");
     }
 }
 

@@ -8,9 +8,9 @@ use burn_mim::{
     Beit, BeitConfig, BlockMask, ClosureMask, ContextConfig, ContextPrediction, Decoder,
     DecoderConfig, Encoder, EncoderConfig, Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt,
     ImageGptConfig, ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim,
-    MimBatch, PatchMask, PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask,
-    Reconstruct, RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config,
-    Target, TaskConfig, TaskOutput, TokenizerConfig, UniformMask, VisibleTokens, VisibleVit, Vit,
+    MimBatch, PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct,
+    RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config, Target,
+    TaskConfig, TaskOutput, TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit,
     VitConfig, mask_fn,
 };
 use rand::Rng;
@@ -34,7 +34,7 @@ fn every_part_fulfils_its_contract() {
     strategy::<RegionMask>();
     strategy::<UniformMask>();
     strategy::<FixedMask>();
-    strategy::<ClosureMask<fn(&mut dyn Rng) -> PatchMask>>();
+    strategy::<ClosureMask<fn(&mut dyn Rng) -> UnitMask>>();
     encoder::<Vit, GridTokens>();
     encoder::<VisibleVit, VisibleTokens>();
     head::<LinearHead, GridTokens>();
@@ -97,7 +97,7 @@ fn what_crosses_threads_can() {
 #[test]
 fn a_closure_is_a_strategy_in_a_box() {
     let grid = Grid::square(2);
-    let diagonal = PatchMask::from_indices(grid, [0, 3]).unwrap();
+    let diagonal = UnitMask::from_indices(grid, [0, 3]).unwrap();
     let strategy: Box<dyn MaskStrategy> = Box::new(mask_fn(grid, 2, move |_| diagonal.clone()));
     assert_eq!(strategy.hidden(), 2);
 }

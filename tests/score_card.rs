@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use burn::tensor::{Device, Tensor};
-use burn_mim::eval::{LabelledPicture, NeighbourRow, Score, ScoreCard, TestResult};
+use burn_mim::eval::{LabelledPicture, NeighborRow, Score, ScoreCard, TestResult};
 use burn_mim::train::{EpochMetrics, History};
 use burn_mim::viz::Picture;
 
@@ -92,7 +92,7 @@ fn card() -> ScoreCard {
             ..History::default()
         }),
         reconstructions: Some(Picture::filled(900, 300, [200; 3]).to_png().unwrap()),
-        neighbours: vec![NeighbourRow {
+        neighbors: vec![NeighborRow {
             query: picture(1),
             found: (0..7).map(|i| (picture(i % 3), 0.9 - i as f32 * 0.05)).collect(),
         }],
@@ -107,7 +107,7 @@ fn the_card_needs_no_script_and_no_other_file() {
         assert!(!html.contains(outside), "{outside}");
     }
     for part in
-        ["Protocols", "Learning curves", "Confusion", "Reconstructions", "Nearest neighbours"]
+        ["Protocols", "Learning curves", "Confusion", "Reconstructions", "Nearest neighbors"]
     {
         assert!(html.contains(&format!("<h2>{part}</h2>")), "{part}");
     }
@@ -120,13 +120,13 @@ fn what_is_not_known_has_no_section() {
     let card = ScoreCard {
         history: None,
         reconstructions: None,
-        neighbours: Vec::new(),
+        neighbors: Vec::new(),
         config: None,
         baselines: Vec::new(),
         ..card()
     };
     let html = card.to_html().unwrap();
-    for part in ["Learning curves", "Reconstructions", "Nearest neighbours", "Configuration"] {
+    for part in ["Learning curves", "Reconstructions", "Nearest neighbors", "Configuration"] {
         assert!(!html.contains(&format!("<h2>{part}</h2>")), "{part}");
     }
     let markdown = card.to_markdown();

@@ -278,7 +278,7 @@ fn a_model_that_cannot_be_trained_is_refused() {
     let config = mae(IMAGE);
     let train = loader(IMAGE, config.mask().unwrap(), true, 0);
     let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
-    let plain = config.init(&mut burn_mim::nn::Weights::new(0, &common::device()));
+    let plain = config.init(&mut burn_mim::nn::InitialWeights::new(0, &common::device()));
     let folder = tempfile::tempdir().unwrap();
     let error = pretraining(folder.path(), recipe(1)).run(plain, &train, &valid).unwrap_err();
     assert!(error.to_string().contains("autodiff device"), "{error}");
@@ -293,7 +293,7 @@ fn metrics_say_what_was_trained_and_how_well() {
     assert_eq!(metrics["seed"], 1);
     assert_eq!(metrics["epochs"][1]["valid_loss"], losses[1][1]);
     assert_eq!(metrics["epochs"].as_array().unwrap().len(), 2);
-    // Normalised patches have a variance of (n − 1) / n about their own mean, n = 3 · 4 · 4.
+    // Normalized patches have a variance of (n − 1) / n about their own mean, n = 3 · 4 · 4.
     let trivial = metrics["trivial_loss"].as_f64().unwrap();
     assert!((0.8..1.0).contains(&trivial), "{trivial}");
     // All but the fixed tables of 16 cells and a class token, 16 wide and 8 wide.

@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use burn_mim::rng::{Purpose, stream};
-use burn_mim::{BlockMask, Grid, MaskStrategy, PatchMask, RandomMask};
+use burn_mim::{BlockMask, Grid, MaskStrategy, UnitMask, RandomMask};
 use criterion::{Criterion, criterion_group, criterion_main};
 use mimalloc::MiMalloc;
 use rayon::prelude::*;
@@ -18,7 +18,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const BATCH: u64 = 4096;
 const GRID: Grid = Grid::square(14);
 
-fn batch(strategy: &impl MaskStrategy) -> Vec<PatchMask> {
+fn batch(strategy: &impl MaskStrategy) -> Vec<UnitMask> {
     let mask = |sample| strategy.sample(&mut stream(0, Purpose::Mask, 0, sample));
     (0..BATCH).into_par_iter().map(mask).collect()
 }

@@ -13,7 +13,7 @@ images in the same order, with the same crops and masks. Three models are traine
 scratch, as it comes); and none (`random`).
 
 One line of JSON a model: losses, and accuracies in percent of scikit-learn's logistic regression on
-standardised features (C = 1) and of its 20 nearest neighbours, on the test images.
+standardized features (C = 1) and of its 20 nearest neighbors, on the test images.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def read_idx(folder: Path, name: str) -> np.ndarray:
 
 
 class Images:
-    """Normalised images of one split."""
+    """Normalized images of one split."""
 
     def __init__(self, folder: Path, split: str, statistics: dict) -> None:
         pixels = read_idx(folder, f"{split}-images-idx3-ubyte")
@@ -120,11 +120,11 @@ def features(model: nn.Module, images: Images) -> np.ndarray:
 def probe(model: nn.Module, train: Images, test: Images) -> dict:
     x, y = features(model.eval(), train), features(model, test)
     linear = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=300))
-    neighbours = KNeighborsClassifier(
+    neighbors = KNeighborsClassifier(
         20, metric="cosine", algorithm="brute", weights=lambda d: np.exp((1 - d) / 0.07)
     )
     score = lambda c: round(100 * c.fit(x, train.labels).score(y, test.labels), 2)  # noqa: E731
-    return {"linear": score(linear), "knn": score(neighbours)}
+    return {"linear": score(linear), "knn": score(neighbors)}
 
 
 def main() -> None:

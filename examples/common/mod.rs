@@ -12,7 +12,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 
 use burn_mim::data::{DataSpec, ImageData};
-use burn_mim::nn::Weights;
+use burn_mim::nn::InitialWeights;
 use burn_mim::run::{Run, RunConfig, device_named};
 use burn_mim::train::{Precision, Pretrained, Progress, Recipe, RunFolder};
 use burn_mim::{Error, ImageShape, Result};
@@ -98,9 +98,9 @@ impl Args {
     }
 
     /// The run the arguments ask for, and the source of its model's weights.
-    pub(crate) fn run(&self, method: &str) -> Result<(Run, Weights)> {
+    pub(crate) fn run(&self, method: &str) -> Result<(Run, InitialWeights)> {
         let device = device_named(&self.device)?;
-        let weights = Weights::new(self.seed, &device.clone().autodiff());
+        let weights = InitialWeights::new(self.seed, &device.clone().autodiff());
         let mut run = Run::new(self.data.clone(), self.out(method), &device);
         run.batch_size = self.batch_size;
         run.seed = self.seed;
@@ -149,7 +149,7 @@ impl Pretraining {
     }
 
     /// As [`Args::run`], with the probe that was asked for.
-    pub(crate) fn run(&self, method: &str) -> Result<(Run, Weights)> {
+    pub(crate) fn run(&self, method: &str) -> Result<(Run, InitialWeights)> {
         let (mut run, weights) = self.args.run(method)?;
         run.probe = self.probe;
         Ok((run, weights))

@@ -24,11 +24,11 @@ pub(crate) const FEWER: &str = "a smaller --image-size makes them fewer";
 /// Which tokenizer to fit.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Kind {
-    /// The colours of patches: seconds
+    /// The colors of patches: seconds
     Palette,
-    /// Vector quantisation: a minute
+    /// Vector quantization: a minute
     Vq,
-    /// Vector quantisation on the features of a teacher: a minute or two
+    /// Vector quantization on the features of a teacher: a minute or two
     VqKd,
     /// A discrete variational autoencoder: minutes
     Dvae,

@@ -23,7 +23,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use burn_mim::nn::Weights;
+use burn_mim::nn::InitialWeights;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::run::device_named;
 use burn_mim::train::{Recipe, adamw};
@@ -57,7 +57,7 @@ fn measure(args: &Args) -> Result<()> {
     if args.checkpointing {
         trained = trained.gradient_checkpointing();
     }
-    let weights = &mut Weights::new(0, &trained);
+    let weights = &mut InitialWeights::new(0, &trained);
     let timing = match &task {
         TaskConfig::Mae(mae) => steps(mae.init(weights), args, mae.mask()?, &device)?,
         TaskConfig::SimMim(simmim) => {

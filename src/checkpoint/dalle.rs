@@ -8,7 +8,7 @@ use super::layout::{self, Entry, Source};
 use super::report::{LoadOptions, Loaded};
 use super::weights_file::WeightsFile;
 use crate::error::{Error, Result};
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::target::tokenizer::{Dvae, DvaeConfig};
 
 /// Loads the encoder of DALL·E's dVAE from its state dict (`blocks.input.w`,
@@ -32,7 +32,7 @@ pub fn load_dalle_encoder(
         return Err(Error::config("DALL·E's encoder comes without a decoder: with_decoder(false)"));
     }
     let file = WeightsFile::open(path)?;
-    let make = || config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut InitialWeights::new(0, device));
     let source = Source { file: &file, form: "DALL·E", grid: None, device: device.clone() };
     let (model, report) = layout::load(make, &entries(config), &source, &[], options)?;
     Ok(Loaded { model, config: config.clone(), report })

@@ -13,7 +13,7 @@ use super::weights_file::WeightsFile;
 use crate::encoder::{CondensedVitConfig, VisibleVit, VitConfig};
 use crate::error::Result;
 use crate::grid::Grid;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::task::{
     BeitNetwork, BeitNetworkConfig, BeitV2Network, BeitV2NetworkConfig, Mae, MaeConfig, SimMim,
     SimMimConfig,
@@ -37,7 +37,7 @@ pub fn load_official_mae(
 ) -> Result<Loaded<Mae, MaeConfig>> {
     config.validate()?;
     let (encoder, entries) = (&config.encoder, official_mae_entries(config));
-    let make = || config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut InitialWeights::new(0, device));
     load(path, make, config, encoder, &entries, options, device)
 }
 
@@ -69,7 +69,7 @@ pub fn load_timm(
 ) -> Result<Loaded<VisibleVit, VitConfig>> {
     config.validate()?;
     let entries = VitNames::timm("").body("body", config);
-    let make = || config.init_visible(&mut Weights::new(0, device));
+    let make = || config.init_visible(&mut InitialWeights::new(0, device));
     load(path, make, config, config, &entries, options, device)
 }
 
@@ -94,7 +94,7 @@ pub fn load_official_simmim(
     entries.extend(relative_positions("encoder.body", &names, table, encoder));
     let values = encoder.patch_values();
     entries.extend(pointwise("head.projection", "decoder.0", encoder.width, values));
-    let make = || config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut InitialWeights::new(0, device));
     load(path, make, config, encoder, &entries, options, device)
 }
 
@@ -111,7 +111,7 @@ pub fn load_official_beit(
     device: &Device,
 ) -> Result<Loaded<BeitNetwork, BeitNetworkConfig>> {
     config.validate()?;
-    let make = || config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut InitialWeights::new(0, device));
     load(path, make, config, &config.encoder, &beit_entries(config), options, device)
 }
 
@@ -141,7 +141,7 @@ pub fn load_official_beit_v2(
     device: &Device,
 ) -> Result<Loaded<BeitV2Network, BeitV2NetworkConfig>> {
     config.validate()?;
-    let make = || config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut InitialWeights::new(0, device));
     let entries = beit_v2_entries(config);
     load(path, make, config, &config.encoder.encoder, &entries, options, device)
 }

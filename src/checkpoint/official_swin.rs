@@ -13,7 +13,7 @@ use super::swin_names::SwinNames;
 use super::weights_file::WeightsFile;
 use crate::encoder::{Swin, SwinConfig, SwinV2, SwinV2Config};
 use crate::error::Result;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::task::{SimMim, SimMimConfig};
 
 /// Tensors that hold no weights: they are computed from the sizes.
@@ -33,7 +33,7 @@ pub fn load_official_simmim_swin(
     device: &Device,
 ) -> Result<Loaded<SimMim<Swin>, SimMimConfig<SwinConfig>>> {
     config.validate()?;
-    let make = || config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut InitialWeights::new(0, device));
     let entries = SwinNames::official("encoder.").simmim(&config.encoder);
     load(path, make, config, &entries, options, device)
 }
@@ -50,7 +50,7 @@ pub fn load_official_simmim_swin_v2(
     device: &Device,
 ) -> Result<Loaded<SimMim<SwinV2>, SimMimConfig<SwinV2Config>>> {
     config.validate()?;
-    let make = || config.init(&mut Weights::new(0, device));
+    let make = || config.init(&mut InitialWeights::new(0, device));
     let entries = SwinNames::official("encoder.").simmim_v2(&config.encoder);
     load(path, make, config, &entries, options, device)
 }

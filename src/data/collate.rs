@@ -10,10 +10,10 @@ use crate::data::loader::{Collate, Item};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
-use crate::mask::{Mask, MaskStrategy, PatchMask};
+use crate::mask::{Mask, MaskStrategy, UnitMask};
 use crate::rng::Purpose;
 
-/// Augments, normalises and masks samples.
+/// Augments, normalizes and masks samples.
 #[derive(Debug, Clone)]
 pub struct MimCollate {
     view: View,
@@ -24,7 +24,7 @@ pub struct MimCollate {
 }
 
 impl MimCollate {
-    /// Batches of images of `shape`, normalised by `statistics`, masked by `mask`, and not
+    /// Batches of images of `shape`, normalized by `statistics`, masked by `mask`, and not
     /// augmented.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl MimCollate {
     }
 
     /// The same batches with a second view of every crop, of `shape`, resized by `interpolation` and
-    /// normalised by `statistics`: what a tokenizer ([`ChannelStatistics::none`]) or a teacher reads.
+    /// normalized by `statistics`: what a tokenizer ([`ChannelStatistics::none`]) or a teacher reads.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl MimCollate {
 
 impl MimCollate {
     /// The mask of a sample, which hides as much as its strategy says.
-    fn sampled_mask(&self, item: &Item) -> Result<PatchMask> {
+    fn sampled_mask(&self, item: &Item) -> Result<UnitMask> {
         let mask = self.mask.sample(&mut item.stream(Purpose::Mask));
         let promised = (self.mask.hidden(), self.mask.grid());
         if (mask.hidden(), mask.grid()) != promised {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn both_views_show_the_same_crop_and_flip_each_in_its_normalisation() {
+    fn both_views_show_the_same_crop_and_flip_each_in_its_normalization() {
         let augmentation = Augmentation { jitter: None, ..Augmentation::beit() };
         let collate = collate().with_augmentation(augmentation).unwrap();
         let second = ImageShape::new(2, 4, 6);
@@ -249,8 +249,8 @@ mod tests {
             2
         }
 
-        fn sample(&self, _rng: &mut dyn rand::Rng) -> PatchMask {
-            PatchMask::from_indices(Grid::new(2, 3), [0, 1, 2, 5]).unwrap()
+        fn sample(&self, _rng: &mut dyn rand::Rng) -> UnitMask {
+            UnitMask::from_indices(Grid::new(2, 3), [0, 1, 2, 5]).unwrap()
         }
     }
 

@@ -1,4 +1,4 @@
-//! Samples into pairs of neighbouring patches: context prediction.
+//! Samples into pairs of neighboring patches: context prediction.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
@@ -25,7 +25,7 @@ pub struct ContextCollate {
 }
 
 impl ContextCollate {
-    /// Pairs of patches, normalised by `statistics`, of images that are not augmented.
+    /// Pairs of patches, normalized by `statistics`, of images that are not augmented.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl ContextCollate {
         Image::new(self.view.shape(), pixels)
     }
 
-    /// One patch of `image`, guarded and normalised, into `out`.
+    /// One patch of `image`, guarded and normalized, into `out`.
     fn write_patch(
         &self,
         image: &Image,
@@ -119,10 +119,10 @@ impl Collate for ContextCollate {
 }
 
 impl PatchPairs {
-    /// A neighbour's number, and the places of the patch in the middle and of the neighbour.
+    /// A neighbor's number, and the places of the patch in the middle and of the neighbor.
     ///
-    /// The whole neighbourhood lies in the image, so the first patch alone says nothing of which
-    /// neighbour was drawn.
+    /// The whole neighborhood lies in the image, so the first patch alone says nothing of which
+    /// neighbor was drawn.
     fn draw(&self, rng: &mut dyn Rng) -> (usize, [CropBox; 2]) {
         let Self { image, patch, gap, jitter, .. } = *self;
         let margin = self.span() + jitter;
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn every_neighbour_lies_where_its_number_says_within_gap_and_jitter() {
+    fn every_neighbor_lies_where_its_number_says_within_gap_and_jitter() {
         let pairs = pairs(1);
         let mut seen = [false; NEIGHBORS];
         for seed in 0..500 {

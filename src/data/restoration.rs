@@ -15,7 +15,7 @@ use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
 use crate::rng::Purpose;
 
-/// Augments, spoils and normalises samples, all of a batch by one corruption.
+/// Augments, spoils and normalizes samples, all of a batch by one corruption.
 ///
 /// Which one is drawn from the stream of the batch's first sample.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct RestorationCollate {
 }
 
 impl RestorationCollate {
-    /// Batches of images of `shape`, normalised by `statistics`, spoilt by one of `corruptions`,
+    /// Batches of images of `shape`, normalized by `statistics`, spoilt by one of `corruptions`,
     /// and not augmented.
     ///
     /// # Errors
@@ -180,7 +180,7 @@ mod tests {
         let statistics = ChannelStatistics { mean: vec![0.0; 3], std: vec![1.0; 3] };
         let rain = || vec![CorruptionConfig::Rain.build()];
         let message = RestorationCollate::new(SHAPE, &statistics, rain()).unwrap_err().to_string();
-        assert!(message.contains("2 channels cannot be normalised with statistics of 3"));
+        assert!(message.contains("2 channels cannot be normalized with statistics of 3"));
         assert!(RestorationCollate::new(SHAPE, &statistics, vec![]).is_err());
     }
 }

@@ -32,7 +32,7 @@ pub struct ImageData {
     pub class_names: Vec<String>,
     /// Classes of the test split that the training split lacks; their images have no label.
     pub unknown_classes: Vec<String>,
-    /// Normalisation statistics of the training split.
+    /// Normalization statistics of the training split.
     pub statistics: ChannelStatistics,
     /// A hash of what tells this data from other data: of a folder the names and sizes of its
     /// files, of data in memory the values. It depends on no path and on none of the options.

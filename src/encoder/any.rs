@@ -10,7 +10,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 
 /// Any of this crate's networks, without what only pre-training needs of a vision transformer (a
 /// mask token): what is loaded when a file says which network it is.
@@ -104,7 +104,7 @@ impl BackboneConfig {
     /// # Panics
     ///
     /// With the message of [`BackboneConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> AnyBackbone {
+    pub fn init(&self, weights: &mut InitialWeights) -> AnyBackbone {
         match self {
             Self::Encoder(EncoderConfig::Vit(config)) => {
                 AnyBackbone::Vit(VitBody::new(config, weights))
@@ -134,7 +134,7 @@ impl AnyBackbone {
     /// When `config` is of a network of other sizes.
     pub fn rebuilt(self, config: &BackboneConfig, device: &Device) -> Self {
         // Fresh weights are lazy, and never drawn.
-        let fresh = config.init(&mut Weights::new(0, device)).with_palette_of(&self);
+        let fresh = config.init(&mut InitialWeights::new(0, device)).with_palette_of(&self);
         fresh.load_record(self.into_record())
     }
 
@@ -199,7 +199,7 @@ mod tests {
     }
 
     fn backbone() -> AnyBackbone {
-        config().init(&mut Weights::new(0, &test_device()))
+        config().init(&mut InitialWeights::new(0, &test_device()))
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::error::{Result, ensure};
 use crate::grid::Grid;
 use crate::limits;
 use crate::mask::Mask;
-use crate::nn::{Block, BlockConfig, Weights};
+use crate::nn::{Block, BlockConfig, InitialWeights};
 
 config! {
     /// The sizes of a [`CondensedVit`].
@@ -53,7 +53,7 @@ impl CondensedVitConfig {
     /// # Panics
     ///
     /// With the message of [`CondensedVitConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> CondensedVit {
+    pub fn init(&self, weights: &mut InitialWeights) -> CondensedVit {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let Self { early_blocks, condenser_blocks, .. } = *self;
         CondensedVit {
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use crate::encoder::VitInit;
     use crate::grid::ImageShape;
-    use crate::mask::PatchMask;
+    use crate::mask::UnitMask;
     use crate::nn::Init;
     use crate::test_device;
 
@@ -159,17 +159,17 @@ mod tests {
 
     fn images(seed: u64) -> Tensor<4> {
         let init = Init::Normal { std: 1.0 };
-        Weights::new(seed, &test_device()).param([1, 2, 8, 12], init).val()
+        InitialWeights::new(seed, &test_device()).param([1, 2, 8, 12], init).val()
     }
 
     fn mask() -> Mask {
-        let mask = PatchMask::from_indices(Grid::new(2, 3), [0, 4]).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(2, 3), [0, 4]).unwrap();
         Mask::new([mask], &test_device()).unwrap()
     }
 
     #[test]
     fn the_last_tokens_are_those_of_the_encoder_alone() {
-        let condensed = config().init(&mut Weights::new(0, &test_device()));
+        let condensed = config().init(&mut InitialWeights::new(0, &test_device()));
         let features = condensed.encode(images(1), &mask());
         let alone = condensed.vit.encode(images(1), &mask());
         let alone = (alone.tokens.into_data(), alone.class_token.unwrap().into_data());
@@ -180,10 +180,10 @@ mod tests {
 
     #[test]
     fn later_blocks_reach_the_condenser_through_the_class_token_alone() {
-        let condensed = config().init(&mut Weights::new(0, &test_device()));
+        let condensed = config().init(&mut InitialWeights::new(0, &test_device()));
         let tokens = |seed| {
             let init = Init::Normal { std: 1.0 };
-            Weights::new(seed, &test_device()).param([1, 7, 8], init).val()
+            InitialWeights::new(seed, &test_device()).param([1, 7, 8], init).val()
         };
         let [early, last, other] = [tokens(1), tokens(2), tokens(3)];
         let of = |early: &Tensor<3>, last| {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Encoder, GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitConfig};
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 
 /// What the rest of a model must know of an encoder's configuration.
 pub trait EncoderSizes: Config + Clone + Debug + PartialEq {
@@ -40,7 +40,7 @@ pub trait ReplacingEncoder: EncoderSizes {
     /// # Panics
     ///
     /// With the message of [`EncoderSizes::validate`] when that fails.
-    fn init(&self, weights: &mut Weights) -> Self::Encoder;
+    fn init(&self, weights: &mut InitialWeights) -> Self::Encoder;
 }
 
 /// Any encoder's configuration: a choice made at run time, as files keep it.
@@ -149,7 +149,7 @@ impl EncoderSizes for SwinV2Config {
 impl ReplacingEncoder for VitConfig {
     type Encoder = Vit;
 
-    fn init(&self, weights: &mut Weights) -> Vit {
+    fn init(&self, weights: &mut InitialWeights) -> Vit {
         self.init(weights)
     }
 }
@@ -157,7 +157,7 @@ impl ReplacingEncoder for VitConfig {
 impl ReplacingEncoder for SwinConfig {
     type Encoder = Swin;
 
-    fn init(&self, weights: &mut Weights) -> Swin {
+    fn init(&self, weights: &mut InitialWeights) -> Swin {
         self.init(weights)
     }
 }
@@ -165,7 +165,7 @@ impl ReplacingEncoder for SwinConfig {
 impl ReplacingEncoder for SwinV2Config {
     type Encoder = SwinV2;
 
-    fn init(&self, weights: &mut Weights) -> SwinV2 {
+    fn init(&self, weights: &mut InitialWeights) -> SwinV2 {
         self.init(weights)
     }
 }

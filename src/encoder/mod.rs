@@ -46,7 +46,7 @@ pub trait Backbone: Module + ModuleDisplay {
     ///
     /// # Shapes
     ///
-    /// - images: `[batch, channels, height, width]`, normalised
+    /// - images: `[batch, channels, height, width]`, normalized
     fn represent(&self, images: Tensor<4>) -> GridTokens;
 
     /// Features per token.
@@ -82,7 +82,7 @@ pub trait Encoder: Backbone {
     ///
     /// # Shapes
     ///
-    /// - images: `[batch, channels, height, width]`, normalised
+    /// - images: `[batch, channels, height, width]`, normalized
     ///
     /// # Panics
     ///

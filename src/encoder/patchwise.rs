@@ -75,12 +75,14 @@ mod tests {
     use super::*;
     use crate::encoder::{ResidualConfig, VitConfig};
     use crate::grid::ImageShape;
-    use crate::nn::{Init, Weights};
+    use crate::nn::{Init, InitialWeights};
     use crate::test_device;
     use burn::tensor::{Tolerance, s};
 
     fn images() -> Tensor<4> {
-        Weights::new(1, &test_device()).param([2, 3, 16, 24], Init::Normal { std: 1.0 }).val()
+        InitialWeights::new(1, &test_device())
+            .param([2, 3, 16, 24], Init::Normal { std: 1.0 })
+            .val()
     }
 
     fn reads_each_patch_alone(network: impl Backbone) {
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_patch_has_the_features_it_would_have_alone() {
-        let weights = &mut Weights::new(0, &test_device());
+        let weights = &mut InitialWeights::new(0, &test_device());
         reads_each_patch_alone(ResidualConfig::new(3).init(weights));
         let vit = VitConfig::new(ImageShape::square(3, 8), 4, 8, 1, 2);
         reads_each_patch_alone(vit.init_visible(weights));
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn layers_are_those_of_the_network() {
-        let network = ResidualConfig::new(3).init(&mut Weights::new(0, &test_device()));
+        let network = ResidualConfig::new(3).init(&mut InitialWeights::new(0, &test_device()));
         let encoder = Patchwise { network, patch: 8 };
         assert_eq!((encoder.layers(), encoder.width()), (3, 128));
         assert_eq!(encoder.layer_of("network.blocks.2.first.weight"), 3);

@@ -12,7 +12,7 @@ use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{Init, Weights};
+use crate::nn::{Init, InitialWeights};
 
 config! {
     /// Sizes of a [`ResidualNet`].
@@ -69,7 +69,7 @@ impl ResidualConfig {
     /// # Panics
     ///
     /// With the message of [`ResidualConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> ResidualNet {
+    pub fn init(&self, weights: &mut InitialWeights) -> ResidualNet {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let mut width = self.widths[0];
         let stem = Stem::new(self.channels, width, weights);
@@ -146,7 +146,7 @@ pub struct Stem {
 }
 
 impl Stem {
-    fn new(channels: usize, outputs: usize, weights: &mut Weights) -> Self {
+    fn new(channels: usize, outputs: usize, weights: &mut InitialWeights) -> Self {
         let shape = [outputs, channels, 3, 3];
         Self {
             weight: weights.param(shape, keeping_variance(shape)),
@@ -172,7 +172,7 @@ pub struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    fn new(widths: [usize; 2], stride: usize, groups: usize, weights: &mut Weights) -> Self {
+    fn new(widths: [usize; 2], stride: usize, groups: usize, weights: &mut InitialWeights) -> Self {
         let [from, to] = widths;
         let changes = from != to || stride > 1;
         Self {
@@ -208,7 +208,7 @@ impl ConvNorm {
         side: usize,
         stride: usize,
         groups: usize,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Self {
         let shape = [outputs, inputs, side, side];
         Self {
@@ -251,12 +251,12 @@ mod tests {
     }
 
     fn net(channels: usize) -> ResidualNet {
-        config(channels).init(&mut Weights::new(0, &test_device()))
+        config(channels).init(&mut InitialWeights::new(0, &test_device()))
     }
 
     fn images(channels: usize, height: usize, width: usize) -> Tensor<4> {
         let init = Init::Normal { std: 1.0 };
-        Weights::new(1, &test_device()).param([2, channels, height, width], init).val()
+        InitialWeights::new(1, &test_device()).param([2, channels, height, width], init).val()
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_brightness_of_an_image_of_one_colour_reaches_the_features() {
+    fn the_brightness_of_an_image_of_one_color_reaches_the_features() {
         let gray = |level: f32| {
             let images = Tensor::full([1, 1, 8, 8], level, &test_device());
             net(1).represent(images).mean_pool()

@@ -7,7 +7,7 @@ use super::{Backbone, GridTokens, VitBody, VitConfig, check_channels};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
-use crate::nn::{Conv, ConvPair, Init, Weights};
+use crate::nn::{Conv, ConvPair, Init, InitialWeights};
 
 /// A few convolutions for each corruption, then a transformer that all of them share and that is
 /// told which one it reads (arXiv 2012.00364 §3.1).
@@ -65,7 +65,7 @@ impl RestorationEncoderConfig {
     /// # Panics
     ///
     /// With the message of [`RestorationEncoderConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> RestorationEncoder {
+    pub fn init(&self, weights: &mut InitialWeights) -> RestorationEncoder {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let Self { transformer, features, corruptions } = self;
         let heads = (0..*corruptions).map(|_| RestorationHead {

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::{Backbone, Encoder, GridTokens, RelativePositions, VisibleTokens, VitBody, VitConfig};
 use crate::grid::Grid;
 use crate::mask::Mask;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 
 /// A vision transformer that sees every cell, the hidden ones as one learned mask token (SimMIM,
 /// BEiT).
@@ -32,7 +32,7 @@ impl VitConfig {
     /// # Panics
     ///
     /// With the message of [`VitConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> Vit {
+    pub fn init(&self, weights: &mut InitialWeights) -> Vit {
         let body = VitBody::new(self, weights);
         Vit { body, mask_token: weights.param([1, self.width], self.token_init()) }
     }
@@ -43,7 +43,7 @@ impl VitConfig {
     ///
     /// With the message of [`VitConfig::validate`] when that fails, or when the positions are
     /// relative, since every sample would need a bias of its own.
-    pub fn init_visible(&self, weights: &mut Weights) -> VisibleVit {
+    pub fn init_visible(&self, weights: &mut InitialWeights) -> VisibleVit {
         VitBody::new(self, weights).into()
     }
 }
@@ -95,7 +95,7 @@ impl Vit {
     ///
     /// # Shapes
     ///
-    /// - images: `[batch, channels, height, width]`, normalised
+    /// - images: `[batch, channels, height, width]`, normalized
     ///
     /// # Panics
     ///
@@ -163,7 +163,7 @@ impl Encoder for VisibleVit {
 mod tests {
     use super::*;
     use crate::grid::ImageShape;
-    use crate::mask::PatchMask;
+    use crate::mask::UnitMask;
     use crate::nn::{Init, Positions, QkvBias};
     use crate::test_device;
     use burn::tensor::Tolerance;
@@ -174,11 +174,11 @@ mod tests {
 
     fn images(height: usize, width: usize, seed: u64) -> Tensor<4> {
         let init = Init::Normal { std: 1.0 };
-        Weights::new(seed, &test_device()).param([2, 2, height, width], init).val()
+        InitialWeights::new(seed, &test_device()).param([2, 2, height, width], init).val()
     }
 
     fn mask(hidden: [usize; 4]) -> Mask {
-        let mask = PatchMask::from_indices(Grid::new(2, 3), hidden).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(2, 3), hidden).unwrap();
         Mask::new([mask.clone(), mask], &test_device()).unwrap()
     }
 
@@ -205,26 +205,26 @@ mod tests {
         let keep = visible.float().reshape([2, 1, 2, 1, 3, 1]).expand([2, 2, 2, 4, 3, 4]);
         let other = seen.clone() * keep.reshape([2, 2, 8, 12]);
         for config in variants() {
-            let vit = config.init(&mut Weights::new(0, &test_device()));
+            let vit = config.init(&mut InitialWeights::new(0, &test_device()));
             let with = vit.encode(seen.clone(), &mask(hidden)).tokens.into_data();
             vit.encode(other.clone(), &mask(hidden)).tokens.into_data().assert_eq(&with, true);
         }
-        let vit = config().init_visible(&mut Weights::new(0, &test_device()));
+        let vit = config().init_visible(&mut InitialWeights::new(0, &test_device()));
         let with = vit.encode(seen, &mask(hidden)).tokens.into_data();
         vit.encode(other, &mask(hidden)).tokens.into_data().assert_eq(&with, true);
     }
 
     #[test]
     fn with_nothing_hidden_encoding_is_representing() {
-        let nothing = PatchMask::all_visible(Grid::new(2, 3));
+        let nothing = UnitMask::all_visible(Grid::new(2, 3));
         let nothing = Mask::new([nothing.clone(), nothing], &test_device()).unwrap();
         for config in variants() {
-            let vit = config.init(&mut Weights::new(0, &test_device()));
+            let vit = config.init(&mut InitialWeights::new(0, &test_device()));
             let whole = vit.represent(images(8, 12, 1)).tokens.into_data();
             let encoded = vit.encode(images(8, 12, 1), &nothing).tokens.into_data();
             encoded.assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-5));
         }
-        let vit = config().init_visible(&mut Weights::new(0, &test_device()));
+        let vit = config().init_visible(&mut InitialWeights::new(0, &test_device()));
         let whole = vit.represent(images(8, 12, 1)).tokens.into_data();
         let encoded = vit.encode(images(8, 12, 1), &nothing).tokens.into_data();
         encoded.assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-5));
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_final_norm_follows_the_last_block() {
-        let vit = config().init(&mut Weights::new(0, &test_device()));
+        let vit = config().init(&mut InitialWeights::new(0, &test_device()));
         let last = vit.tokens_after(2, images(8, 12, 1), Some(&mask([0, 2, 3, 5])));
         let normed = vit.body.norm.forward(last.tokens).into_data();
         let encoded = vit.encode(images(8, 12, 1), &mask([0, 2, 3, 5]));
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn both_encoders_share_one_body() {
-        let vit = config().init(&mut Weights::new(5, &test_device()));
+        let vit = config().init(&mut InitialWeights::new(5, &test_device()));
         let whole = vit.represent(images(8, 12, 1)).tokens.into_data();
         let visible = VisibleVit::from(vit.body);
         visible.represent(images(8, 12, 1)).tokens.into_data().assert_eq(&whole, true);
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn other_image_sizes_are_read_by_interpolating_positions() {
         for config in variants() {
-            let vit = config.init(&mut Weights::new(0, &test_device()));
+            let vit = config.init(&mut InitialWeights::new(0, &test_device()));
             let features = vit.represent(images(16, 4, 1));
             assert_eq!((features.grid, features.tokens.dims()), (Grid::new(4, 1), [2, 4, 8]));
             assert_eq!(features.mean_pool().dims(), [2, 8]);
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_order_of_visible_cells_is_that_of_the_grid() {
-        let vit = config().init_visible(&mut Weights::new(0, &test_device()));
+        let vit = config().init_visible(&mut InitialWeights::new(0, &test_device()));
         let features = vit.encode(images(8, 12, 1), &mask([0, 2, 3, 5]));
         assert_eq!(features.tokens.dims(), [2, 2, 8]);
         assert_eq!(features.class_token.unwrap().dims(), [2, 8]);
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn every_parameter_belongs_to_the_embedding_a_block_or_what_follows() {
         let per_block = config().with_relative_positions(RelativePositions::PerBlock);
-        let vit = per_block.init(&mut Weights::new(0, &test_device()));
+        let vit = per_block.init(&mut InitialWeights::new(0, &test_device()));
         assert_eq!(vit.layers(), 2);
         for (parameter, layer) in [
             ("mask_token", 0),
@@ -292,6 +292,6 @@ mod tests {
     fn an_encoder_that_drops_patches_refuses_relative_positions() {
         config()
             .with_relative_positions(RelativePositions::Shared)
-            .init_visible(&mut Weights::new(0, &test_device()));
+            .init_visible(&mut InitialWeights::new(0, &test_device()));
     }
 }

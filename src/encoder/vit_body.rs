@@ -9,7 +9,9 @@ use burn::tensor::{Tensor, s};
 use super::{Backbone, GridTokens, RelativePositions, VitConfig, check_channels};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{Block, Init, LayerNorm, PositionTable, RelativePositionBias, Weights, per_token};
+use crate::nn::{
+    Block, Init, InitialWeights, LayerNorm, PositionTable, RelativePositionBias, per_token,
+};
 
 /// Patch embedding, positions, blocks and the final norm.
 #[derive(Module, Debug)]
@@ -36,7 +38,7 @@ impl VitBody {
     /// # Panics
     ///
     /// With the message of [`VitConfig::validate`] when that fails.
-    pub fn new(config: &VitConfig, weights: &mut Weights) -> Self {
+    pub fn new(config: &VitConfig, weights: &mut InitialWeights) -> Self {
         config.validate().unwrap_or_else(|error| panic!("{error}"));
         let (grid, class_token) = (config.grid(), config.class_token);
         let tables = match config.relative_positions {

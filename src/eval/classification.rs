@@ -9,10 +9,10 @@ use super::{LabelledBatch, LabelledCollate, Pooling, TestResult};
 use crate::data::Loader;
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::nn::{Init, LayerNorm, Weights, cast_parameters};
+use crate::nn::{Init, InitialWeights, LayerNorm, cast_parameters};
 use crate::task::{PretextTask, TaskOutput};
 
-/// An encoder, its pooled features normalised, and a linear layer to the classes.
+/// An encoder, its pooled features normalized, and a linear layer to the classes.
 ///
 /// It is trained like a pretext task, by [`Pretraining`](crate::train::Pretraining), on batches of
 /// [`LabelledCollate`]; its validation metric is `top1`, in percent.
@@ -30,7 +30,7 @@ pub struct Classification<B: Module> {
 
 impl<B: Backbone> Classification<B> {
     /// `encoder` with a fresh classifier, which starts nearly at zero, as in MAE's code.
-    pub fn new(encoder: B, pooling: Pooling, classes: usize, weights: &mut Weights) -> Self {
+    pub fn new(encoder: B, pooling: Pooling, classes: usize, weights: &mut InitialWeights) -> Self {
         let width = encoder.width();
         let init = Init::TruncatedNormal { std: 2e-5, bound: 2.0 };
         Self {
@@ -182,7 +182,7 @@ mod tests {
 
     fn task(device: &Device) -> Classification<VitBody> {
         let config = VitConfig::new(ImageShape::new(2, 8, 12), 4, 8, 3, 2).with_drop_path(0.1);
-        let weights = &mut Weights::new(0, device);
+        let weights = &mut InitialWeights::new(0, device);
         let encoder = VitBody::new(&config, weights);
         Classification::new(encoder, Pooling::Mean, 4, weights)
     }
@@ -190,7 +190,7 @@ mod tests {
     fn batch() -> LabelledBatch {
         let device = test_device();
         let init = Init::Normal { std: 1.0 };
-        let images = Weights::new(9, &device).param([2, 2, 8, 12], init).val();
+        let images = InitialWeights::new(9, &device).param([2, 2, 8, 12], init).val();
         let targets = Tensor::from_floats([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.25, 0.75]], &device);
         LabelledBatch { images, targets, labels: vec![0, 3] }
     }

@@ -44,7 +44,7 @@ impl RandomErasing {
         Ok(())
     }
 
-    /// Erases a part of a planar, normalised `image`, or none.
+    /// Erases a part of a planar, normalized `image`, or none.
     pub(super) fn apply(&self, image: &mut [f32], shape: ImageShape, rng: &mut dyn Rng) {
         if self.probability == 0.0 || !rng.random_bool(self.probability) {
             return;

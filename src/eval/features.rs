@@ -144,7 +144,7 @@ mod tests {
     use crate::data::{ChannelStatistics, LoaderConfig};
     use crate::encoder::VitConfig;
     use crate::grid::ImageShape;
-    use crate::nn::Weights;
+    use crate::nn::InitialWeights;
     use crate::test_device;
     use std::sync::Arc;
 
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn features_are_in_the_order_of_the_data_whatever_the_batch() {
         let config = VitConfig::new(SHAPE, 4, 8, 1, 2);
-        let vit = config.init_visible(&mut Weights::new(0, &test_device()));
+        let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
         for pooling in [Pooling::Mean, Pooling::ClassToken] {
             let whole = Features::extract(&vit, &loader(5), pooling).unwrap();
             let parts = Features::extract(&vit, &loader(2), pooling).unwrap();
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_class_token_that_is_not_there_cannot_be_pooled() {
         let config = VitConfig::new(SHAPE, 4, 8, 1, 2).with_class_token(false);
-        let vit = config.init_visible(&mut Weights::new(0, &test_device()));
+        let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
         let error = Features::extract(&vit, &loader(5), Pooling::ClassToken).unwrap_err();
         assert!(error.to_string().contains("has no class token"), "{error}");
     }

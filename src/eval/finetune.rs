@@ -6,7 +6,7 @@ use super::{Classification, LabelledCollate, Mixing, Pooling, RandomErasing};
 use crate::data::augment::{Augmentation, CropRange, RandAugment};
 use crate::encoder::Backbone;
 use crate::error::Result;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::train::Recipe;
 
 /// Everything that decides how an encoder is fine-tuned, but for the encoder's own drop path.
@@ -17,7 +17,7 @@ pub struct FineTuning {
     pub recipe: Recipe,
     /// Drop-path probability of the encoder's last block.
     pub drop_path: f64,
-    /// Crops, flips and colours.
+    /// Crops, flips and colors.
     pub augmentation: Augmentation,
     /// Parts of images erased.
     pub erasing: RandomErasing,
@@ -135,7 +135,7 @@ impl FineTuning {
         &self,
         encoder: B,
         classes: usize,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Result<Classification<B>> {
         let task = Classification::new(encoder, self.pooling, classes, weights);
         match self.last_blocks {

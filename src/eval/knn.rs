@@ -10,20 +10,20 @@ use crate::nn::unit;
 /// Similarities computed at once.
 const BLOCK: usize = 1 << 24;
 
-/// Weighted k-nearest-neighbour classification on cosine similarity (Wu et al. 2018, arXiv
-/// 1805.01978 §3.4): every neighbour votes for its class with exp(similarity / temperature).
+/// Weighted k-nearest-neighbor classification on cosine similarity (Wu et al. 2018, arXiv
+/// 1805.01978 §3.4): every neighbor votes for its class with exp(similarity / temperature).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Knn {
-    /// How many neighbours vote, one result for each number; more than there are training samples
+    /// How many neighbors vote, one result for each number; more than there are training samples
     /// is all of them.
-    pub neighbours: Vec<usize>,
+    pub neighbors: Vec<usize>,
     /// How fast a vote's weight falls with its distance.
     pub temperature: f64,
 }
 
 /// A training sample near a query.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Neighbour {
+pub struct Neighbor {
     /// Its place among the training samples.
     pub index: usize,
     /// The cosine of the angle between the two.
@@ -31,31 +31,31 @@ pub struct Neighbour {
 }
 
 impl Default for Knn {
-    /// 20 neighbours at a temperature of 0.07 (as in arXiv 2104.14294 §4), and 5, 10, 50 and 200.
+    /// 20 neighbors at a temperature of 0.07 (as in arXiv 2104.14294 §4), and 5, 10, 50 and 200.
     fn default() -> Self {
-        Self { neighbours: vec![20, 5, 10, 50, 200], temperature: 0.07 }
+        Self { neighbors: vec![20, 5, 10, 50, 200], temperature: 0.07 }
     }
 }
 
 impl Knn {
-    /// What to call the votes of `count` neighbours among `samples` training samples.
+    /// What to call the votes of `count` neighbors among `samples` training samples.
     pub(crate) fn setting(count: usize, samples: usize) -> String {
         let all =
             if count > samples { format!(", all {samples} there are") } else { String::new() };
         format!("k = {count}{all}")
     }
 
-    /// The votes for each class, `[queries, classes]`, for each number of neighbours.
+    /// The votes for each class, `[queries, classes]`, for each number of neighbors.
     ///
     /// # Errors
     ///
-    /// When no number of neighbours is given or one is 0, the temperature is not positive, or the
+    /// When no number of neighbors is given or one is 0, the temperature is not positive, or the
     /// vectors are of different widths.
     pub fn scores(&self, train: &Features, queries: &Features) -> Result<Vec<Tensor<2>>> {
-        if self.neighbours.is_empty() || self.neighbours.contains(&0) {
+        if self.neighbors.is_empty() || self.neighbors.contains(&0) {
             return Err(Error::config(format!(
-                "k-NN needs numbers of neighbours of at least 1, got {:?}",
-                self.neighbours
+                "k-NN needs numbers of neighbors of at least 1, got {:?}",
+                self.neighbors
             )));
         }
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
@@ -64,14 +64,14 @@ impl Knn {
                 self.temperature
             )));
         }
-        let most = self.neighbours.iter().copied().max().expect("there is one");
+        let most = self.neighbors.iter().copied().max().expect("there is one");
         let nearest = nearest(train, queries, most)?;
         let votes = |count: usize| {
             let mut votes = vec![0.0f32; queries.len() * train.classes];
             for (row, found) in votes.chunks_exact_mut(train.classes).zip(&nearest) {
                 // Relative to the nearest, so that no weight overflows.
                 let top = found[0].similarity;
-                for &Neighbour { index, similarity } in found.iter().take(count) {
+                for &Neighbor { index, similarity } in found.iter().take(count) {
                     let weight = (f64::from(similarity - top) / self.temperature).exp();
                     row[train.labels[index]] += weight as f32;
                 }
@@ -79,7 +79,7 @@ impl Knn {
             let votes = TensorData::new(votes, [queries.len(), train.classes]);
             Tensor::from_data(votes, &queries.device())
         };
-        Ok(self.neighbours.iter().map(|&count| votes(count)).collect())
+        Ok(self.neighbors.iter().map(|&count| votes(count)).collect())
     }
 }
 
@@ -91,7 +91,7 @@ impl Knn {
 /// # Errors
 ///
 /// When the vectors are of different widths.
-pub fn nearest(train: &Features, queries: &Features, count: usize) -> Result<Vec<Vec<Neighbour>>> {
+pub fn nearest(train: &Features, queries: &Features, count: usize) -> Result<Vec<Vec<Neighbor>>> {
     if train.width() != queries.width() {
         return Err(Error::config(format!(
             "queries of {} features among samples of {}",
@@ -111,15 +111,15 @@ pub fn nearest(train: &Features, queries: &Features, count: usize) -> Result<Vec
 }
 
 /// The `count` largest values of a row in descending order, of equals the first.
-fn largest(row: &[f32], count: usize) -> Vec<Neighbour> {
-    let mut best: Vec<Neighbour> = Vec::with_capacity(count.min(row.len()) + 1);
+fn largest(row: &[f32], count: usize) -> Vec<Neighbor> {
+    let mut best: Vec<Neighbor> = Vec::with_capacity(count.min(row.len()) + 1);
     let mut least = f32::NEG_INFINITY;
     for (index, &similarity) in row.iter().enumerate() {
         if best.len() == count && similarity <= least {
             continue;
         }
         let place = best.partition_point(|other| other.similarity >= similarity);
-        best.insert(place, Neighbour { index, similarity });
+        best.insert(place, Neighbor { index, similarity });
         best.truncate(count);
         if best.len() == count {
             least = best[count - 1].similarity;
@@ -138,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn more_neighbours_than_there_are_say_so() {
+    fn more_neighbors_than_there_are_say_so() {
         assert_eq!(Knn::setting(20, 20), "k = 20");
         assert_eq!(Knn::setting(20, 19), "k = 20, all 19 there are");
     }
 
     #[test]
-    fn neighbours_are_by_angle_and_the_first_of_equals_wins() {
+    fn neighbors_are_by_angle_and_the_first_of_equals_wins() {
         let row = [0.5, 0.9, 0.9, -1.0, 0.7];
         let places = |count| largest(&row, count).iter().map(|n| n.index).collect::<Vec<_>>();
         assert_eq!(places(3), [1, 2, 4]);
@@ -161,7 +161,7 @@ mod tests {
         // Cosines with [1, 0]: 1, 0.8, 0.8.
         let train = features([[2.0, 0.0], [4.0, 3.0], [4.0, -3.0]], [0, 1, 1]);
         let query = features([[1.0, 0.0]], [0]);
-        let knn = |temperature| Knn { neighbours: vec![1, 3], temperature };
+        let knn = |temperature| Knn { neighbors: vec![1, 3], temperature };
         let scores = |temperature| -> Vec<Vec<f32>> {
             let scores = knn(temperature).scores(&train, &query).unwrap();
             scores.into_iter().map(|s| s.into_data().try_to_vec().unwrap()).collect()
@@ -178,8 +178,8 @@ mod tests {
     fn what_makes_no_vote_is_refused() {
         let train = features([[1.0, 0.0]], [0]);
         let message = |knn: Knn| knn.scores(&train, &train).unwrap_err().to_string();
-        assert!(message(Knn { neighbours: vec![], ..Knn::default() }).ends_with("got []"));
-        assert!(message(Knn { neighbours: vec![0], ..Knn::default() }).ends_with("got [0]"));
+        assert!(message(Knn { neighbors: vec![], ..Knn::default() }).ends_with("got []"));
+        assert!(message(Knn { neighbors: vec![0], ..Knn::default() }).ends_with("got [0]"));
         assert!(message(Knn { temperature: 0.0, ..Knn::default() }).ends_with("above 0, got 0"));
         let wide = Features::new(Tensor::zeros([1, 3], &test_device()), vec![0], 2).unwrap();
         assert!(nearest(&train, &wide, 1).unwrap_err().to_string().contains("of 3 features"));

@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::rng::Purpose;
 
-/// Normalised images and what to say of each.
+/// Normalized images and what to say of each.
 #[derive(Debug, Clone)]
 pub struct LabelledBatch {
-    /// `[batch, channels, height, width]`, normalised per channel.
+    /// `[batch, channels, height, width]`, normalized per channel.
     pub images: Tensor<4>,
     /// How much of each class is in the image, `[batch, classes]`, rows of sum 1: one class alone
     /// unless images are mixed or labels smoothed.
@@ -28,7 +28,7 @@ impl LabelledBatch {
     }
 }
 
-/// Shows, augments and normalises labelled samples.
+/// Shows, augments and normalizes labelled samples.
 #[derive(Debug, Clone)]
 pub struct LabelledCollate {
     view: View,
@@ -41,7 +41,7 @@ pub struct LabelledCollate {
 }
 
 impl LabelledCollate {
-    /// Batches of images of `shape`, normalised by `statistics`, of one of `classes` classes each,
+    /// Batches of images of `shape`, normalized by `statistics`, of one of `classes` classes each,
     /// and not augmented.
     ///
     /// # Errors
@@ -239,7 +239,7 @@ mod tests {
         let statistics = ChannelStatistics { mean: vec![0.5], std: vec![0.25] };
         let channels = LabelledCollate::new(SHAPE, &statistics, 3).unwrap_err().to_string();
         assert!(
-            channels.contains("images of 2 channels cannot be normalised with statistics of 1")
+            channels.contains("images of 2 channels cannot be normalized with statistics of 1")
         );
         let statistics = ChannelStatistics { mean: vec![0.5; 2], std: vec![0.25; 2] };
         let classes = LabelledCollate::new(SHAPE, &statistics, 1).unwrap_err().to_string();

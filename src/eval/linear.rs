@@ -1,4 +1,4 @@
-//! One linear layer on standardised features.
+//! One linear layer on standardized features.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
@@ -28,11 +28,11 @@ impl Standardizer {
     }
 }
 
-/// A trained linear classifier with the standardisation of its inputs.
+/// A trained linear classifier with the standardization of its inputs.
 #[derive(Debug, Clone)]
 pub struct LinearClassifier {
     pub(super) standardizer: Standardizer,
-    /// `[width, classes]`, of standardised features.
+    /// `[width, classes]`, of standardized features.
     pub weight: Tensor<2>,
     /// `[1, classes]`.
     pub bias: Tensor<2>,
@@ -92,7 +92,7 @@ mod tests {
     use crate::test_device;
 
     #[test]
-    fn every_number_is_standardised_and_a_constant_is_0() {
+    fn every_number_is_standardized_and_a_constant_is_0() {
         let values = Tensor::from_floats([[1.0, 0.1], [3.0, 0.1], [8.0, 0.1]], &test_device());
         let features = Features::new(values.clone(), vec![0; 3], 1).unwrap();
         let out = Standardizer::of(&features).apply(values);

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::linear::{Standardizer, cross_entropy};
 use super::{Features, LinearClassifier};
 use crate::error::{Error, Result};
-use crate::nn::{Init, Weights};
+use crate::nn::{Init, InitialWeights};
 
-/// A linear probe with nothing to tune: multinomial logistic regression on standardised features,
+/// A linear probe with nothing to tune: multinomial logistic regression on standardized features,
 /// by L-BFGS on all samples at once. The objective is scikit-learn's `LogisticRegression`'s.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LogisticRegression {
@@ -28,7 +28,7 @@ impl Default for LogisticRegression {
 }
 
 impl LogisticRegression {
-    /// The classifier of `train` with the smallest penalised loss.
+    /// The classifier of `train` with the smallest penalized loss.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl LogisticRegression {
         let (inputs, targets) = (standardizer.apply(train.values.clone()), train.one_hot());
         let penalty = 0.5 / (self.c * train.len() as f64);
         // Where it starts does not matter: the loss has one minimum.
-        let weights = &mut Weights::new(0, &train.device().autodiff());
+        let weights = &mut InitialWeights::new(0, &train.device().autodiff());
         let layer = weights.linear(train.width(), train.classes, Init::Constant(0.0));
         let mut optimizer = LBFGSConfig::new()
             .with_max_iter(self.iterations)
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gradient_of_the_penalised_loss_is_zero_at_the_solution() {
+    fn the_gradient_of_the_penalized_loss_is_zero_at_the_solution() {
         for c in [0.1, 1.0, 100.0] {
             let train = line();
             let classifier = LogisticRegression { c, ..Default::default() }.fit(&train).unwrap();

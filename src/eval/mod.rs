@@ -27,12 +27,12 @@ mod score;
 mod subset;
 
 #[cfg(feature = "viz")]
-pub use card::{LabelledPicture, NeighbourRow, ScoreCard};
+pub use card::{LabelledPicture, NeighborRow, ScoreCard};
 pub use classification::Classification;
 pub use erase::RandomErasing;
 pub use features::{Features, Pooling};
 pub use finetune::FineTuning;
-pub use knn::{Knn, Neighbour, nearest};
+pub use knn::{Knn, Neighbor, nearest};
 pub use labelled::{LabelledBatch, LabelledCollate};
 pub(crate) use labels::require_labels;
 pub use linear::LinearClassifier;

@@ -9,7 +9,7 @@ use super::linear::Standardizer;
 use super::{Features, LinearClassifier};
 use crate::config::config;
 use crate::error::{Error, Result};
-use crate::nn::{Init, Weights};
+use crate::nn::{Init, InitialWeights};
 use crate::rng::{Purpose, stream};
 use crate::train::{Recipe, Schedule};
 
@@ -17,7 +17,7 @@ use crate::train::{Recipe, Schedule};
 const TRUST: f64 = 1e-3;
 
 config! {
-    /// A linear layer on batch-normalised features, trained by momentum SGD or LARS: the papers'
+    /// A linear layer on batch-normalized features, trained by momentum SGD or LARS: the papers'
     /// protocol on features that are extracted once, and so not augmented.
     #[derive(Debug, PartialEq)]
     pub struct LinearProbe {
@@ -98,7 +98,7 @@ impl State {
     fn new(width: usize, classes: usize, seed: u64, device: &Device) -> Self {
         let init = Init::TruncatedNormal { std: 0.01, bound: 2.0 };
         Self {
-            weight: Weights::new(seed, device).param([width, classes], init).val().detach(),
+            weight: InitialWeights::new(seed, device).param([width, classes], init).val().detach(),
             bias: Tensor::zeros([1, classes], device),
             weight_step: Tensor::zeros([width, classes], device),
             bias_step: Tensor::zeros([1, classes], device),

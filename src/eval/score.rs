@@ -9,7 +9,7 @@ use super::{Summary, TestResult};
 pub struct Score {
     /// The protocol's name, as on a command line.
     pub protocol: String,
-    /// What of the protocol was chosen, such as the number of neighbours.
+    /// What of the protocol was chosen, such as the number of neighbors.
     pub setting: String,
     /// What was evaluated.
     pub encoder: String,

@@ -9,7 +9,7 @@ use crate::config::config;
 use crate::encoder::{VisibleTokens, VitConfig};
 use crate::error::Result;
 use crate::mask::Mask;
-use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, per_token};
+use crate::nn::{Block, Init, InitialWeights, LayerNorm, PositionTable, Positions, per_token};
 
 config! {
     /// Sizes of a [`Decoder`]; everything else is as in the encoder it decodes.
@@ -41,7 +41,12 @@ impl DecoderConfig {
     /// # Panics
     ///
     /// With the message of [`DecoderConfig::validate`] when that fails.
-    pub fn init(&self, encoder: &VitConfig, target_width: usize, weights: &mut Weights) -> Decoder {
+    pub fn init(
+        &self,
+        encoder: &VitConfig,
+        target_width: usize,
+        weights: &mut InitialWeights,
+    ) -> Decoder {
         let config = self.transformer(encoder);
         config.validate().unwrap_or_else(|error| panic!("{error}"));
         let (width, class_token) = (self.width, encoder.class_token);
@@ -111,7 +116,7 @@ impl PredictionHead<VisibleTokens> for Decoder {
 mod tests {
     use super::*;
     use crate::grid::{Grid, ImageShape};
-    use crate::mask::PatchMask;
+    use crate::mask::UnitMask;
     use crate::test_device;
 
     const GRID: Grid = Grid::new(2, 3);
@@ -120,12 +125,12 @@ mod tests {
         let encoder =
             VitConfig::new(ImageShape::new(1, 4, 6), 2, 6, 1, 2).with_positions(Positions::None);
         let config = DecoderConfig::new().with_width(8).with_depth(2).with_heads(2);
-        config.init(&encoder, 5, &mut Weights::new(0, &test_device()))
+        config.init(&encoder, 5, &mut InitialWeights::new(0, &test_device()))
     }
 
     /// Four visible cells of 6 features, and a class token.
     fn features() -> VisibleTokens {
-        let mut weights = Weights::new(1, &test_device());
+        let mut weights = InitialWeights::new(1, &test_device());
         let init = Init::Normal { std: 1.0 };
         let class_token = Some(weights.param([1, 6], init).val());
         VisibleTokens { tokens: weights.param([1, 4, 6], init).val(), class_token, grid: GRID }
@@ -133,7 +138,7 @@ mod tests {
 
     /// The predictions of the hidden cells 1 and 4.
     fn predicted(decoder: &Decoder, features: VisibleTokens) -> [Vec<f32>; 2] {
-        let mask = PatchMask::from_indices(GRID, [1, 4]).unwrap();
+        let mask = UnitMask::from_indices(GRID, [1, 4]).unwrap();
         let predicted = decoder.predict(features, &Mask::new([mask], &test_device()).unwrap());
         assert_eq!(predicted.dims(), [1, 2, 5]);
         let values: Vec<f32> = predicted.into_data().try_to_vec().unwrap();

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::PredictionHead;
 use crate::encoder::GridTokens;
 use crate::mask::Mask;
-use crate::nn::{Init, Weights, per_token};
+use crate::nn::{Init, InitialWeights, per_token};
 
 /// A linear layer from a hidden cell's features to its prediction (SimMIM, arXiv 2111.09886 §3.3:
 /// as good as any deeper head).
@@ -20,12 +20,17 @@ pub struct LinearHead {
 impl LinearHead {
     /// A head from an encoder of `width` features to `target_width` values per cell, normal with σ =
     /// 0.02.
-    pub fn new(width: usize, target_width: usize, weights: &mut Weights) -> Self {
+    pub fn new(width: usize, target_width: usize, weights: &mut InitialWeights) -> Self {
         Self::with_init(width, target_width, Init::Normal { std: 0.02 }, weights)
     }
 
     /// The same with a weight that starts otherwise; the bias starts at 0.
-    pub fn with_init(width: usize, target_width: usize, init: Init, weights: &mut Weights) -> Self {
+    pub fn with_init(
+        width: usize,
+        target_width: usize,
+        init: Init,
+        weights: &mut InitialWeights,
+    ) -> Self {
         Self { projection: weights.linear(width, target_width, init) }
     }
 }
@@ -47,20 +52,20 @@ impl PredictionHead<GridTokens> for LinearHead {
 mod tests {
     use super::*;
     use crate::grid::Grid;
-    use crate::mask::PatchMask;
+    use crate::mask::UnitMask;
     use crate::test_device;
     use burn::module::Param;
 
     #[test]
     fn hidden_cells_are_predicted_in_their_order_and_no_others() {
         let device = test_device();
-        let mut head = LinearHead::new(2, 3, &mut Weights::new(0, &device));
+        let mut head = LinearHead::new(2, 3, &mut InitialWeights::new(0, &device));
         let weight = Tensor::from_floats([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]], &device);
         head.projection.weight = Param::from_tensor(weight);
         let bias = Tensor::from_floats([0.0, 0.5, 0.0], &device);
         head.projection.bias = Some(Param::from_tensor(bias));
         let grid = Grid::new(1, 3);
-        let masks = [[0, 2], [1, 2]].map(|cells| PatchMask::from_indices(grid, cells).unwrap());
+        let masks = [[0, 2], [1, 2]].map(|cells| UnitMask::from_indices(grid, cells).unwrap());
         let mask = Mask::new(masks, &device).unwrap();
         let tokens = Tensor::from_floats(
             [[[1.0, 2.0], [9.0, 9.0], [3.0, 4.0]], [[9.0, 9.0], [5.0, 6.0], [7.0, 8.0]]],

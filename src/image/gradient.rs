@@ -70,7 +70,7 @@ pub(crate) fn magnitude(along_x: Tensor<4>, along_y: Tensor<4>) -> Tensor<4> {
     square.mask_fill(flat.clone(), 1.0).sqrt().mask_fill(flat, 0.0)
 }
 
-/// One more pixel on both sides of `axis`: a copy of the neighbour of the border.
+/// One more pixel on both sides of `axis`: a copy of the neighbor of the border.
 fn mirrored(images: Tensor<4>, axis: usize) -> Tensor<4> {
     let length = images.dims()[axis];
     let before = images.clone().narrow(axis, 1, 1);
@@ -127,7 +127,7 @@ mod tests {
         let [x, y] = gradients(GradientOperator::Sobel);
         // Pixel (1, 1): (4 − 0) + 2 (0 − 2) + (1 − 5), and (5 − 0) + 2 (0 − 1) + (1 − 4).
         assert_eq!([x[5], y[5]], [-4.0, 0.0]);
-        // The left neighbours of the first column are the second column: no change along x.
+        // The left neighbors of the first column are the second column: no change along x.
         assert_eq!([x[0], x[4], x[8]], [0.0; 3]);
         assert_eq!(y[..4], [0.0; 4]);
         // Pixel (1, 0): (0 − 1) + 2 (5 − 0) + (0 − 1).

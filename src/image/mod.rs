@@ -1,4 +1,4 @@
-//! Images as tensors: cut into patches and back, normalised and back, how they change, and how close two
+//! Images as tensors: cut into patches and back, normalized and back, how they change, and how close two
 //! are.
 
 mod gradient;

@@ -1,4 +1,4 @@
-//! Per-channel normalisation and its inverse.
+//! Per-channel normalization and its inverse.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -31,7 +31,7 @@ fn per_channel(images: &Tensor<4>, values: &[f32]) -> Tensor<4> {
     let [_, channels, ..] = images.dims();
     assert!(
         values.len() == channels,
-        "images of {channels} channels cannot be normalised with {} values",
+        "images of {channels} channels cannot be normalized with {} values",
         values.len()
     );
     let on = (&images.device(), images.dtype());
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "images of 2 channels cannot be normalised with 3 values")]
+    #[should_panic(expected = "images of 2 channels cannot be normalized with 3 values")]
     fn statistics_of_another_channel_count_panic() {
         normalize(Tensor::zeros([1, 2, 1, 1], &test_device()), &[0.0; 3], &[1.0; 3]);
     }

@@ -29,7 +29,7 @@ impl ChannelStatistics {
         self.check_values()?;
         if self.mean.len() != shape.channels {
             return Err(Error::config(format!(
-                "images of {} channels cannot be normalised with statistics of {}",
+                "images of {} channels cannot be normalized with statistics of {}",
                 shape.channels,
                 self.mean.len()
             )));
@@ -42,7 +42,7 @@ impl ChannelStatistics {
         let Self { mean, std } = self;
         if mean.is_empty() || mean.len() != std.len() {
             return Err(Error::config(format!(
-                "normalisation needs a mean and a standard deviation for each channel, got {} \
+                "normalization needs a mean and a standard deviation for each channel, got {} \
                  means and {} deviations",
                 mean.len(),
                 std.len()
@@ -92,7 +92,7 @@ mod tests {
         }
         assert!(
             message(&[0.5], &[0.2])
-                .contains("2 channels cannot be normalised with statistics of 1")
+                .contains("2 channels cannot be normalized with statistics of 1")
         );
         assert!(message(&[0.5, 0.5], &[0.2]).contains("2 means and 1 deviations"));
         assert!(message(&[], &[]).contains("0 means"));

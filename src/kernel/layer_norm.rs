@@ -1,4 +1,4 @@
-//! Layer normalisation.
+//! Layer normalization.
 
 use burn::tensor::{Tensor, assert_shape};
 

@@ -4,17 +4,17 @@ use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData, assert_shape};
 
-use super::PatchMask;
+use super::UnitMask;
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 
-/// One [`PatchMask`] per sample, all hiding the same number of cells.
+/// One [`UnitMask`] per sample, all hiding the same number of cells.
 ///
 /// The masks' own grid is that of the mask units; [`Mask::at`] reads them at any finer grid, since
 /// a unit may cover several patches. The index tensors are made once per grid and shared by clones.
 #[derive(Debug, Clone)]
 pub struct Mask {
-    samples: Arc<[PatchMask]>,
+    samples: Arc<[UnitMask]>,
     device: Device,
     read: Arc<Mutex<Vec<GridMask>>>,
 }
@@ -25,7 +25,7 @@ impl Mask {
     /// # Errors
     ///
     /// When there is none, or when two differ in grid or in the number of hidden cells.
-    pub fn new(samples: impl Into<Arc<[PatchMask]>>, device: &Device) -> Result<Self> {
+    pub fn new(samples: impl Into<Arc<[UnitMask]>>, device: &Device) -> Result<Self> {
         let samples = samples.into();
         let first = samples.first().ok_or_else(|| Error::config("a batch of no masks"))?;
         let (grid, hidden) = (first.grid(), first.hidden());
@@ -43,7 +43,7 @@ impl Mask {
     }
 
     /// The masks on the host.
-    pub fn samples(&self) -> &[PatchMask] {
+    pub fn samples(&self) -> &[UnitMask] {
         &self.samples
     }
 
@@ -92,7 +92,7 @@ pub struct GridMask {
 }
 
 impl GridMask {
-    fn new(masks: &[PatchMask], device: &Device) -> Self {
+    fn new(masks: &[UnitMask], device: &Device) -> Self {
         let (grid, batch, hidden) = (masks[0].grid(), masks.len(), masks[0].hidden());
         let all_hidden = (batch * hidden) as i64;
         let all_visible = (batch * (grid.cells() - hidden)) as i64;

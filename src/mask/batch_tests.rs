@@ -4,7 +4,7 @@ use crate::test_device;
 fn mask(bits: [&[usize]; 2]) -> Mask {
     let samples: Vec<_> = bits
         .into_iter()
-        .map(|hidden| PatchMask::from_indices(Grid::new(2, 2), hidden.iter().copied()).unwrap())
+        .map(|hidden| UnitMask::from_indices(Grid::new(2, 2), hidden.iter().copied()).unwrap())
         .collect();
     Mask::new(samples, &test_device()).unwrap()
 }
@@ -70,8 +70,7 @@ fn a_unit_covers_several_patches() {
 #[test]
 fn masks_of_unequal_counts_are_refused_by_name() {
     let grid = Grid::new(2, 2);
-    let samples =
-        [vec![0], vec![1, 2]].map(|hidden| PatchMask::from_indices(grid, hidden).unwrap());
+    let samples = [vec![0], vec![1, 2]].map(|hidden| UnitMask::from_indices(grid, hidden).unwrap());
     let message = Mask::new(samples, &test_device()).unwrap_err().to_string();
     assert!(message.contains("sample 0 hides 1 of 2×2 cells, sample 1 hides 2 of 2×2"));
     assert!(Mask::new([], &test_device()).is_err());

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use rand::{Rng, RngExt};
 
-use super::{MaskStrategy, PatchMask, count};
+use super::{MaskStrategy, UnitMask, count};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 
@@ -27,7 +27,7 @@ pub struct BlockMask {
     grid: Grid,
     hidden: usize,
     min_block: usize,
-    /// Half the width of the interval of ln(aspect), which is centred on 0.
+    /// Half the width of the interval of ln(aspect), which is centered on 0.
     log_aspect: f64,
 }
 
@@ -113,7 +113,7 @@ impl MaskStrategy for BlockMask {
         self.hidden
     }
 
-    fn sample(&self, rng: &mut dyn Rng) -> PatchMask {
+    fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
         let mut bits = vec![false; self.grid.cells()];
         let mut left = self.hidden;
         while left > 0
@@ -127,7 +127,7 @@ impl MaskStrategy for BlockMask {
         while left > 0 {
             left -= grow(self.grid, &mut bits, left, rng);
         }
-        PatchMask::from_bits(self.grid, bits)
+        UnitMask::from_bits(self.grid, bits)
     }
 }
 
@@ -153,7 +153,7 @@ impl Block {
 fn grow(grid: Grid, bits: &mut [bool], limit: usize, rng: &mut dyn Rng) -> usize {
     let visible = || (0..grid.cells()).filter(|&cell| !bits[cell]);
     let mut edge: Vec<usize> =
-        visible().filter(|&cell| neighbours(grid, cell).any(|next| bits[next])).collect();
+        visible().filter(|&cell| neighbors(grid, cell).any(|next| bits[next])).collect();
     if edge.is_empty() {
         edge = visible().collect();
     }
@@ -165,14 +165,14 @@ fn grow(grid: Grid, bits: &mut [bool], limit: usize, rng: &mut dyn Rng) -> usize
         if !bits[cell] {
             bits[cell] = true;
             grown += 1;
-            queue.extend(neighbours(grid, cell));
+            queue.extend(neighbors(grid, cell));
         }
     }
     grown
 }
 
 /// The cells that share a side with `cell`.
-fn neighbours(grid: Grid, cell: usize) -> impl Iterator<Item = usize> {
+fn neighbors(grid: Grid, cell: usize) -> impl Iterator<Item = usize> {
     let (row, col) = (cell / grid.cols, cell % grid.cols);
     [
         (row > 0).then(|| cell - grid.cols),
@@ -191,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The sizes of the mask's connected pieces.
-    fn pieces(mask: &PatchMask) -> Vec<usize> {
+    fn pieces(mask: &UnitMask) -> Vec<usize> {
         let mut bits = mask.bits().to_vec();
         let mut sizes = Vec::new();
         while let Some(start) = bits.iter().position(|&bit| bit) {
@@ -199,7 +199,7 @@ mod tests {
             while let Some(cell) = stack.pop() {
                 if std::mem::take(&mut bits[cell]) {
                     size += 1;
-                    stack.extend(neighbours(mask.grid(), cell));
+                    stack.extend(neighbors(mask.grid(), cell));
                 }
             }
             sizes.push(size);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rand::Rng;
 
-use super::{MaskStrategy, PatchMask};
+use super::{MaskStrategy, UnitMask};
 use crate::grid::Grid;
 
 /// A strategy that asks `sample` for each mask: the shortest way to one of your own.
@@ -13,14 +13,14 @@ use crate::grid::Grid;
 /// `hidden` hidden cells.
 ///
 /// ```
-/// use burn_mim::{Grid, MaskStrategy, PatchMask, mask_fn};
+/// use burn_mim::{Grid, MaskStrategy, UnitMask, mask_fn};
 /// use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 ///
 /// // One whole column.
 /// let grid = Grid::new(3, 4);
 /// let column = mask_fn(grid, 3, move |rng| {
 ///     let col = rng.random_range(0..4);
-///     PatchMask::from_indices(grid, (0..3).map(|row| row * 4 + col)).expect("within the grid")
+///     UnitMask::from_indices(grid, (0..3).map(|row| row * 4 + col)).expect("within the grid")
 /// });
 /// assert_eq!(column.sample(&mut ChaCha8Rng::seed_from_u64(0)).hidden(), 3);
 /// ```
@@ -30,7 +30,7 @@ use crate::grid::Grid;
 /// [`sample`](MaskStrategy::sample) panics when a mask has another grid or count.
 pub fn mask_fn<F>(grid: Grid, hidden: usize, sample: F) -> ClosureMask<F>
 where
-    F: Fn(&mut dyn Rng) -> PatchMask + Send + Sync,
+    F: Fn(&mut dyn Rng) -> UnitMask + Send + Sync,
 {
     ClosureMask { grid, hidden, sample }
 }
@@ -45,7 +45,7 @@ pub struct ClosureMask<F> {
 
 impl<F> MaskStrategy for ClosureMask<F>
 where
-    F: Fn(&mut dyn Rng) -> PatchMask + Send + Sync,
+    F: Fn(&mut dyn Rng) -> UnitMask + Send + Sync,
 {
     fn grid(&self) -> Grid {
         self.grid
@@ -55,7 +55,7 @@ where
         self.hidden
     }
 
-    fn sample(&self, rng: &mut dyn Rng) -> PatchMask {
+    fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
         let mask = (self.sample)(rng);
         assert!(
             mask.grid() == self.grid && mask.hidden() == self.hidden,
@@ -85,15 +85,15 @@ mod tests {
 
     const GRID: Grid = Grid::new(2, 3);
 
-    fn sample_of(cells: usize, grid: Grid) -> PatchMask {
-        let strategy = mask_fn(GRID, 2, |_| PatchMask::from_indices(grid, 0..cells).unwrap());
+    fn sample_of(cells: usize, grid: Grid) -> UnitMask {
+        let strategy = mask_fn(GRID, 2, |_| UnitMask::from_indices(grid, 0..cells).unwrap());
         strategy.sample(&mut stream(1, Purpose::Mask, 0, 0))
     }
 
     #[test]
     fn a_closure_is_a_strategy() {
         assert_eq!(sample_of(2, GRID).to_string(), "██·\n···");
-        let strategy = mask_fn(GRID, 2, |_| PatchMask::all_visible(GRID));
+        let strategy = mask_fn(GRID, 2, |_| UnitMask::all_visible(GRID));
         assert_eq!((strategy.grid(), strategy.hidden()), (GRID, 2));
         assert!(format!("{strategy:?}").starts_with("ClosureMask { grid: Grid"));
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlockMask, FixedMask, MaskStrategy, PatchMask, RandomMask, RegionMask, UniformMask};
+use super::{BlockMask, FixedMask, MaskStrategy, RandomMask, RegionMask, UniformMask, UnitMask};
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
 
@@ -143,7 +143,7 @@ fn fixed(grid: Grid, hidden: &[usize], patches: Grid) -> Result<FixedMask> {
              columns must grow by the same whole factor"
         )));
     }
-    FixedMask::new(PatchMask::from_indices(grid, hidden.iter().copied())?)
+    FixedMask::new(UnitMask::from_indices(grid, hidden.iter().copied())?)
 }
 
 fn mae_ratio() -> f64 {

@@ -2,14 +2,14 @@
 
 use rand::Rng;
 
-use super::{MaskStrategy, PatchMask, count};
+use super::{MaskStrategy, UnitMask, count};
 use crate::error::Result;
 use crate::grid::Grid;
 
 /// Gives every sample the same mask, the caller's own.
 #[derive(Debug, Clone)]
 pub struct FixedMask {
-    mask: PatchMask,
+    mask: UnitMask,
     hidden: usize,
 }
 
@@ -19,7 +19,7 @@ impl FixedMask {
     /// # Errors
     ///
     /// When `mask` hides nothing or everything.
-    pub fn new(mask: PatchMask) -> Result<Self> {
+    pub fn new(mask: UnitMask) -> Result<Self> {
         let hidden = count::checked(mask.grid(), mask.hidden())?;
         Ok(Self { mask, hidden })
     }
@@ -34,7 +34,7 @@ impl MaskStrategy for FixedMask {
         self.hidden
     }
 
-    fn sample(&self, _rng: &mut dyn Rng) -> PatchMask {
+    fn sample(&self, _rng: &mut dyn Rng) -> UnitMask {
         self.mask.clone()
     }
 }
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn every_sample_gets_the_given_mask() {
-        let mask = PatchMask::from_indices(Grid::new(2, 3), [1, 5]).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(2, 3), [1, 5]).unwrap();
         let strategy = FixedMask::new(mask.clone()).unwrap();
         assert_eq!((strategy.grid(), strategy.hidden()), (Grid::new(2, 3), 2));
         for index in 0..3 {
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_mask_that_hides_nothing_or_everything_is_refused() {
         let grid = Grid::new(2, 2);
-        assert!(FixedMask::new(PatchMask::all_visible(grid)).is_err());
-        assert!(FixedMask::new(PatchMask::from_indices(grid, 0..4).unwrap()).is_err());
+        assert!(FixedMask::new(UnitMask::all_visible(grid)).is_err());
+        assert!(FixedMask::new(UnitMask::from_indices(grid, 0..4).unwrap()).is_err());
     }
 }

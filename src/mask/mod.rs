@@ -1,6 +1,6 @@
 //! Which patches are hidden: host-side, no tensors.
 //!
-//! A [`MaskStrategy`] draws one [`PatchMask`] a sample on a grid of *mask units*, each covering one
+//! A [`MaskStrategy`] draws one [`UnitMask`] a sample on a grid of *mask units*, each covering one
 //! or more of the model's patches. In every type `true` = hidden.
 
 mod batch;
@@ -9,10 +9,10 @@ mod closure;
 mod config;
 mod count;
 mod fixed;
-mod patch_mask;
 mod random;
 mod region;
 mod uniform;
+mod unit_mask;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ pub use block::BlockMask;
 pub use closure::{ClosureMask, mask_fn};
 pub use config::MaskConfig;
 pub use fixed::FixedMask;
-pub use patch_mask::PatchMask;
 pub use random::RandomMask;
 pub use region::RegionMask;
 pub use uniform::UniformMask;
+pub use unit_mask::UnitMask;
 
 /// How the hidden cells of a sample are chosen.
 ///
@@ -58,7 +58,7 @@ pub trait MaskStrategy: Debug + Send + Sync {
     fn hidden(&self) -> usize;
 
     /// One sample's mask, of [`grid`](Self::grid) and with [`hidden`](Self::hidden) hidden units.
-    fn sample(&self, rng: &mut dyn Rng) -> PatchMask;
+    fn sample(&self, rng: &mut dyn Rng) -> UnitMask;
 }
 
 impl<S: MaskStrategy + ?Sized> MaskStrategy for Box<S> {
@@ -70,7 +70,7 @@ impl<S: MaskStrategy + ?Sized> MaskStrategy for Box<S> {
         (**self).hidden()
     }
 
-    fn sample(&self, rng: &mut dyn Rng) -> PatchMask {
+    fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
         (**self).sample(rng)
     }
 }
@@ -84,7 +84,7 @@ impl<S: MaskStrategy + ?Sized> MaskStrategy for Arc<S> {
         (**self).hidden()
     }
 
-    fn sample(&self, rng: &mut dyn Rng) -> PatchMask {
+    fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
         (**self).sample(rng)
     }
 }
@@ -100,7 +100,7 @@ mod tests {
         let mut all: Vec<Box<dyn MaskStrategy>> = vec![
             Box::new(RandomMask::new(grid, hidden).unwrap()),
             Box::new(BlockMask::new(grid, hidden, hidden.min(16), 0.3).unwrap()),
-            Box::new(FixedMask::new(PatchMask::from_indices(grid, 0..hidden).unwrap()).unwrap()),
+            Box::new(FixedMask::new(UnitMask::from_indices(grid, 0..hidden).unwrap()).unwrap()),
             Box::new(RegionMask::square(grid, 1).unwrap()),
             Box::new(RegionMask::central(grid, 1, 1).unwrap()),
             Box::new(RegionMask::border(grid, 1, 1).unwrap()),

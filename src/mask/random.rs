@@ -4,7 +4,7 @@ use std::hint::select_unpredictable;
 
 use rand::{Rng, RngExt};
 
-use super::{MaskStrategy, PatchMask, count};
+use super::{MaskStrategy, UnitMask, count};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 
@@ -60,8 +60,8 @@ impl MaskStrategy for RandomMask {
         self.hidden
     }
 
-    fn sample(&self, rng: &mut dyn Rng) -> PatchMask {
-        PatchMask::from_bits(self.grid, subset(self.grid.cells(), self.hidden, rng))
+    fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
+        UnitMask::from_bits(self.grid, subset(self.grid.cells(), self.hidden, rng))
     }
 }
 

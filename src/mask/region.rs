@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 
-use super::{MaskStrategy, PatchMask, count};
+use super::{MaskStrategy, UnitMask, count};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 
@@ -10,7 +10,7 @@ use crate::grid::Grid;
 ///
 /// Context encoders (arXiv 1604.07379 §3.3 "Region masks") fill in a central region; SimMIM (arXiv
 /// 2111.09886 §3.2) compares random units with a square at a random place. Where the grid and a
-/// centred rectangle differ by an odd number of cells, the rectangle lies half a cell towards the
+/// centered rectangle differ by an odd number of cells, the rectangle lies half a cell towards the
 /// top left.
 #[derive(Debug, Clone)]
 pub struct RegionMask {
@@ -21,7 +21,7 @@ pub struct RegionMask {
 #[derive(Debug, Clone)]
 enum Region {
     /// The same mask for every sample.
-    Still(PatchMask),
+    Still(UnitMask),
     /// A hidden square at a random place.
     Square { grid: Grid, side: usize },
 }
@@ -53,8 +53,8 @@ impl RegionMask {
     ///
     /// When the region is empty, larger than the grid, or all of it.
     pub fn border(grid: Grid, rows: usize, cols: usize) -> Result<Self> {
-        let centre = central_rectangle(grid, Grid::new(rows, cols))?;
-        Self::still(PatchMask::from_indices(grid, centre.visible_indices())?)
+        let center = central_rectangle(grid, Grid::new(rows, cols))?;
+        Self::still(UnitMask::from_indices(grid, center.visible_indices())?)
     }
 
     /// Hides everything but a central rectangle of the grid's own proportions: its sides are
@@ -79,7 +79,7 @@ impl RegionMask {
         Ok(Self { hidden, region: Region::Square { grid, side } })
     }
 
-    fn still(mask: PatchMask) -> Result<Self> {
+    fn still(mask: UnitMask) -> Result<Self> {
         let hidden = count::checked(mask.grid(), mask.hidden())?;
         Ok(Self { hidden, region: Region::Still(mask) })
     }
@@ -97,7 +97,7 @@ impl MaskStrategy for RegionMask {
         self.hidden
     }
 
-    fn sample(&self, rng: &mut dyn Rng) -> PatchMask {
+    fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
         match self.region {
             Region::Still(ref mask) => mask.clone(),
             Region::Square { grid, side } => {
@@ -121,19 +121,19 @@ fn check_fits(grid: Grid, region: Grid) -> Result<()> {
     Ok(())
 }
 
-fn central_rectangle(grid: Grid, region: Grid) -> Result<PatchMask> {
+fn central_rectangle(grid: Grid, region: Grid) -> Result<UnitMask> {
     check_fits(grid, region)?;
     let (top, left) = ((grid.rows - region.rows) / 2, (grid.cols - region.cols) / 2);
     Ok(rectangle(grid, top, left, region))
 }
 
 /// A mask that hides the cells of a `region` that lies within `grid`.
-fn rectangle(grid: Grid, top: usize, left: usize, region: Grid) -> PatchMask {
+fn rectangle(grid: Grid, top: usize, left: usize, region: Grid) -> UnitMask {
     let mut bits = vec![false; grid.cells()];
     for row in top..top + region.rows {
         bits[row * grid.cols + left..][..region.cols].fill(true);
     }
-    PatchMask::from_bits(grid, bits)
+    UnitMask::from_bits(grid, bits)
 }
 
 /// The rectangle of `grid`'s proportions and about `ratio` of its area.
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_centre_is_hidden_or_spared() {
+    fn the_center_is_hidden_or_spared() {
         let grid = Grid::new(4, 5);
         let central = RegionMask::central(grid, 2, 3).unwrap();
         assert_eq!(drawn(&central, 0), "·····\n·███·\n·███·\n·····");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_that_cannot_be_centred_lies_towards_the_top_left() {
+    fn a_region_that_cannot_be_centered_lies_towards_the_top_left() {
         let strategy = RegionMask::central(Grid::new(2, 4), 1, 1).unwrap();
         assert_eq!(drawn(&strategy, 0), "·█··\n····");
     }

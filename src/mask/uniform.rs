@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 
 use super::random::subset;
-use super::{MaskStrategy, PatchMask, count};
+use super::{MaskStrategy, UnitMask, count};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 
@@ -14,7 +14,7 @@ use crate::grid::Grid;
 /// further share of the kept ones, the same number in every sample. The places in two windows are
 /// independent here, as in the paper; its published code draws them from a pool that is balanced
 /// over the four places. To that code's loss a secondarily hidden cell counts as visible; in a
-/// [`PatchMask`] it is hidden like any other.
+/// [`UnitMask`] it is hidden like any other.
 #[derive(Debug, Clone)]
 pub struct UniformMask {
     grid: Grid,
@@ -67,14 +67,14 @@ impl MaskStrategy for UniformMask {
         self.grid.cells() - self.kept
     }
 
-    fn sample(&self, rng: &mut dyn Rng) -> PatchMask {
+    fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
         let mut bits = vec![true; self.grid.cells()];
         let sampled = self.sampled_cells(rng);
         let kept = subset(sampled.len(), self.kept, rng);
         for (cell, kept) in sampled.into_iter().zip(kept) {
             bits[cell] = !kept;
         }
-        PatchMask::from_bits(self.grid, bits)
+        UnitMask::from_bits(self.grid, bits)
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The number of visible cells in each 2 × 2 window.
-    fn visible_per_window(mask: &PatchMask) -> Vec<usize> {
+    fn visible_per_window(mask: &UnitMask) -> Vec<usize> {
         let Grid { rows, cols } = mask.grid();
         let mut counts = vec![0; rows * cols / 4];
         for cell in mask.visible_indices() {

@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Weights, per_token};
+use super::{Init, InitialWeights, per_token};
 use crate::kernel;
 
 /// Which of query, key and value have a bias.
@@ -41,7 +41,7 @@ impl AttentionConfig {
     /// # Panics
     ///
     /// When `heads` does not divide `width`.
-    pub fn init(&self, weights: &mut Weights) -> Attention {
+    pub fn init(&self, weights: &mut InitialWeights) -> Attention {
         let Self { width, heads, .. } = *self;
         assert!(
             heads > 0 && width.is_multiple_of(heads),
@@ -129,11 +129,11 @@ mod tests {
     fn attention(qkv_bias: QkvBias) -> Attention {
         let init = Init::Normal { std: 0.5 };
         let config = AttentionConfig { width: 4, heads: 2, qkv_bias, init, output_init: init };
-        config.init(&mut Weights::new(3, &test_device()))
+        config.init(&mut InitialWeights::new(3, &test_device()))
     }
 
     fn tokens() -> Tensor<3> {
-        Weights::new(4, &test_device()).param([2, 3, 4], Init::Normal { std: 1.0 }).val()
+        InitialWeights::new(4, &test_device()).param([2, 3, 4], Init::Normal { std: 1.0 }).val()
     }
 
     /// The formula, one number at a time.
@@ -213,7 +213,7 @@ mod tests {
     fn sample_i_takes_the_bias_i_modulo_the_groups() {
         let layer = attention(QkvBias::All);
         let init = Init::Normal { std: 1.0 };
-        let bias = Weights::new(6, &test_device()).param([2, 2, 3, 3], init).val();
+        let bias = InitialWeights::new(6, &test_device()).param([2, 2, 3, 3], init).val();
         let four = Tensor::cat(vec![tokens(), tokens()], 0);
         let grouped = layer.forward(four, Some(bias.clone()));
         for sample in 0..4 {

@@ -4,14 +4,14 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{
-    Attention, AttentionConfig, DropPath, Dropped, LayerNorm, LayerScale, Mlp, Weights,
+    Attention, AttentionConfig, DropPath, Dropped, InitialWeights, LayerNorm, LayerScale, Mlp,
     checkpointed, per_token,
 };
 
 /// What a [`Block`] is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockConfig {
-    /// The attention layer; its width and initialisation are the block's.
+    /// The attention layer; its width and initialization are the block's.
     pub attention: AttentionConfig,
     /// Features between the two linear layers of the MLP.
     pub mlp_width: usize,
@@ -25,9 +25,9 @@ pub struct BlockConfig {
 
 impl BlockConfig {
     /// The block with fresh weights.
-    pub fn init(&self, weights: &mut Weights) -> Block {
+    pub fn init(&self, weights: &mut InitialWeights) -> Block {
         let AttentionConfig { width, init, output_init, .. } = self.attention;
-        let scale = |weights: &mut Weights| {
+        let scale = |weights: &mut InitialWeights| {
             self.layer_scale.map(|value| LayerScale::new(width, value, weights))
         };
         Block {
@@ -132,7 +132,7 @@ mod tests {
             layer_scale: Some(0.5),
             drop_path: 0.0,
         };
-        let mut weights = Weights::new(0, &test_device().autodiff());
+        let mut weights = InitialWeights::new(0, &test_device().autodiff());
         let block = config.init(&mut weights);
         let tokens = weights.param([2, 5, 8], Init::Normal { std: 1.0 }).val();
         let select = |tokens: Tensor<3>| tokens.slice(s![.., 1..4, ..]);

@@ -24,7 +24,7 @@ impl ModuleMapper for Cast {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Init, Weights};
+    use crate::nn::{Init, InitialWeights};
     use crate::test_device;
     use burn::optim::GradientsParams;
     use burn::tensor::DType;
@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn gradients_of_the_copy_reach_the_original_in_its_own_type() {
         let device = test_device().autodiff();
-        let layer = Weights::new(0, &device).linear(2, 1, Init::XavierUniform);
+        let layer = InitialWeights::new(0, &device).linear(2, 1, Init::XavierUniform);
         let half = cast_parameters(&layer, FloatDType::BF16);
         assert_eq!(half.weight.val().dtype(), DType::BF16);
         let input = Tensor::<2>::from_floats([[3.0, 0.5]], &device).cast(FloatDType::BF16);

@@ -6,7 +6,7 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::module::linear;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::{Init, Weights, relative_position_index};
+use super::{Init, InitialWeights, relative_position_index};
 use crate::grid::Grid;
 
 /// The largest bias (official code).
@@ -35,7 +35,7 @@ impl ContinuousPositionBias {
     pub const HIDDEN: usize = 512;
 
     /// A bias for `window`, learned in windows of `pretrained` cells a side.
-    pub fn new(window: Grid, pretrained: Grid, heads: usize, weights: &mut Weights) -> Self {
+    pub fn new(window: Grid, pretrained: Grid, heads: usize, weights: &mut InitialWeights) -> Self {
         let init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
         let device = weights.device().clone().without_autodiff();
         let index = relative_position_index(window, false);
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn one_network_serves_windows_of_any_size() {
         let bias = |window, pretrained| {
-            let mut weights = Weights::new(1, &test_device());
+            let mut weights = InitialWeights::new(1, &test_device());
             let bias = ContinuousPositionBias::new(window, pretrained, 2, &mut weights).bias();
             (bias.dims(), bias.into_data().try_to_vec::<f32>().unwrap())
         };
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_window_of_one_cell_has_one_finite_bias() {
-        let mut weights = Weights::new(1, &test_device());
+        let mut weights = InitialWeights::new(1, &test_device());
         let one = Grid::square(1);
         let bias = ContinuousPositionBias::new(one, one, 1, &mut weights).bias();
         assert!(bias.into_scalar::<f32>().is_finite());

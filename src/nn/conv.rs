@@ -6,7 +6,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
-use super::{Init, Weights};
+use super::{Init, InitialWeights};
 
 /// Side of the kernel.
 const KERNEL: usize = 3;
@@ -23,13 +23,18 @@ pub struct Conv {
 impl Conv {
     /// A convolution from `inputs` to `outputs` channels whose outputs vary as its inputs do
     /// (arXiv 1502.01852, without the gain of a rectifier).
-    pub fn new(inputs: usize, outputs: usize, weights: &mut Weights) -> Self {
+    pub fn new(inputs: usize, outputs: usize, weights: &mut InitialWeights) -> Self {
         let std = (1.0 / (inputs * KERNEL * KERNEL) as f32).sqrt();
         Self::with_init(inputs, outputs, Init::Normal { std }, weights)
     }
 
     /// A convolution whose weights start as `init`.
-    pub fn with_init(inputs: usize, outputs: usize, init: Init, weights: &mut Weights) -> Self {
+    pub fn with_init(
+        inputs: usize,
+        outputs: usize,
+        init: Init,
+        weights: &mut InitialWeights,
+    ) -> Self {
         let weight = weights.param([outputs, inputs, KERNEL, KERNEL], init);
         Self { weight, bias: weights.zeros([outputs]) }
     }
@@ -55,7 +60,7 @@ pub struct ConvPair {
 
 impl ConvPair {
     /// A pair from `inputs` to `outputs` channels.
-    pub fn new([inputs, outputs]: [usize; 2], weights: &mut Weights) -> Self {
+    pub fn new([inputs, outputs]: [usize; 2], weights: &mut InitialWeights) -> Self {
         Self {
             first: Conv::new(inputs, inputs, weights),
             second: Conv::with_init(inputs, outputs, Init::Constant(0.0), weights),

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, s};
 
-use super::{Attention, AttentionConfig, Init, Weights, per_token, unit};
+use super::{Attention, AttentionConfig, Init, InitialWeights, per_token, unit};
 use crate::kernel;
 
 /// The largest scale of a cosine (arXiv 2111.09883 §3.2: temperatures stay above 0.01).
@@ -27,7 +27,7 @@ impl CosineAttention {
     /// # Panics
     ///
     /// When the heads do not divide the width.
-    pub fn new(config: &AttentionConfig, weights: &mut Weights) -> Self {
+    pub fn new(config: &AttentionConfig, weights: &mut InitialWeights) -> Self {
         let first = Init::Constant(FIRST_SCALE.ln());
         let projections = config.init(weights);
         Self { projections, logit_scale: weights.param([config.heads], first) }
@@ -80,11 +80,11 @@ mod tests {
         let init = Init::Normal { std: 0.5 };
         let qkv_bias = QkvBias::None;
         let config = AttentionConfig { width: 4, heads: 2, qkv_bias, init, output_init: init };
-        CosineAttention::new(&config, &mut Weights::new(3, &test_device()))
+        CosineAttention::new(&config, &mut InitialWeights::new(3, &test_device()))
     }
 
     fn tokens() -> Tensor<3> {
-        Weights::new(4, &test_device()).param([1, 3, 4], Init::Normal { std: 1.0 }).val()
+        InitialWeights::new(4, &test_device()).param([1, 3, 4], Init::Normal { std: 1.0 }).val()
     }
 
     #[test]

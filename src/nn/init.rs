@@ -36,19 +36,19 @@ pub enum Init {
 
 /// The source of a model's initial weights: one seed, one independent stream per parameter.
 ///
-/// burn's own initialisers draw lazily from one generator per process, so weights depend on the
+/// burn's own initializers draw lazily from one generator per process, so weights depend on the
 /// backend, on the order of first use and on other threads. These depend on the seed alone: the
 /// same seed gives the same weights on every backend. They are still lazy, so a model that is
 /// about to load a checkpoint draws nothing.
 #[derive(Debug, Clone)]
-pub struct Weights {
+pub struct InitialWeights {
     seed: u64,
     device: Device,
     drawn: u64,
 }
 
-impl Weights {
-    /// Weights of `seed` on `device`; pass `device.autodiff()` for a model to be trained.
+impl InitialWeights {
+    /// Initial weights of `seed` on `device`; pass `device.autodiff()` for a model to be trained.
     pub fn new(seed: u64, device: &Device) -> Self {
         Self { seed, device: device.clone(), drawn: 0 }
     }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn weights_depend_on_the_seed_and_not_on_the_order_of_first_use() {
         let pair = |seed| {
-            let mut weights = Weights::new(seed, &test_device());
+            let mut weights = InitialWeights::new(seed, &test_device());
             let init = Init::Normal { std: 1.0 };
             (weights.param([3, 4], init), weights.param([3, 4], init))
         };
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_linear_layer_starts_without_bias() {
-        let linear = Weights::new(0, &test_device()).linear(2, 3, Init::XavierUniform);
+        let linear = InitialWeights::new(0, &test_device()).linear(2, 3, Init::XavierUniform);
         assert_eq!(linear.bias.unwrap().val().into_data().try_to_vec::<f32>().unwrap(), [0.0; 3]);
     }
 }

@@ -1,4 +1,4 @@
-//! Layer normalisation.
+//! Layer normalization.
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::kernel;
 
-/// Layer normalisation over each token's features (arXiv 1607.06450): burn's own layer on
+/// Layer normalization over each token's features (arXiv 1607.06450): burn's own layer on
 /// [`kernel::layer_norm()`].
 #[derive(Module, Debug)]
 pub struct LayerNorm {

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::{Init, Weights};
+use super::{Init, InitialWeights};
 
 /// Multiplies a residual branch by one learned factor per channel (CaiT, arXiv 2103.17239 §2.2);
 /// BEiT and SimMIM start it at 0.1 for ViT-B and 1e-5 for ViT-L.
@@ -15,7 +15,7 @@ pub struct LayerScale {
 
 impl LayerScale {
     /// Factors for `width` channels that start at `value`.
-    pub fn new(width: usize, value: f64, weights: &mut Weights) -> Self {
+    pub fn new(width: usize, value: f64, weights: &mut InitialWeights) -> Self {
         Self { gamma: weights.param([width], Init::Constant(value as f32)) }
     }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-use super::{Init, Weights, per_token};
+use super::{Init, InitialWeights, per_token};
 use crate::kernel::{self, gelu};
 
 /// Two linear layers with an exact GELU (the error function, not its tanh approximation) between.
@@ -23,7 +23,7 @@ impl Mlp {
         width: usize,
         hidden: usize,
         [init, output_init]: [Init; 2],
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Self {
         Self {
             fc1: weights.linear(width, hidden, init),

@@ -28,7 +28,7 @@ pub use continuous_position::ContinuousPositionBias;
 pub use conv::{Conv, ConvPair};
 pub use cosine_attention::CosineAttention;
 pub use drop_path::{DropPath, Dropped};
-pub use init::{Init, Weights};
+pub use init::{Init, InitialWeights};
 pub use layer_norm::LayerNorm;
 pub use layer_scale::LayerScale;
 pub use mlp::Mlp;

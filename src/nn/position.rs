@@ -6,7 +6,7 @@ use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor, TensorData, s};
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Weights};
+use super::{Init, InitialWeights};
 use crate::grid::Grid;
 
 /// What tells a token where it is.
@@ -41,7 +41,7 @@ impl PositionTable {
         grid: Grid,
         width: usize,
         class_token: bool,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Option<Self> {
         let shape = [grid.cells() + usize::from(class_token), width];
         let table = match positions {
@@ -92,7 +92,7 @@ impl PositionTable {
 }
 
 /// Rows of a table over `from` read on the grid `to`, by bicubic interpolation (half-pixel
-/// centres, as PyTorch's `interpolate(mode="bicubic", align_corners=False)`).
+/// centers, as PyTorch's `interpolate(mode="bicubic", align_corners=False)`).
 ///
 /// # Shapes
 ///
@@ -139,7 +139,7 @@ mod tests {
     use burn::tensor::Tolerance;
 
     fn sin_cos(grid: Grid, class_token: bool) -> PositionTable {
-        let mut weights = Weights::new(0, &test_device());
+        let mut weights = InitialWeights::new(0, &test_device());
         PositionTable::new(Positions::SinCos, grid, 8, class_token, &mut weights).unwrap()
     }
 

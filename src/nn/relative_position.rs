@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData, s};
 
-use super::{Init, TableResize, Weights, resize_offsets};
+use super::{Init, InitialWeights, TableResize, resize_offsets};
 use crate::grid::Grid;
 
 /// Distances of the class token: to a cell, from a cell, to itself (BEiT's order).
@@ -28,7 +28,7 @@ impl RelativePositionBias {
         class_token: bool,
         heads: usize,
         init: Init,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Self {
         let distances = offsets(grid).cells() + if class_token { CLASS_DISTANCES } else { 0 };
         Self {
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn equal_offsets_share_one_number() {
-        let mut weights = Weights::new(0, &test_device());
+        let mut weights = InitialWeights::new(0, &test_device());
         let init = Init::Normal { std: 1.0 };
         let bias = RelativePositionBias::new(Grid::new(3, 4), false, 2, init, &mut weights);
         let bias: Vec<f32> = bias.on(Grid::new(3, 4)).into_data().try_to_vec().unwrap();
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn another_grid_keeps_the_class_distances() {
-        let mut weights = Weights::new(0, &test_device());
+        let mut weights = InitialWeights::new(0, &test_device());
         let init = Init::Normal { std: 1.0 };
         let bias = RelativePositionBias::new(Grid::new(3, 3), true, 2, init, &mut weights);
         let own: Vec<f32> = bias.on(Grid::new(3, 3)).into_data().try_to_vec().unwrap();
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_part_of_the_grid_keeps_the_numbers_of_its_offsets() {
-        let mut weights = Weights::new(0, &test_device());
+        let mut weights = InitialWeights::new(0, &test_device());
         let init = Init::Normal { std: 1.0 };
         let bias = RelativePositionBias::new(Grid::new(3, 4), false, 1, init, &mut weights);
         let whole: Vec<f32> = bias.on(Grid::new(3, 4)).into_data().try_to_vec().unwrap();

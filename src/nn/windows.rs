@@ -9,7 +9,7 @@ use crate::grid::Grid;
 ///
 /// A grid that the side does not divide is padded with zeros below and to the right. A shift moves
 /// it up and to the left, and what leaves comes in at the other end: windows there hold parts that
-/// are no neighbours, which [`Windows::with_mask`] keeps apart.
+/// are no neighbors, which [`Windows::with_mask`] keeps apart.
 #[derive(Debug, Clone)]
 pub struct Windows {
     side: usize,

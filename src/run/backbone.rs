@@ -14,7 +14,7 @@ use crate::checkpoint::{LoadOptions, LoadReport, Transformers, TransformersModel
 use crate::data::ChannelStatistics;
 use crate::encoder::{AnyBackbone, BackboneConfig, EncoderConfig, GptConfig, PixelGpt, VitConfig};
 use crate::error::{Error, Result};
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::task::TaskConfig;
 use crate::train::RunFolder;
 
@@ -82,7 +82,7 @@ impl BackboneSource {
             random.validate()?;
             return Ok(LoadedBackbone {
                 title: format!("random {}", shape(random)),
-                backbone: random.init(&mut Weights::new(seed, device)),
+                backbone: random.init(&mut InitialWeights::new(seed, device)),
                 config: random.clone(),
                 run: None,
                 statistics: None,
@@ -156,7 +156,7 @@ impl LoadedBackbone {
     /// An encoder of the same shape with random weights; an Image GPT keeps its palette.
     pub fn random(&self, seed: u64) -> AnyBackbone {
         let device = self.backbone.devices().into_iter().next().expect("it has parameters");
-        self.config.init(&mut Weights::new(seed, &device)).with_palette_of(&self.backbone)
+        self.config.init(&mut InitialWeights::new(seed, &device)).with_palette_of(&self.backbone)
     }
 }
 
@@ -166,7 +166,7 @@ fn of_task(
     run: &RunFolder,
     device: &Device,
 ) -> Result<(AnyBackbone, BackboneConfig)> {
-    let weights = &mut Weights::new(0, device);
+    let weights = &mut InitialWeights::new(0, device);
     let encoder = |config: &VitConfig| BackboneConfig::from(config.clone());
     Ok(match &saved.task {
         TaskConfig::Mae(task) => {

@@ -5,7 +5,7 @@ use crate::batch::MimBatch;
 use crate::data::ImageData;
 use crate::data::augment::Augmentation;
 use crate::error::Result;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::task::{Beit, BeitConfig, BeitV2, BeitV2Config};
 use crate::train::{Pretrained, Recipe};
 use crate::viz::token_sheet;
@@ -13,7 +13,7 @@ use crate::viz::token_sheet;
 impl Run {
     /// Trains the model of `config` on the tokens of `tokenizer`, as [`Run::train`] does, and leaves
     /// `reconstruction.png`: decoded predicted tokens, or where the tokenizer does not decode to
-    /// pixels, tokens as colours.
+    /// pixels, tokens as colors.
     ///
     /// # Errors
     ///
@@ -30,7 +30,7 @@ impl Run {
         let (_lock, data) = &self.begin(data)?;
         tokenizer.report.usage.check()?;
         let decodes = config.tokenizer.decodes();
-        let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
+        let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let (mean, std) = (&data.statistics.mean, &data.statistics.std);
         let model = config.init(tokenizer.tokenizer, mean, std, weights);
         let (pretrained, batch) =
@@ -59,7 +59,7 @@ impl Run {
         let (_lock, data) = &self.begin(data)?;
         tokenizer.report.usage.check()?;
         let decodes = config.beit.tokenizer.decodes();
-        let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
+        let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let (mean, std) = (&data.statistics.mean, &data.statistics.std);
         let model = config.init(tokenizer.tokenizer, mean, std, weights);
         let (pretrained, batch) =

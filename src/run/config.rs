@@ -19,7 +19,7 @@ pub struct RunConfig {
     /// How they were opened: their channels, what became of damaged ones, and how many were used.
     #[serde(default)]
     pub data_options: DataOptions,
-    /// How they were normalised.
+    /// How they were normalized.
     pub statistics: ChannelStatistics,
     /// What was done to them in training.
     pub augmentation: Augmentation,

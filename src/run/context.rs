@@ -5,7 +5,7 @@ use crate::data::augment::Augmentation;
 use crate::data::{ContextCollate, ImageData};
 use crate::encoder::ResidualNet;
 use crate::error::Result;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::task::{ContextConfig, ContextPrediction};
 use crate::train::{Pretrained, Recipe};
 use crate::viz::context_sheet;
@@ -22,7 +22,7 @@ impl Run {
     pub fn context(
         &self,
         config: ContextConfig,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
         data: &ImageData,
         augmentation: Augmentation,
         recipe: Recipe,

@@ -163,14 +163,14 @@ impl<'a> Evaluation<'a> {
         Ok(self.score("linear", setting, start, results, splits[0].train.len(), started))
     }
 
-    /// k-NN by every seed's features: one score for each number of neighbours.
+    /// k-NN by every seed's features: one score for each number of neighbors.
     ///
     /// # Errors
     ///
     /// As [`Knn::scores`].
     pub fn knn(&self, knn: &Knn, start: Start, splits: &[Split]) -> Result<Vec<Score>> {
         let started = Instant::now();
-        let mut results = vec![Vec::new(); knn.neighbours.len()];
+        let mut results = vec![Vec::new(); knn.neighbors.len()];
         for Split { train, test } in splits {
             for (results, scores) in results.iter_mut().zip(knn.scores(train, test)?) {
                 results.push(TestResult::new(scores, &test.labels));
@@ -186,7 +186,7 @@ impl<'a> Evaluation<'a> {
                 started,
             )
         };
-        Ok(results.into_iter().zip(&knn.neighbours).map(score).collect())
+        Ok(results.into_iter().zip(&knn.neighbors).map(score).collect())
     }
 
     pub(super) fn score(

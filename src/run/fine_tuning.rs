@@ -12,7 +12,7 @@ use super::{Evaluation, Start};
 use crate::data::{ImageDataset, Subset};
 use crate::error::{Error, Result};
 use crate::eval::{FineTuning, Score, TestResult};
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::train::{Pretraining, RunFolder, sha256};
 
 impl Evaluation<'_> {
@@ -59,7 +59,7 @@ impl Evaluation<'_> {
         let config = self.encoder.config.clone().with_drop_path(tuning.drop_path);
         let encoder = self.backbone(start, seed).rebuilt(&config, &device);
         let classes = self.data.class_names.len();
-        let task = tuning.task(encoder, classes, &mut Weights::new(seed, &device))?;
+        let task = tuning.task(encoder, classes, &mut InitialWeights::new(seed, &device))?;
         let identity = json!({
             "start": sum_of_weights(&task), "tuning": tuning, "labels": self.labels,
             "classes": self.data.class_names, "statistics": self.statistics(),

@@ -6,7 +6,7 @@ use super::Run;
 use crate::data::augment::Augmentation;
 use crate::data::{ChannelStatistics, ImageData, ImageGptCollate};
 use crate::error::Result;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::target::tokenizer::PaletteConfig;
 use crate::task::{ImageGpt, ImageGptConfig, Sampling};
 use crate::train::{Pretrained, Recipe};
@@ -25,16 +25,16 @@ impl Run {
     /// Finds a palette, trains Image GPT on it as [`Run::train`] does, and leaves, for the
     /// autoregressive objective, `completion.png` beside the rest.
     ///
-    /// Images are not normalised: the palette holds colours in [0, 1].
+    /// Images are not normalized: the palette holds colors in [0, 1].
     ///
     /// # Errors
     ///
-    /// As [`Run::train`], when the configuration is broken, when the images have fewer colours than
+    /// As [`Run::train`], when the configuration is broken, when the images have fewer colors than
     /// the palette, and when the picture cannot be written.
     pub fn image_gpt(
         &self,
         config: ImageGptConfig,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
         data: &ImageData,
         augmentation: Augmentation,
         recipe: Recipe,
@@ -68,13 +68,13 @@ impl Run {
         Ok(pretrained)
     }
 
-    /// The colours of a palette for `config`, by k-means over training images.
+    /// The colors of a palette for `config`, by k-means over training images.
     fn colors(&self, config: &ImageGptConfig, data: &ImageData) -> Result<Tensor<2>> {
         let loader = self.loader(&data.train, ImageGptCollate::new(config)?, true)?;
         let batches = loader.epoch(0, 0).take(PALETTE_IMAGES.div_ceil(loader.batch_size()));
         let images: Result<Vec<_>> = batches.map(|batch| Ok(batch?.images)).collect();
         let palette =
             PaletteConfig::new(config.encoder.image).with_vocabulary(config.encoder.colors);
-        Ok(palette.fit(Tensor::cat(images?, 0), self.seed)?.colours.val())
+        Ok(palette.fit(Tensor::cat(images?, 0), self.seed)?.colors.val())
     }
 }

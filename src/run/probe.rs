@@ -14,7 +14,7 @@ use crate::grid::ImageShape;
 /// Most labelled images that are voted by, and most that are voted on.
 const SAMPLES: [usize; 2] = [5000, 1000];
 
-/// Every few epochs, the accuracy of 20 nearest neighbours on a part of the data.
+/// Every few epochs, the accuracy of 20 nearest neighbors on a part of the data.
 #[derive(Debug)]
 pub(super) struct OnlineProbe {
     every: usize,
@@ -60,7 +60,7 @@ impl OnlineProbe {
         }
         let features = |batches| Features::extract(encoder, batches, Pooling::Mean);
         let (train, test) = (features(&self.train)?, features(&self.test)?);
-        let knn = Knn { neighbours: vec![20], ..Knn::default() };
+        let knn = Knn { neighbors: vec![20], ..Knn::default() };
         let scores = knn.scores(&train, &test)?.remove(0);
         let top1 = TestResult::new(scores, &test.labels).top1;
         Ok(BTreeMap::from([("knn_top1".to_string(), top1)]))

@@ -16,7 +16,7 @@ use crate::eval::{FineTuning, Knn, LinearProbe, Score};
 pub enum Protocol {
     /// Linear probing: logistic regression, and from 16384 images on the papers' probe beside it.
     Linear,
-    /// k nearest neighbours.
+    /// k nearest neighbors.
     Knn,
     /// Fine-tuning of the whole encoder.
     FineTune,
@@ -149,7 +149,7 @@ impl Scores {
         }
     }
 
-    /// The one score that stands for the protocol: logistic regression, 20 neighbours, fine-tuning,
+    /// The one score that stands for the protocol: logistic regression, 20 neighbors, fine-tuning,
     /// and of partial fine-tuning that of all blocks.
     pub fn headline(&self) -> &Score {
         let found = match self.protocol {

@@ -10,7 +10,7 @@ use crate::data::augment::Augmentation;
 use crate::data::{ImageData, RestorationCollate};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::task::{Restoration, RestorationConfig};
 use crate::train::{Pretrained, Recipe};
 use crate::viz::{PictureGrid, pictures};
@@ -56,7 +56,7 @@ impl Run {
         let corruptions = config.corruptions.iter().map(|corruption| corruption.build()).collect();
         let collate = RestorationCollate::new(config.encoder.image, &data.statistics, corruptions)?;
         let augmented = collate.clone().with_augmentation(augmentation)?;
-        let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
+        let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let model = config.init(&data.statistics.mean, &data.statistics.std, weights);
         let collates = [augmented, collate.clone()];
         let task = config.clone().into();

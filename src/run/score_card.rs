@@ -6,12 +6,12 @@ use super::{Evaluation, Scores, Split};
 use crate::data::augment::{Augmentation, Scratch, View};
 use crate::data::{ImageDataset, OnBadImage, Sample, data_error, scan};
 use crate::error::Result;
-use crate::eval::{LabelledPicture, NeighbourRow, ScoreCard, nearest};
+use crate::eval::{LabelledPicture, NeighborRow, ScoreCard, nearest};
 use crate::grid::ImageShape;
 use crate::rng::{Purpose, stream};
 use crate::viz::Picture;
 
-/// Test images whose neighbours are shown, and neighbours of each.
+/// Test images whose neighbors are shown, and neighbors of each.
 const QUERIES: usize = 8;
 const NEIGHBOURS: usize = 7;
 
@@ -35,11 +35,11 @@ impl Evaluation<'_> {
             class_names: self.data.class_names.clone(),
             history: None,
             reconstructions: None,
-            neighbours: Vec::new(),
+            neighbors: Vec::new(),
             config: None,
         };
         if let Some(split) = &scores.features {
-            card.neighbours = self.neighbours(split)?;
+            card.neighbors = self.neighbors(split)?;
         }
         if let Some((run, _)) = &self.encoder.run {
             card.history = Some(run.require_latest()?.snapshot().history.clone());
@@ -50,19 +50,19 @@ impl Evaluation<'_> {
         Ok(card)
     }
 
-    /// The first test image of each of the first classes, with its neighbours.
-    fn neighbours(&self, split: &Split) -> Result<Vec<NeighbourRow>> {
+    /// The first test image of each of the first classes, with its neighbors.
+    fn neighbors(&self, split: &Split) -> Result<Vec<NeighborRow>> {
         let first = |class| split.test.labels.iter().position(|&label| label == class);
         let queries: Vec<usize> = (0..split.test.classes).filter_map(first).take(QUERIES).collect();
         let found = nearest(&split.train, &split.test.select(&queries)?, NEIGHBOURS)?;
         let train = self.train(self.seed)?;
         let (places, test_places) = (self.places(&*train), self.places(&*self.data.test));
-        let row = |(&query, found): (&usize, &Vec<crate::eval::Neighbour>)| {
-            let found = found.iter().map(|neighbour| {
-                Ok((self.picture(&*train, places[neighbour.index])?, neighbour.similarity))
+        let row = |(&query, found): (&usize, &Vec<crate::eval::Neighbor>)| {
+            let found = found.iter().map(|neighbor| {
+                Ok((self.picture(&*train, places[neighbor.index])?, neighbor.similarity))
             });
             let query = self.picture(&*self.data.test, test_places[query])?;
-            Ok(NeighbourRow { query, found: found.collect::<Result<_>>()? })
+            Ok(NeighborRow { query, found: found.collect::<Result<_>>()? })
         };
         queries.iter().zip(&found).map(row).collect()
     }
@@ -77,7 +77,7 @@ impl Evaluation<'_> {
         all.into_iter().zip(readable).filter(|(_, readable)| *readable).map(|(at, _)| at).collect()
     }
 
-    /// An image as the encoder sees it, not normalised.
+    /// An image as the encoder sees it, not normalized.
     fn picture(&self, images: &dyn Dataset<Sample>, index: usize) -> Result<LabelledPicture> {
         let sample = images.get(index).map_err(|error| data_error(index, error))?;
         let shape: ImageShape = self.encoder.config.image();

@@ -7,7 +7,7 @@ use crate::data::augment::Augmentation;
 use crate::data::{ImageData, MimCollate};
 use crate::encoder::ResidualNet;
 use crate::error::Result;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::task::{Selfie, SelfieConfig};
 use crate::train::{Pretrained, Recipe};
 use crate::viz::selfie_sheet;
@@ -24,7 +24,7 @@ impl Run {
     pub fn selfie(
         &self,
         config: SelfieConfig,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
         data: &ImageData,
         augmentation: Augmentation,
         recipe: Recipe,

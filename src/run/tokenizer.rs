@@ -15,7 +15,7 @@ use crate::data::{ImageData, Loader, TokenizerCollate};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::file::{create_folder, load_weights, read_json, write_json};
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::target::TokenizerConfig;
 use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
 use crate::task::{
@@ -64,7 +64,7 @@ impl Run {
     /// # Errors
     ///
     /// As [`Pretraining::run`]; when the configuration is broken or its tokenizer cannot be trained
-    /// on images alone; when the images have too few colours for a palette.
+    /// on images alone; when the images have too few colors for a palette.
     pub fn fit_tokenizer(
         &self,
         config: TokenizerConfig,
@@ -80,7 +80,7 @@ impl Run {
             )));
         }
         let _lock = RunFolder::new(&self.out).lock()?;
-        let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
+        let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let fitted = match &config {
             TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette, data)?),
             TokenizerConfig::Vq(vq) => {
@@ -112,7 +112,7 @@ impl Run {
         config.validate()?;
         check_teacher(&config, &teacher)?;
         let _lock = RunFolder::new(&self.out).lock()?;
-        let weights = &mut Weights::new(self.seed, &self.device.clone().autodiff());
+        let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let statistics = teacher.statistics().unwrap_or(&data.statistics).clone();
         let objective = TeacherObjective::new(teacher.backbone, &statistics.mean, &statistics.std);
         let fitted = self.train_vq(config.init(weights), objective, data, recipe)?;
@@ -277,7 +277,7 @@ pub fn load_tokenizer(path: &Path, device: &Device) -> Result<(TokenizerConfig, 
     let described = folder.join(CONFIG);
     let config: TokenizerConfig = read_json(&described)?;
     config.validate().map_err(|error| error.in_file(&described))?;
-    let tokenizer = config.init(&mut Weights::new(0, device));
+    let tokenizer = config.init(&mut InitialWeights::new(0, device));
     let tokenizer = load_weights(tokenizer, &folder.join(WEIGHTS))?;
     Ok((config, tokenizer))
 }

@@ -127,7 +127,7 @@ pub(super) fn sheet(
     let tokens = match decoded {
         Some(decoded) => pictures(shape, decoded)?,
         None => {
-            sheet = sheet.with_footer("Each token has a colour of its own.");
+            sheet = sheet.with_footer("Each token has a color of its own.");
             token_maps(ids, grid, [shape.height, shape.width])
         }
     };

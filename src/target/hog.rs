@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, assert_shape};
 
 use super::hog_glyph::glyphs;
-use super::{Depict, Target, check_prediction, hidden_cells, mean_of_cells};
+use super::{Depict, Target, check_prediction, mask_of_patches, mean_of_cells};
 use crate::batch::MimBatch;
 use crate::grid::Grid;
 use crate::image::{GradientOperator, PatchLayout, grid_of, magnitude, patchify, unpatchify};
@@ -18,7 +18,7 @@ use crate::nn::unit;
 /// A pixel adds the strength of its gradient to the bin of the gradient's direction, opposite
 /// directions being one; the bins of a cell are then divided by their length √(Σ bin²). A patch
 /// has the histograms of all its cells, ordered (channel, bin, row, column). Per-channel
-/// normalisation of images does not change the histograms.
+/// normalization of images does not change the histograms.
 ///
 /// With [`GradientOperator::Sobel`] directions are counted from the y axis, as MaskFeat's code
 /// does; with [`GradientOperator::Central`] from the x axis, which makes the histograms those of
@@ -125,7 +125,7 @@ impl HogTarget {
 /// whole number; opposite directions are the same.
 ///
 /// Compared with the parts' limits instead of by the angle: a gradient along an axis has exact
-/// zeros, and must not fall into either neighbouring bin by rounding.
+/// zeros, and must not fall into either neighboring bin by rounding.
 fn direction(cosine: Tensor<4>, sine: Tensor<4>, bins: usize) -> Tensor<4> {
     let downwards = sine.clone().lower_elem(0.0);
     let backwards = sine.clone().equal_elem(0.0).bool_and(cosine.clone().lower_elem(0.0));
@@ -151,7 +151,7 @@ impl Target for HogTarget {
         assert_shape!(&batch.images, [_, self.channels, _, _]);
         let histograms = self.histograms(batch.images.clone());
         let patches = patchify(histograms, self.cells_per_patch(), PatchLayout::ChannelsFirst);
-        hidden_cells(batch, self.patch).select_hidden(patches).detach()
+        mask_of_patches(batch, self.patch).select_hidden(patches).detach()
     }
 
     /// Mean squared error (arXiv 2112.09133 §3).
@@ -170,7 +170,7 @@ impl Depict for HogTarget {
     /// One stroke along the edge for every bin, as bright as the bin is full; the mean of the
     /// channels.
     fn depict(&self, value: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
-        let mask = hidden_cells(batch, self.patch);
+        let mask = mask_of_patches(batch, self.patch);
         let nothing = Tensor::zeros([1, self.width()], (&value.device(), value.dtype()));
         let patches = mask.fill_visible(value, nothing);
         let (side, layout) = (self.cells_per_patch(), PatchLayout::ChannelsFirst);
@@ -185,7 +185,7 @@ impl Depict for HogTarget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mask::{Mask, PatchMask};
+    use crate::mask::{Mask, UnitMask};
     use crate::test_device;
 
     /// An image of 8×16 pixels: its left half rises along x, its right half along y.
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_patch_has_its_cells_bin_by_bin() {
-        let mask = PatchMask::from_indices(Grid::new(1, 2), [1]).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(1, 2), [1]).unwrap();
         let batch = MimBatch::new(ramps(), Mask::new([mask], &test_device()).unwrap());
         let value: Vec<f32> = target().of(&batch).into_data().try_to_vec().unwrap();
         assert_eq!(value.len(), target().width());
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_loss_is_the_mean_squared_error() {
-        let mask = PatchMask::from_indices(Grid::new(1, 2), [1]).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(1, 2), [1]).unwrap();
         let batch = MimBatch::new(ramps(), Mask::new([mask], &test_device()).unwrap());
         let value = target().of(&batch);
         let loss = target().loss(value.clone() + 3.0, value);

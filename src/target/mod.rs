@@ -126,7 +126,7 @@ pub(crate) fn check_width(predicted: usize, width: usize) {
 }
 
 /// The batch's masks on the grid of cells of `cell` × `cell` pixels.
-fn hidden_cells(batch: &MimBatch, cell: usize) -> GridMask {
+fn mask_of_patches(batch: &MimBatch, cell: usize) -> GridMask {
     batch.mask.at(grid_of(&batch.images, cell))
 }
 

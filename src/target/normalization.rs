@@ -9,7 +9,7 @@ use crate::limits;
 /// Added to a variance before the square root (MAE's and SimMIM's official code).
 const VARIANCE_EPSILON: f64 = 1e-6;
 
-/// How target pixels are normalised; always by an unbiased variance plus 1e-6.
+/// How target pixels are normalized; always by an unbiased variance plus 1e-6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -44,12 +44,12 @@ impl Normalization {
         Ok(())
     }
 
-    /// Checks that cells of `values` values have a variance where they are normalised by it.
+    /// Checks that cells of `values` values have a variance where they are normalized by it.
     pub(crate) fn validate_for(self, values: usize) -> Result<()> {
         self.validate()?;
         ensure!(
             self != Self::Cell || values > 1,
-            "a cell of {values} value has no variance to be normalised by"
+            "a cell of {values} value has no variance to be normalized by"
         );
         Ok(())
     }
@@ -128,8 +128,8 @@ mod tests {
         let (mean, std) = (values(mean), values(std));
         // The corner sees 1 2 4 5; the second column 1 to 6.
         let expected = [(0, 3.0, 10.0f32 / 3.0), (1, 3.5, 17.5 / 5.0)];
-        for (place, centre, variance) in expected {
-            assert!((mean[place] - centre).abs() < 1e-6, "{mean:?}");
+        for (place, center, variance) in expected {
+            assert!((mean[place] - center).abs() < 1e-6, "{mean:?}");
             assert!((std[place] - (variance + 1e-6).sqrt()).abs() < 1e-5, "{std:?}");
         }
     }

@@ -1,11 +1,11 @@
-//! Pixels of the hidden patches, raw or normalised.
+//! Pixels of the hidden patches, raw or normalized.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 use super::normalization::{cell_statistics, sliding_statistics};
-use super::{Normalization, Reconstruct, Target, check_prediction, hidden_cells, mean_of_cells};
+use super::{Normalization, Reconstruct, Target, check_prediction, mask_of_patches, mean_of_cells};
 use crate::batch::MimBatch;
 use crate::image::{PatchLayout, patchify, unpatchify};
 
@@ -26,14 +26,14 @@ pub enum PixelLoss {
 }
 
 /// The pixels of each hidden cell: all channels of `cell` × `cell` pixels, in the units of the
-/// batch's images or normalised.
+/// batch's images or normalized.
 #[derive(Module, Debug)]
 pub struct PixelTarget {
     /// Channels of the images.
     pub channels: usize,
     /// Side of a cell in pixels.
     pub cell: usize,
-    /// How the pixels are normalised.
+    /// How the pixels are normalized.
     #[module(skip)]
     pub normalization: Normalization,
     /// The order of a cell's values.
@@ -72,7 +72,7 @@ impl PixelTarget {
         self
     }
 
-    /// The same target with pixels normalised in another way.
+    /// The same target with pixels normalized in another way.
     ///
     /// # Panics
     ///
@@ -90,7 +90,7 @@ impl PixelTarget {
     /// - prediction: `[batch, hidden, width]`
     /// - output: `[batch, channels, height, width]`
     pub fn place(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
-        let mask = hidden_cells(batch, self.cell);
+        let mask = mask_of_patches(batch, self.cell);
         let nothing = Tensor::zeros([1, self.width()], (&prediction.device(), prediction.dtype()));
         let cells = mask.fill_visible(prediction, nothing);
         unpatchify(cells, mask.grid(), self.cell, self.layout)
@@ -99,7 +99,7 @@ impl PixelTarget {
     /// The hidden cells of an image-sized tensor.
     fn hidden(&self, images: Tensor<4>, batch: &MimBatch) -> Tensor<3> {
         let patches = patchify(images, self.cell, self.layout);
-        hidden_cells(batch, self.cell).select_hidden(patches).detach()
+        mask_of_patches(batch, self.cell).select_hidden(patches).detach()
     }
 
     /// Mean and standard deviation of the hidden cells' pixels, to be broadcast over `raw`, these
@@ -167,10 +167,10 @@ impl Reconstruct for PixelTarget {
         match self.normalization {
             Normalization::None => "",
             Normalization::Cell => {
-                "Predictions are de-normalised with the true mean and deviation of each hidden patch, which the model never saw."
+                "Predictions are de-normalized with the true mean and deviation of each hidden patch, which the model never saw."
             }
             Normalization::Sliding { .. } => {
-                "Predictions are de-normalised with the true mean and deviation around each pixel, which the model never saw."
+                "Predictions are de-normalized with the true mean and deviation around each pixel, which the model never saw."
             }
         }
     }
@@ -180,7 +180,7 @@ impl Reconstruct for PixelTarget {
 mod tests {
     use super::*;
     use crate::grid::Grid;
-    use crate::mask::{Mask, PatchMask};
+    use crate::mask::{Mask, UnitMask};
     use crate::test_device;
     use burn::tensor::TensorData;
 
@@ -188,7 +188,7 @@ mod tests {
     fn batch() -> MimBatch {
         let images =
             Tensor::from_floats([[[[9.0, 9.0, 1.0, 2.0], [9.0, 9.0, 3.0, 6.0]]]], &test_device());
-        let mask = PatchMask::from_indices(Grid::new(1, 2), [1]).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(1, 2), [1]).unwrap();
         MimBatch::new(images, Mask::new([mask], &test_device()).unwrap())
     }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_normalised_patch_uses_its_unbiased_variance() {
+    fn a_normalized_patch_uses_its_unbiased_variance() {
         // Mean 3, squared deviations 4 + 1 + 0 + 9 = 14, over n − 1 = 3.
         let value =
             PixelTarget::mae(1, 2, true).of(&batch()).into_data().try_to_vec::<f32>().unwrap();

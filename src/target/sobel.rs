@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, assert_shape};
 
-use super::{Depict, Target, check_prediction, hidden_cells, mean_of_cells};
+use super::{Depict, Target, check_prediction, mask_of_patches, mean_of_cells};
 use crate::batch::MimBatch;
 use crate::image::{PatchLayout, patchify, sobel, unpatchify};
 
@@ -13,7 +13,7 @@ const STEP: f64 = 4.0;
 /// The strength of Sobel's gradient at every pixel and channel of a hidden patch, ordered (channel,
 /// row, column); squared error.
 ///
-/// Strengths are in the units of the batch's images, so a channel that is normalised by a small
+/// Strengths are in the units of the batch's images, so a channel that is normalized by a small
 /// deviation has stronger edges.
 #[derive(Module, Debug)]
 pub struct SobelTarget {
@@ -41,7 +41,7 @@ impl Target for SobelTarget {
         assert_shape!(&batch.images, [_, self.channels, _, _]);
         let edges = sobel(batch.images.clone());
         let patches = patchify(edges, self.patch, PatchLayout::ChannelsFirst);
-        hidden_cells(batch, self.patch).select_hidden(patches).detach()
+        mask_of_patches(batch, self.patch).select_hidden(patches).detach()
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
@@ -58,7 +58,7 @@ impl Target for SobelTarget {
 impl Depict for SobelTarget {
     /// White is the edge of a step by 1 in the units of the images: a standard deviation.
     fn depict(&self, value: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
-        let mask = hidden_cells(batch, self.patch);
+        let mask = mask_of_patches(batch, self.patch);
         let nothing = Tensor::zeros([1, self.width()], (&value.device(), value.dtype()));
         let patches = mask.fill_visible(value, nothing);
         let edges = unpatchify(patches, mask.grid(), self.patch, PatchLayout::ChannelsFirst);
@@ -70,13 +70,13 @@ impl Depict for SobelTarget {
 mod tests {
     use super::*;
     use crate::grid::Grid;
-    use crate::mask::{Mask, PatchMask};
+    use crate::mask::{Mask, UnitMask};
     use crate::test_device;
 
     /// A step of 1 between the second and the third column of 2×4 pixels; the right half is hidden.
     fn batch() -> MimBatch {
         let images = Tensor::from_floats([[[[0.0, 0.0, 1.0, 1.0]; 2]]], &test_device());
-        let mask = PatchMask::from_indices(Grid::new(1, 2), [1]).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(1, 2), [1]).unwrap();
         MimBatch::new(images, Mask::new([mask], &test_device()).unwrap())
     }
 

@@ -26,7 +26,7 @@ pub struct TokenTarget<K: Module = AnyTokenizer> {
 impl<K: Tokenizer> TokenTarget<K> {
     /// A target of the ids of `tokenizer`, which is frozen.
     ///
-    /// `mean` and `std` are those the encoder's images are normalised with, one for each channel:
+    /// `mean` and `std` are those the encoder's images are normalized with, one for each channel:
     /// reconstructions are shown in the same units.
     pub fn new(tokenizer: K, mean: &[f32], std: &[f32]) -> Self {
         let tokenizer = tokenizer.valid().freeze();
@@ -161,22 +161,22 @@ fn resized(images: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
 mod tests {
     use super::*;
     use crate::grid::Grid;
-    use crate::mask::{Mask, PatchMask};
+    use crate::mask::{Mask, UnitMask};
     use crate::target::tokenizer::Palette;
     use crate::test_device;
     use burn::module::Param;
 
-    /// Three colours of one channel, in cells of one pixel.
+    /// Three colors of one channel, in cells of one pixel.
     fn target() -> TokenTarget<Palette> {
-        let colours = Tensor::from_floats([[0.0], [0.5], [1.0]], &test_device().autodiff());
-        TokenTarget::new(Palette { colours: Param::from_tensor(colours), cell: 1 }, &[0.5], &[0.25])
+        let colors = Tensor::from_floats([[0.0], [0.5], [1.0]], &test_device().autodiff());
+        TokenTarget::new(Palette { colors: Param::from_tensor(colors), cell: 1 }, &[0.5], &[0.25])
     }
 
     /// One image of 2 × 4 pixels, whose view of 1 × 2 has the tokens 2 and 1; the right half is
     /// hidden.
     fn batch() -> MimBatch {
         let device = test_device();
-        let mask = PatchMask::from_indices(Grid::new(1, 2), [1]).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(1, 2), [1]).unwrap();
         let images = Tensor::zeros([1, 1, 2, 4], &device);
         let mut batch = MimBatch::new(images, Mask::new([mask], &device).unwrap());
         batch.target_view = Some(Tensor::from_floats([[[[0.9, 0.6]]]], &device));
@@ -235,8 +235,8 @@ mod tests {
 
     #[test]
     fn the_tokenizer_is_frozen_on_a_plain_device() {
-        let colours = target().tokenizer.colours;
-        assert!(!colours.is_require_grad() && !colours.val().device().is_autodiff());
+        let colors = target().tokenizer.colors;
+        assert!(!colors.is_require_grad() && !colors.val().device().is_autodiff());
     }
 
     #[test]

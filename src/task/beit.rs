@@ -11,7 +11,7 @@ use crate::grid::ImageShape;
 use crate::head::{LinearHead, PredictionHead};
 use crate::limits;
 use crate::mask::{BlockMask, Mask};
-use crate::nn::{Positions, QkvBias, Weights};
+use crate::nn::{InitialWeights, Positions, QkvBias};
 use crate::target::tokenizer::{AnyTokenizer, DvaeConfig, Tokenizer, TokenizerConfig};
 use crate::target::{TokenTarget, check_width};
 
@@ -93,7 +93,7 @@ impl BeitConfig {
     }
 
     /// The model with fresh weights around `tokenizer`, which is frozen. `mean` and `std` are those
-    /// the encoder's images are normalised with.
+    /// the encoder's images are normalized with.
     ///
     /// # Panics
     ///
@@ -103,7 +103,7 @@ impl BeitConfig {
         tokenizer: K,
         mean: &[f32],
         std: &[f32],
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Beit<K> {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let vocabulary = tokenizer.vocabulary();
@@ -140,7 +140,7 @@ impl BeitNetworkConfig {
     /// # Panics
     ///
     /// With the message of [`BeitNetworkConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> BeitNetwork {
+    pub fn init(&self, weights: &mut InitialWeights) -> BeitNetwork {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         BeitNetwork {
             encoder: self.encoder.init(weights),
@@ -168,7 +168,7 @@ impl BeitNetwork {
     ///
     /// # Shapes
     ///
-    /// - images: `[batch, channels, height, width]`, normalised
+    /// - images: `[batch, channels, height, width]`, normalized
     /// - output: `[batch, hidden, vocabulary]`
     ///
     /// # Panics
@@ -179,7 +179,7 @@ impl BeitNetwork {
     }
 
     /// The task of predicting the tokens of `tokenizer`, which is frozen; `mean` and `std` are those
-    /// the encoder's images are normalised with.
+    /// the encoder's images are normalized with.
     ///
     /// # Panics
     ///
@@ -215,7 +215,7 @@ mod tests {
     fn a_tokenizer_of_another_vocabulary_than_the_head_panics_with_both() {
         let image = ImageShape::new(3, 8, 8);
         let encoder = VitConfig::new(image, 4, 8, 1, 2);
-        let weights = &mut Weights::new(0, &crate::test_device());
+        let weights = &mut InitialWeights::new(0, &crate::test_device());
         let network = BeitNetworkConfig { encoder, vocabulary: 9 }.init(weights);
         let tokenizer = PaletteConfig::new(image).with_cell(4).with_vocabulary(5).init(weights);
         network.with_tokenizer(tokenizer, &[0.5; 3], &[0.5; 3]);

@@ -11,7 +11,7 @@ use crate::error::{Result, ensure};
 use crate::head::{LinearHead, PredictionHead};
 use crate::limits;
 use crate::mask::Mask;
-use crate::nn::{Weights, cast_parameters};
+use crate::nn::{InitialWeights, cast_parameters};
 use crate::target::tokenizer::{AnyTokenizer, Tokenizer, TokenizerConfig, VqConfig};
 use crate::target::{Target, TokenTarget, check_width};
 
@@ -63,7 +63,7 @@ impl BeitV2Config {
     }
 
     /// The model with fresh weights around `tokenizer`, which is frozen. `mean` and `std` are those
-    /// the encoder's images are normalised with.
+    /// the encoder's images are normalized with.
     ///
     /// # Panics
     ///
@@ -73,7 +73,7 @@ impl BeitV2Config {
         tokenizer: K,
         mean: &[f32],
         std: &[f32],
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> BeitV2<K> {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         BeitV2::new(&self.encoder(), tokenizer, mean, std, weights)
@@ -108,7 +108,7 @@ impl BeitV2NetworkConfig {
     /// # Panics
     ///
     /// With the message of [`BeitV2NetworkConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> BeitV2Network {
+    pub fn init(&self, weights: &mut InitialWeights) -> BeitV2Network {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let VitConfig { width, .. } = self.encoder.encoder;
         let init = self.encoder.encoder.token_init();
@@ -133,7 +133,7 @@ impl BeitV2Network {
     ///
     /// # Shapes
     ///
-    /// - images: `[batch, channels, height, width]`, normalised
+    /// - images: `[batch, channels, height, width]`, normalized
     /// - outputs: `[batch, hidden, vocabulary]`
     ///
     /// # Panics
@@ -144,7 +144,7 @@ impl BeitV2Network {
     }
 
     /// The task of predicting the tokens of `tokenizer`, which is frozen; `mean` and `std` are those
-    /// the encoder's images are normalised with.
+    /// the encoder's images are normalized with.
     ///
     /// # Panics
     ///
@@ -178,7 +178,7 @@ pub struct BeitV2<K: Module = AnyTokenizer> {
 
 impl<K: Tokenizer> BeitV2<K> {
     /// A model with fresh weights around `tokenizer`, which is frozen. `mean` and `std` are those
-    /// the encoder's images are normalised with.
+    /// the encoder's images are normalized with.
     ///
     /// # Panics
     ///
@@ -188,7 +188,7 @@ impl<K: Tokenizer> BeitV2<K> {
         tokenizer: K,
         mean: &[f32],
         std: &[f32],
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Self {
         let vocabulary = tokenizer.vocabulary();
         let network = BeitV2NetworkConfig { encoder: config.clone(), vocabulary };
@@ -250,23 +250,23 @@ mod tests {
     use super::*;
     use crate::encoder::VitConfig;
     use crate::grid::{Grid, ImageShape};
-    use crate::mask::{Mask, MaskStrategy, PatchMask};
+    use crate::mask::{Mask, MaskStrategy, UnitMask};
     use crate::target::tokenizer::PaletteConfig;
     use crate::test_device;
 
     fn model() -> BeitV2 {
         let (image, device) = (ImageShape::new(1, 8, 12), test_device());
         let palette = PaletteConfig::new(image).with_cell(4).with_vocabulary(5);
-        let tokenizer = AnyTokenizer::Palette(palette.init(&mut Weights::new(0, &device)));
+        let tokenizer = AnyTokenizer::Palette(palette.init(&mut InitialWeights::new(0, &device)));
         let config =
             CondensedVitConfig::new(VitConfig::new(image, 4, 8, 2, 2)).with_early_blocks(1);
-        let weights = &mut Weights::new(1, &device.autodiff());
+        let weights = &mut InitialWeights::new(1, &device.autodiff());
         BeitV2::new(&config, tokenizer, &[0.5], &[0.5], weights)
     }
 
     fn batch() -> MimBatch {
         let device = test_device();
-        let mask = PatchMask::from_indices(Grid::new(2, 3), [1, 5]).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(2, 3), [1, 5]).unwrap();
         let images = Tensor::ones([1, 1, 8, 12], &device);
         let mut batch = MimBatch::new(images.clone(), Mask::new([mask], &device).unwrap());
         batch.target_view = Some(images * 0.7);

@@ -13,17 +13,17 @@ use crate::encoder::{Backbone, ResidualConfig, ResidualNet};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
-use crate::nn::{Init, Weights, cast_parameters};
+use crate::nn::{Init, InitialWeights, cast_parameters};
 
-/// Places around the centre of a 3 × 3 neighbourhood.
+/// Places around the center of a 3 × 3 neighborhood.
 pub const NEIGHBORS: usize = 8;
 
-/// What keeps colours from giving the answer away: a lens shifts green against red and blue the
-/// more, the farther from the image's centre (§3.1, "chromatic aberration").
+/// What keeps colors from giving the answer away: a lens shifts green against red and blue the
+/// more, the farther from the image's center (§3.1, "chromatic aberration").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColorGuard {
-    /// Colours stay.
+    /// Colors stay.
     None,
     /// Each patch keeps one channel, drawn at random; noise of a hundredth of its deviation stands
     /// for the others. An image of one channel stays as it is.
@@ -34,7 +34,7 @@ pub enum ColorGuard {
 }
 
 config! {
-    /// Pairs of patches of a 3 × 3 neighbourhood, and the guards against answers that need no
+    /// Pairs of patches of a 3 × 3 neighborhood, and the guards against answers that need no
     /// understanding.
     #[derive(Debug, PartialEq)]
     pub struct PatchPairs {
@@ -42,11 +42,11 @@ config! {
         pub image: ImageShape,
         /// Side of a patch in pixels.
         pub patch: usize,
-        /// Pixels between neighbours, so that no edge or texture goes on from one to the other.
+        /// Pixels between neighbors, so that no edge or texture goes on from one to the other.
         pub gap: usize,
         /// Each patch is moved by up to this many pixels, along rows and along columns.
         pub jitter: usize,
-        /// What is done about colours. Default: dropping
+        /// What is done about colors. Default: dropping
         pub colors: ColorGuard = ColorGuard::Dropping,
         /// The share of patches that are shrunk and enlarged again, against clues of sharpness.
         /// Default: 0.5
@@ -69,7 +69,7 @@ impl PatchPairs {
         Self::new(image, patch, patch / 4, 1).with_min_pixels((patch / 2).pow(2).max(1))
     }
 
-    /// Pixels from the first edge of a neighbourhood to its last.
+    /// Pixels from the first edge of a neighborhood to its last.
     pub fn span(&self) -> usize {
         3 * self.patch + 2 * self.gap
     }
@@ -92,7 +92,7 @@ impl PatchPairs {
         let shorter = image.height.min(image.width);
         ensure!(
             patch.max(gap).max(jitter) <= shorter && self.span() + 2 * jitter <= shorter,
-            "a neighbourhood of patches of {patch} pixels, gaps of {gap} and jitter of {jitter} \
+            "a neighborhood of patches of {patch} pixels, gaps of {gap} and jitter of {jitter} \
              does not fit images of {}×{}",
             image.height,
             image.width
@@ -151,7 +151,7 @@ impl ContextConfig {
     /// # Panics
     ///
     /// With the message of [`ContextConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> ContextPrediction<ResidualNet> {
+    pub fn init(&self, weights: &mut InitialWeights) -> ContextPrediction<ResidualNet> {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let cells = self.encoder.grid(self.pairs.shape()).cells();
         ContextPrediction::new(self.encoder.init(weights), cells, self.hidden, weights)
@@ -161,9 +161,9 @@ impl ContextConfig {
 /// A batch of [`ContextPrediction`].
 #[derive(Debug, Clone)]
 pub struct ContextBatch {
-    /// The patches in the middle, `[batch, channels, patch, patch]`, normalised.
+    /// The patches in the middle, `[batch, channels, patch, patch]`, normalized.
     pub centers: Tensor<4>,
-    /// One neighbour of each.
+    /// One neighbor of each.
     pub neighbors: Tensor<4>,
     /// Where it is, `[batch]`: 0 upper left, 1 above, and on row by row to 7, lower right.
     pub positions: Tensor<1, Int>,
@@ -183,7 +183,7 @@ pub struct ContextPrediction<E: Module> {
 
 impl<E: Backbone> ContextPrediction<E> {
     /// A task on `encoder`, which turns a patch into `cells` cells.
-    pub fn new(encoder: E, cells: usize, hidden: usize, weights: &mut Weights) -> Self {
+    pub fn new(encoder: E, cells: usize, hidden: usize, weights: &mut InitialWeights) -> Self {
         let features = 2 * cells * encoder.width();
         Self {
             fuse: weights.linear(features, hidden, Init::XavierUniform),
@@ -192,7 +192,7 @@ impl<E: Backbone> ContextPrediction<E> {
         }
     }
 
-    /// One logit for each place of the neighbour, `[batch, 8]`.
+    /// One logit for each place of the neighbor, `[batch, 8]`.
     ///
     /// # Panics
     ///
@@ -236,12 +236,14 @@ mod tests {
     }
 
     fn patches(seed: u64) -> Tensor<4> {
-        Weights::new(seed, &test_device()).param([3, 2, 8, 8], Init::Normal { std: 1.0 }).val()
+        InitialWeights::new(seed, &test_device())
+            .param([3, 2, 8, 8], Init::Normal { std: 1.0 })
+            .val()
     }
 
     #[test]
     fn each_pair_is_judged_alone_and_its_order_matters() {
-        let task = config().init(&mut Weights::new(0, &test_device()));
+        let task = config().init(&mut InitialWeights::new(0, &test_device()));
         let together = task.predict(patches(1), patches(2)).slice([1..2, 0..8]).into_data();
         let one = |seed| patches(seed).slice([1..2, 0..2, 0..8, 0..8]);
         let alone = task.predict(one(1), one(2)).into_data();

@@ -187,7 +187,7 @@ fn imbalance(choices: Tensor<3>) -> Tensor<1> {
 mod tests {
     use super::*;
     use crate::grid::ImageShape;
-    use crate::nn::Weights;
+    use crate::nn::InitialWeights;
     use crate::target::tokenizer::DvaeConfig;
     use crate::test_device;
 
@@ -198,7 +198,7 @@ mod tests {
             .with_hidden(4)
             .with_blocks(1)
             .with_code_width(3);
-        let weights = &mut Weights::new(0, &test_device().autodiff());
+        let weights = &mut InitialWeights::new(0, &test_device().autodiff());
         DvaeTask::new(config.init(weights), DvaeSchedule::new())
     }
 

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::{Decoder, DecoderConfig};
 use crate::mask::RandomMask;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::target::{Normalization, PixelTarget, Target};
 
 /// MAE: encode a quarter of the patches, decode all of them, compare the hidden pixels.
@@ -23,7 +23,7 @@ config! {
         pub decoder: DecoderConfig = DecoderConfig::new(),
         /// The share of patches hidden. Default: 0.75 (§4.1, Figure 5)
         pub mask_ratio: f64 = 0.75,
-        /// Whether each patch's pixels are normalised. Default: true, the better of the two (Table
+        /// Whether each patch's pixels are normalized. Default: true, the better of the two (Table
         /// 1d)
         pub normalized: bool = true,
     }
@@ -81,7 +81,7 @@ impl MaeConfig {
     /// # Panics
     ///
     /// With the message of [`MaeConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> Mae {
+    pub fn init(&self, weights: &mut InitialWeights) -> Mae {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let VitConfig { image, patch, .. } = self.encoder;
         let target = PixelTarget::mae(image.channels, patch, self.normalized);

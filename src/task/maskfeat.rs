@@ -7,7 +7,7 @@ use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::head::LinearHead;
 use crate::mask::BlockMask;
-use crate::nn::{Positions, Weights};
+use crate::nn::{InitialWeights, Positions};
 use crate::target::{GradientTarget, GradientTargetConfig, Target};
 
 /// Narrowest aspect ratio of the masks' blocks, as BEiT has it.
@@ -83,7 +83,7 @@ impl MaskFeatConfig {
     /// # Panics
     ///
     /// With the message of [`MaskFeatConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> MaskFeat {
+    pub fn init(&self, weights: &mut InitialWeights) -> MaskFeat {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let VitConfig { image, patch, width, .. } = self.encoder;
         let target = self.target.init(image.channels, patch);

@@ -100,14 +100,14 @@ mod tests {
     use crate::encoder::{Backbone, Vit, VitConfig};
     use crate::grid::{Grid, ImageShape};
     use crate::head::LinearHead;
-    use crate::mask::{Mask, PatchMask};
-    use crate::nn::Weights;
+    use crate::mask::{Mask, UnitMask};
+    use crate::nn::InitialWeights;
     use crate::target::PixelTarget;
     use crate::test_device;
 
     /// A head of `width` numbers on patches of 2 of a gray image, and pixels of `cell` to predict.
     fn model(width: usize, cell: usize) -> Mim<Vit, LinearHead, PixelTarget> {
-        let weights = &mut Weights::new(0, &test_device());
+        let weights = &mut InitialWeights::new(0, &test_device());
         Mim {
             encoder: VitConfig::new(ImageShape::new(1, 8, 8), 2, 8, 1, 2).init(weights),
             head: LinearHead::new(8, width, weights),
@@ -117,7 +117,7 @@ mod tests {
 
     /// One image with one of its four quarters hidden.
     fn batch() -> MimBatch {
-        let mask = PatchMask::from_indices(Grid::new(2, 2), [3]).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(2, 2), [3]).unwrap();
         let images = Tensor::ones([1, 1, 8, 8], &test_device());
         MimBatch::new(images, Mask::new([mask], &test_device()).unwrap())
     }

@@ -96,7 +96,7 @@ pub struct StepEnd {
 /// What a step yields; tensors stay on the device until somebody reads them.
 #[derive(Debug, Clone)]
 pub struct TaskOutput {
-    /// The scalar to minimise.
+    /// The scalar to minimize.
     pub loss: Tensor<1>,
     /// Named scalars to watch, such as an accuracy.
     pub metrics: Vec<(&'static str, Tensor<1>)>,

@@ -12,7 +12,9 @@ use crate::error::{Error, Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
 use crate::mask::{MaskStrategy, RandomMask};
-use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, cast_parameters};
+use crate::nn::{
+    Block, Init, InitialWeights, LayerNorm, PositionTable, Positions, cast_parameters,
+};
 
 config! {
     /// The parts of a [`Selfie`] on a residual network.
@@ -76,7 +78,7 @@ impl SelfieConfig {
     /// # Panics
     ///
     /// With the message of [`SelfieConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> Selfie<ResidualNet> {
+    pub fn init(&self, weights: &mut InitialWeights) -> Selfie<ResidualNet> {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let encoder = Patchwise { network: self.encoder.init(weights), patch: self.patch };
         let pooling = self.pooling().unwrap_or_else(|error| panic!("{error}"));
@@ -108,7 +110,7 @@ pub struct AttentionPooling {
 }
 
 impl AttentionPooling {
-    fn new(config: &VitConfig, weights: &mut Weights) -> Self {
+    fn new(config: &VitConfig, weights: &mut InitialWeights) -> Self {
         let VitConfig { width, positions, norm_epsilon, .. } = *config;
         Self {
             summary_token: weights.param([1, width], Init::Normal { std: 0.02 }),
@@ -197,7 +199,7 @@ fn judge(logits: Tensor<3>) -> TaskOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mask::{Mask, PatchMask};
+    use crate::mask::{Mask, UnitMask};
     use crate::test_device;
     use burn::tensor::TensorData;
 
@@ -207,18 +209,18 @@ mod tests {
     }
 
     fn batch(images: Tensor<4>, hidden: [usize; 3]) -> MimBatch {
-        let mask = PatchMask::from_indices(Grid::new(2, 3), hidden).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(2, 3), hidden).unwrap();
         let masks = vec![mask; images.dims()[0]];
         MimBatch::new(images, Mask::new(masks, &test_device()).unwrap())
     }
 
     fn images() -> Tensor<4> {
         let init = Init::Normal { std: 1.0 };
-        Weights::new(1, &test_device()).param([2, 2, 16, 24], init).val()
+        InitialWeights::new(1, &test_device()).param([2, 2, 16, 24], init).val()
     }
 
     fn logits(batch: &MimBatch) -> Vec<f32> {
-        let selfie = config().init(&mut Weights::new(0, &test_device()));
+        let selfie = config().init(&mut InitialWeights::new(0, &test_device()));
         selfie.predict(batch).into_data().try_to_vec().unwrap()
     }
 
@@ -252,7 +254,7 @@ mod tests {
 
     #[test]
     fn guessing_costs_the_logarithm_of_the_candidates() {
-        let selfie = config().init(&mut Weights::new(0, &test_device()));
+        let selfie = config().init(&mut InitialWeights::new(0, &test_device()));
         let loss = selfie.trivial_loss(&batch(images(), [0, 1, 2])).unwrap();
         assert!((loss.into_scalar::<f32>() - 3.0f32.ln()).abs() < 1e-6);
     }
@@ -269,7 +271,7 @@ mod tests {
 
     #[test]
     fn every_place_of_every_sample_is_to_choose_its_own_patch() {
-        let selfie = config().init(&mut Weights::new(0, &test_device()));
+        let selfie = config().init(&mut InitialWeights::new(0, &test_device()));
         let batch = batch(images(), [0, 1, 4]);
         let rows = logits(&batch);
         let cost = |(place, row): (usize, &[f32])| {
@@ -282,7 +284,7 @@ mod tests {
 
     #[test]
     fn logits_are_products_over_the_root_of_the_width() {
-        let selfie = config().init(&mut Weights::new(0, &test_device()));
+        let selfie = config().init(&mut InitialWeights::new(0, &test_device()));
         let batch = batch(images(), [0, 1, 4]);
         let (grid, patches) = selfie.encoder.patches(batch.images.clone());
         let patches = selfie.encoder.encode_patches(patches);

@@ -11,7 +11,7 @@ use crate::grid::ImageShape;
 use crate::head::LinearHead;
 use crate::limits;
 use crate::mask::RandomMask;
-use crate::nn::{Positions, QkvBias, Weights};
+use crate::nn::{InitialWeights, Positions, QkvBias};
 use crate::target::{Normalization, PixelTarget, Target};
 
 /// SimMIM: encode all patches, the hidden ones as a mask token, and read the hidden pixels off
@@ -24,10 +24,10 @@ config! {
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {
-    /// use burn_mim::nn::Weights;
+    /// use burn_mim::nn::InitialWeights;
     /// use burn_mim::{ImageShape, SimMim, SimMimConfig, Swin, SwinConfig};
     ///
-    /// # let weights = &mut Weights::new(0, &burn::tensor::Device::flex().autodiff());
+    /// # let weights = &mut InitialWeights::new(0, &burn::tensor::Device::flex().autodiff());
     /// let config = SimMimConfig::new(SwinConfig::tiny().with_image(ImageShape::square(3, 192)));
     /// let simmim: SimMim<Swin> = config.init(weights);
     /// # }
@@ -41,7 +41,7 @@ config! {
         pub mask_unit: usize = 32,
         /// The share of mask units hidden. Default: 0.6 (§4.1)
         pub mask_ratio: f64 = 0.6,
-        /// How the target pixels are normalised. Default: not at all (§3.4)
+        /// How the target pixels are normalized. Default: not at all (§3.4)
         pub normalization: Normalization = Normalization::None,
     }
 }
@@ -88,7 +88,7 @@ impl<C: ReplacingEncoder> SimMimConfig<C> {
     /// # Panics
     ///
     /// With the message of [`SimMimConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> SimMim<C::Encoder> {
+    pub fn init(&self, weights: &mut InitialWeights) -> SimMim<C::Encoder> {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let (channels, stride) = (self.encoder.image().channels, self.encoder.stride());
         let target = PixelTarget::simmim(channels, stride).with_normalization(self.normalization);
@@ -132,7 +132,7 @@ impl SimMimConfig<SwinConfig> {
 }
 
 impl SimMimConfig<SwinV2Config> {
-    /// SwinV2-B on 192 × 192 pixels with windows of 12, drop path 0.1 and a target normalised in
+    /// SwinV2-B on 192 × 192 pixels with windows of 12, drop path 0.1 and a target normalized in
     /// windows of 47 × 47 pixels, as the official configuration pre-trains it.
     pub fn swin_v2_base() -> Self {
         let mut encoder =

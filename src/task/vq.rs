@@ -1,4 +1,4 @@
-//! Training a vector-quantised tokenizer (Peng et al. 2022, arXiv 2208.06366, §3.1).
+//! Training a vector-quantized tokenizer (Peng et al. 2022, arXiv 2208.06366, §3.1).
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
@@ -47,7 +47,7 @@ impl VqObjective for PixelObjective {
 }
 
 /// The features a frozen teacher has of the cell, by one minus their cosine similarity (BEiT v2's
-/// vector-quantised knowledge distillation, VQ-KD).
+/// vector-quantized knowledge distillation, VQ-KD).
 #[derive(Module, Debug)]
 pub struct TeacherObjective<E: Module> {
     /// Never trained. Its grid must be the tokenizer's.
@@ -57,7 +57,7 @@ pub struct TeacherObjective<E: Module> {
 }
 
 impl<E: Backbone> TeacherObjective<E> {
-    /// The objective of the features of `teacher`, which reads images normalised by `mean` and `std`
+    /// The objective of the features of `teacher`, which reads images normalized by `mean` and `std`
     /// and is frozen.
     pub fn new(teacher: E, mean: &[f32], std: &[f32]) -> Self {
         let teacher = teacher.valid().freeze();
@@ -85,7 +85,7 @@ impl<E: Backbone> VqObjective for TeacherObjective<E> {
     }
 }
 
-/// Encode, quantise, decode, compare; the codebook follows by itself.
+/// Encode, quantize, decode, compare; the codebook follows by itself.
 #[derive(Module, Debug)]
 pub struct VqTask<O: Module> {
     /// What is kept.
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::encoder::VitConfig;
     use crate::grid::ImageShape;
-    use crate::nn::{Init, Weights};
+    use crate::nn::{Init, InitialWeights};
     use crate::target::tokenizer::{VqConfig, VqOutput};
     use crate::test_device;
 
@@ -150,12 +150,12 @@ mod tests {
 
     fn vq(output: VqOutput) -> Vq {
         let config = VqConfig::new(vit()).with_vocabulary(3).with_code_width(2).with_output(output);
-        config.init(&mut Weights::new(0, &test_device().autodiff()))
+        config.init(&mut InitialWeights::new(0, &test_device().autodiff()))
     }
 
     fn batch() -> TokenizerBatch {
         let init = Init::Normal { std: 0.3 };
-        let images = Weights::new(5, &test_device()).param([2, 2, 4, 6], init).val();
+        let images = InitialWeights::new(5, &test_device()).param([2, 2, 4, 6], init).val();
         TokenizerBatch { images, noise: None }
     }
 
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_teachers_direction_has_no_loss_and_its_opposite_the_largest() {
-        let teacher = vit().init(&mut Weights::new(3, &test_device().autodiff()));
+        let teacher = vit().init(&mut InitialWeights::new(3, &test_device().autodiff()));
         let images = batch().images;
         let features = teacher.represent(normalize(images.clone(), &[0.5; 2], &[0.5; 2])).tokens;
         let features = features.without_autodiff();
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_teacher_is_not_trained() {
-        let teacher = vit().init(&mut Weights::new(3, &test_device().autodiff()));
+        let teacher = vit().init(&mut InitialWeights::new(3, &test_device().autodiff()));
         let objective = TeacherObjective::new(teacher, &[0.5; 2], &[0.5; 2]);
         let task = VqTask { tokenizer: vq(VqOutput::Features { width: 8 }), objective };
         let gradients = task.loss(batch()).loss.backward();

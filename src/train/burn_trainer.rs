@@ -131,7 +131,7 @@ mod tests {
     use crate::batch::TokenizerBatch;
     use crate::encoder::VitConfig;
     use crate::grid::ImageShape;
-    use crate::nn::{Init, Weights};
+    use crate::nn::{Init, InitialWeights};
     use crate::target::tokenizer::VqConfig;
     use crate::task::{PixelObjective, VqTask};
     use crate::test_device;
@@ -142,11 +142,11 @@ mod tests {
         let vit = VitConfig::new(ImageShape::new(2, 4, 6), 2, 8, 1, 2);
         let config = VqConfig::new(vit).with_vocabulary(3).with_code_width(2);
         let task = || {
-            let tokenizer = config.init(&mut Weights::new(0, &test_device().autodiff()));
+            let tokenizer = config.init(&mut InitialWeights::new(0, &test_device().autodiff()));
             VqTask { tokenizer, objective: PixelObjective { cell: 2 } }
         };
         let init = Init::Normal { std: 0.3 };
-        let images = Weights::new(5, &test_device()).param([2, 2, 4, 6], init).val();
+        let images = InitialWeights::new(5, &test_device()).param([2, 2, 4, 6], init).val();
         let batch = || TokenizerBatch { images: images.clone(), noise: None };
         let codes = |task: &VqTask<PixelObjective>| task.tokenizer.codes.val().into_data();
 

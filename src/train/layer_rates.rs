@@ -44,7 +44,7 @@ impl LayerRates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Init, Weights};
+    use crate::nn::{Init, InitialWeights};
     use crate::task::TaskOutput;
     use crate::test_device;
     use burn::module::Module;
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_layer_has_its_own_rate_and_without_decay_all_have_one() {
-        let weights = &mut Weights::new(0, &test_device());
+        let weights = &mut InitialWeights::new(0, &test_device());
         let mut layer = || weights.linear(2, 2, Init::XavierUniform);
         let stack = Stack { layers: vec![layer(), layer()], head: layer() };
         for (decay, expected) in [(0.5, [0.25, 0.5, 1.0]), (1.0, [1.0; 3])] {

@@ -32,13 +32,13 @@ pub fn adamw<M: Module>(model: &M, recipe: &Recipe) -> ModuleOptimizer {
 mod tests {
     use super::*;
     use crate::grid::ImageShape;
-    use crate::nn::{NamedParameter, Weights};
+    use crate::nn::{InitialWeights, NamedParameter};
     use crate::task::{MaeConfig, SimMimConfig};
     use crate::test_device;
 
     #[test]
     fn matrices_decay_and_biases_norms_tokens_and_positions_do_not() {
-        let weights = &mut Weights::new(0, &test_device());
+        let weights = &mut InitialWeights::new(0, &test_device());
         let mut found =
             named_parameters(&MaeConfig::small_images(ImageShape::square(3, 32)).init(weights));
         found.extend(named_parameters(&SimMimConfig::base_patch16().init(weights)));

@@ -25,7 +25,7 @@ pub(super) fn check_identities<M: Module>(task: &M) -> Result<()> {
                 return Err(Error::config(format!(
                     "{} and {path} are one parameter, since a clone of a module keeps its \
                      identity, and cannot be trained apart: build the second one with its own \
-                     Weights (of the same seed, for the same numbers)",
+                     InitialWeights (of the same seed, for the same numbers)",
                     entry.get().0
                 )));
             }
@@ -171,12 +171,12 @@ impl ModuleVisitor for Reached<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Init, Weights};
+    use crate::nn::{Init, InitialWeights};
     use crate::test_device;
     use burn::nn::Linear;
 
     fn linear(seed: u64) -> Linear {
-        Weights::new(seed, &test_device().autodiff()).linear(2, 3, Init::XavierUniform)
+        InitialWeights::new(seed, &test_device().autodiff()).linear(2, 3, Init::XavierUniform)
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
             let pair = vec![student.clone(), student.no_grad()];
             let message = check_identities(&pair).unwrap_err().to_string();
             assert!(message.contains("0.weight and 1.weight are one parameter"), "{message}");
-            assert!(message.contains("its own Weights"), "{message}");
+            assert!(message.contains("its own InitialWeights"), "{message}");
         }
         check_identities(&vec![linear(0), linear(0).no_grad()]).unwrap();
     }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn frozen_parameters_are_counted_and_plain_ones_named() {
         let frozen = linear(1).valid().freeze();
-        let plain = Weights::new(2, &test_device()).linear(2, 3, Init::XavierUniform);
+        let plain = InitialWeights::new(2, &test_device()).linear(2, 3, Init::XavierUniform);
         let mut found = Parameters::of(&vec![linear(0), frozen, linear(3).no_grad(), plain]);
         assert_eq!((found.total, found.trained), (4 * 9, 9));
         let task = vec![linear(0)];

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// What a training step computes in. Weights, gradients between steps, the optimizer's moments and
+/// What a training step computes in. InitialWeights, gradients between steps, the optimizer's moments and
 /// the loss are f32 in all of them, and so is validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

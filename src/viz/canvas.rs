@@ -15,7 +15,7 @@ pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 /// What can go wrong in plotters; its own types name the backend.
 pub(super) type DrawResult<T = ()> = std::result::Result<T, Box<dyn StdError>>;
 
-/// White, the colour of the page.
+/// White, the color of the page.
 pub(super) const PAPER: [u8; 3] = [255; 3];
 
 /// Fine pixels along one pixel of the picture.

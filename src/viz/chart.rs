@@ -18,7 +18,7 @@ const AXIS: RGBColor = RGBColor(173, 181, 189);
 const MESH: RGBColor = RGBColor(233, 236, 239);
 const LABEL_SIZE: usize = 14;
 
-/// plotters centres a label by its base line's height; this moves the digits to their tick.
+/// plotters centers a label by its base line's height; this moves the digits to their tick.
 const LABEL_DROP: usize = 2;
 
 type Axes = Cartesian2d<RangedCoordi64, RangedCoordf64>;
@@ -143,11 +143,11 @@ fn tick(value: f64, span: f64) -> String {
 mod tests {
     use super::*;
 
-    /// Which of the four lines' colours a small chart shows.
+    /// Which of the four lines' colors a small chart shows.
     fn shown(curve: &LossCurve) -> [bool; 4] {
         let chart = draw(curve, 240, 120).unwrap();
         [&TRAIN, &VALIDATION, &TRIVIAL, &LEARNING_RATE]
-            .map(|line| chart.as_bytes().chunks(3).any(|pixel| pixel == line.colour))
+            .map(|line| chart.as_bytes().chunks(3).any(|pixel| pixel == line.color))
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::task::{ImageGpt, Sampling};
 /// What stands for the pixels that are not given.
 const UNKNOWN: f32 = 0.88;
 
-/// One row for each image: the image in the palette's colours, its upper half, and what the model
+/// One row for each image: the image in the palette's colors, its upper half, and what the model
 /// makes of that, `completions` times. Images and palette are in [0, 1].
 ///
 /// # Errors
@@ -39,7 +39,7 @@ pub fn completion_sheet(
         let drawn = model.complete(given.clone(), &sampling)?;
         columns.push((format!("{}", nth + 1), pictures(model.encoder.images(drawn, grid))?));
     }
-    let top_k = sampling.top_k.map_or(String::new(), |k| format!(", top {k} colours"));
+    let top_k = sampling.top_k.map_or(String::new(), |k| format!(", top {k} colors"));
     let mut sheet = PictureGrid::new(title, columns.iter().map(|(title, _)| title.clone()))
         .with_footer(format!("Temperature {}{top_k}.", sampling.temperature));
     if let Some(note) = Picture::channel_note(channels) {
@@ -56,14 +56,14 @@ mod tests {
     use super::*;
     use crate::encoder::GptConfig;
     use crate::grid::ImageShape;
-    use crate::nn::{Init, Weights};
+    use crate::nn::{Init, InitialWeights};
     use crate::task::ImageGptConfig;
     use crate::test_device;
 
     #[test]
     fn every_completion_keeps_the_half_that_is_given() {
         let config = GptConfig::new(ImageShape::new(3, 4, 6), 8, 1, 2).with_colors(7);
-        let weights = &mut Weights::new(0, &test_device());
+        let weights = &mut InitialWeights::new(0, &test_device());
         let mut draw = |shape: [usize; 4]| weights.param(shape, Init::Normal { std: 0.5 }).val();
         let (images, palette) = (draw([2, 3, 4, 6]) + 0.5, draw([7, 3, 1, 1]) + 0.5);
         let model = ImageGptConfig::new(config).init(Some(palette.reshape([7, 3])), weights);

@@ -10,12 +10,12 @@ use crate::error::Result;
 use crate::image::denormalize;
 use crate::task::{ContextBatch, ContextPrediction, NEIGHBORS};
 
-/// What stands for the places of a neighbourhood that are not asked for.
+/// What stands for the places of a neighborhood that are not asked for.
 const EMPTY: [u8; 3] = [225; 3];
 
-/// One row for each of up to `rows` pairs: the neighbour where it was, and where the task puts it.
+/// One row for each of up to `rows` pairs: the neighbor where it was, and where the task puts it.
 ///
-/// `mean` and `std` are the statistics the patches were normalised with.
+/// `mean` and `std` are the statistics the patches were normalized with.
 ///
 /// # Errors
 ///
@@ -35,8 +35,8 @@ pub fn context_sheet<E: Backbone>(
     let right = batch.positions.clone().narrow(0, 0, rows).into_data();
     let show = |patches| pictures(denormalize(patches, mean, std));
     let mut sheet = PictureGrid::new(title, ["where it is", "where it was put"]).with_footer(
-        "The middle patch and one neighbour, as the network sees them: gaps closed, most shrunk and \
-         enlarged or without some of their colours.",
+        "The middle patch and one neighbor, as the network sees them: gaps closed, most shrunk and \
+         enlarged or without some of their colors.",
     );
     let places = right.iter::<i64>().zip(chosen.iter::<i64>());
     for ((center, neighbor), places) in show(centers)?.iter().zip(&show(neighbors)?).zip(places) {
@@ -46,7 +46,7 @@ pub fn context_sheet<E: Backbone>(
     Ok(sheet)
 }
 
-/// A 3 × 3 neighbourhood of which two patches are seen.
+/// A 3 × 3 neighborhood of which two patches are seen.
 fn neighborhood(center: &Picture, neighbor: &Picture, place: usize) -> Picture {
     let side = center.width();
     let mut page = Picture::filled(3 * side + 2, 3 * side + 2, EMPTY);
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_neighbour_stands_where_its_number_says() {
+    fn a_neighbor_stands_where_its_number_says() {
         let (center, neighbor) = (Picture::filled(2, 2, [1; 3]), Picture::filled(2, 2, [2; 3]));
         for (place, x, y) in [(0, 0, 0), (3, 0, 3), (4, 6, 3), (7, 6, 6)] {
             let page = neighborhood(&center, &neighbor, place);

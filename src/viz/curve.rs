@@ -149,7 +149,7 @@ mod tests {
         let inked = |curve: &LossCurve| {
             let legend = curve.legend().unwrap();
             [&TRAIN, &VALIDATION, &TRIVIAL, &LEARNING_RATE]
-                .map(|line| legend.as_bytes().chunks(3).any(|pixel| pixel == line.colour))
+                .map(|line| legend.as_bytes().chunks(3).any(|pixel| pixel == line.color))
         };
         let curve = LossCurve::new("").with_train([(1, 1.0)]);
         assert_eq!(inked(&curve), [true, false, false, false]);

@@ -11,7 +11,7 @@ use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::head::PredictionHead;
 use crate::image::denormalize;
-use crate::mask::PatchMask;
+use crate::mask::UnitMask;
 use crate::target::Depict;
 use crate::task::Mim;
 
@@ -20,7 +20,7 @@ const COLUMNS: [&str; 4] = ["input", "masked", "true target", "prediction"];
 /// A sheet of `batch`, one row per sample: what the model saw, what it should have said of the rest,
 /// and what it said.
 ///
-/// `mean` and `std` are the statistics the batch's images were normalised with.
+/// `mean` and `std` are the statistics the batch's images were normalized with.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ where
     let truth = pictures(model.target.depict(model.target.of(batch), batch))?;
     let predictions = pictures(model.target.depict(model.predict(batch), batch))?;
     let mut sheet = PictureGrid::new(title, COLUMNS)
-        .with_footer("Grey: hidden from the encoder. Black: visible, so not predicted.");
+        .with_footer("Gray: hidden from the encoder. Black: visible, so not predicted.");
     let drawn = truth.into_iter().zip(predictions);
     for ((image, mask), (truth, prediction)) in images.iter().zip(batch.mask.samples()).zip(drawn) {
         let input = image.magnified(truth.width() / image.width());
@@ -52,7 +52,7 @@ where
 }
 
 /// `image` with its hidden cells covered.
-pub(super) fn masked(image: &Picture, mask: &PatchMask) -> Picture {
+pub(super) fn masked(image: &Picture, mask: &UnitMask) -> Picture {
     let (width, height, grid) = (image.width(), image.height(), mask.grid());
     Picture::from_fn(width, height, |x, y| {
         let is_hidden = mask.is_hidden(y * grid.rows / height, x * grid.cols / width);

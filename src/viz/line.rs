@@ -19,7 +19,7 @@ pub(super) type Point = (i64, f64);
 #[derive(Debug)]
 pub(super) struct Line {
     pub name: &'static str,
-    pub colour: [u8; 3],
+    pub color: [u8; 3],
     mark: Mark,
 }
 
@@ -34,14 +34,13 @@ enum Mark {
     Dashed,
 }
 
-pub(super) const TRAIN: Line =
-    Line { name: "training", colour: [47, 111, 171], mark: Mark::Dotted };
+pub(super) const TRAIN: Line = Line { name: "training", color: [47, 111, 171], mark: Mark::Dotted };
 pub(super) const VALIDATION: Line =
-    Line { name: "validation", colour: [217, 119, 43], mark: Mark::Dotted };
+    Line { name: "validation", color: [217, 119, 43], mark: Mark::Dotted };
 pub(super) const TRIVIAL: Line =
-    Line { name: "trivial predictor", colour: [120; 3], mark: Mark::Dashed };
+    Line { name: "trivial predictor", color: [120; 3], mark: Mark::Dashed };
 pub(super) const LEARNING_RATE: Line =
-    Line { name: "learning rate", colour: [148, 190, 160], mark: Mark::Plain };
+    Line { name: "learning rate", color: [148, 190, 160], mark: Mark::Plain };
 
 const STROKE: usize = 2;
 const DOT_RADIUS: usize = 3;
@@ -95,7 +94,7 @@ impl Line {
     }
 
     fn rgb(&self) -> RGBColor {
-        let [red, green, blue] = self.colour;
+        let [red, green, blue] = self.color;
         RGBColor(red, green, blue)
     }
 

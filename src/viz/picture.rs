@@ -14,9 +14,9 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of `width` × `height` pixels of one `colour`.
-    pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
-        Self { width, height, pixels: vec![colour; width * height] }
+    /// A picture of `width` × `height` pixels of one `color`.
+    pub fn filled(width: usize, height: usize, color: [u8; 3]) -> Self {
+        Self { width, height, pixels: vec![color; width * height] }
     }
 
     /// The picture whose pixel (x, y) is `pixel(x, y)`.
@@ -28,8 +28,8 @@ impl Picture {
     /// The picture of planar `values` (`[channels][height][width]`, 0 = black, 1 = white; clamped
     /// to that range, NaN becomes black).
     ///
-    /// One channel is grey and three are RGB. Of more than three, the first three are taken as RGB
-    /// (false colour); of two, the mean is grey. [`Self::channel_note`] says so in words.
+    /// One channel is gray and three are RGB. Of more than three, the first three are taken as RGB
+    /// (false color); of two, the mean is gray. [`Self::channel_note`] says so in words.
     ///
     /// # Errors
     ///
@@ -58,8 +58,8 @@ impl Picture {
     pub fn channel_note(channels: usize) -> Option<String> {
         match channels {
             0 | 1 | 3 => None,
-            2 => Some("The mean of the 2 channels is shown in grey.".into()),
-            n => Some(format!("False colours: the first 3 of {n} channels as red, green, blue.")),
+            2 => Some("The mean of the 2 channels is shown in gray.".into()),
+            n => Some(format!("False colors: the first 3 of {n} channels as red, green, blue.")),
         }
     }
 
@@ -88,7 +88,7 @@ impl Picture {
         self.pixels[y * self.width + x]
     }
 
-    /// The picture with each pixel as a square of `factor` × `factor` pixels (nearest neighbour).
+    /// The picture with each pixel as a square of `factor` × `factor` pixels (nearest neighbor).
     pub fn magnified(&self, factor: usize) -> Self {
         Self::from_fn(self.width * factor, self.height * factor, |x, y| {
             self.pixel(x / factor, y / factor)
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_become_grey_rgb_a_mean_or_false_colour() {
+    fn channels_become_grey_rgb_a_mean_or_false_color() {
         assert_eq!(column(1, &[0.0, 1.0]).pixels, [[0; 3], [255; 3]]);
         assert_eq!(column(2, &[0.0, 1.0, 0.4, 0.2]).pixels, [[51; 3], [153; 3]]);
         let rgb = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];

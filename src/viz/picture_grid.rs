@@ -208,15 +208,15 @@ mod tests {
 
     #[test]
     fn every_picture_stands_whole_under_its_column() {
-        let colours = [[10, 20, 30], [40, 50, 60]];
-        let pictures = colours.map(|colour| Picture::filled(100, 40, colour));
+        let colors = [[10, 20, 30], [40, 50, 60]];
+        let pictures = colors.map(|color| Picture::filled(100, 40, color));
         let mut grid = grid(&["left", "right"], &pictures);
         grid.push_row(pictures.to_vec()).unwrap();
         let page = grid.render().unwrap();
-        for (colour, left) in colours.into_iter().zip([MARGIN, MARGIN + 100 + GAP]) {
+        for (color, left) in colors.into_iter().zip([MARGIN, MARGIN + 100 + GAP]) {
             let pixels = (0..page.height()).flat_map(|y| (0..page.width()).map(move |x| (x, y)));
             let columns: Vec<usize> =
-                pixels.filter(|&(x, y)| page.pixel(x, y) == colour).map(|(x, _)| x).collect();
+                pixels.filter(|&(x, y)| page.pixel(x, y) == color).map(|(x, _)| x).collect();
             assert_eq!(columns.len(), 2 * 100 * 40);
             assert_eq!(columns.iter().min(), Some(&left));
             assert_eq!(columns.iter().max(), Some(&(left + 99)));

@@ -14,7 +14,7 @@ use crate::task::Mim;
 
 /// A sheet of `batch`, one row per sample: what the model saw, and what it made of the rest.
 ///
-/// `mean` and `std` are the statistics the batch's images were normalised with.
+/// `mean` and `std` are the statistics the batch's images were normalized with.
 ///
 /// # Errors
 ///

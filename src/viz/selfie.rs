@@ -14,7 +14,7 @@ use crate::task::Selfie;
 /// One row for each sample: the image, what is visible of it, and the hidden patches in the places
 /// they were chosen for.
 ///
-/// `mean` and `std` are the statistics the images were normalised with.
+/// `mean` and `std` are the statistics the images were normalized with.
 ///
 /// # Errors
 ///
@@ -58,20 +58,20 @@ mod tests {
     use super::*;
     use crate::encoder::ResidualConfig;
     use crate::grid::{Grid, ImageShape};
-    use crate::mask::{Mask, PatchMask};
-    use crate::nn::{Init, Weights};
+    use crate::mask::{Mask, UnitMask};
+    use crate::nn::{Init, InitialWeights};
     use crate::task::SelfieConfig;
     use crate::test_device;
 
     #[test]
     fn visible_patches_stay_and_hidden_places_show_one_of_the_hidden_patches() {
-        let weights = &mut Weights::new(0, &test_device());
+        let weights = &mut InitialWeights::new(0, &test_device());
         let images = weights.param([2, 3, 4, 12], Init::Normal { std: 1.0 }).val();
         let encoder = ResidualConfig::new(3).with_widths(vec![8]).with_groups(2);
         let config = SelfieConfig::new(ImageShape::new(3, 4, 12), encoder).with_patch(4);
         let model = config.with_depth(1).with_heads(2).init(weights);
         let sheet = |hidden: Vec<usize>| {
-            let mask = PatchMask::from_indices(Grid::new(1, 3), hidden).unwrap();
+            let mask = UnitMask::from_indices(Grid::new(1, 3), hidden).unwrap();
             let mask = Mask::new(vec![mask; 2], &test_device()).unwrap();
             let batch = MimBatch::new(images.clone(), mask);
             selfie_sheet("Title", &model, &batch, [&[0.5; 3], &[0.2; 3]]).unwrap()

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::mask::PatchMask;
+use crate::mask::UnitMask;
 use crate::viz::picture::Picture;
 use crate::viz::picture_grid::{PictureGrid, magnification};
 
@@ -13,7 +13,7 @@ const COLUMNS: [&str; 4] = ["input", "masked", "prediction", "prediction + visib
 /// Covers what the encoder does not see.
 pub(super) const HIDDEN: [u8; 3] = [173, 181, 189];
 
-/// The two greys of cells that nothing was predicted for.
+/// The two grays of cells that nothing was predicted for.
 const HATCHING: [[u8; 3]; 2] = [[222, 226, 230], [248, 249, 250]];
 
 /// One sample of a [`ReconstructionSheet`].
@@ -25,17 +25,17 @@ pub struct SheetRow {
     pub prediction: Vec<f32>,
     /// Which cells the encoder did not see. The mask's grid may be coarser than the model's patches
     /// but divides the image.
-    pub mask: PatchMask,
+    pub mask: UnitMask,
 }
 
 /// A page with one row a sample: input, masked input, prediction, and prediction pasted into the input.
 ///
 /// The prediction is shown in hidden cells only, since nothing else was predicted; visible cells are
-/// hatched there. How values become colours is [`Picture::from_planar`]'s business, and the footer
+/// hatched there. How values become colors is [`Picture::from_planar`]'s business, and the footer
 /// says it where an image has neither 1 nor 3 channels.
 ///
-/// A model that predicts normalised patches needs their mean and deviation to be shown at all. Taken
-/// from the image these leak its colours and contrast into the prediction: say so with
+/// A model that predicts normalized patches needs their mean and deviation to be shown at all. Taken
+/// from the image these leak its colors and contrast into the prediction: say so with
 /// [`Self::with_note`].
 #[derive(Debug, Clone)]
 pub struct ReconstructionSheet {
@@ -47,7 +47,7 @@ impl ReconstructionSheet {
     /// A sheet without rows for images of `shape`.
     pub fn new(title: impl Into<String>, shape: ImageShape) -> Self {
         let grid = PictureGrid::new(title, COLUMNS)
-            .with_footer("Grey: hidden from the encoder. Hatched: visible, so not predicted.");
+            .with_footer("Gray: hidden from the encoder. Hatched: visible, so not predicted.");
         let grid = match Picture::channel_note(shape.channels) {
             Some(note) => grid.with_footer(note),
             None => grid,
@@ -108,7 +108,7 @@ impl ReconstructionSheet {
 }
 
 /// Height and width in pixels of one cell of the mask.
-fn cell(shape: ImageShape, mask: &PatchMask) -> Result<(usize, usize)> {
+fn cell(shape: ImageShape, mask: &UnitMask) -> Result<(usize, usize)> {
     let grid = mask.grid();
     let divides = grid.cells() > 0
         && shape.height.is_multiple_of(grid.rows)
@@ -140,7 +140,7 @@ mod tests {
         SheetRow {
             input: (0..24).map(|i| i as f32 / 255.0).collect(),
             prediction: (0..24).map(|i| (200 + i) as f32 / 255.0).collect(),
-            mask: PatchMask::new(Grid::new(2, 3), vec![false, true, false, false, false, true])
+            mask: UnitMask::new(Grid::new(2, 3), vec![false, true, false, false, false, true])
                 .unwrap(),
         }
     }
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_mask_that_does_not_divide_the_image_names_both() {
-        let mask = PatchMask::new(Grid::new(3, 3), vec![false; 9]).unwrap();
+        let mask = UnitMask::new(Grid::new(3, 3), vec![false; 9]).unwrap();
         let message = ReconstructionSheet::new("", SHAPE)
             .push(&SheetRow { mask, ..row() })
             .unwrap_err()
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_and_false_colours_are_written_under_the_rows() {
+    fn notes_and_false_colors_are_written_under_the_rows() {
         let height = |channels, note: Option<&str>| {
             let shape = ImageShape { channels, ..SHAPE };
             let values = vec![0.5; shape.values()];
@@ -220,6 +220,6 @@ mod tests {
             sheet.render().unwrap().height()
         };
         assert!(height(5, None) > height(3, None));
-        assert!(height(3, Some("De-normalised with the true statistics.")) > height(3, None));
+        assert!(height(3, Some("De-normalized with the true statistics.")) > height(3, None));
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct TextStyle {
     /// Height of a line's letters in pixels, from accents to descenders.
     pub size: usize,
     /// Red, green and blue.
-    pub colour: [u8; 3],
+    pub color: [u8; 3],
     /// Where lines shorter than the paragraph stand.
     pub align: Align,
 }
@@ -26,20 +26,19 @@ pub(super) enum Align {
     /// At the left.
     Left,
     /// In the middle.
-    Centre,
+    Center,
 }
 
 /// Dark, for a title.
-pub(super) const TITLE: TextStyle =
-    TextStyle { size: 20, colour: [33, 37, 41], align: Align::Left };
+pub(super) const TITLE: TextStyle = TextStyle { size: 20, color: [33, 37, 41], align: Align::Left };
 
-/// Smaller, centred over a column.
+/// Smaller, centered over a column.
 pub(super) const HEADING: TextStyle =
-    TextStyle { size: 15, colour: [73, 80, 87], align: Align::Centre };
+    TextStyle { size: 15, color: [73, 80, 87], align: Align::Center };
 
 /// Smaller still, for footers and legends.
 pub(super) const NOTE: TextStyle =
-    TextStyle { size: 14, colour: [108, 117, 125], align: Align::Left };
+    TextStyle { size: 14, color: [108, 117, 125], align: Align::Left };
 
 /// The bundled font for letters `size` fine pixels high.
 ///
@@ -75,7 +74,7 @@ pub(super) fn paragraph(text: &str, style: TextStyle, width: usize) -> Result<Pi
     for (index, line) in lines.iter().enumerate() {
         let x = match style.align {
             Align::Left => 0,
-            Align::Centre => (width - line.width()) / 2,
+            Align::Center => (width - line.width()) / 2,
         };
         page.paste(line, x, index * spacing);
     }
@@ -88,7 +87,7 @@ pub(super) fn paragraph(text: &str, style: TextStyle, width: usize) -> Result<Pi
 ///
 /// When the text cannot be drawn.
 pub(super) fn line(text: &str, style: TextStyle) -> Result<Picture> {
-    let [red, green, blue] = style.colour;
+    let [red, green, blue] = style.color;
     let font = font(canvas::fine(style.size));
     let (width, height) = (line_width(text, style.size)?, style.size * 5 / 4);
     canvas::draw(width, height, |area| {

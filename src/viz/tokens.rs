@@ -1,4 +1,4 @@
-//! Tokens as colours: what can be shown of tokens that do not decode to pixels.
+//! Tokens as colors: what can be shown of tokens that do not decode to pixels.
 
 use burn::tensor::{Int, Tensor};
 
@@ -18,9 +18,9 @@ use crate::task::Mim;
 const COLUMNS: [&str; 4] = ["input", "masked", "true tokens", "predicted tokens"];
 
 /// A sheet of `batch`, one row per sample: what the model saw, the tokens of the image, and those
-/// it predicted of the rest; each token in a colour of its own.
+/// it predicted of the rest; each token in a color of its own.
 ///
-/// `mean` and `std` are the statistics the batch's images were normalised with.
+/// `mean` and `std` are the statistics the batch's images were normalized with.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ where
     let truth = maps(target.ids(batch));
     let predictions = maps(target.completed_ids(model.predict(batch), batch));
     let mut sheet = PictureGrid::new(title, COLUMNS).with_footer(
-        "Each token has a colour of its own. Grey: hidden from the encoder. Black: visible, so not predicted.",
+        "Each token has a color of its own. Gray: hidden from the encoder. Black: visible, so not predicted.",
     );
     let drawn = truth.into_iter().zip(predictions);
     for ((image, mask), (truth, prediction)) in images.iter().zip(batch.mask.samples()).zip(drawn) {
@@ -59,7 +59,7 @@ where
     Ok(sheet)
 }
 
-/// A picture of `[height, width]` pixels for each row of `ids`, every cell in its token's colour.
+/// A picture of `[height, width]` pixels for each row of `ids`, every cell in its token's color.
 ///
 /// # Shapes
 ///
@@ -69,14 +69,14 @@ pub fn token_maps(ids: Tensor<2, Int>, grid: Grid, [height, width]: [usize; 2]) 
     let map = |ids: &[i64]| {
         Picture::from_fn(width, height, |x, y| {
             let cell = y * grid.rows / height * grid.cols + x * grid.cols / width;
-            colour(ids[cell].unsigned_abs())
+            color(ids[cell].unsigned_abs())
         })
     };
     ids.chunks(grid.cells()).map(map).collect()
 }
 
 /// Hues by the golden ratio, so that tokens of near ids differ most; three degrees of lightness.
-fn colour(id: u64) -> [u8; 3] {
+fn color(id: u64) -> [u8; 3] {
     let hue = (id as f64 * 0.618_033_988_75).fract() * 6.0;
     let lightest = [1.0, 0.78, 0.58][id as usize % 3];
     // How far a primary is from the hue, on the circle of six.
@@ -94,15 +94,15 @@ mod tests {
     use crate::test_device;
 
     #[test]
-    fn equal_tokens_have_equal_colours_and_all_of_a_vocabulary_differ() {
+    fn equal_tokens_have_equal_colors_and_all_of_a_vocabulary_differ() {
         let ids = Tensor::from_ints([[7, 3, 7, 0, 1, 2]], &test_device());
         let map = token_maps(ids, Grid::new(2, 3), [4, 6]).remove(0);
         assert_eq!(map.pixel(0, 1), map.pixel(5, 0));
         assert_ne!(map.pixel(1, 1), map.pixel(2, 1));
         assert_ne!(map.pixel(1, 1), map.pixel(1, 2));
-        let mut colours: Vec<_> = (0..512).map(colour).collect();
-        colours.sort_unstable();
-        colours.dedup();
-        assert_eq!(colours.len(), 512);
+        let mut colors: Vec<_> = (0..512).map(color).collect();
+        colors.sort_unstable();
+        colors.dedup();
+        assert_eq!(colors.len(), 512);
     }
 }

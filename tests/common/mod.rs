@@ -10,7 +10,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate, source::MemoryDataset};
-use burn_mim::nn::{Init, Weights};
+use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
 use burn_mim::{
@@ -133,16 +133,16 @@ pub(crate) fn device() -> Device {
     Device::flex()
 }
 
-/// Weights of `seed` that can be trained.
-pub(crate) fn weights(seed: u64) -> Weights {
-    Weights::new(seed, &device().autodiff())
+/// Initial weights of `seed` that can be trained.
+pub(crate) fn weights(seed: u64) -> InitialWeights {
+    InitialWeights::new(seed, &device().autodiff())
 }
 
 /// `count` images of unit normal noise.
 pub(crate) fn noise(image: ImageShape, count: usize) -> Tensor<4> {
     let ImageShape { channels, height, width } = image;
     let shape = [count, channels, height, width];
-    Weights::new(99, &device()).param(shape, Init::Normal { std: 1.0 }).val()
+    InitialWeights::new(99, &device()).param(shape, Init::Normal { std: 1.0 }).val()
 }
 
 /// `images` with masks drawn from `mask`.

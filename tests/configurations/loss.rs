@@ -1,7 +1,7 @@
 //! One loss of a configuration on noise, by the shortest way to it.
 
 use burn::tensor::{Device, Int, Tensor};
-use burn_mim::nn::{Init, Weights};
+use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::target::tokenizer::{DvaeConfig, VqConfig, VqOutput};
 use burn_mim::task::{
@@ -15,12 +15,12 @@ use burn_mim::{
 /// Images of a batch.
 const BATCH: usize = 2;
 
-fn weights() -> Weights {
-    Weights::new(1, &Device::flex())
+fn weights() -> InitialWeights {
+    InitialWeights::new(1, &Device::flex())
 }
 
 fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Weights::new(2, &Device::flex()).param(shape, Init::Normal { std: 1.0 }).val()
+    InitialWeights::new(2, &Device::flex()).param(shape, Init::Normal { std: 1.0 }).val()
 }
 
 fn images(ImageShape { channels, height, width }: ImageShape) -> Tensor<4> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn_mim::data::source::MemoryDataset;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate};
-use burn_mim::nn::Weights;
+use burn_mim::nn::InitialWeights;
 use burn_mim::run::load_tokenizer;
 use burn_mim::train::{Interrupt, Pretraining, Progress, Recipe};
 use burn_mim::{DecoderConfig, ImageShape, MaeConfig, Result, VitConfig};
@@ -33,7 +33,7 @@ fn batches(training: bool) -> Loader<MimCollate> {
 /// Trains for two epochs of three steps, or to the first step when told to stop; yields the last
 /// losses.
 fn train(folder: &Path, resume: bool, interrupt: Interrupt) -> Result<Vec<[f64; 2]>> {
-    let task = mae().init(&mut Weights::new(0, &Device::flex().autodiff()));
+    let task = mae().init(&mut InitialWeights::new(0, &Device::flex().autodiff()));
     let run = Pretraining::new(folder, Recipe::mae().with_epochs(2).with_ema(Some(0.9)));
     let run = run.progress(Progress::Silent).resume(resume).interrupt(interrupt).config(&mae())?;
     let trained = run.run(task, &batches(true), &batches(false))?;
@@ -68,7 +68,7 @@ fn damaged_tokenizers_are_refused_or_read() {
     fuzz("tokenizers", 60, &seeds, kept, read);
 }
 
-/// A palette, a vector quantiser and a discrete autoencoder, as a run leaves them.
+/// A palette, a vector quantizer and a discrete autoencoder, as a run leaves them.
 fn tokenizers(scratch: &Path) -> Vec<crate::campaign::Seed> {
     use burn::module::Module;
     use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
@@ -82,7 +82,7 @@ fn tokenizers(scratch: &Path) -> Vec<crate::campaign::Seed> {
         fs::create_dir_all(&path).unwrap();
         let json = serde_json::to_vec_pretty(&config).unwrap();
         fs::write(path.join("tokenizer.json"), json).unwrap();
-        let tokenizer = config.init(&mut Weights::new(0, &Device::flex()));
+        let tokenizer = config.init(&mut InitialWeights::new(0, &Device::flex()));
         tokenizer.into_record().save(path.join("tokenizer.bpk")).unwrap();
         folder(&path)
     };

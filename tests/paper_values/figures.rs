@@ -5,12 +5,12 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData, Tolerance};
 use burn_mim::image::{PatchLayout, patchify};
-use burn_mim::nn::{Weights, sin_cos_table};
+use burn_mim::nn::{InitialWeights, sin_cos_table};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{Recipe, Schedule};
 use burn_mim::{
     BlockMask, DecoderConfig, Grid, ImageShape, Mae, MaeConfig, Mask, MaskStrategy, MimBatch,
-    PatchMask, PixelLoss, PixelTarget, RandomMask, SimMimConfig, Target,
+    PixelLoss, PixelTarget, RandomMask, SimMimConfig, Target, UnitMask,
 };
 
 /// How many cells a strategy says it hides, and does.
@@ -45,7 +45,7 @@ fn beit_hides_75_of_196_patches() {
 
 /// A model that has not drawn one weight.
 fn undrawn(config: &MaeConfig) -> Mae {
-    config.init(&mut Weights::new(0, &device()))
+    config.init(&mut InitialWeights::new(0, &device()))
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn simmim_has_the_papers_parameters() {
     // ViT-B/16 without positions: patches 590,592, class and mask token 2·768, bias table
     // (27² + 3) · 12, 12 blocks of 12·768² + 13·768 less the keys' bias and with two layer scales,
     // norm 2·768; the head 768·768 + 768.
-    let simmim = SimMimConfig::base_patch16().init(&mut Weights::new(0, &device()));
+    let simmim = SimMimConfig::base_patch16().init(&mut InitialWeights::new(0, &device()));
     let encoder = 590_592 + 2 * 768 + 732 * 12 + 12 * (7_087_872 + 768) + 2 * 768;
     assert_eq!(Module::num_params(&simmim.encoder), encoder);
     assert_eq!(Module::num_params(&simmim.head), 590_592);
@@ -166,7 +166,7 @@ fn batch() -> MimBatch {
     let first = [[[9.0, 9.0, 1.0, 2.0], [9.0, 9.0, 3.0, 6.0]]];
     let second = [[[0.0, 0.0, 9.0, 9.0], [0.0, 4.0, 9.0, 9.0]]];
     let masks =
-        [1, 0].map(|cell| PatchMask::from_indices(Grid::new(1, 2), [cell]).expect("in the grid"));
+        [1, 0].map(|cell| UnitMask::from_indices(Grid::new(1, 2), [cell]).expect("in the grid"));
     let images = Tensor::from_floats([first, second], &device());
     MimBatch::new(images, Mask::new(masks, &device()).unwrap())
 }
@@ -182,7 +182,7 @@ fn targets_are_the_hidden_patches_alone() {
 }
 
 #[test]
-fn normalised_targets_have_mean_0_and_unbiased_variance_1() {
+fn normalized_targets_have_mean_0_and_unbiased_variance_1() {
     // Means 3 and 1; variances (4 + 1 + 0 + 9) / 3 and (1 + 1 + 1 + 9) / 3 = 4.
     let std = (14f32 / 3.0).sqrt();
     let expected = [-2.0 / std, -1.0 / std, 0.0, 3.0 / std, -0.5, -0.5, -0.5, 1.5];
@@ -202,9 +202,9 @@ fn losses_are_means_over_the_hidden_pixels() {
     // β = 2: d²/4 up to 2, then d − 1.
     let smooth = PixelTarget::simmim(1, 2).with_loss(PixelLoss::SmoothL1 { beta: 2.0 });
     assert_eq!(loss(smooth), (1.0 + 0.0625 + 0.25 + 2.0) / 8.0);
-    // Nothing but zeros misses normalised patches of 4 pixels by (4 − 1) / 4 of their variance.
-    let normalised = PixelTarget::mae(1, 2, true);
+    // Nothing but zeros misses normalized patches of 4 pixels by (4 − 1) / 4 of their variance.
+    let normalized = PixelTarget::mae(1, 2, true);
     let zero = Tensor::zeros([2, 1, 4], &device());
-    let loss: f32 = normalised.loss(zero, normalised.of(&batch())).into_scalar();
+    let loss: f32 = normalized.loss(zero, normalized.of(&batch())).into_scalar();
     assert!((loss - 0.75).abs() < 1e-6, "{loss}");
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn_mim::encoder::{CondensedVitConfig, VitInit};
 use burn_mim::image::GradientOperator;
-use burn_mim::nn::{Positions, Weights};
+use burn_mim::nn::{InitialWeights, Positions};
 use burn_mim::target::tokenizer::VqConfig;
 use burn_mim::task::{BeitNetworkConfig, BeitV2Config, BeitV2NetworkConfig};
 use burn_mim::{
@@ -56,7 +56,7 @@ fn beits_matrices_and_its_head_are_truncated_at_their_deviation() {
     // at ±0.02; `fix_init_weight` divides by √(2 · number).
     let config =
         BeitNetworkConfig { encoder: small(BeitConfig::base_patch16().encoder), vocabulary: 512 };
-    let network = config.init(&mut Weights::new(0, &device()));
+    let network = config.init(&mut InitialWeights::new(0, &device()));
     assert_truncated(network.head.projection.weight.val(), 0.02);
     let block = &network.encoder.body.blocks[1];
     assert_truncated(block.mlp.fc1.weight.val(), 0.02);
@@ -70,7 +70,7 @@ fn so_are_those_of_the_second_beit_and_its_condenser_goes_on_counting() {
     let encoder = CondensedVitConfig::new(small(BeitV2Config::base_patch16(512).beit.encoder));
     let encoder = encoder.with_early_blocks(3).with_condenser_blocks(5);
     let network = BeitV2NetworkConfig { encoder, vocabulary: 512 };
-    let network = network.init(&mut Weights::new(0, &device()));
+    let network = network.init(&mut InitialWeights::new(0, &device()));
     assert_truncated(network.head.projection.weight.val(), 0.02);
     let last = &network.encoder.condenser[4];
     assert_truncated(last.mlp.fc2.weight.val(), 0.02 / 16f32.sqrt());
@@ -80,7 +80,7 @@ fn so_are_those_of_the_second_beit_and_its_condenser_goes_on_counting() {
 fn simmims_encoder_starts_as_beits_and_its_head_at_0_02() {
     let mut config = SimMimConfig::base_patch16();
     config.encoder = small(config.encoder);
-    let simmim = config.with_mask_unit(8).init(&mut Weights::new(0, &device()));
+    let simmim = config.with_mask_unit(8).init(&mut InitialWeights::new(0, &device()));
     assert_truncated(simmim.encoder.body.blocks[1].mlp.fc2.weight.val(), 0.01);
     assert_normal(simmim.head.projection.weight.val(), 0.02);
 }
@@ -91,7 +91,7 @@ fn maskfeats_encoder_starts_normal_with_learned_positions() {
     let mut config = MaskFeatConfig::base_patch16();
     config.encoder = small(config.encoder);
     let config = config.with_target(burn_mim::GradientTargetConfig::Hog { cell: 4, window: None });
-    let maskfeat = config.init(&mut Weights::new(0, &device()));
+    let maskfeat = config.init(&mut InitialWeights::new(0, &device()));
     let body = &maskfeat.encoder.body;
     assert_normal(body.blocks[2].mlp.fc2.weight.val(), 0.02);
     assert_normal(body.patch_embed.weight.val(), 0.02);
@@ -106,7 +106,7 @@ fn the_second_beits_tokenizer_starts_normal_and_divides_by_depth() {
     assert_eq!(preset.encoder.positions, Positions::Learned);
     assert_eq!(preset.encoder.init, VitInit::NormalByDepth);
     let vq = VqConfig { encoder: small(preset.encoder.clone()), ..preset };
-    let vq = vq.init(&mut Weights::new(0, &device()));
+    let vq = vq.init(&mut InitialWeights::new(0, &device()));
     assert_normal(vq.encoder.body.blocks[1].mlp.fc1.weight.val(), 0.02);
     assert_normal(vq.encoder.body.blocks[1].mlp.fc2.weight.val(), 0.01);
     assert_normal(vq.to_code.first.weight.val(), 0.02);

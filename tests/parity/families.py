@@ -1,6 +1,6 @@
 """Writes one fixture of each family: draws its weights and inputs, runs it, saves all.
 
-Weights are drawn so that every bias, norm, position and token matters; freshly initialised ones
+Weights are drawn so that every bias, norm, position and token matters; freshly initialized ones
 would hide mistakes.
 """
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Param;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use burn_mim::checkpoint::LoadOptions;
-use burn_mim::{Grid, Mask, PatchMask};
+use burn_mim::{Grid, Mask, UnitMask};
 use safetensors::tensor::{Dtype, SafeTensors};
 
 pub(crate) const STRICT: LoadOptions = LoadOptions { strict: true, resize: false };
@@ -62,7 +62,7 @@ impl Io {
             let mut cells: Vec<usize> = (0..noise.len()).collect();
             cells.sort_by(|&a, &b| noise[a].total_cmp(&noise[b]));
             let dropped = cells.split_off(cells.len() - hidden);
-            (cells, PatchMask::from_indices(grid, dropped).unwrap())
+            (cells, UnitMask::from_indices(grid, dropped).unwrap())
         });
         let (cells, masks): (Vec<_>, Vec<_>) = samples.unzip();
         (Mask::new(masks, &device()).unwrap(), cells)

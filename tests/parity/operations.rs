@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::activation::gelu;
 use burn::tensor::{Tensor, TensorData};
 use burn_mim::Grid;
-use burn_mim::nn::{Attention, PositionTable, Positions, Weights, sin_cos_table};
+use burn_mim::nn::{Attention, InitialWeights, PositionTable, Positions, sin_cos_table};
 
 use crate::io::{Io, close, device, folder, gradient};
 
@@ -15,7 +15,7 @@ fn position_tables_are_resized_and_computed_as_in_torch() {
     let sin_cos = sin_cos_table(Grid::new(4, 6), 16);
     let sin_cos = Tensor::<2>::from_data(TensorData::new(sin_cos, [24, 16]), &device());
     close("sin-cos", sin_cos, &io.0["sin_cos.4x6_width_16"], 1e-6);
-    let (grid, weights) = (Grid::new(4, 3), &mut Weights::new(0, &device()));
+    let (grid, weights) = (Grid::new(4, 3), &mut InitialWeights::new(0, &device()));
     let mut table = PositionTable::new(Positions::Learned, grid, 8, false, weights).unwrap();
     table.table = Param::from_tensor(io.tensor("resize.table_4x3"));
     for (rows, cols) in [(6, 5), (2, 2), (4, 3)] {
@@ -62,7 +62,7 @@ fn gelu_and_layer_norm_give_torchs_output_and_gradients() {
     close("gelu", input.grad(&gradients).unwrap(), &io.0["gelu.grad.input"], 1e-5);
 
     let key = |name: &str| format!("layer_norm_eps_1e-3.{name}");
-    let mut norm = Weights::new(0, &device().autodiff()).norm(8, 1e-3);
+    let mut norm = InitialWeights::new(0, &device().autodiff()).norm(8, 1e-3);
     norm.gamma = Param::from_tensor(io.tensor::<1>(&key("weight")).autodiff());
     norm.beta = Param::from_tensor(io.tensor::<1>(&key("bias")).autodiff());
     let input = io.tensor::<3>(&key("input")).autodiff().require_grad();

@@ -5,8 +5,8 @@
 
 The features are scikit-learn's handwritten digits on 12 of their principal axes, with noise, so
 that no classifier is perfect: 900 to train, 897 to test. `knn.K` holds the predicted classes of
-K neighbours by cosine, weighted exp(similarity / 0.07); `logistic.C` the class probabilities of
-logistic regression on standardised features.
+K neighbors by cosine, weighted exp(similarity / 0.07); `logistic.C` the class probabilities of
+logistic regression on standardized features.
 """
 
 from pathlib import Path
@@ -32,16 +32,16 @@ def main() -> None:
     features = np.ascontiguousarray(features, np.float32)
     train, test = features[:TRAIN], features[TRAIN:]
     tensors = {"features": features, "labels": labels.astype(np.uint8)}
-    for neighbours in (1, 5, 20, 200):
+    for neighbors in (1, 5, 20, 200):
         knn = KNeighborsClassifier(
-            neighbours,
+            neighbors,
             metric="cosine",
             algorithm="brute",
             weights=lambda distance: np.exp((1.0 - distance) / 0.07),
         ).fit(train, labels[:TRAIN])
         predicted = knn.predict(test)
-        tensors[f"knn.{neighbours}"] = predicted.astype(np.uint8)
-        print(f"k = {neighbours}: {(predicted == labels[TRAIN:]).mean():.4f}")
+        tensors[f"knn.{neighbors}"] = predicted.astype(np.uint8)
+        print(f"k = {neighbors}: {(predicted == labels[TRAIN:]).mean():.4f}")
     for c in (0.01, 1.0):
         logistic = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000, tol=1e-8))
         logistic.fit(train, labels[:TRAIN])

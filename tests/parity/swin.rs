@@ -40,7 +40,7 @@ fn check_simmim<E: Encoder<Features = GridTokens>>(
     let units = fine.samples().iter().map(|mask| {
         let unit =
             |cell: &usize| mask.is_hidden(cell / cells.cols * scale, cell % cells.cols * scale);
-        burn_mim::PatchMask::from_indices(cells, (0..cells.cells()).filter(unit)).unwrap()
+        burn_mim::UnitMask::from_indices(cells, (0..cells.cells()).filter(unit)).unwrap()
     });
     let units: Vec<_> = units.collect();
     let mask = burn_mim::Mask::new(units, &device()).unwrap();

@@ -118,7 +118,7 @@ impl BeitJson {
         }
         if !self.use_mean_pooling {
             return Err(Error::config(
-                "use_mean_pooling is false: transformers then normalises twice before the head, \
+                "use_mean_pooling is false: transformers then normalizes twice before the head, \
                  which is not supported",
             ));
         }

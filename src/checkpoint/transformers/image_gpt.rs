@@ -72,7 +72,7 @@ impl Transformers {
         let Some(colors) = palette else { return Ok((config, None)) };
         if colors.len() != config.colors || colors.iter().any(|color| color.len() != channels) {
             let reason = format!(
-                "has {} clusters, the model {} colours of {channels} channels",
+                "has {} clusters, the model {} colors of {channels} channels",
                 colors.len(),
                 config.colors
             );

@@ -30,7 +30,7 @@ use crate::encoder::{
 };
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::task::{
     BeitNetwork, BeitNetworkConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig,
 };
@@ -294,7 +294,7 @@ impl Transformers {
     /// tables are over `grid`.
     fn fill<M: Module, C>(
         &self,
-        make: impl FnOnce(&C, &mut Weights) -> M,
+        make: impl FnOnce(&C, &mut InitialWeights) -> M,
         config: C,
         entries: &[Entry],
         grid: Option<Grid>,
@@ -306,7 +306,7 @@ impl Transformers {
             None => format!("transformers {}", self.architecture),
         };
         let source = Source { file: &self.file, form: &form, grid, device: device.clone() };
-        let make = || make(&config, &mut Weights::new(0, device));
+        let make = || make(&config, &mut InitialWeights::new(0, device));
         let (model, report) = layout::load(make, entries, &source, &BUFFERS, options)?;
         Ok(Loaded { model, config, report })
     }

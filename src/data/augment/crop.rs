@@ -1,4 +1,4 @@
-//! Which part of an image is looked at: random resized crop, and the centre for evaluation.
+//! Which part of an image is looked at: random resized crop, and the center for evaluation.
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -161,7 +161,7 @@ fn middle(source: usize, resized: usize, kept: usize) -> (f64, f64) {
     (start, (kept as f64 * scale).min(source as f64 - start))
 }
 
-/// Python's `round`, which the papers' code calls: halves go to the even neighbour.
+/// Python's `round`, which the papers' code calls: halves go to the even neighbor.
 fn to_pixels(length: f64) -> usize {
     length.round_ties_even() as usize
 }

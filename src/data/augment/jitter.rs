@@ -1,4 +1,4 @@
-//! Colour jitter: random brightness, contrast and saturation.
+//! Color jitter: random brightness, contrast and saturation.
 
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How far the colours may move (torchvision's `ColorJitter` without hue).
+/// How far the colors may move (torchvision's `ColorJitter` without hue).
 ///
 /// A strength `s` draws its factor uniformly from `[max(0, 1 - s), 1 + s]`; 0 leaves that
 /// property alone.
@@ -60,7 +60,7 @@ impl JitterRange {
     }
 }
 
-/// One drawn colour change.
+/// One drawn color change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Jitter {
     /// What is done, in this order.
@@ -68,7 +68,7 @@ pub struct Jitter {
 }
 
 impl Jitter {
-    /// Changes the colours of a planar image of `channels` planes, in place.
+    /// Changes the colors of a planar image of `channels` planes, in place.
     pub fn apply(&self, pixels: &mut [u8], channels: usize) {
         for step in self.steps {
             step.apply(pixels, channels);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn images_without_colour_have_no_saturation_but_a_mean_gray() {
+    fn images_without_color_have_no_saturation_but_a_mean_gray() {
         assert_eq!(adjusted(Adjustment::Saturation(0.0), 2), IMAGE);
         // The mean of all 18 values is 2040 / 18 = 113.3.
         assert_eq!(adjusted(Adjustment::Contrast(0.0), 2), [113; 18]);

@@ -38,7 +38,7 @@ pub struct Augmentation {
     pub crop: Option<CropRange>,
     /// Mirror every other image left to right, at random.
     pub flip: bool,
-    /// Change the colours.
+    /// Change the colors.
     pub jitter: Option<JitterRange>,
     /// Operations of RandAugment.
     pub rand_augment: Option<RandAugment>,
@@ -67,7 +67,7 @@ impl Augmentation {
         }
     }
 
-    /// BEiT (Bao et al. 2022, appendix): crops of 8 % of the area and up, flip, colours by 0.4.
+    /// BEiT (Bao et al. 2022, appendix): crops of 8 % of the area and up, flip, colors by 0.4.
     pub const fn beit() -> Self {
         Self {
             crop: Some(CropRange::new([0.08, 1.0])),

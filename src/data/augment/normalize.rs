@@ -10,7 +10,7 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// The normalisation by each channel's mean and standard deviation.
+    /// The normalization by each channel's mean and standard deviation.
     ///
     /// # Errors
     ///
@@ -28,7 +28,7 @@ impl Normalization {
         self.tables.len()
     }
 
-    /// Writes the normalised values of one planar image to `out`.
+    /// Writes the normalized values of one planar image to `out`.
     ///
     /// # Shapes
     ///

@@ -3,7 +3,7 @@
 use super::jitter::Adjustment;
 use super::resample::Interpolation;
 
-/// One operation at a strength, on planar 8-bit pixels. Colour leaves images of other than 3
+/// One operation at a strength, on planar 8-bit pixels. Color leaves images of other than 3
 /// channels alone, as Pillow does those of one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Operation {

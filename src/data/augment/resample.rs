@@ -185,7 +185,7 @@ mod tests {
     fn halving_by_a_tent_weighs_the_inner_pixels_three_times() {
         // Sources half a pixel from an output's middle weigh 3/4, those 3/2 from it 1/4: of the
         // middle output's weights (1 + 3 + 3 + 1) / 4, pixel 2 has 3/4; the first output's are
-        // (3 + 3 + 1) / 4, as its left neighbour does not exist, and pixel 2 has 1/4.
+        // (3 + 3 + 1) / 4, as its left neighbor does not exist, and pixel 2 has 1/4.
         let got = resize(&[0, 0, 80, 0, 0, 0], (1, 6), (1, 3), Interpolation::Bilinear);
         assert_eq!(got, [80 / 7, 80 * 3 / 8, 0]);
     }

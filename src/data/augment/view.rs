@@ -1,4 +1,4 @@
-//! Rendering: an image seen through drawn geometry and colours, at one size.
+//! Rendering: an image seen through drawn geometry and colors, at one size.
 
 use super::crop::{CropBox, Region, evaluation_region};
 use super::flip::flip_horizontal;
@@ -26,7 +26,7 @@ pub struct Transform {
     pub frame: Frame,
     /// Whether it is mirrored left to right.
     pub flipped: bool,
-    /// How its colours change, if they do. Applied to the rendered pixels (the published BEiT
+    /// How its colors change, if they do. Applied to the rendered pixels (the published BEiT
     /// code changes the whole image before cropping, so its mean gray is that of more pixels).
     pub jitter: Option<Jitter>,
     /// What RandAugment does then.
@@ -73,7 +73,7 @@ impl View {
         self
     }
 
-    /// The same view with another colour, from 0 to 1, of what operations move in from outside;
+    /// The same view with another color, from 0 to 1, of what operations move in from outside;
     /// without this it is gray. The last value stands for channels there is none of.
     pub fn with_fill(mut self, color: &[f32]) -> Self {
         if let Some(last) = color.len().checked_sub(1) {

@@ -37,9 +37,9 @@ mod tests {
             let mut rng = stream(1, Purpose::Augmentation, 0, 0);
             Noise { sigma: 30.0 }.corrupt(&image, &mut rng).unwrap()
         };
-        let grey = noisy(128);
+        let gray = noisy(128);
         let offset = |&value: &u8| f64::from(value) - 128.0;
-        let variance = grey.pixels().iter().map(|v| offset(v).powi(2)).sum::<f64>() / 1e4;
+        let variance = gray.pixels().iter().map(|v| offset(v).powi(2)).sum::<f64>() / 1e4;
         assert!((variance.sqrt() - 30.0).abs() < 1.0, "{variance}");
         // Half of the noise on black would be below black.
         let black = noisy(0).pixels().iter().filter(|&&value| value == 0).count();

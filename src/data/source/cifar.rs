@@ -25,7 +25,7 @@ const TEST_RECORDS: usize = 10_000;
 /// The most bytes a file of class names may have.
 const CLASS_FILE_BYTES: u64 = 1 << 20;
 
-/// CIFAR-10: 32×32 colour images of 10 classes, officially 50000 to train and 10000 to test on.
+/// CIFAR-10: 32×32 color images of 10 classes, officially 50000 to train and 10000 to test on.
 ///
 /// `path` is a folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, the
 /// folder around that one (`cifar-10-batches-bin`), or the `.tar.gz` as published. `None` downloads

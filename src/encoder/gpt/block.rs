@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::GptConfig;
 use crate::kernel::gelu;
-use crate::nn::{Init, Weights, per_token};
+use crate::nn::{Init, InitialWeights, per_token};
 
 /// What comes between the two layers of an MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ pub struct RootMeanSquareNorm {
 }
 
 impl RootMeanSquareNorm {
-    pub(super) fn new(width: usize, epsilon: f64, weights: &mut Weights) -> Self {
+    pub(super) fn new(width: usize, epsilon: f64, weights: &mut InitialWeights) -> Self {
         Self { gamma: weights.param([width], Init::Constant(1.0)), epsilon }
     }
 
@@ -89,7 +89,7 @@ pub struct GptBlock {
 }
 
 impl GptBlock {
-    pub(super) fn new(config: &GptConfig, index: usize, weights: &mut Weights) -> Self {
+    pub(super) fn new(config: &GptConfig, index: usize, weights: &mut InitialWeights) -> Self {
         let (width, mlp) = (config.width, config.mlp_width());
         let init = Init::Normal { std: 0.02 };
         let residual = Init::Normal { std: 0.02 / (2.0 * config.depth as f32).sqrt() };
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_norm_divides_by_the_root_of_the_mean_square() {
-        let mut norm = RootMeanSquareNorm::new(2, 0.5, &mut Weights::new(0, &test_device()));
+        let mut norm = RootMeanSquareNorm::new(2, 0.5, &mut InitialWeights::new(0, &test_device()));
         norm.gamma = Param::from_tensor(Tensor::from_floats([1.0, 10.0], &test_device()));
         let out = norm.forward(Tensor::from_floats([[[1.0, 4.0]]], &test_device()));
         // √((1 + 16) / 2 + 0.5) = 3.

@@ -8,7 +8,7 @@ use crate::encoder::check_norm_epsilon;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{Init, PositionTable, Positions, Weights};
+use crate::nn::{Init, InitialWeights, PositionTable, Positions};
 
 /// What decides how large attention scores are before the softmax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ config! {
         pub depth: usize,
         /// Attention heads.
         pub heads: usize,
-        /// Colours of the palette. Default: 512 (§3.2, "context reduction")
+        /// Colors of the palette. Default: 512 (§3.2, "context reduction")
         pub colors: usize = 512,
         /// Features between the layers of the MLP; four times the width by default.
         pub mlp_width: Option<usize> = None,
@@ -106,7 +106,7 @@ impl GptConfig {
     /// # Panics
     ///
     /// With the message of [`GptConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> Gpt {
+    pub fn init(&self, weights: &mut InitialWeights) -> Gpt {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let (grid, width) = (self.grid(), self.width);
         Gpt {
@@ -140,7 +140,7 @@ mod tests {
             [(GptConfig::small(), 76), (GptConfig::medium(), 455), (GptConfig::large(), 1362)]
         {
             config.validate().unwrap();
-            let gpt = config.init(&mut Weights::new(0, &test_device()));
+            let gpt = config.init(&mut InitialWeights::new(0, &test_device()));
             // The head is beside the encoder.
             let parameters = gpt.num_params() + config.colors * config.width;
             // The paper rounds, and does not say what it counts.

@@ -1,4 +1,4 @@
-//! Image GPT's transformer over colours (Chen et al. 2020, "Generative Pretraining from Pixels").
+//! Image GPT's transformer over colors (Chen et al. 2020, "Generative Pretraining from Pixels").
 
 mod block;
 mod config;
@@ -140,7 +140,7 @@ fn causal_bias(past: usize, tokens: &Tensor<3>) -> Option<Tensor<4>> {
 mod tests {
     use super::*;
     use crate::grid::ImageShape;
-    use crate::nn::Weights;
+    use crate::nn::InitialWeights;
     use crate::test_device;
     use burn::tensor::Tolerance;
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn gpt(config: &GptConfig) -> Gpt {
-        config.init(&mut Weights::new(0, &test_device()))
+        config.init(&mut InitialWeights::new(0, &test_device()))
     }
 
     fn ids(last: i64) -> Tensor<2, Int> {
@@ -162,7 +162,7 @@ mod tests {
         let before = |last| gpt.forward(ids(last)).slice([0..2, 0..5]).into_data();
         assert_eq!(before(1), before(4));
         let gpt = super::GptConfig { causal: false, ..config() };
-        let gpt = gpt.init(&mut Weights::new(0, &test_device()));
+        let gpt = gpt.init(&mut InitialWeights::new(0, &test_device()));
         let before = |last| gpt.forward(ids(last)).slice([0..2, 0..5]).into_data();
         assert_ne!(before(1), before(4));
     }

@@ -14,7 +14,7 @@ pub struct PixelGpt {
     /// The transformer.
     pub gpt: Gpt,
     /// `[colors, channels]`, in the units of the images it reads: [0, 1] unless the images are
-    /// normalised. Never trained. A published model may come without, and then reads ids alone.
+    /// normalized. Never trained. A published model may come without, and then reads ids alone.
     pub palette: Option<Param<Tensor<2>>>,
     /// Which block's input the features are, counted from 0; the number of blocks for the final
     /// features. The paper probes layers in the middle (§4.1).
@@ -26,7 +26,7 @@ impl PixelGpt {
     ///
     /// # Panics
     ///
-    /// When the palette is not of the transformer's colours and channels.
+    /// When the palette is not of the transformer's colors and channels.
     pub fn new(gpt: Gpt, palette: Option<Tensor<2>>) -> Self {
         let config = gpt.config();
         let palette = palette.map(|palette| {
@@ -48,7 +48,7 @@ impl PixelGpt {
         self
     }
 
-    /// The nearest colour of each pixel, row-major.
+    /// The nearest color of each pixel, row-major.
     ///
     /// # Shapes
     ///
@@ -66,7 +66,7 @@ impl PixelGpt {
         nearest(pixels, self.palette()).reshape([batch, height * width])
     }
 
-    /// Images of these colours.
+    /// Images of these colors.
     ///
     /// # Shapes
     ///
@@ -130,14 +130,14 @@ mod tests {
     use super::*;
     use crate::encoder::GptConfig;
     use crate::grid::ImageShape;
-    use crate::nn::Weights;
+    use crate::nn::InitialWeights;
     use crate::test_device;
 
     fn encoder(causal: bool) -> PixelGpt {
         let config =
             GptConfig::new(ImageShape::new(2, 2, 3), 8, 3, 2).with_colors(3).with_causal(causal);
         let palette = Tensor::from_floats([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &test_device());
-        PixelGpt::new(config.init(&mut Weights::new(0, &test_device())), Some(palette))
+        PixelGpt::new(config.init(&mut InitialWeights::new(0, &test_device())), Some(palette))
     }
 
     fn images() -> Tensor<4> {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pixel_is_its_nearest_colour_and_a_sequence_begins_with_the_start() {
+    fn a_pixel_is_its_nearest_color_and_a_sequence_begins_with_the_start() {
         let ids = encoder(true).ids(images());
         assert_eq!(host(ids.clone()), [0, 1, 2, 2, 0, 1]);
         assert_eq!(host(encoder(true).inputs(ids.clone())), [3, 0, 1, 2, 2, 0]);

@@ -6,7 +6,8 @@ use burn::tensor::Tensor;
 use super::{SwinConfig, WindowBlock};
 use crate::grid::Grid;
 use crate::nn::{
-    Attention, DropPath, Dropped, LayerNorm, Mlp, QkvBias, RelativePositionBias, Weights, Windows,
+    Attention, DropPath, Dropped, InitialWeights, LayerNorm, Mlp, QkvBias, RelativePositionBias,
+    Windows,
 };
 
 /// Added to the score of two tokens that the shift alone brought together (official code).
@@ -34,7 +35,7 @@ impl SwinBlock {
         config: &SwinConfig,
         stage: usize,
         block: usize,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Self {
         let attention = config.attention(stage, QkvBias::All);
         let (width, init) = (attention.width, attention.init);

@@ -6,7 +6,7 @@ use crate::encoder::check_norm_epsilon;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{AttentionConfig, Init, QkvBias, Weights};
+use crate::nn::{AttentionConfig, Init, InitialWeights, QkvBias};
 
 /// How every matrix but the patch embedding's starts (official code).
 const INIT: Init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
@@ -59,7 +59,7 @@ impl SwinConfig {
     /// # Panics
     ///
     /// With the message of [`SwinConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> Swin {
+    pub fn init(&self, weights: &mut InitialWeights) -> Swin {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         SwinTransformer::new(self, weights, |stage, weights| StageParts {
             window: StageWindow::shrinking(self.window),

@@ -9,7 +9,7 @@ use super::SwinConfig;
 use crate::encoder::check_channels;
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{Init, LayerNorm, PositionTable, Positions, Weights, per_token};
+use crate::nn::{Init, InitialWeights, LayerNorm, PositionTable, Positions, per_token};
 
 /// Epsilon of the norms around the blocks, whatever that of the blocks.
 pub(super) const NORM_EPSILON: f64 = 1e-5;
@@ -27,7 +27,7 @@ pub struct PatchEmbedding {
 }
 
 impl PatchEmbedding {
-    pub(super) fn new(config: &SwinConfig, weights: &mut Weights) -> Self {
+    pub(super) fn new(config: &SwinConfig, weights: &mut InitialWeights) -> Self {
         let SwinConfig { image, patch, width, .. } = *config;
         let positions =
             if config.absolute_positions { Positions::Learned } else { Positions::None };

@@ -7,9 +7,9 @@ use burn::tensor::ops::PadMode;
 
 use super::embedding::NORM_EPSILON;
 use crate::grid::Grid;
-use crate::nn::{Init, LayerNorm, Weights, per_token};
+use crate::nn::{Init, InitialWeights, LayerNorm, per_token};
 
-/// Joins 2 × 2 neighbours and halves their features (arXiv 2103.14030 §3.1). Swin has its norm
+/// Joins 2 × 2 neighbors and halves their features (arXiv 2103.14030 §3.1). Swin has its norm
 /// before the linear layer, Swin-v2 after it.
 #[derive(Module, Debug)]
 pub struct PatchMerging {
@@ -21,7 +21,7 @@ pub struct PatchMerging {
 }
 
 impl PatchMerging {
-    pub(super) fn new(width: usize, norm_last: bool, weights: &mut Weights) -> Self {
+    pub(super) fn new(width: usize, norm_last: bool, weights: &mut InitialWeights) -> Self {
         let init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
         let normed = if norm_last { 2 * width } else { 4 * width };
         Self {
@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn the_norm_is_before_or_after_the_linear_layer() {
         let merged = |norm_last| {
-            let mut merging = PatchMerging::new(2, norm_last, &mut Weights::new(0, &test_device()));
+            let mut merging =
+                PatchMerging::new(2, norm_last, &mut InitialWeights::new(0, &test_device()));
             let weight: Vec<f32> =
                 (0..32).map(|place| if place % 5 == 0 { 10.0 } else { 1.0 }).collect();
             let weight = TensorData::new(weight, [8, 4]);

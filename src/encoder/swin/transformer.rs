@@ -10,7 +10,7 @@ use super::{
 use crate::encoder::{Backbone, Encoder, GridTokens};
 use crate::grid::Grid;
 use crate::mask::Mask;
-use crate::nn::{Init, LayerNorm, TableResize, Weights};
+use crate::nn::{Init, InitialWeights, LayerNorm, TableResize};
 
 /// Stages of window attention over fewer and fewer tokens, hidden patches replaced by one learned
 /// mask token (SimMIM). [`Swin`](super::Swin) and [`SwinV2`](crate::encoder::SwinV2) differ in
@@ -36,8 +36,8 @@ impl<B: Module> SwinTransformer<B> {
     /// The hierarchy around the blocks that `stage` makes.
     pub(in crate::encoder) fn new(
         config: &SwinConfig,
-        weights: &mut Weights,
-        stage: impl Fn(usize, &mut Weights) -> StageParts<B>,
+        weights: &mut InitialWeights,
+        stage: impl Fn(usize, &mut InitialWeights) -> StageParts<B>,
     ) -> Self {
         let stages = config.depths.len();
         let token = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
@@ -74,7 +74,7 @@ impl<B: WindowBlock> SwinTransformer<B> {
     ///
     /// # Shapes
     ///
-    /// - images: `[batch, channels, height, width]`, normalised
+    /// - images: `[batch, channels, height, width]`, normalized
     pub fn pyramid(&self, images: Tensor<4>) -> Vec<GridTokens> {
         let (grid, patches) = self.patch_embed.patches(images);
         self.transform(self.patch_embed.embed(patches), grid)
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use crate::encoder::SwinV2Config;
     use crate::grid::ImageShape;
-    use crate::mask::PatchMask;
+    use crate::mask::UnitMask;
     use crate::test_device;
     use burn::tensor::Tolerance;
 
@@ -181,8 +181,8 @@ mod tests {
         SwinConfig::new(image, 4, 8, vec![2, 3], vec![2, 4], 3)
     }
 
-    fn weights() -> Weights {
-        Weights::new(5, &test_device())
+    fn weights() -> InitialWeights {
+        InitialWeights::new(5, &test_device())
     }
 
     fn v2() -> SwinV2Config {
@@ -191,11 +191,11 @@ mod tests {
 
     fn images(height: usize, width: usize) -> Tensor<4> {
         let init = Init::Normal { std: 1.0 };
-        Weights::new(1, &test_device()).param([2, 2, height, width], init).val()
+        InitialWeights::new(1, &test_device()).param([2, 2, height, width], init).val()
     }
 
     fn mask(hidden: [usize; 5]) -> Mask {
-        let mask = PatchMask::from_indices(Grid::new(3, 4), hidden).unwrap();
+        let mask = UnitMask::from_indices(Grid::new(3, 4), hidden).unwrap();
         Mask::new([mask.clone(), mask], &test_device()).unwrap()
     }
 
@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn encoding_is_representing(encoder: impl Encoder<Features = GridTokens>) {
-        let nothing = PatchMask::all_visible(Grid::new(3, 4));
+        let nothing = UnitMask::all_visible(Grid::new(3, 4));
         let nothing = Mask::new([nothing.clone(), nothing], &test_device()).unwrap();
         let whole = encoder.represent(images(24, 32)).tokens.into_data();
         let encoded = encoder.encode(images(24, 32), &nothing).tokens.into_data();

@@ -7,8 +7,8 @@ use super::SwinV2Config;
 use crate::encoder::swin::WindowBlock;
 use crate::grid::Grid;
 use crate::nn::{
-    ContinuousPositionBias, CosineAttention, DropPath, Dropped, Init, LayerNorm, Mlp, QkvBias,
-    Weights, Windows,
+    ContinuousPositionBias, CosineAttention, DropPath, Dropped, Init, InitialWeights, LayerNorm,
+    Mlp, QkvBias, Windows,
 };
 
 /// Added to the score of two tokens that the shift alone brought together: transformers adds its
@@ -39,14 +39,14 @@ impl SwinV2Block {
         config: &SwinV2Config,
         stage: usize,
         block: usize,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Self {
         let sizes = &config.sizes;
         let attention = sizes.attention(stage, QkvBias::QueryValue);
         let (width, heads, init) = (attention.width, attention.heads, attention.init);
         let window = Grid::square(config.window(stage).0);
         let pretrained = Grid::square(config.pretrained_window(stage));
-        let branch_norm = |weights: &mut Weights| {
+        let branch_norm = |weights: &mut InitialWeights| {
             let mut norm = weights.norm(width, sizes.norm_epsilon);
             norm.gamma = weights.param([width], Init::Constant(config.branch_norm as f32));
             norm

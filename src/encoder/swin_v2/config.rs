@@ -7,7 +7,7 @@ use crate::encoder::swin::{StageParts, StageWindow, SwinTransformer};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 
 /// Blocks between the extra norms of the two largest sizes (arXiv 2111.09883 §3.2).
 const EXTRA_NORM_EVERY: usize = 6;
@@ -100,7 +100,7 @@ impl SwinV2Config {
     /// # Panics
     ///
     /// With the message of [`SwinV2Config::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> SwinV2 {
+    pub fn init(&self, weights: &mut InitialWeights) -> SwinV2 {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         SwinTransformer::new(&self.sizes, weights, |stage, weights| {
             let (window, shift) = self.window(stage);

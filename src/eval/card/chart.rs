@@ -1,4 +1,4 @@
-//! The score card's drawings, as SVG that follows the page's colours.
+//! The score card's drawings, as SVG that follows the page's colors.
 
 use std::fmt::Write;
 

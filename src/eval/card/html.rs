@@ -20,7 +20,7 @@ impl ScoreCard {
             self.curves(),
             self.confusion(),
             self.reconstruction(),
-            self.neighbour_rows()?,
+            self.neighbor_rows()?,
             self.configuration(),
         ];
         Ok(format!(
@@ -148,12 +148,12 @@ impl ScoreCard {
         )
     }
 
-    fn neighbour_rows(&self) -> Result<String> {
-        if self.neighbours.is_empty() {
+    fn neighbor_rows(&self) -> Result<String> {
+        if self.neighbors.is_empty() {
             return Ok(String::new());
         }
         let mut rows = String::new();
-        for row in &self.neighbours {
+        for row in &self.neighbors {
             rows += "<div class=\"row\">";
             rows += &self.figure(&row.query, "", "test")?;
             for (found, similarity) in &row.found {
@@ -163,10 +163,10 @@ impl ScoreCard {
             rows += "</div>\n";
         }
         Ok(section(
-            "Nearest neighbours",
+            "Nearest neighbors",
             "Test images, and the training images most similar to them in the encoder's features, with \
              their cosine. Green: the same class.",
-            &format!("<div class=\"neighbours\">\n{rows}</div>"),
+            &format!("<div class=\"neighbors\">\n{rows}</div>"),
         ))
     }
 

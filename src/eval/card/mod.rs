@@ -34,14 +34,14 @@ pub struct ScoreCard {
     /// What the encoder's task made of hidden patches, as a PNG file, where it is known.
     pub reconstructions: Option<Vec<u8>>,
     /// Test images with the training images most similar to them.
-    pub neighbours: Vec<NeighbourRow>,
+    pub neighbors: Vec<NeighborRow>,
     /// How the encoder was trained, where it is known.
     pub config: Option<Value>,
 }
 
 /// A test image and the training images nearest to it in the encoder's features.
 #[derive(Debug, Clone)]
-pub struct NeighbourRow {
+pub struct NeighborRow {
     /// The test image.
     pub query: LabelledPicture,
     /// The most similar first, each with the cosine of its angle to the query.

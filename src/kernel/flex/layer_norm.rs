@@ -1,4 +1,4 @@
-//! Layer normalisation, forward in one pass over memory and backward in another.
+//! Layer normalization, forward in one pass over memory and backward in another.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -116,7 +116,7 @@ fn backward(x: &[f32], gamma: &[f32], gradient: &[f32], epsilon: f32) -> [Vec<f3
 }
 
 vectorized! {
-    /// Adds gamma times normalised rows of `x` to `output`.
+    /// Adds gamma times normalized rows of `x` to `output`.
     fn normalize<A>(output: &mut [f32], x: &[f32], gamma: &[f32], epsilon: f32) {
         let width = gamma.len();
         for (x, output) in x.chunks_exact(width).zip(output.chunks_exact_mut(width)) {

@@ -49,13 +49,13 @@ pub fn checkpointed<M: Module + Sync + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{AttentionConfig, Block, BlockConfig, Init, QkvBias, Weights};
+    use crate::nn::{AttentionConfig, Block, BlockConfig, Init, InitialWeights, QkvBias};
     use crate::test_device;
     use burn::tensor::{Device, TensorData};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn block(weights: &mut Weights) -> Block {
+    fn block(weights: &mut InitialWeights) -> Block {
         let init = Init::Normal { std: 0.3 };
         let attention = AttentionConfig {
             width: 8,
@@ -77,7 +77,7 @@ mod tests {
     /// The output of two blocks, the gradients of tokens, bias and two parameters of each block, and
     /// how often a block was computed.
     fn run(device: &Device) -> (Vec<TensorData>, usize) {
-        let mut weights = Weights::new(0, device);
+        let mut weights = InitialWeights::new(0, device);
         let blocks = [block(&mut weights), block(&mut weights)];
         let normal = Init::Normal { std: 1.0 };
         let tokens = weights.param([2, 5, 8], normal).val();
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_frozen_block_passes_the_gradient_on() {
         let device = test_device().autodiff().gradient_checkpointing();
-        let mut weights = Weights::new(0, &device);
+        let mut weights = InitialWeights::new(0, &device);
         let block = block(&mut weights).no_grad();
         let tokens = weights.param([2, 5, 8], Init::Normal { std: 1.0 }).val();
         let forward = |block: &Block, tokens, bias| block.forward(tokens, bias);
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_block_above_frozen_ones_is_trained() {
         let device = test_device().autodiff().gradient_checkpointing();
-        let mut weights = Weights::new(0, &device);
+        let mut weights = InitialWeights::new(0, &device);
         let block = block(&mut weights);
         let tokens = weights.param([2, 5, 8], Init::Normal { std: 1.0 }).val().detach();
         let forward = |block: &Block, tokens, bias| block.forward(tokens, bias);

@@ -9,7 +9,7 @@ use super::{BATCH, batch, eight_bits, open, other_method, unit_values, with_chan
 use crate::data::Image;
 use crate::error::{Error, Result};
 use crate::image::normalize;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::task::{CorruptionConfig, TaskConfig};
 
 const NEEDED: &str = "one of restoration";
@@ -38,7 +38,8 @@ pub fn denoise(
         return Err(Error::checkpoint(path, reason));
     };
     let (mean, std) = (&config.statistics.mean, &config.statistics.std);
-    let model = folder.load(restoration.init(mean, std, &mut Weights::new(config.seed, device)))?;
+    let model =
+        folder.load(restoration.init(mean, std, &mut InitialWeights::new(config.seed, device)))?;
     let tile = restoration.encoder.image;
     let image = with_channels(image, tile.channels)?;
     let (values, tiles) = (unit_values(&image), Tiles::new(image.shape(), tile));

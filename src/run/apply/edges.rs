@@ -11,8 +11,8 @@ use crate::data::Image;
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::image::{normalize, sobel};
-use crate::mask::{Mask, PatchMask};
-use crate::nn::Weights;
+use crate::mask::{Mask, UnitMask};
+use crate::nn::InitialWeights;
 use crate::target::{Depict, GradientTargetConfig, Target};
 use crate::task::{MaskFeat, TaskConfig};
 
@@ -50,7 +50,7 @@ pub fn predicted_edges(path: &Path, image: &Image, device: &Device) -> Result<[I
     if maskfeat.target != GradientTargetConfig::Sobel {
         return Err(other_method(path, &config, NEEDED, TRAIN));
     }
-    let model = folder.load(maskfeat.init(&mut Weights::new(config.seed, device)))?;
+    let model = folder.load(maskfeat.init(&mut InitialWeights::new(config.seed, device)))?;
     let (tile, grid) = (maskfeat.encoder.image, maskfeat.encoder.grid());
     let image = with_channels(image, tile.channels)?;
     let (values, tiles) = (unit_values(&image), Tiles::new(image.shape(), tile));
@@ -77,7 +77,7 @@ fn whole_tiles(model: &MaskFeat, images: &Tensor<4>, grid: Grid) -> Result<[Tens
     let mut drawn = [images.zeros_like(), images.zeros_like()];
     for quarter in 0..4 {
         let is_hidden = |cell: &usize| cell / grid.cols % 2 * 2 + cell % grid.cols % 2 == quarter;
-        let mask = PatchMask::from_indices(grid, (0..grid.cells()).filter(is_hidden))?;
+        let mask = UnitMask::from_indices(grid, (0..grid.cells()).filter(is_hidden))?;
         if mask.hidden() == 0 || mask.visible() == 0 {
             continue;
         }
@@ -107,7 +107,7 @@ mod tests {
     fn every_patch_of_a_tile_is_drawn_once() {
         let shape = ImageShape::new(1, 24, 40);
         let config = MaskFeatConfig::small_images(shape).with_target(GradientTargetConfig::Sobel);
-        let model = config.init(&mut Weights::new(0, &test_device()));
+        let model = config.init(&mut InitialWeights::new(0, &test_device()));
         let image: Vec<f32> = (0..shape.values()).map(|i| (i * 7 % 11) as f32 / 40.0).collect();
         let images = batch(image, shape, &test_device());
         let [truth, _] = whole_tiles(&model, &images, config.encoder.grid()).unwrap();

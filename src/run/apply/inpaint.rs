@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
 use crate::head::PredictionHead;
 use crate::image::{denormalize, normalize};
-use crate::mask::{Mask, PatchMask};
+use crate::mask::{Mask, UnitMask};
 use crate::target::Reconstruct;
 use crate::task::Mim;
 
@@ -100,7 +100,7 @@ impl Painter<'_> {
         changed: impl IntoIterator<Item = usize>,
         tiles: &Tiles,
         unknown: &[bool],
-        hidden: &mut BTreeMap<usize, PatchMask>,
+        hidden: &mut BTreeMap<usize, UnitMask>,
     ) -> Result<()> {
         for index in changed {
             let mask = self.hidden_units(&tiles.cut(index, unknown))?;
@@ -114,8 +114,8 @@ impl Painter<'_> {
     }
 
     /// The tiles of which enough is known, in batches that hide as much of each.
-    fn next(&self, hidden: &BTreeMap<usize, PatchMask>) -> Result<Vec<Vec<usize>>> {
-        let most = hidden.values().map(PatchMask::visible).fold(0, usize::max);
+    fn next(&self, hidden: &BTreeMap<usize, UnitMask>) -> Result<Vec<Vec<usize>>> {
+        let most = hidden.values().map(UnitMask::visible).fold(0, usize::max);
         if most == 0 {
             return Err(Error::config(format!(
                 "the mask leaves no {}×{} pixels of the image whole, the least a model looks at",
@@ -132,14 +132,14 @@ impl Painter<'_> {
     }
 
     /// The units of a tile that hold an unknown pixel.
-    fn hidden_units(&self, unknown: &[bool]) -> Result<PatchMask> {
+    fn hidden_units(&self, unknown: &[bool]) -> Result<UnitMask> {
         let (ImageShape { height, width, .. }, units) = (self.tile, self.units);
         let mut bits = vec![false; units.cells()];
         for at in (0..unknown.len()).filter(|&at| unknown[at]) {
             bits[at / width * units.rows / height * units.cols + at % width * units.cols / width] =
                 true;
         }
-        PatchMask::new(units, bits)
+        UnitMask::new(units, bits)
     }
 
     /// Adds what the model expects in `indices`, tiles of which it is shown as much, to `mosaic`.
@@ -149,7 +149,7 @@ impl Painter<'_> {
         indices: &[usize],
         tiles: &Tiles,
         values: &[f32],
-        hidden: &BTreeMap<usize, PatchMask>,
+        hidden: &BTreeMap<usize, UnitMask>,
         mosaic: &mut Mosaic<'_>,
     ) -> Result<()>
     where
@@ -174,7 +174,7 @@ impl Painter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Weights;
+    use crate::nn::InitialWeights;
     use crate::task::{SimMim, SimMimConfig};
     use crate::test_device;
 
@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn model() -> SimMim {
-        SimMimConfig::small_images(TILE).init(&mut Weights::new(0, &test_device()))
+        SimMimConfig::small_images(TILE).init(&mut InitialWeights::new(0, &test_device()))
     }
 
     fn fill(image: &Image, marked: &[bool]) -> Result<Image> {

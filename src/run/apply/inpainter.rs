@@ -14,7 +14,7 @@ use crate::encoder::{EncoderConfig, Swin, SwinV2};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 use crate::mask::MaskStrategy;
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 use crate::run::published::{is_published, notes, open_published};
 use crate::task::{Mae, SimMim, TaskConfig};
 
@@ -66,7 +66,7 @@ impl Inpainter {
             return Self::of_published(path, device);
         }
         let (folder, config) = open(path, NEEDED, TRAIN)?;
-        let weights = &mut Weights::new(config.seed, device);
+        let weights = &mut InitialWeights::new(config.seed, device);
         let model = match &config.task {
             TaskConfig::Mae(mae) => Model::Mae(folder.load(mae.init(weights))?.into()),
             TaskConfig::SimMim(simmim) => match simmim.encoder.clone() {

@@ -105,11 +105,11 @@ mod tests {
 
     #[test]
     fn images_take_the_channels_a_model_reads() {
-        let grey = Image::new(ImageShape::new(1, 1, 2), vec![10, 20]).unwrap();
-        let colours = with_channels(&grey, 3).unwrap();
-        assert_eq!(colours.pixels(), [10, 20, 10, 20, 10, 20]);
-        assert_eq!(with_channels(&colours, 1).unwrap(), grey);
-        let message = with_channels(&colours, 4).unwrap_err().to_string();
+        let gray = Image::new(ImageShape::new(1, 1, 2), vec![10, 20]).unwrap();
+        let colors = with_channels(&gray, 3).unwrap();
+        assert_eq!(colors.pixels(), [10, 20, 10, 20, 10, 20]);
+        assert_eq!(with_channels(&colors, 1).unwrap(), gray);
+        let message = with_channels(&colors, 4).unwrap_err().to_string();
         assert!(message.contains("3 channels cannot be brought to 4"), "{message}");
     }
 

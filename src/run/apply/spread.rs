@@ -1,6 +1,6 @@
 //! A smooth filling of holes.
 
-/// Gives every marked pixel the mean of its neighbours that have a value, from the border of the
+/// Gives every marked pixel the mean of its neighbors that have a value, from the border of the
 /// marked region inwards.
 pub(super) fn spread(plane: &mut [f32], marked: &[bool], width: usize) {
     let mut unknown = marked.to_vec();
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_smooth_filling_is_between_its_neighbours() {
+    fn a_smooth_filling_is_between_its_neighbors() {
         let mut row = [0.0, 9.0, 9.0, 9.0, 1.0];
         spread(&mut row, &[false, true, true, true, false], 5);
         assert_eq!(row, [0.0, 0.0, 0.5, 1.0, 1.0]);

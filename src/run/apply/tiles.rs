@@ -2,7 +2,7 @@
 
 use crate::grid::ImageShape;
 
-/// Tiles that cover an image; neighbours overlap by at least half.
+/// Tiles that cover an image; neighbors overlap by at least half.
 #[derive(Debug)]
 pub(super) struct Tiles {
     image: ImageShape,
@@ -136,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn neighbours_overlap_by_half_and_the_last_ends_with_the_image() {
+    fn neighbors_overlap_by_half_and_the_last_ends_with_the_image() {
         assert_eq!(starts(32, 32), [0]);
         assert_eq!(starts(20, 32), [0]);
         assert_eq!(starts(64, 32), [0, 16, 32]);

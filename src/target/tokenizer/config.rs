@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::{Dvae, DvaeConfig, Palette, PaletteConfig, Tokenizer, Vq, VqConfig, VqOutput};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
-use crate::nn::Weights;
+use crate::nn::InitialWeights;
 
 /// The built-in tokenizers with their sizes, as in `{"tokenizer": "palette", ...}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "tokenizer", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TokenizerConfig {
-    /// Colours.
+    /// Colors.
     Palette(PaletteConfig),
-    /// Vector quantisation.
+    /// Vector quantization.
     Vq(VqConfig),
     /// A discrete variational autoencoder.
     Dvae(DvaeConfig),
@@ -90,7 +90,7 @@ impl TokenizerConfig {
     /// # Panics
     ///
     /// With the message of [`TokenizerConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> AnyTokenizer {
+    pub fn init(&self, weights: &mut InitialWeights) -> AnyTokenizer {
         match self {
             Self::Palette(config) => AnyTokenizer::Palette(config.init(weights)),
             Self::Vq(config) => AnyTokenizer::Vq(config.init(weights)),
@@ -103,9 +103,9 @@ impl TokenizerConfig {
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a module holds modules, and no box; a run has one")]
 pub enum AnyTokenizer {
-    /// Colours.
+    /// Colors.
     Palette(Palette),
-    /// Vector quantisation.
+    /// Vector quantization.
     Vq(Vq),
     /// A discrete variational autoencoder.
     Dvae(Dvae),
@@ -172,7 +172,7 @@ mod tests {
     fn every_choice_makes_the_tokenizer_it_describes() {
         for config in configs() {
             config.validate().unwrap();
-            let tokenizer = config.init(&mut Weights::new(0, &test_device()));
+            let tokenizer = config.init(&mut InitialWeights::new(0, &test_device()));
             let images = Tensor::ones([2, 2, 8, 12], &test_device());
             let ids = tokenizer.tokenize(images);
             assert_eq!(ids.dims(), [2, config.grid().unwrap().cells()]);

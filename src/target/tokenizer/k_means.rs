@@ -7,16 +7,16 @@ use crate::error::{Error, Result};
 /// Lloyd's algorithm from k-means++ seeds (Arthur & Vassilvitskii 2007).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KMeans {
-    /// Centres.
+    /// Centers.
     pub count: usize,
-    /// Rounds of assigning rows and moving centres.
+    /// Rounds of assigning rows and moving centers.
     pub rounds: usize,
-    /// Whether centres are scaled to length 1 (for rows of length 1: cosine similarity).
+    /// Whether centers are scaled to length 1 (for rows of length 1: cosine similarity).
     pub spherical: bool,
 }
 
 impl KMeans {
-    /// The centres of `rows`, each of `width` values; a centre that no row is nearest to moves to a
+    /// The centers of `rows`, each of `width` values; a center that no row is nearest to moves to a
     /// random row.
     ///
     /// # Shapes
@@ -26,7 +26,7 @@ impl KMeans {
     ///
     /// # Errors
     ///
-    /// When there are fewer different rows than centres.
+    /// When there are fewer different rows than centers.
     ///
     /// # Panics
     ///
@@ -37,23 +37,23 @@ impl KMeans {
             "{} values cannot be cut into rows of {width}",
             rows.len()
         );
-        let mut centres = self.seeds(rows, width, rng)?;
+        let mut centers = self.seeds(rows, width, rng)?;
         for _ in 0..self.rounds {
-            self.move_centres(rows, width, &mut centres, rng);
+            self.move_centers(rows, width, &mut centers, rng);
         }
-        Ok(centres)
+        Ok(centers)
     }
 
-    /// The mean squared distance of a row from the nearest of `centres`.
+    /// The mean squared distance of a row from the nearest of `centers`.
     ///
     /// # Shapes
     ///
     /// - rows: `[rows * width]`
-    /// - centres: `[centres * width]`
-    pub fn distortion(rows: &[f32], width: usize, centres: &[f32]) -> f32 {
+    /// - centers: `[centers * width]`
+    pub fn distortion(rows: &[f32], width: usize, centers: &[f32]) -> f32 {
         let distance = |row| {
-            let nearest = nearest_centre(row, centres);
-            squared_distance(row, &centres[nearest * width..][..width])
+            let nearest = nearest_center(row, centers);
+            squared_distance(row, &centers[nearest * width..][..width])
         };
         let count = (rows.len() / width) as f32;
         rows.chunks_exact(width).map(distance).sum::<f32>() / count
@@ -63,7 +63,7 @@ impl KMeans {
     /// as its weight.
     fn seeds(&self, rows: &[f32], width: usize, rng: &mut dyn Rng) -> Result<Vec<f32>> {
         let all: Vec<_> = rows.chunks_exact(width).collect();
-        let mut centres: Vec<f32> = Vec::with_capacity(self.count * width);
+        let mut centers: Vec<f32> = Vec::with_capacity(self.count * width);
         let mut nearest = vec![f32::INFINITY; all.len()];
         for found in 0..self.count {
             let chosen = if found == 0 && !all.is_empty() {
@@ -78,45 +78,45 @@ impl KMeans {
                     all.len()
                 )));
             };
-            centres.extend_from_slice(all[chosen]);
+            centers.extend_from_slice(all[chosen]);
             for (nearest, row) in nearest.iter_mut().zip(&all) {
                 *nearest = nearest.min(squared_distance(row, all[chosen]));
             }
         }
-        Ok(centres)
+        Ok(centers)
     }
 
-    fn move_centres(&self, rows: &[f32], width: usize, centres: &mut [f32], rng: &mut dyn Rng) {
-        let mut sums = vec![0.0; centres.len()];
+    fn move_centers(&self, rows: &[f32], width: usize, centers: &mut [f32], rng: &mut dyn Rng) {
+        let mut sums = vec![0.0; centers.len()];
         let mut counts = vec![0usize; self.count];
         for row in rows.chunks_exact(width) {
-            let centre = nearest_centre(row, centres);
-            counts[centre] += 1;
-            for (sum, value) in sums[centre * width..][..width].iter_mut().zip(row) {
+            let center = nearest_center(row, centers);
+            counts[center] += 1;
+            for (sum, value) in sums[center * width..][..width].iter_mut().zip(row) {
                 *sum += f64::from(*value);
             }
         }
         let all = rows.len() / width;
-        let parts = centres.chunks_exact_mut(width).zip(sums.chunks_exact(width));
-        for ((centre, sum), count) in parts.zip(counts) {
+        let parts = centers.chunks_exact_mut(width).zip(sums.chunks_exact(width));
+        for ((center, sum), count) in parts.zip(counts) {
             if count == 0 {
-                centre.copy_from_slice(&rows[rng.random_range(0..all) * width..][..width]);
+                center.copy_from_slice(&rows[rng.random_range(0..all) * width..][..width]);
                 continue;
             }
             let length = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
             let divisor = if self.spherical { length.max(1e-12) } else { count as f64 };
-            for (value, sum) in centre.iter_mut().zip(sum) {
+            for (value, sum) in center.iter_mut().zip(sum) {
                 *value = (sum / divisor) as f32;
             }
         }
     }
 }
 
-/// The centre nearest to `row`, the first of equals.
-fn nearest_centre(row: &[f32], centres: &[f32]) -> usize {
+/// The center nearest to `row`, the first of equals.
+fn nearest_center(row: &[f32], centers: &[f32]) -> usize {
     let mut best = (f32::INFINITY, 0);
-    for (index, centre) in centres.chunks_exact(row.len()).enumerate() {
-        let distance = squared_distance(row, centre);
+    for (index, center) in centers.chunks_exact(row.len()).enumerate() {
+        let distance = squared_distance(row, center);
         if distance < best.0 {
             best = (distance, index);
         }
@@ -154,40 +154,40 @@ mod tests {
     fn clouds() -> Vec<f32> {
         let offsets = [-1.0, 0.0, 1.0];
         let mut rows = Vec::new();
-        for centre in [[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]] {
+        for center in [[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]] {
             for (dx, dy) in offsets.iter().flat_map(|x| offsets.iter().map(move |y| (x, y))) {
-                rows.extend([centre[0] + dx, centre[1] + dy]);
+                rows.extend([center[0] + dx, center[1] + dy]);
             }
         }
         rows
     }
 
     #[test]
-    fn centres_of_clouds_are_their_means_for_any_seed() {
+    fn centers_of_clouds_are_their_means_for_any_seed() {
         for seed in 0..10 {
             let rng = &mut stream(seed, Purpose::Weights, 0, 0);
-            let centres = PLAIN.fit(&clouds(), 2, rng).unwrap();
-            let mut centres: Vec<_> = centres.chunks(2).map(|c| [c[0], c[1]]).collect();
-            centres.sort_by(|a, b| a.partial_cmp(b).unwrap());
-            assert_eq!(centres, [[0.0, 0.0], [0.0, 10.0], [10.0, 0.0]], "seed {seed}");
+            let centers = PLAIN.fit(&clouds(), 2, rng).unwrap();
+            let mut centers: Vec<_> = centers.chunks(2).map(|c| [c[0], c[1]]).collect();
+            centers.sort_by(|a, b| a.partial_cmp(b).unwrap());
+            assert_eq!(centers, [[0.0, 0.0], [0.0, 10.0], [10.0, 0.0]], "seed {seed}");
         }
     }
 
     #[test]
-    fn distortion_is_the_mean_squared_distance_from_the_nearest_centre() {
-        // 0 and 1 from the first centre, 4 from the second.
+    fn distortion_is_the_mean_squared_distance_from_the_nearest_center() {
+        // 0 and 1 from the first center, 4 from the second.
         let distortion = KMeans::distortion(&[0.0, 1.0, 12.0], 1, &[0.0, 10.0]);
         assert!((distortion - 5.0 / 3.0).abs() < 1e-6, "{distortion}");
     }
 
     #[test]
-    fn spherical_centres_have_length_one() {
+    fn spherical_centers_have_length_one() {
         let rows = [1.0f32, 0.0, 0.8, 0.6, 0.0, -1.0];
         let spherical = KMeans { count: 2, rounds: 5, spherical: true };
         let rng = &mut stream(0, Purpose::Weights, 0, 0);
-        let centres = spherical.fit(&rows, 2, rng).unwrap();
-        for centre in centres.chunks(2) {
-            assert!((centre[0].hypot(centre[1]) - 1.0).abs() < 1e-6, "{centre:?}");
+        let centers = spherical.fit(&rows, 2, rng).unwrap();
+        for center in centers.chunks(2) {
+            assert!((center[0].hypot(center[1]) - 1.0).abs() < 1e-6, "{center:?}");
         }
     }
 
@@ -201,13 +201,13 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_centres() {
+    fn the_same_seed_gives_the_same_centers() {
         let fit = |seed| PLAIN.fit(&clouds(), 2, &mut stream(seed, Purpose::Weights, 0, 0));
         assert_eq!(fit(3).unwrap(), fit(3).unwrap());
     }
 
     #[test]
-    fn the_distortion_is_the_mean_squared_distance_of_rows_from_their_nearest_centre() {
+    fn the_distortion_is_the_mean_squared_distance_of_rows_from_their_nearest_center() {
         // Squared distances 0, 1 and 4 from (0, 0), (3, 0) and (3, 0).
         let rows = [0.0, 0.0, 3.0, 1.0, 5.0, 0.0];
         let distortion = KMeans::distortion(&rows, 2, &[0.0, 0.0, 3.0, 0.0]);

@@ -23,7 +23,7 @@ use crate::limits;
 
 /// Turns images into token ids, one for each square cell of pixels.
 ///
-/// A tokenizer reads pixels in [0, 1]; what normalisation it needs is its own affair, so that one
+/// A tokenizer reads pixels in [0, 1]; what normalization it needs is its own affair, so that one
 /// second view of a batch fits them all.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not turn images into token ids",

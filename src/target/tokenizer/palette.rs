@@ -1,4 +1,4 @@
-//! Colours as tokens.
+//! Colors as tokens.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
 use crate::image::{PatchLayout, grid_of, nearest, patchify, unpatchify};
 use crate::limits;
-use crate::nn::{Init, Weights};
+use crate::nn::{Init, InitialWeights};
 use crate::rng::{Purpose, stream};
 
 /// Rows that k-means looks at, at most.
@@ -24,10 +24,10 @@ config! {
     pub struct PaletteConfig {
         /// The images it reads.
         pub image: ImageShape,
-        /// Side in pixels of the square whose mean colour is a token; 1 for single pixels. Default:
+        /// Side in pixels of the square whose mean color is a token; 1 for single pixels. Default:
         /// 1
         pub cell: usize = 1,
-        /// Colours. Default: 512, the 9 bits of Image GPT (Chen et al. 2020, §3.1)
+        /// Colors. Default: 512, the 9 bits of Image GPT (Chen et al. 2020, §3.1)
         pub vocabulary: usize = 512,
     }
 }
@@ -45,18 +45,18 @@ impl PaletteConfig {
         limits::at_most("the values of a palette", values, limits::IMAGE_VALUES)
     }
 
-    /// A palette of random colours, to load a fitted one into.
+    /// A palette of random colors, to load a fitted one into.
     ///
     /// # Panics
     ///
     /// With the message of [`PaletteConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> Palette {
+    pub fn init(&self, weights: &mut InitialWeights) -> Palette {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        let colours = weights.param([self.vocabulary, self.image.channels], Init::XavierUniform);
-        Palette { colours: colours.set_require_grad(false), cell: self.cell }
+        let colors = weights.param([self.vocabulary, self.image.channels], Init::XavierUniform);
+        Palette { colors: colors.set_require_grad(false), cell: self.cell }
     }
 
-    /// The palette of `images`, by k-means over their cells' mean colours; on the images' device.
+    /// The palette of `images`, by k-means over their cells' mean colors; on the images' device.
     ///
     /// # Shapes
     ///
@@ -64,66 +64,66 @@ impl PaletteConfig {
     ///
     /// # Errors
     ///
-    /// When the sizes are broken, or the images have fewer different colours than the palette.
+    /// When the sizes are broken, or the images have fewer different colors than the palette.
     pub fn fit(&self, images: Tensor<4>, seed: u64) -> Result<Palette> {
         self.validate()?;
         let (channels, device) = (self.image.channels, images.device());
-        let colours: Vec<f32> = mean_colours(images, self.cell).into_data().iter().collect();
-        let total = colours.len() / channels;
+        let colors: Vec<f32> = mean_colors(images, self.cell).into_data().iter().collect();
+        let total = colors.len() / channels;
         let read = total.min(ROWS);
         let rows: Vec<f32> = (0..read)
-            .flat_map(|nth| colours[nth * total / read * channels..][..channels].iter().copied())
+            .flat_map(|nth| colors[nth * total / read * channels..][..channels].iter().copied())
             .collect();
         let k_means = KMeans { count: self.vocabulary, rounds: ROUNDS, spherical: false };
         let rng = &mut stream(seed, Purpose::Weights, 0, 0);
-        let centres = k_means
+        let centers = k_means
             .fit(&rows, channels, rng)
             .map_err(|error| Error::config(format!("the images do not fill a palette: {error}")))?;
-        let centres = TensorData::new(centres, [self.vocabulary, channels]);
-        let colours = Param::from_tensor(Tensor::from_data(centres, &device));
-        Ok(Palette { colours: colours.set_require_grad(false), cell: self.cell })
+        let centers = TensorData::new(centers, [self.vocabulary, channels]);
+        let colors = Param::from_tensor(Tensor::from_data(centers, &device));
+        Ok(Palette { colors: colors.set_require_grad(false), cell: self.cell })
     }
 }
 
-/// The nearest of a few colours: a tokenizer that needs no training loop. With cells of one pixel it
+/// The nearest of a few colors: a tokenizer that needs no training loop. With cells of one pixel it
 /// is the input of Image GPT (Chen et al. 2020, §3.1).
 #[derive(Module, Debug)]
 pub struct Palette {
     /// `[vocabulary, channels]`, in [0, 1].
-    pub colours: Param<Tensor<2>>,
-    /// Side in pixels of the square whose mean colour is a token.
+    pub colors: Param<Tensor<2>>,
+    /// Side in pixels of the square whose mean color is a token.
     pub cell: usize,
 }
 
 impl Palette {
-    /// The palette's colours of `ids`.
+    /// The palette's colors of `ids`.
     ///
     /// # Shapes
     ///
     /// - ids: `[batch, count]`
     /// - output: `[batch, count, channels]`
-    pub fn colours_of(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        let ([batch, count], [_, channels]) = (ids.dims(), self.colours.dims());
+    pub fn colors_of(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let ([batch, count], [_, channels]) = (ids.dims(), self.colors.dims());
         let ids = ids.reshape([batch * count]);
-        self.colours.val().select(0, ids).reshape([batch, count, channels])
+        self.colors.val().select(0, ids).reshape([batch, count, channels])
     }
 
-    /// The id of the nearest colour.
+    /// The id of the nearest color.
     ///
     /// # Shapes
     ///
-    /// - colours: `[batch, count, channels]`
+    /// - colors: `[batch, count, channels]`
     /// - output: `[batch, count]`
-    pub fn nearest(&self, colours: Tensor<3>) -> Tensor<2, Int> {
-        let [batch, count, channels] = colours.dims();
-        let colours = colours.reshape([batch * count, channels]);
-        nearest(colours, self.colours.val()).reshape([batch, count])
+    pub fn nearest(&self, colors: Tensor<3>) -> Tensor<2, Int> {
+        let [batch, count, channels] = colors.dims();
+        let colors = colors.reshape([batch * count, channels]);
+        nearest(colors, self.colors.val()).reshape([batch, count])
     }
 }
 
 impl Tokenizer for Palette {
     fn vocabulary(&self) -> usize {
-        self.colours.dims()[0]
+        self.colors.dims()[0]
     }
 
     fn cell(&self) -> usize {
@@ -131,13 +131,13 @@ impl Tokenizer for Palette {
     }
 
     fn tokenize(&self, images: Tensor<4>) -> Tensor<2, Int> {
-        self.nearest(mean_colours(images, self.cell))
+        self.nearest(mean_colors(images, self.cell))
     }
 
     fn decode(&self, ids: Tensor<2, Int>, grid: Grid) -> Option<Tensor<4>> {
-        let ([batch, count], [_, channels]) = (ids.dims(), self.colours.dims());
+        let ([batch, count], [_, channels]) = (ids.dims(), self.colors.dims());
         let area = self.cell * self.cell;
-        let pixels = self.colours_of(ids).unsqueeze_dim::<4>(3);
+        let pixels = self.colors_of(ids).unsqueeze_dim::<4>(3);
         let pixels = pixels.expand([batch, count, channels, area]);
         let cells = pixels.reshape([batch, count, channels * area]);
         Some(unpatchify(cells, grid, self.cell, PatchLayout::ChannelsFirst))
@@ -145,7 +145,7 @@ impl Tokenizer for Palette {
 }
 
 /// `[batch, cells, channels]`.
-fn mean_colours(images: Tensor<4>, cell: usize) -> Tensor<3> {
+fn mean_colors(images: Tensor<4>, cell: usize) -> Tensor<3> {
     let [batch, channels, ..] = images.dims();
     let cells = grid_of(&images, cell).cells();
     let pixels = patchify(images, cell, PatchLayout::ChannelsFirst);
@@ -169,12 +169,12 @@ mod tests {
     }
 
     fn palette(cell: usize) -> Palette {
-        let colours = Tensor::from_floats([[0.5, 0.1], [0.1, 0.9], [0.9, 0.9]], &test_device());
-        Palette { colours: Param::from_tensor(colours), cell }
+        let colors = Tensor::from_floats([[0.5, 0.1], [0.1, 0.9], [0.9, 0.9]], &test_device());
+        Palette { colors: Param::from_tensor(colors), cell }
     }
 
     #[test]
-    fn a_cell_is_the_colour_nearest_to_its_mean() {
+    fn a_cell_is_the_color_nearest_to_its_mean() {
         let ids = palette(2).tokenize(images());
         assert_eq!(ids.into_data().try_into_vec_as::<i64>().unwrap(), [1, 0]);
         let ids = palette(1).tokenize(images());
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn decoding_fills_each_cell_with_its_colour() {
+    fn decoding_fills_each_cell_with_its_color() {
         let ids = palette(2).tokenize(images());
         let decoded = palette(2).decode(ids, Grid::new(1, 2)).unwrap();
         let decoded: Vec<f32> = decoded.into_data().try_to_vec().unwrap();
@@ -193,16 +193,16 @@ mod tests {
     }
 
     #[test]
-    fn a_fitted_palette_holds_the_images_own_colours() {
+    fn a_fitted_palette_holds_the_images_own_colors() {
         let config = PaletteConfig::new(ImageShape::new(2, 2, 4)).with_cell(2).with_vocabulary(2);
         let palette = config.fit(images(), 0).unwrap();
         let decoded = palette.decode(palette.tokenize(images()), Grid::new(1, 2)).unwrap();
-        let means: Vec<f32> = mean_colours(decoded, 2).into_data().try_to_vec().unwrap();
+        let means: Vec<f32> = mean_colors(decoded, 2).into_data().try_to_vec().unwrap();
         assert_eq!(means, [0.0, 1.0, 0.5, 0.0]);
     }
 
     #[test]
-    fn too_few_colours_are_an_error() {
+    fn too_few_colors_are_an_error() {
         let config = PaletteConfig::new(ImageShape::new(2, 2, 4)).with_cell(2).with_vocabulary(3);
         let message = config.fit(images(), 0).unwrap_err().to_string();
         assert!(message.contains("do not fill a palette") && message.contains("2 differ"));

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 use crate::image::grid_of;
 use crate::mask::{Mask, RandomMask};
-use crate::nn::{Init, Weights, cast_parameters, per_token};
+use crate::nn::{Init, InitialWeights, cast_parameters, per_token};
 use crate::target::{entropy, shares};
 
 config! {
@@ -49,7 +49,7 @@ impl ImageGptConfig {
     }
 
     /// A model for images of a dozen pixels that a laptop's processor trains in minutes: 64 × 4,
-    /// and 64 colours where images are gray.
+    /// and 64 colors where images are gray.
     pub fn small_images(image: ImageShape) -> Self {
         let encoder = GptConfig::new(image, 64, 4, 4);
         let colors = if image.channels == 1 { 64 } else { encoder.colors };
@@ -84,7 +84,7 @@ impl ImageGptConfig {
         RandomMask::simmim(self.encoder.image, 1, self.mask_ratio).map(Some)
     }
 
-    /// The model with fresh weights, on the colours of `palette`.
+    /// The model with fresh weights, on the colors of `palette`.
     ///
     /// # Shapes
     ///
@@ -93,8 +93,8 @@ impl ImageGptConfig {
     /// # Panics
     ///
     /// With the message of [`ImageGptConfig::validate`] when that fails, and when the palette is not
-    /// of the transformer's colours and channels.
-    pub fn init(&self, palette: Option<Tensor<2>>, weights: &mut Weights) -> ImageGpt {
+    /// of the transformer's colors and channels.
+    pub fn init(&self, palette: Option<Tensor<2>>, weights: &mut InitialWeights) -> ImageGpt {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let GptConfig { width, colors, .. } = self.encoder;
         let encoder = PixelGpt::new(self.encoder.init(weights), palette);
@@ -112,13 +112,13 @@ pub struct ImageGptBatch {
     pub mask: Option<Mask>,
 }
 
-/// A transformer that predicts an image's colours: each from those before it in the raster, or a
+/// A transformer that predicts an image's colors: each from those before it in the raster, or a
 /// few from all others.
 #[derive(Module, Debug)]
 pub struct ImageGpt {
     /// What is kept after pre-training.
     pub encoder: PixelGpt,
-    /// Features → one logit for each colour.
+    /// Features → one logit for each color.
     pub head: Linear,
 }
 
@@ -163,7 +163,7 @@ impl ImageGpt {
         (per_token(&self.head, features), mask.select_hidden_ids(ids))
     }
 
-    /// The entropy in nats of the colours' frequencies among all pixels of a batch, whose `ids`
+    /// The entropy in nats of the colors' frequencies among all pixels of a batch, whose `ids`
     /// these are: the shortest code, on average, of a pixel that knows nothing of the others.
     fn color_entropy(&self, ids: Tensor<2, Int>) -> Tensor<1> {
         entropy(shares(ids, self.encoder.gpt.config().colors))
@@ -188,7 +188,7 @@ impl PretextTask for ImageGpt {
         Ok(self.judge(ids, logits.cast(whole), asked))
     }
 
-    /// The entropy of the colours' own frequencies in the batch.
+    /// The entropy of the colors' own frequencies in the batch.
     fn trivial_loss(&self, batch: &ImageGptBatch) -> Option<Tensor<1>> {
         Some(self.color_entropy(self.encoder.ids(batch.images.clone())))
     }
@@ -210,7 +210,7 @@ impl ImageGpt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mask::PatchMask;
+    use crate::mask::UnitMask;
     use crate::test_device;
     use burn::tensor::{TensorData, s};
 
@@ -222,7 +222,7 @@ mod tests {
 
     fn model(config: &ImageGptConfig) -> ImageGpt {
         let palette = Tensor::from_floats([[0.0], [1.0], [2.0], [3.0]], &test_device());
-        config.init(Some(palette), &mut Weights::new(0, &test_device()))
+        config.init(Some(palette), &mut InitialWeights::new(0, &test_device()))
     }
 
     fn images(values: [f32; 12]) -> Tensor<4> {
@@ -232,7 +232,7 @@ mod tests {
     const SOME: [f32; 12] = [0., 1., 3., 3., 2., 0., 1., 1., 1., 2., 2., 0.];
 
     #[test]
-    fn the_autoregressive_loss_is_that_of_each_next_colour() {
+    fn the_autoregressive_loss_is_that_of_each_next_color() {
         let model = model(&config());
         let sequence = [4i64, 0, 1, 3, 3, 2, 0, 1, 1, 1, 2, 2];
         let logits =
@@ -251,10 +251,10 @@ mod tests {
     }
 
     #[test]
-    fn the_bert_objective_asks_for_hidden_colours_alone_and_does_not_see_them() {
+    fn the_bert_objective_asks_for_hidden_colors_alone_and_does_not_see_them() {
         let model = model(&config().bert());
         let grid = Grid::new(3, 4);
-        let mask = PatchMask::from_indices(grid, [2, 7]).unwrap();
+        let mask = UnitMask::from_indices(grid, [2, 7]).unwrap();
         let mask = || Some(Mask::new([mask.clone()], &test_device()).unwrap());
         let predict = |values| model.predict(model.encoder.ids(images(values)), grid, mask());
         let (logits, ids) = predict(SOME);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trivial_loss_is_the_entropy_of_the_colours_and_reported_in_bits() {
+    fn the_trivial_loss_is_the_entropy_of_the_colors_and_reported_in_bits() {
         // Shares 1/4, 1/3, 1/4 and 1/6.
         let batch = ImageGptBatch { images: images(SOME), mask: None };
         let entropy = model(&config()).trivial_loss(&batch).unwrap().into_scalar::<f32>();

@@ -1,4 +1,4 @@
-//! Images from an autoregressive Image GPT, colour by colour.
+//! Images from an autoregressive Image GPT, color by color.
 
 use burn::tensor::{Int, Tensor, TensorData, s};
 use rand::{Rng, RngExt};
@@ -11,12 +11,12 @@ use crate::nn::per_token;
 use crate::rng::{Purpose, stream};
 
 config! {
-    /// How the next colour is drawn.
+    /// How the next color is drawn.
     #[derive(Debug, Copy, PartialEq)]
     pub struct Sampling {
-        /// What logits are divided by: below 1 likely colours become likelier. Default: 1
+        /// What logits are divided by: below 1 likely colors become likelier. Default: 1
         pub temperature: f64 = 1.0,
-        /// How many of the likeliest colours may be drawn; all by default.
+        /// How many of the likeliest colors may be drawn; all by default.
         pub top_k: Option<usize> = None,
         /// What the draws depend on: every sample of a batch has a stream of its own. Default: 0
         pub seed: u64 = 0,
@@ -37,12 +37,12 @@ impl Sampling {
             )));
         }
         if self.top_k == Some(0) {
-            return Err(Error::config("top_k must leave at least 1 colour, got 0"));
+            return Err(Error::config("top_k must leave at least 1 color, got 0"));
         }
         Ok(())
     }
 
-    /// A colour by its logits.
+    /// A color by its logits.
     fn draw(&self, logits: &[f32], rng: &mut dyn Rng) -> usize {
         let mut order: Vec<usize> = (0..logits.len()).collect();
         order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
@@ -122,18 +122,18 @@ mod tests {
     use super::*;
     use crate::encoder::GptConfig;
     use crate::grid::ImageShape;
-    use crate::nn::{Init, Weights};
+    use crate::nn::{Init, InitialWeights};
     use crate::task::ImageGptConfig;
     use crate::test_device;
     use burn::module::Param;
 
     fn model(causal: bool) -> ImageGpt {
         let config = GptConfig::new(ImageShape::new(1, 4, 5), 8, 2, 2).with_colors(6);
-        let weights = &mut Weights::new(0, &test_device());
+        let weights = &mut InitialWeights::new(0, &test_device());
         let palette = weights.param([6, 1], Init::Normal { std: 1.0 }).val();
         let config = ImageGptConfig::new(config.with_causal(causal));
         let mut model = config.init(Some(palette), weights);
-        // Fresh logits are all alike: larger weights make some colours likelier.
+        // Fresh logits are all alike: larger weights make some colors likelier.
         model.head.weight = Param::from_tensor(model.head.weight.val() * 100.0);
         model
     }
@@ -209,7 +209,7 @@ mod tests {
     fn what_cannot_be_sampled_is_an_error() {
         let message = |sampling: Sampling| sampling.validate().unwrap_err().to_string();
         assert!(message(Sampling::new().with_temperature(0.0)).contains("got 0"));
-        assert!(message(Sampling::new().with_top_k(Some(0))).contains("at least 1 colour"));
+        assert!(message(Sampling::new().with_top_k(Some(0))).contains("at least 1 color"));
         let given = Tensor::<2, Int>::zeros([1, 3], &test_device());
         let error = model(false).complete(given, &Sampling::new()).unwrap_err();
         assert!(error.to_string().contains("BERT objective"));

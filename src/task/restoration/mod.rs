@@ -17,7 +17,7 @@ use crate::encoder::{RestorationEncoder, RestorationEncoderConfig, VitConfig};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::{PatchLayout, SSIM_WINDOW, denormalize, psnr, ssim, unpatchify};
-use crate::nn::{ConvPair, Init, Weights, cast_parameters, per_token};
+use crate::nn::{ConvPair, Init, InitialWeights, cast_parameters, per_token};
 
 config! {
     /// The parts of a [`Restoration`].
@@ -70,13 +70,13 @@ impl RestorationConfig {
         RestorationEncoderConfig { transformer, features, corruptions: self.corruptions.len() }
     }
 
-    /// The model with fresh weights; `mean` and `std` are the statistics its images are normalised
+    /// The model with fresh weights; `mean` and `std` are the statistics its images are normalized
     /// with.
     ///
     /// # Panics
     ///
     /// With the message of [`RestorationConfig::validate`] when that fails.
-    pub fn init(&self, mean: &[f32], std: &[f32], weights: &mut Weights) -> Restoration {
+    pub fn init(&self, mean: &[f32], std: &[f32], weights: &mut InitialWeights) -> Restoration {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let Self { encoder, features, corruptions, contrast } = self;
         let patch = features * encoder.patch * encoder.patch;
@@ -111,7 +111,7 @@ pub struct Restoration {
 }
 
 impl Restoration {
-    /// The restored images, normalised as `images` are.
+    /// The restored images, normalized as `images` are.
     ///
     /// # Shapes
     ///
@@ -134,7 +134,7 @@ impl Restoration {
         (self.tails[corruption].forward(maps), tokens.tokens)
     }
 
-    /// Normalised images with values from 0 to 1.
+    /// Normalized images with values from 0 to 1.
     pub fn displayed(&self, images: Tensor<4>) -> Tensor<4> {
         denormalize(images, &self.mean, &self.std).clamp(0.0, 1.0)
     }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn task() -> Restoration {
-        config().init(&[0.5; 2], &[0.25; 2], &mut Weights::new(0, &test_device()))
+        config().init(&[0.5; 2], &[0.25; 2], &mut InitialWeights::new(0, &test_device()))
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
             || RestorationBatch { corrupted: images(0.5), clean: images(0.2), corruption: 1 };
         let task = |contrast| {
             let config = config().with_contrast(contrast);
-            config.init(&[0.5; 2], &[0.25; 2], &mut Weights::new(0, &test_device()))
+            config.init(&[0.5; 2], &[0.25; 2], &mut InitialWeights::new(0, &test_device()))
         };
         let output = task(0.0).loss(batch());
         assert!((output.loss.into_scalar::<f32>() - 0.3).abs() < 1e-6);

@@ -31,7 +31,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         let device = device.ok_or_else(|| {
             Error::config(
                 "a task to be trained needs parameters on an autodiff device: build it with \
-                 Weights::new(seed, &device.autodiff())",
+                 InitialWeights::new(seed, &device.autodiff())",
             )
         })?;
         plan.precision.check(&device)?;

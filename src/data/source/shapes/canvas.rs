@@ -7,7 +7,7 @@ use super::paint::{Rgb, blend};
 /// Pixels along a side.
 pub(super) const SIDE: usize = 32;
 
-/// The colours so far. Coordinates are pixels from the middle, `y` down, taken at pixel centres.
+/// The colors so far. Coordinates are pixels from the middle, `y` down, taken at pixel centers.
 #[derive(Debug, Clone)]
 pub(super) struct Canvas {
     pixels: [Rgb; SIDE * SIDE],
@@ -21,8 +21,8 @@ impl Canvas {
         Self { pixels }
     }
 
-    /// Lays a colour over the pixels at most `reach` from `center` along either axis;
-    /// `layer(x, y)` is how much of a pixel it covers (0 to 1), and the colour.
+    /// Lays a color over the pixels at most `reach` from `center` along either axis;
+    /// `layer(x, y)` is how much of a pixel it covers (0 to 1), and the color.
     pub(super) fn cover(
         &mut self,
         center: (f32, f32),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn without_noise_colours_become_rounded_planes() {
+    fn without_noise_colors_become_rounded_planes() {
         let canvas = Canvas::new(|x, _| if x < 0.0 { [0.0, 0.5, 2.0] } else { [1.0, -1.0, 0.1] });
         let pixels = canvas.develop(0.0, &mut stream(1, Purpose::Data, 0, 0));
         let first_and_last = |channel: usize| {

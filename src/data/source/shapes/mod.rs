@@ -1,7 +1,7 @@
 //! `shapes`: a data set that needs no download, drawn when it is read.
 //!
 //! 32 × 32 RGB pictures of ten forms. Where the form lies, how large it is, how it is turned and
-//! stretched, its colours and pattern, the ground, the strokes behind and before it, the light and
+//! stretched, its colors and pattern, the ground, the strokes behind and before it, the light and
 //! the noise are all drawn independently of the class: only the form tells the classes apart, so
 //! raw pixels say little about them and a good encoder says much.
 
@@ -45,7 +45,7 @@ impl Shapes {
     /// The shape of every image.
     pub const SHAPE: ImageShape = ImageShape::square(3, canvas::SIDE);
 
-    /// How many images the normalisation statistics are computed from.
+    /// How many images the normalization statistics are computed from.
     const STATISTICS: usize = 1_000;
 
     /// The standard data set: [`Shapes::TRAIN`] and [`Shapes::TEST`] images of [`Shapes::SEED`].

@@ -1,4 +1,4 @@
-//! Colours and the patterns they are laid on in.
+//! Colors and the patterns they are laid on in.
 //!
 //! Only the four operations, square roots and comparisons: their results are the same on every
 //! machine, which is not promised of sines.
@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 /// Red, green and blue, 0 = none, 1 = full.
 pub(super) type Rgb = [f32; 3];
 
-/// Two related colours in a pattern.
+/// Two related colors in a pattern.
 #[derive(Debug, Clone)]
 pub(super) struct Paint {
     from: Rgb,
@@ -33,7 +33,7 @@ const KNOTS: usize = 7;
 const KNOT_SPACING: f32 = 5.5;
 
 impl Paint {
-    /// A random pattern of two colours of one family, on average as bright as `luma`.
+    /// A random pattern of two colors of one family, on average as bright as `luma`.
     pub(super) fn draw(luma: f32, rng: &mut dyn Rng) -> Self {
         let hue = rng.random_range(0.0..6.0);
         let saturation = rng.random_range(0.3..1.0);
@@ -49,7 +49,7 @@ impl Paint {
         }
     }
 
-    /// The colour at (`x`, `y`), in pixels from the middle of the image.
+    /// The color at (`x`, `y`), in pixels from the middle of the image.
     pub(super) fn at(&self, x: f32, y: f32) -> Rgb {
         let along = x * self.direction.0 + y * self.direction.1;
         let across = y * self.direction.0 - x * self.direction.1;
@@ -78,19 +78,19 @@ impl Pattern {
     }
 }
 
-/// `to`'s share of two colours, 0 to 1.
+/// `to`'s share of two colors, 0 to 1.
 pub(super) fn blend(from: Rgb, to: Rgb, share: f32) -> Rgb {
     std::array::from_fn(|channel| from[channel] + share * (to[channel] - from[channel]))
 }
 
-/// A unit vector within `reach` × 90° of the x axis, by the rational parametrisation of the circle.
+/// A unit vector within `reach` × 90° of the x axis, by the rational parametrization of the circle.
 pub(super) fn direction(reach: f32, rng: &mut dyn Rng) -> (f32, f32) {
     let slope = rng.random_range(-1.0f32..1.0) * reach;
     let square = slope * slope;
     ((1.0 - square) / (1.0 + square), 2.0 * slope / (1.0 + square))
 }
 
-/// A colour of brightness `luma`; `hue` runs once around in 6, `saturation` 0 is gray.
+/// A color of brightness `luma`; `hue` runs once around in 6, `saturation` 0 is gray.
 pub(super) fn color(hue: f32, saturation: f32, luma: f32) -> Rgb {
     let hue = hue.rem_euclid(6.0);
     let pure = [(hue - 3.0).abs() - 1.0, 2.0 - (hue - 2.0).abs(), 2.0 - (hue - 4.0).abs()]
@@ -143,7 +143,7 @@ mod tests {
     use crate::rng::{Purpose, stream};
 
     #[test]
-    fn a_colour_has_the_luma_it_was_asked_for() {
+    fn a_color_has_the_luma_it_was_asked_for() {
         for hue in 0..12 {
             for luma in [0.2, 0.5, 0.8] {
                 let [red, green, blue] = color(hue as f32 / 2.0, 0.5, luma);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pattern_stays_between_its_two_colours() {
+    fn every_pattern_stays_between_its_two_colors() {
         let mut rng = stream(2, Purpose::Data, 0, 0);
         for _ in 0..60 {
             let paint = Paint::draw(0.5, &mut rng);

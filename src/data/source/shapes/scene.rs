@@ -101,7 +101,7 @@ impl Figure {
     }
 }
 
-/// A round-ended line of one colour.
+/// A round-ended line of one color.
 #[derive(Debug, Clone, Copy)]
 struct Stroke {
     center: (f32, f32),

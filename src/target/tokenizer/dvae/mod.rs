@@ -15,7 +15,7 @@ pub use stack::{Conv, ResidualBlock, ResidualStack};
 use super::Tokenizer;
 use crate::grid::Grid;
 use crate::image::grid_of;
-use crate::nn::{Init, Weights, per_token};
+use crate::nn::{Init, InitialWeights, per_token};
 
 /// How far pixels are kept from 0 and 1 where their logit is taken (DALL·E's `map_pixels`).
 const PIXEL_MARGIN: f64 = 0.1;
@@ -26,7 +26,7 @@ impl DvaeConfig {
     /// # Panics
     ///
     /// With the message of [`DvaeConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> Dvae {
+    pub fn init(&self, weights: &mut InitialWeights) -> Dvae {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let channels = self.image.channels;
         let mut widths = self.group_widths();
@@ -247,7 +247,8 @@ mod tests {
     }
 
     fn images() -> Tensor<4> {
-        let noise = Weights::new(1, &test_device()).param([2, 2, 8, 12], Init::XavierUniform);
+        let noise =
+            InitialWeights::new(1, &test_device()).param([2, 2, 8, 12], Init::XavierUniform);
         noise.val() + 0.5
     }
 
@@ -255,7 +256,7 @@ mod tests {
     fn every_cell_has_a_token_and_decodes_to_pixels() {
         for reconstruction in [Reconstruction::LogitLaplace, Reconstruction::L2] {
             let config = config().with_reconstruction(reconstruction);
-            let dvae = config.init(&mut Weights::new(0, &test_device()));
+            let dvae = config.init(&mut InitialWeights::new(0, &test_device()));
             let ids = dvae.tokenize(images());
             assert_eq!(ids.dims(), [2, 6]);
             let decoded = dvae.decode(ids, Grid::new(2, 3)).unwrap();
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_cold_relaxed_choice_is_the_hard_one() {
-        let dvae = config().init(&mut Weights::new(0, &test_device()));
+        let dvae = config().init(&mut InitialWeights::new(0, &test_device()));
         let cold = Tensor::from_floats([1e-4], &test_device());
         let relaxed = dvae.relaxed_codes(dvae.logits(images()), None, cold).into_data();
         let hard = dvae.codes(dvae.tokenize(images())).into_data();
@@ -277,7 +278,7 @@ mod tests {
     #[test]
     fn the_logit_laplace_loss_is_that_of_the_paper() {
         let config = DvaeConfig { image: ImageShape::new(1, 4, 4), ..config() };
-        let dvae = config.init(&mut Weights::new(0, &test_device()));
+        let dvae = config.init(&mut InitialWeights::new(0, &test_device()));
         // x = 0.75 is mapped to 0.7, whose logit is ln(7/3); location 0.5, scale e^0.2.
         let images = Tensor::full([1, 1, 4, 4], 0.75, &test_device());
         let location = Tensor::<4>::full([1, 1, 4, 4], 0.5, &test_device());
@@ -293,14 +294,14 @@ mod tests {
     #[test]
     fn the_published_encoder_has_no_decoder() {
         let config = config().with_decoder(false);
-        let dvae = config.init(&mut Weights::new(0, &test_device()));
+        let dvae = config.init(&mut InitialWeights::new(0, &test_device()));
         assert!(dvae.decode(dvae.tokenize(images()), Grid::new(2, 3)).is_none());
         DvaeConfig::dalle_encoder().validate().unwrap();
     }
 
     #[test]
     fn the_encoder_reads_pixels_from_a_tenth_to_nine_tenths() {
-        let dvae = config().init(&mut Weights::new(0, &test_device()));
+        let dvae = config().init(&mut InitialWeights::new(0, &test_device()));
         let mapped = images() * 0.8 + 0.1;
         let expected = dvae.encoder.forward(dvae.input.forward(mapped)).flatten::<3>(2, 3);
         let features = dvae.features(images());
@@ -312,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_most_likely_pixel_is_the_location_mapped_back_and_cut_off() {
-        let dvae = config().init(&mut Weights::new(0, &test_device()));
+        let dvae = config().init(&mut InitialWeights::new(0, &test_device()));
         // Logits of 0.1 + 0.8 x for x = 0, 0.25 and 1, and of numbers beyond both ends.
         let logit = |p: f32| (p / (1.0 - p)).ln();
         let location = [0.1, 0.3, 0.9, 0.05, 0.95].map(logit);

@@ -6,7 +6,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::{conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 
-use crate::nn::{Init, Weights};
+use crate::nn::{Init, InitialWeights};
 
 /// A convolution of stride 1 over an odd kernel that keeps the image's size.
 #[derive(Module, Debug)]
@@ -19,7 +19,7 @@ pub struct Conv {
 
 impl Conv {
     /// Normal weights of variance 1 / (inputs · kernel²), as DALL·E's.
-    pub fn new(inputs: usize, outputs: usize, kernel: usize, weights: &mut Weights) -> Self {
+    pub fn new(inputs: usize, outputs: usize, kernel: usize, weights: &mut InitialWeights) -> Self {
         let std = 1.0 / ((inputs * kernel * kernel) as f32).sqrt();
         let shape = [outputs, inputs, kernel, kernel];
         Self { weight: weights.param(shape, Init::Normal { std }), bias: weights.zeros([outputs]) }
@@ -53,7 +53,7 @@ impl ResidualBlock {
         [inputs, outputs]: [usize; 2],
         kernels: [usize; 4],
         gain: f64,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Self {
         let narrow = outputs / 4;
         let widths = [inputs, narrow, narrow, narrow, outputs];
@@ -88,12 +88,12 @@ pub struct ResidualStack {
 
 impl ResidualStack {
     /// An encoder's stack: `widths[0]` channels in, one group of `blocks` for each other width.
-    pub(super) fn shrinking(widths: &[usize], blocks: usize, weights: &mut Weights) -> Self {
+    pub(super) fn shrinking(widths: &[usize], blocks: usize, weights: &mut InitialWeights) -> Self {
         Self::new(widths, blocks, [3, 3, 3, 1], true, weights)
     }
 
     /// A decoder's stack.
-    pub(super) fn growing(widths: &[usize], blocks: usize, weights: &mut Weights) -> Self {
+    pub(super) fn growing(widths: &[usize], blocks: usize, weights: &mut InitialWeights) -> Self {
         Self::new(widths, blocks, [1, 3, 3, 3], false, weights)
     }
 
@@ -102,7 +102,7 @@ impl ResidualStack {
         blocks: usize,
         kernels: [usize; 4],
         shrinks: bool,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Self {
         let gain = 1.0 / ((widths.len() - 1) * blocks).pow(2) as f64;
         let groups = widths
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_block_without_gain_is_the_identity() {
-        let weights = &mut Weights::new(0, &test_device());
+        let weights = &mut InitialWeights::new(0, &test_device());
         let block = ResidualBlock::new([4, 4], [3, 3, 3, 1], 0.0, weights);
         let images = Tensor::<4>::ones([1, 4, 2, 3], &test_device());
         block.forward(images.clone()).into_data().assert_eq(&images.into_data(), true);
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn stacks_change_sizes_between_groups_and_have_the_gain_of_all_blocks() {
-        let weights = &mut Weights::new(0, &test_device());
+        let weights = &mut InitialWeights::new(0, &test_device());
         let stack = ResidualStack::shrinking(&[4, 4, 8, 16], 2, weights);
         let images = Tensor::ones([2, 4, 8, 16], &test_device());
         assert_eq!(stack.forward(images).dims(), [2, 16, 2, 4]);
@@ -188,13 +188,19 @@ mod tests {
     #[test]
     fn a_block_adds_its_convolutions_times_the_gain_to_what_it_reads() {
         let block = |gain| {
-            ResidualBlock::new([4, 8], [3, 3, 3, 1], gain, &mut Weights::new(0, &test_device()))
+            ResidualBlock::new(
+                [4, 8],
+                [3, 3, 3, 1],
+                gain,
+                &mut InitialWeights::new(0, &test_device()),
+            )
         };
         assert_eq!(
             block(0.0).convs.iter().map(|c| c.weight.dims()[0]).collect::<Vec<_>>(),
             [2, 2, 2, 8]
         );
-        let images = Weights::new(1, &test_device()).param([1, 4, 3, 3], Init::Normal { std: 1.0 });
+        let images =
+            InitialWeights::new(1, &test_device()).param([1, 4, 3, 3], Init::Normal { std: 1.0 });
         let images = images.val();
         let convs = &block(0.0).convs;
         let residual = convs.iter().fold(images.clone(), |images, conv| conv.forward(relu(images)));
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_convolutions_weights_have_the_variance_of_one_over_its_inputs() {
-        let conv = Conv::new(16, 32, 3, &mut Weights::new(0, &test_device()));
+        let conv = Conv::new(16, 32, 3, &mut InitialWeights::new(0, &test_device()));
         let variance = conv.weight.val().square().mean().into_scalar::<f32>();
         assert!((variance * 16.0 * 9.0 - 1.0).abs() < 0.1, "{variance}");
     }

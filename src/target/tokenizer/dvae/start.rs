@@ -15,14 +15,14 @@ const ROUNDS: usize = 10;
 /// Cells that k-means reads.
 const ROWS: usize = 8192;
 
-/// A cell at the mean squared distance from its centre has a logit this far below that of the centre
+/// A cell at the mean squared distance from its center has a logit this far below that of the center
 /// itself.
 const SHARPNESS: f32 = 4.0;
 
 impl Dvae {
     /// The tokenizer with its tokens started from the cells that `features` describe, by k-means: a
-    /// token's logit falls with the squared distance from its centre, and its code vector is a
-    /// random projection of that centre. So every token is used from the first step on, and similar
+    /// token's logit falls with the squared distance from its center, and its code vector is a
+    /// random projection of that center. So every token is used from the first step on, and similar
     /// tokens decode to similar pixels.
     ///
     /// # Shapes
@@ -42,12 +42,12 @@ impl Dvae {
         let rows = some_rows(features, inputs);
         let rng = &mut stream(seed, Purpose::Weights, 1, 0);
         let k_means = KMeans { count: vocabulary, rounds: ROUNDS, spherical: false };
-        let centres = k_means.fit(&rows, inputs, rng)?;
+        let centers = k_means.fit(&rows, inputs, rng)?;
 
         // −k·|f − c|² is k·(2 c·f − |c|²), and something that is the same for all tokens.
-        let k = SHARPNESS / KMeans::distortion(&rows, inputs, &centres).max(f32::MIN_POSITIVE);
-        let weight = transposed(&centres, inputs).into_iter().map(|c| 2.0 * k * c).collect();
-        let bias = centres.chunks_exact(inputs).map(|c| -k * dot(c, c)).collect();
+        let k = SHARPNESS / KMeans::distortion(&rows, inputs, &centers).max(f32::MIN_POSITIVE);
+        let weight = transposed(&centers, inputs).into_iter().map(|c| 2.0 * k * c).collect();
+        let bias = centers.chunks_exact(inputs).map(|c| -k * dot(c, c)).collect();
         replace(&mut self.to_logits.weight, weight);
         if let Some(old) = &mut self.to_logits.bias {
             replace(old, bias);
@@ -55,7 +55,7 @@ impl Dvae {
 
         let outputs = self.config.code_width;
         let projection: Vec<f32> = StandardNormal.sample_iter(rng).take(outputs * inputs).collect();
-        let standard = standardized(&rows, &centres, inputs);
+        let standard = standardized(&rows, &centers, inputs);
         let scale = 1.0 / (inputs as f32).sqrt();
         let codes = standard
             .chunks_exact(inputs)
@@ -76,9 +76,9 @@ fn some_rows(features: Tensor<3>, width: usize) -> Vec<f32> {
     (0..read).flat_map(row).collect()
 }
 
-/// `centres` less the mean of `rows`, in units of the rows' standard deviation, which is one number
+/// `centers` less the mean of `rows`, in units of the rows' standard deviation, which is one number
 /// for all values.
-fn standardized(rows: &[f32], centres: &[f32], width: usize) -> Vec<f32> {
+fn standardized(rows: &[f32], centers: &[f32], width: usize) -> Vec<f32> {
     let count = (rows.len() / width) as f32;
     let (mut mean, mut squares) = (vec![0.0; width], 0.0);
     for row in rows.chunks_exact(width) {
@@ -88,7 +88,7 @@ fn standardized(rows: &[f32], centres: &[f32], width: usize) -> Vec<f32> {
     let variance = (squares - dot(&mean, &mean)) / width as f32;
     let deviation = variance.max(f32::MIN_POSITIVE).sqrt();
     let value = |(value, mean): (&f32, &f32)| (value - mean) / deviation;
-    centres.chunks_exact(width).flat_map(|c| c.iter().zip(&mean).map(value)).collect()
+    centers.chunks_exact(width).flat_map(|c| c.iter().zip(&mean).map(value)).collect()
 }
 
 /// `[count, width]` to `[width, count]`.
@@ -110,7 +110,7 @@ fn replace<const D: usize>(param: &mut Param<Tensor<D>>, values: Vec<f32>) {
 mod tests {
     use super::*;
     use crate::grid::ImageShape;
-    use crate::nn::{Init, Weights};
+    use crate::nn::{Init, InitialWeights};
     use crate::target::tokenizer::{DvaeConfig, Tokenizer};
     use crate::test_device;
 
@@ -121,22 +121,23 @@ mod tests {
             .with_hidden(4)
             .with_blocks(1)
             .with_code_width(3);
-        config.init(&mut Weights::new(0, &test_device().autodiff()))
+        config.init(&mut InitialWeights::new(0, &test_device().autodiff()))
     }
 
     fn images() -> Tensor<4> {
-        let noise = Weights::new(1, &test_device()).param([4, 2, 8, 12], Init::XavierUniform);
+        let noise =
+            InitialWeights::new(1, &test_device()).param([4, 2, 8, 12], Init::XavierUniform);
         noise.val() + 0.5
     }
 
     #[test]
-    fn every_token_is_used_from_the_start_by_the_cells_nearest_to_its_centre() {
+    fn every_token_is_used_from_the_start_by_the_cells_nearest_to_its_center() {
         let dvae = dvae();
         let features = dvae.features(images()).without_autodiff();
         let dvae = dvae.with_tokens_from(features.clone(), 0).unwrap();
         let ids = dvae.tokenize(images()).into_data().try_into_vec_as::<i64>().unwrap();
         assert!((0..5).all(|token| ids.contains(&token)), "{ids:?}");
-        // The centres, read back from the weights: half of them over k, and k from |c|².
+        // The centers, read back from the weights: half of them over k, and k from |c|².
         let weight: Vec<f32> = dvae.to_logits.weight.val().into_data().try_to_vec().unwrap();
         let bias = dvae.to_logits.bias.as_ref().unwrap().val();
         let bias: Vec<f32> = bias.into_data().try_to_vec().unwrap();
@@ -145,8 +146,8 @@ mod tests {
         let features: Vec<f32> = features.into_data().try_to_vec().unwrap();
         for (row, id) in features.chunks(16).zip(ids) {
             let distance = |token: usize| -> f32 {
-                let centre = column(token).into_iter().map(|w| w / (2.0 * k));
-                row.iter().zip(centre).map(|(a, b)| (a - b).powi(2)).sum()
+                let center = column(token).into_iter().map(|w| w / (2.0 * k));
+                row.iter().zip(center).map(|(a, b)| (a - b).powi(2)).sum()
             };
             let own = distance(id as usize);
             assert!((0..5).all(|token| own <= distance(token) * 1.001));
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_decoder_starts_from_projected_centres_of_unit_length_and_the_logits_as_sharp_as_said() {
+    fn the_decoder_starts_from_projected_centers_of_unit_length_and_the_logits_as_sharp_as_said() {
         let dvae = dvae();
         let features = dvae.features(images()).without_autodiff();
         let dvae = dvae.with_tokens_from(features.clone(), 0).unwrap();
@@ -163,12 +164,12 @@ mod tests {
         let bias: Vec<f32> = bias.into_data().try_to_vec().unwrap();
         let column = |token| weight.iter().skip(token).step_by(5).copied().collect::<Vec<_>>();
         let k = -dot(&column(0), &column(0)) / (4.0 * bias[0]);
-        let centres: Vec<f32> = (0..5).flat_map(column).map(|w| w / (2.0 * k)).collect();
+        let centers: Vec<f32> = (0..5).flat_map(column).map(|w| w / (2.0 * k)).collect();
         let features: Vec<f32> = features.into_data().try_to_vec().unwrap();
-        let sharpness = k * KMeans::distortion(&features, 16, &centres);
+        let sharpness = k * KMeans::distortion(&features, 16, &centers);
         assert!((sharpness / SHARPNESS - 1.0).abs() < 1e-2, "{sharpness}");
         // A random projection keeps lengths on average: within a factor of 3 for 15 numbers.
-        let standard = standardized(&features, &centres, 16);
+        let standard = standardized(&features, &centers, 16);
         let expected = dot(&standard, &standard) / 16.0 * 3.0;
         let codes = &dvae.decoder.as_ref().unwrap().codes.weight;
         let codes: Vec<f32> = codes.val().into_data().try_to_vec().unwrap();
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn centres_are_measured_from_the_mean_of_the_rows_in_their_deviation() {
+    fn centers_are_measured_from_the_mean_of_the_rows_in_their_deviation() {
         // (1, 5) and (3, 5): their mean is (2, 5), their variance (1 + 0) / 2 over both values.
         let standard = standardized(&[1.0, 5.0, 3.0, 5.0], &[3.0, 5.0, 2.0, 6.0], 2);
         let root = 2.0_f32.sqrt();

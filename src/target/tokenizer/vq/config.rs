@@ -1,4 +1,4 @@
-//! The sizes of a vector-quantised tokenizer.
+//! The sizes of a vector-quantized tokenizer.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Vector quantisation: the tokenizer of BEiT v2 (Peng et al. 2022, arXiv 2208.06366, §3.1).
+//! Vector quantization: the tokenizer of BEiT v2 (Peng et al. 2022, arXiv 2208.06366, §3.1).
 
 mod config;
 mod tanh_layers;
@@ -15,7 +15,9 @@ use crate::encoder::{Backbone, VisibleVit};
 use crate::error::Result;
 use crate::grid::Grid;
 use crate::image::{PatchLayout, unpatchify};
-use crate::nn::{Block, Init, LayerNorm, PositionTable, Positions, Weights, per_token, unit};
+use crate::nn::{
+    Block, Init, InitialWeights, LayerNorm, PositionTable, Positions, per_token, unit,
+};
 use crate::rng::{Purpose, stream};
 use crate::target::counts;
 
@@ -28,7 +30,7 @@ impl VqConfig {
     /// # Panics
     ///
     /// With the message of [`VqConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut Weights) -> Vq {
+    pub fn init(&self, weights: &mut InitialWeights) -> Vq {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let width = self.encoder.width;
         let outputs = match self.output {

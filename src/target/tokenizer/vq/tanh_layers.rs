@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::tanh;
 
-use crate::nn::{Init, Weights, per_token};
+use crate::nn::{Init, InitialWeights, per_token};
 
 /// Two linear layers with a hyperbolic tangent between them.
 #[derive(Module, Debug)]
@@ -20,7 +20,7 @@ impl TanhLayers {
     pub(super) fn new(
         [inputs, between, outputs]: [usize; 3],
         init: Init,
-        weights: &mut Weights,
+        weights: &mut InitialWeights,
     ) -> Self {
         Self {
             first: weights.linear(inputs, between, init),

@@ -11,7 +11,7 @@ fn config() -> VqConfig {
 }
 
 fn vq() -> Vq {
-    let mut vq = config().init(&mut Weights::new(0, &test_device()));
+    let mut vq = config().init(&mut InitialWeights::new(0, &test_device()));
     let codes = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], &test_device());
     vq.codes = Param::from_tensor(codes);
     vq
@@ -96,7 +96,7 @@ fn tokens_decode_to_pixels_and_those_of_a_teacher_do_not() {
     assert!(pixels.iter().all(|value| (0.0..=1.0).contains(value)), "{pixels:?}");
     assert!(pixels.iter().any(|value| *value > 0.0), "{pixels:?}");
     let teacher = config().with_output(VqOutput::Features { width: 5 });
-    let vq = teacher.init(&mut Weights::new(0, &test_device()));
+    let vq = teacher.init(&mut InitialWeights::new(0, &test_device()));
     let codes = vq.quantize(vq.latents(images.clone())).codes;
     assert_eq!(vq.decode_codes(codes, Grid::new(2, 3)).dims(), [2, 6, 5]);
     assert!(vq.decode(vq.tokenize(images), Grid::new(2, 3)).is_none());
@@ -104,7 +104,7 @@ fn tokens_decode_to_pixels_and_those_of_a_teacher_do_not() {
 
 #[test]
 fn latents_of_zeros_have_finite_gradients() {
-    let mut vq = config().init(&mut Weights::new(0, &test_device().autodiff()));
+    let mut vq = config().init(&mut InitialWeights::new(0, &test_device().autodiff()));
     vq.to_code.second.weight =
         vq.to_code.second.weight.map(|weight| weight.zeros_like().require_grad());
     let latents = vq.latents(Tensor::ones([1, 2, 4, 6], &test_device()));
@@ -131,7 +131,7 @@ fn latents_have_length_one() {
 fn pixels_are_read_from_minus_one_to_one() {
     let vq = vq();
     let init = Init::Normal { std: 0.3 };
-    let images = Weights::new(5, &test_device()).param([2, 2, 4, 6], init).val();
+    let images = InitialWeights::new(5, &test_device()).param([2, 2, 4, 6], init).val();
     let features = vq.encoder.represent((images.clone() - 0.5) * 2.0).tokens;
     let latents = unit(vq.to_code.forward(features), 2);
     let tolerance = Tolerance::absolute(1e-4);
@@ -141,7 +141,7 @@ fn pixels_are_read_from_minus_one_to_one() {
 #[test]
 fn a_fresh_codebook_is_drawn_from_the_unit_normal() {
     let config = config().with_vocabulary(64).with_code_width(8);
-    let codes = values(config.init(&mut Weights::new(0, &test_device())).codes.val());
+    let codes = values(config.init(&mut InitialWeights::new(0, &test_device())).codes.val());
     let square = codes.iter().map(|value| value * value).sum::<f32>() / codes.len() as f32;
     // 512 draws: the mean square is 1 with a standard deviation of √(2 / 512) = 0.0625.
     assert!((square - 1.0).abs() < 0.2, "{square}");

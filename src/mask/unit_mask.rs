@@ -10,12 +10,12 @@ use crate::grid::Grid;
 ///
 /// Its [`Display`](fmt::Display) form draws the grid, one row a line, `█` hidden and `·` visible.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PatchMask {
+pub struct UnitMask {
     grid: Grid,
     bits: Vec<bool>,
 }
 
-impl PatchMask {
+impl UnitMask {
     /// A mask of `grid` from its row-major `bits`, `true` = hidden.
     ///
     /// # Errors
@@ -138,7 +138,7 @@ impl PatchMask {
     }
 }
 
-impl fmt::Display for PatchMask {
+impl fmt::Display for UnitMask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for row in 0..self.grid.rows {
             if row > 0 {
@@ -161,40 +161,40 @@ mod tests {
 
     #[test]
     fn a_mask_reads_row_by_row() {
-        let mask = PatchMask::from_indices(GRID, [4, 0, 2, 4]).unwrap();
+        let mask = UnitMask::from_indices(GRID, [4, 0, 2, 4]).unwrap();
         assert_eq!(mask.bits(), [true, false, true, false, true, false]);
         assert_eq!(mask.to_string(), "█·█\n·█·");
         assert!(mask.is_hidden(1, 1) && !mask.is_hidden(1, 2));
         assert_eq!((mask.hidden(), mask.visible()), (3, 3));
         assert_eq!(mask.hidden_indices().collect::<Vec<_>>(), [0, 2, 4]);
         assert_eq!(mask.visible_indices().collect::<Vec<_>>(), [1, 3, 5]);
-        assert_eq!(PatchMask::new(GRID, mask.bits().to_vec()).unwrap(), mask);
+        assert_eq!(UnitMask::new(GRID, mask.bits().to_vec()).unwrap(), mask);
     }
 
     #[test]
     fn a_visible_mask_hides_nothing() {
-        let mask = PatchMask::all_visible(GRID);
+        let mask = UnitMask::all_visible(GRID);
         assert_eq!((mask.grid(), mask.hidden()), (GRID, 0));
         assert_eq!(mask.visible_indices().count(), 6);
     }
 
     #[test]
     fn bits_and_indices_must_fit_the_grid() {
-        let message = PatchMask::new(GRID, vec![true; 5]).unwrap_err().to_string();
+        let message = UnitMask::new(GRID, vec![true; 5]).unwrap_err().to_string();
         assert_eq!(message, "invalid configuration: a mask of 2×3 needs 6 bits, got 5");
-        let message = PatchMask::from_indices(GRID, [0, 6]).unwrap_err().to_string();
+        let message = UnitMask::from_indices(GRID, [0, 6]).unwrap_err().to_string();
         assert!(message.contains("cell 6 lies outside a mask of 2×3"), "{message}");
     }
 
     #[test]
     #[should_panic(expected = "cell (0, 3) lies outside a mask of 2×3")]
     fn a_column_outside_the_grid_is_not_the_next_row() {
-        PatchMask::all_visible(GRID).is_hidden(0, 3);
+        UnitMask::all_visible(GRID).is_hidden(0, 3);
     }
 
     #[test]
     fn a_finer_grid_repeats_every_unit() {
-        let mask = PatchMask::from_indices(GRID, [0, 5]).unwrap();
+        let mask = UnitMask::from_indices(GRID, [0, 5]).unwrap();
         let fine = mask.at(Grid::new(4, 6)).unwrap();
         assert_eq!(fine.to_string(), "██····\n██····\n····██\n····██");
         assert_eq!(mask.at(GRID).unwrap(), mask);
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_grid_that_is_no_refinement_is_named_beside_the_masks_own() {
-        let message = PatchMask::all_visible(GRID).at(Grid::new(4, 9)).unwrap_err().to_string();
+        let message = UnitMask::all_visible(GRID).at(Grid::new(4, 9)).unwrap_err().to_string();
         assert!(message.contains("a mask of 2×3 cannot be read on a grid of 4×9"), "{message}");
     }
 
@@ -215,7 +215,7 @@ mod tests {
             bits in prop::collection::vec(any::<bool>(), 400),
         ) {
             let grid = Grid::new(rows, cols);
-            let mask = PatchMask::new(grid, bits[..grid.cells()].to_vec()).unwrap();
+            let mask = UnitMask::new(grid, bits[..grid.cells()].to_vec()).unwrap();
             let fine = mask.at(Grid::new(rows * scale, cols * scale)).unwrap();
             prop_assert_eq!(fine.hidden(), mask.hidden() * scale * scale);
             for cell in 0..fine.grid().cells() {
