@@ -26,9 +26,9 @@ use std::process::ExitCode;
 
 use burn_mim::checkpoint::save_mae;
 use burn_mim::data::{Loader, LoaderConfig};
+use burn_mim::method::TaskConfig;
 use burn_mim::nn::InitialWeights;
 use burn_mim::run::{RunConfig, device_named};
-use burn_mim::task::TaskConfig;
 use burn_mim::train::RunFolder;
 use burn_mim::{Error, MimBatch, Result};
 use clap::Parser;

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn_mim::data::augment::{Augmentation, CropRange};
-use burn_mim::task::BeitV2Config;
+use burn_mim::method::BeitV2Config;
 use burn_mim::train::Recipe;
 use burn_mim::{BeitConfig, Result};
 use clap::Parser;

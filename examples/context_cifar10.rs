@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use burn_mim::data::augment::Augmentation;
 use burn_mim::train::Recipe;
-use burn_mim::{Result, task::ContextConfig};
+use burn_mim::{ContextConfig, Result};
 use clap::Parser;
 use mimalloc::MiMalloc;
 

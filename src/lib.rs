@@ -66,9 +66,10 @@ pub mod image;
 pub mod kernel;
 pub mod limits;
 pub mod mask;
+pub mod method;
 pub mod nn;
 pub mod rng;
-#[cfg(all(feature = "train", feature = "viz"))]
+#[cfg(feature = "run")]
 pub mod run;
 pub mod target;
 pub mod task;
@@ -79,8 +80,8 @@ pub mod viz;
 
 pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
-    AnyBackbone, Backbone, Encoder, EncoderConfig, EncoderSizes, GridTokens, ReplacingEncoder,
-    Swin, SwinConfig, SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
+    Backbone, Encoder, EncoderConfig, EncoderSizes, GridTokens, ReplacingEncoder, Swin, SwinConfig,
+    SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
 };
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
@@ -89,15 +90,16 @@ pub use mask::{
     BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy, RandomMask,
     RegionMask, UniformMask, UnitMask, mask_fn,
 };
+pub use method::{
+    Beit, BeitConfig, BeitV2, BeitV2Config, ContextConfig, ContextPrediction, CorruptionConfig,
+    ImageGpt, ImageGptConfig, Mae, MaeConfig, MaskFeat, MaskFeatConfig, Restoration,
+    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TaskConfig,
+};
 pub use target::{
     Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss, PixelTarget,
     Reconstruct, SobelTarget, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
-pub use task::{
-    Beit, BeitConfig, ContextConfig, ContextPrediction, CorruptionConfig, ImageGpt, ImageGptConfig,
-    Mae, MaeConfig, MaskFeat, MaskFeatConfig, Mim, PretextTask, Restoration, RestorationConfig,
-    Selfie, SelfieConfig, SimMim, SimMimConfig, StepEnd, TaskConfig, TaskOutput,
-};
+pub use task::{Mim, PretextTask, StepEnd, TaskOutput};
 
 /// What the guide shows compiles.
 #[cfg(all(doctest, feature = "data", feature = "flex"))]

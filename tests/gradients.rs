@@ -7,10 +7,10 @@ use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
-use burn_mim::nn::{Init, InitialWeights, Positions};
-use burn_mim::task::{
+use burn_mim::method::{
     ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs, SelfieConfig,
 };
+use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::{
     CorruptionConfig, GradientTargetConfig, ImageShape, MaeConfig, MaskFeatConfig, MaskStrategy,
     MimBatch, Normalization, PixelLoss, PretextTask, RestorationBatch, RestorationConfig,

@@ -4,8 +4,8 @@
 use burn::module::Param;
 use burn::tensor::{Device, FloatDType, IntDType, Tensor, TensorData};
 use burn_mim::encoder::GptConfig;
+use burn_mim::method::{ImageGpt, ImageGptBatch};
 use burn_mim::nn::InitialWeights;
-use burn_mim::task::{ImageGpt, ImageGptBatch};
 use burn_mim::{Grid, ImageGptConfig, ImageShape, Mask, PretextTask, UnitMask};
 
 const SIDE: usize = 4;

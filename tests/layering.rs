@@ -20,8 +20,9 @@ const LAYERS: &[(usize, &[&str])] = &[
     (6, &["task"]),
     (7, &["data"]),
     (8, &["train", "viz"]),
-    (9, &["checkpoint", "eval"]),
-    (10, &["run"]),
+    (9, &["method"]),
+    (10, &["checkpoint", "eval"]),
+    (11, &["run"]),
 ];
 
 fn layer(module: &str) -> Option<usize> {
@@ -149,7 +150,7 @@ use super::{InitialWeights, block::Block}; // not crate::mask
 pub(crate) fn read() {}
 #[cfg(test)]
 mod tests {
-    use crate::task::MaeConfig;
+    use crate::method::MaeConfig;
 }
 ";
     assert_eq!(violations(Path::new("nn/position.rs"), text), Vec::<String>::new());

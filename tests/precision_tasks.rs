@@ -8,13 +8,13 @@ mod half;
 use burn::tensor::{Int, Tensor};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::eval::{Classification, LabelledBatch, Pooling};
-use burn_mim::nn::{Init, InitialWeights};
-use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
-use burn_mim::task::{
+use burn_mim::method::{
     BeitV2Config, ContextBatch, ContextConfig, DvaeSchedule, DvaeTask, ImageGptBatch,
     ImageGptConfig, PatchPairs, PixelObjective, RestorationConfig, SelfieConfig, TeacherObjective,
     VqTask,
 };
+use burn_mim::nn::{Init, InitialWeights};
+use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{ImageShape, RestorationBatch, TokenizerBatch, VitConfig};
 use common::{IMAGE, device, encoder, masked, noise, weights};
 use half::{nearly_the_same, nearly_the_same_but_for_kinks};

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::source::MemoryDataset;
-use burn_mim::data::{
-    ChannelStatistics, Collate, ContextCollate, ImageGptCollate, Loader, LoaderConfig, MimCollate,
-};
+use burn_mim::data::{ChannelStatistics, Collate, Loader, LoaderConfig, MimCollate};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
+use burn_mim::method::{ContextCollate, ImageGptCollate};
+use burn_mim::method::{ContextConfig, ImageGptConfig, PatchPairs, SelfieConfig};
 use burn_mim::nn::{Init, InitialWeights};
-use burn_mim::task::{ContextConfig, ImageGptConfig, PatchPairs, SelfieConfig};
 use burn_mim::train::{Recipe, RunFolder};
 use burn_mim::{Backbone, Grid, ImageShape, PretextTask, TaskConfig};
 use common::{device, losses, noise, pretraining, recipe, waves, weights};

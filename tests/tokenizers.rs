@@ -9,15 +9,13 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use burn_mim::data::augment::{Augmentation, Interpolation};
-use burn_mim::data::{
-    ChannelStatistics, DataSpec, ImageData, Loader, LoaderConfig, MimCollate, TokenizerCollate,
-};
-use burn_mim::encoder::BackboneConfig;
-use burn_mim::run::{
-    BackboneSource, FittedTokenizer, LoadedBackbone, Run, TokenizerRecipe, load_tokenizer,
-};
+use burn_mim::data::{ChannelStatistics, DataSpec, ImageData, Loader, LoaderConfig, MimCollate};
+use burn_mim::method::TokenizerCollate;
+use burn_mim::method::{BeitV2Config, DvaeSchedule, DvaeTask, PixelObjective, VqTask};
+use burn_mim::method::{FittedTokenizer, TokenizerRecipe, load_tokenizer};
+use burn_mim::run::BackboneConfig;
+use burn_mim::run::{BackboneSource, LoadedBackbone, Run};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
-use burn_mim::task::{BeitV2Config, DvaeSchedule, DvaeTask, PixelObjective, VqTask};
 use burn_mim::train::{Interrupt, RunFolder};
 use burn_mim::{Beit, BeitConfig, ImageShape, PretextTask, Tokenizer, TokenizerBatch, VitConfig};
 use common::{device, losses, pretraining, recipe, waves, weights};

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use burn_mim::data::ImageData;
 use burn_mim::data::augment::{Augmentation, CropRange};
-use burn_mim::run::{
-    BackboneSource, FittedTokenizer, Run, TokenizerRecipe, has_tokenizer, load_tokenizer,
-};
+use burn_mim::method::DvaeSchedule;
+use burn_mim::method::{FittedTokenizer, TokenizerRecipe, has_tokenizer, load_tokenizer};
+use burn_mim::run::{BackboneSource, Run};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
-use burn_mim::task::DvaeSchedule;
 use burn_mim::train::{Precision, Recipe, RunFolder};
 use burn_mim::{Error, ImageShape, Result};
 

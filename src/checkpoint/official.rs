@@ -13,11 +13,11 @@ use super::weights_file::WeightsFile;
 use crate::encoder::{CondensedVitConfig, VisibleVit, VitConfig};
 use crate::error::Result;
 use crate::grid::Grid;
-use crate::nn::InitialWeights;
-use crate::task::{
+use crate::method::{
     BeitNetwork, BeitNetworkConfig, BeitV2Network, BeitV2NetworkConfig, Mae, MaeConfig, SimMim,
     SimMimConfig,
 };
+use crate::nn::InitialWeights;
 
 /// Tensors that hold no weights.
 const BUFFERS: [&str; 1] = ["relative_position_index"];

@@ -13,8 +13,8 @@ use super::swin_names::SwinNames;
 use super::weights_file::WeightsFile;
 use crate::encoder::{Swin, SwinConfig, SwinV2, SwinV2Config};
 use crate::error::Result;
+use crate::method::{SimMim, SimMimConfig};
 use crate::nn::InitialWeights;
-use crate::task::{SimMim, SimMimConfig};
 
 /// Tensors that hold no weights: they are computed from the sizes.
 const BUFFERS: [&str; 3] = ["relative_position_index", "relative_coords_table", "attn_mask"];

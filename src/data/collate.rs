@@ -142,7 +142,7 @@ impl Collate for MimCollate {
 
 /// The images of a batch as one view shows them, while it fills.
 #[derive(Debug)]
-pub(super) struct Rendering<'a> {
+pub(crate) struct Rendering<'a> {
     view: &'a View,
     normalization: &'a Normalization,
     scratch: Scratch,
@@ -152,14 +152,14 @@ pub(super) struct Rendering<'a> {
 
 impl<'a> Rendering<'a> {
     /// Room for `batch` images.
-    pub(super) fn new(view: &'a View, normalization: &'a Normalization, batch: usize) -> Self {
+    pub(crate) fn new(view: &'a View, normalization: &'a Normalization, batch: usize) -> Self {
         let size = view.shape().values();
         let values = Vec::with_capacity(batch * size);
         Self { view, normalization, scratch: Scratch::default(), pixels: vec![0; size], values }
     }
 
     /// Adds the image of `item`, seen through `transform`.
-    pub(super) fn push(&mut self, item: &Item, transform: &Transform) -> Result<()> {
+    pub(crate) fn push(&mut self, item: &Item, transform: &Transform) -> Result<()> {
         self.view
             .render(&item.sample.image, transform, &mut self.scratch, &mut self.pixels)
             .map_err(|error| Error::data(format!("sample {}", item.index), error))?;
@@ -170,7 +170,7 @@ impl<'a> Rendering<'a> {
     }
 
     /// `[batch, channels, height, width]`.
-    pub(super) fn finish(self, device: &Device) -> Tensor<4> {
+    pub(crate) fn finish(self, device: &Device) -> Tensor<4> {
         let ImageShape { channels, height, width } = self.view.shape();
         let batch = self.values.len() / self.pixels.len();
         Tensor::from_data(TensorData::new(self.values, [batch, channels, height, width]), device)

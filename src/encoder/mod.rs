@@ -1,12 +1,10 @@
 //! Encoders: what pre-training is for.
 
-mod any;
 mod condensed;
 mod config;
 mod gpt;
 mod patchwise;
 mod residual;
-mod restoration;
 pub mod swin;
 pub mod swin_v2;
 mod vit;
@@ -16,7 +14,6 @@ mod vit_config;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
-pub use any::{AnyBackbone, BackboneConfig};
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
 pub use gpt::{
@@ -25,7 +22,6 @@ pub use gpt::{
 };
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet, Stem};
-pub use restoration::{RestorationEncoder, RestorationEncoderConfig, RestorationHead};
 pub use swin::{Swin, SwinConfig};
 pub use swin_v2::{SwinV2, SwinV2Config};
 pub use vit::{VisibleVit, Vit};

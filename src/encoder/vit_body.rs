@@ -72,19 +72,19 @@ impl VitBody {
     }
 
     /// The images' grid and their patches, `[batch, cells, channels · patch²]`.
-    pub(super) fn patches(&self, images: Tensor<4>) -> (Grid, Tensor<3>) {
+    pub fn patches(&self, images: Tensor<4>) -> (Grid, Tensor<3>) {
         check_channels(&images, self.config.image.channels);
         let grid = grid_of(&images, self.config.patch);
         (grid, patchify(images, self.config.patch, PatchLayout::ChannelsFirst))
     }
 
     /// Patches as tokens, `[batch, patches, width]`.
-    pub(super) fn embed(&self, patches: Tensor<3>) -> Tensor<3> {
+    pub fn embed(&self, patches: Tensor<3>) -> Tensor<3> {
         per_token(&self.patch_embed, patches)
     }
 
     /// Adds the whole grid's positions to its tokens, `[batch, cells, width]`.
-    pub(super) fn with_positions(&self, tokens: Tensor<3>, grid: Grid) -> Tensor<3> {
+    pub fn with_positions(&self, tokens: Tensor<3>, grid: Grid) -> Tensor<3> {
         match &self.positions {
             Some(positions) => tokens + positions.cells(grid).unsqueeze(),
             None => tokens,
@@ -93,7 +93,7 @@ impl VitBody {
 
     /// Class token, blocks and final norm around embedded tokens: what comes out of the cells, and
     /// of the class token. The relative bias is that of the whole `grid`.
-    pub(super) fn transform(
+    pub fn transform(
         &self,
         tokens: Tensor<3>,
         grid: Grid,

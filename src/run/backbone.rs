@@ -12,10 +12,11 @@ use super::RunConfig;
 use super::published::{is_published, notes, open_published};
 use crate::checkpoint::{LoadOptions, LoadReport, Transformers, TransformersModel};
 use crate::data::ChannelStatistics;
-use crate::encoder::{AnyBackbone, BackboneConfig, EncoderConfig, GptConfig, PixelGpt, VitConfig};
+use crate::encoder::{EncoderConfig, GptConfig, PixelGpt, VitConfig};
 use crate::error::{Error, Result};
+use crate::method::TaskConfig;
 use crate::nn::InitialWeights;
-use crate::task::TaskConfig;
+use crate::run::{AnyBackbone, BackboneConfig};
 use crate::train::RunFolder;
 
 /// Where an encoder comes from; written as a path, or as `none`.

@@ -1,14 +1,15 @@
 //! Pre-training on a tokenizer's tokens.
 
-use super::{FittedTokenizer, Run};
+use super::Run;
 use crate::batch::MimBatch;
 use crate::data::ImageData;
 use crate::data::augment::Augmentation;
 use crate::error::Result;
+use crate::method::FittedTokenizer;
+use crate::method::token_sheet;
+use crate::method::{Beit, BeitConfig, BeitV2, BeitV2Config};
 use crate::nn::InitialWeights;
-use crate::task::{Beit, BeitConfig, BeitV2, BeitV2Config};
 use crate::train::{Pretrained, Recipe};
-use crate::viz::token_sheet;
 
 impl Run {
     /// Trains the model of `config` on the tokens of `tokenizer`, as [`Run::train`] does, and leaves

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::data::augment::{Augmentation, Interpolation};
 use crate::data::{ChannelStatistics, DataOptions, DataSpec, MimCollate};
 use crate::error::{Error, Result};
-use crate::task::TaskConfig;
+use crate::method::TaskConfig;
 
 /// Everything needed to build the model of a run again and feed it the same images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,14 +1,15 @@
 //! A run of context prediction.
 
 use super::Run;
+use crate::data::ImageData;
 use crate::data::augment::Augmentation;
-use crate::data::{ContextCollate, ImageData};
 use crate::encoder::ResidualNet;
 use crate::error::Result;
+use crate::method::ContextCollate;
+use crate::method::context_sheet;
+use crate::method::{ContextConfig, ContextPrediction};
 use crate::nn::InitialWeights;
-use crate::task::{ContextConfig, ContextPrediction};
 use crate::train::{Pretrained, Recipe};
-use crate::viz::context_sheet;
 
 /// Rows of the picture.
 const SHEET_ROWS: usize = 8;

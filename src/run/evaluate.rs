@@ -7,13 +7,14 @@ use burn::tensor::Device;
 
 use super::LoadedBackbone;
 use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConfig};
-use crate::encoder::{AnyBackbone, Backbone};
+use crate::encoder::Backbone;
 use crate::error::{Error, Result, ensure};
 use crate::eval::{
     Features, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score, TestResult,
     labelled_share, require_labels,
 };
 use crate::limits;
+use crate::run::AnyBackbone;
 use crate::train::{Interrupt, Progress};
 
 /// What every protocol shares: the images, how they are read, and how often.

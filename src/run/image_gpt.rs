@@ -4,13 +4,14 @@ use burn::tensor::Tensor;
 
 use super::Run;
 use crate::data::augment::Augmentation;
-use crate::data::{ChannelStatistics, ImageData, ImageGptCollate};
+use crate::data::{ChannelStatistics, ImageData};
 use crate::error::Result;
+use crate::method::ImageGptCollate;
+use crate::method::completion_sheet;
+use crate::method::{ImageGpt, ImageGptConfig, Sampling};
 use crate::nn::InitialWeights;
 use crate::target::tokenizer::PaletteConfig;
-use crate::task::{ImageGpt, ImageGptConfig, Sampling};
 use crate::train::{Pretrained, Recipe};
-use crate::viz::completion_sheet;
 
 /// Images that k-means sees, about.
 const PALETTE_IMAGES: usize = 1024;

@@ -1,5 +1,6 @@
 //! Whole runs, from a data specification to pictures or to a score: what the examples do.
 
+mod any;
 pub mod apply;
 mod backbone;
 mod beit;
@@ -16,10 +17,9 @@ mod published;
 mod restoration;
 mod score_card;
 mod selfie;
-mod tokenizer;
-mod tokenizer_report;
 mod train;
 
+pub use any::{AnyBackbone, BackboneConfig};
 pub use backbone::{BackboneSource, LoadedBackbone};
 pub use config::RunConfig;
 pub use device::device_named;
@@ -27,5 +27,3 @@ pub use evaluate::{Evaluation, Split, Start};
 pub use pretrain::Run;
 pub use protocol::{Plan, Protocol, Scores};
 pub use restoration::{Quality, Restored};
-pub use tokenizer::{FittedTokenizer, TokenizerRecipe, has_tokenizer, load_tokenizer};
-pub use tokenizer_report::TokenizerReport;

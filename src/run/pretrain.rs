@@ -14,8 +14,9 @@ use crate::encoder::{Backbone, Encoder};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::PredictionHead;
+use crate::method::TaskConfig;
 use crate::target::{Depict, Reconstruct};
-use crate::task::{Mim, PretextTask, TaskConfig};
+use crate::task::{Mim, PretextTask};
 use crate::train::{Interrupt, Precision, Pretrained, Progress, Recipe};
 use crate::viz::{depiction_sheet, reconstruction_sheet};
 

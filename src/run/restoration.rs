@@ -6,12 +6,13 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::Run;
+use crate::data::ImageData;
 use crate::data::augment::Augmentation;
-use crate::data::{ImageData, RestorationCollate};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
+use crate::method::RestorationCollate;
+use crate::method::{Restoration, RestorationConfig};
 use crate::nn::InitialWeights;
-use crate::task::{Restoration, RestorationConfig};
 use crate::train::{Pretrained, Recipe};
 use crate::viz::{PictureGrid, pictures};
 

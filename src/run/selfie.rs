@@ -7,10 +7,10 @@ use crate::data::augment::Augmentation;
 use crate::data::{ImageData, MimCollate};
 use crate::encoder::ResidualNet;
 use crate::error::Result;
+use crate::method::selfie_sheet;
+use crate::method::{Selfie, SelfieConfig};
 use crate::nn::InitialWeights;
-use crate::task::{Selfie, SelfieConfig};
 use crate::train::{Pretrained, Recipe};
-use crate::viz::selfie_sheet;
 
 /// Rows of the picture.
 const SHEET_ROWS: usize = 8;

@@ -8,7 +8,8 @@ use crate::data::augment::Augmentation;
 use crate::data::{ChannelStatistics, Collate, ImageData, ImageDataset, Loader, LoaderConfig};
 use crate::error::{Error, Result};
 use crate::file::FileLock;
-use crate::task::{PretextTask, TaskConfig};
+use crate::method::TaskConfig;
+use crate::task::PretextTask;
 use crate::train::{Pretrained, Pretraining, Recipe, RunFolder};
 use crate::viz::LossCurve;
 
@@ -95,7 +96,7 @@ impl Run {
         first.unwrap_or_else(|| Err(Error::config("there is no image to test on")))
     }
 
-    pub(super) fn loader<C: Collate>(
+    pub(crate) fn loader<C: Collate>(
         &self,
         dataset: &Arc<dyn ImageDataset>,
         collate: C,

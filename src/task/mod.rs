@@ -1,38 +1,13 @@
 //! Pretext tasks: whatever turns a batch of images into a self-supervised loss.
 
-mod beit;
-mod beit_v2;
 mod choice;
-mod config;
-mod context;
-mod dvae;
-mod image_gpt;
-mod mae;
-mod maskfeat;
 mod mim;
-mod restoration;
-mod selfie;
-mod simmim;
-mod vq;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
 
-pub use beit::{Beit, BeitConfig, BeitNetwork, BeitNetworkConfig};
-pub use beit_v2::{BeitV2, BeitV2Config, BeitV2Network, BeitV2NetworkConfig};
-pub use config::TaskConfig;
-pub use context::{
-    ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,
-};
-pub use dvae::{DvaeSchedule, DvaeTask};
-pub use image_gpt::{ImageGpt, ImageGptBatch, ImageGptConfig, Sampling};
-pub use mae::{Mae, MaeConfig};
-pub use maskfeat::{MaskFeat, MaskFeatConfig};
+pub(crate) use choice::{choose, guessing};
 pub use mim::Mim;
-pub use restoration::{CorruptionConfig, Restoration, RestorationConfig};
-pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
-pub use simmim::{SimMim, SimMimConfig};
-pub use vq::{PixelObjective, TeacherObjective, VqObjective, VqTask};
 
 use crate::error::{Error, Result};
 

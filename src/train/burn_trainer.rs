@@ -131,9 +131,9 @@ mod tests {
     use crate::batch::TokenizerBatch;
     use crate::encoder::VitConfig;
     use crate::grid::ImageShape;
+    use crate::method::{PixelObjective, VqTask};
     use crate::nn::{Init, InitialWeights};
     use crate::target::tokenizer::VqConfig;
-    use crate::task::{PixelObjective, VqTask};
     use crate::test_device;
     use crate::train::{Recipe, adamw};
 

@@ -32,8 +32,8 @@ pub fn adamw<M: Module>(model: &M, recipe: &Recipe) -> ModuleOptimizer {
 mod tests {
     use super::*;
     use crate::grid::ImageShape;
+    use crate::method::{MaeConfig, SimMimConfig};
     use crate::nn::{InitialWeights, NamedParameter};
-    use crate::task::{MaeConfig, SimMimConfig};
     use crate::test_device;
 
     #[test]

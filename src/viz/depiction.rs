@@ -52,7 +52,7 @@ where
 }
 
 /// `image` with its hidden cells covered.
-pub(super) fn masked(image: &Picture, mask: &UnitMask) -> Picture {
+pub(crate) fn masked(image: &Picture, mask: &UnitMask) -> Picture {
     let (width, height, grid) = (image.width(), image.height(), mask.grid());
     Picture::from_fn(width, height, |x, y| {
         let is_hidden = mask.is_hidden(y * grid.rows / height, x * grid.cols / width);

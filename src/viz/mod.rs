@@ -7,8 +7,6 @@
 
 mod canvas;
 mod chart;
-mod completion;
-mod context;
 mod curve;
 mod depiction;
 mod images;
@@ -17,19 +15,14 @@ mod picture;
 mod picture_grid;
 mod png;
 mod reconstruct;
-mod selfie;
 mod sheet;
 mod text;
-mod tokens;
 
-pub use completion::completion_sheet;
-pub use context::context_sheet;
 pub use curve::{EpochValue, LossCurve};
 pub use depiction::depiction_sheet;
+pub(crate) use depiction::masked;
 pub use images::pictures;
 pub use picture::Picture;
 pub use picture_grid::PictureGrid;
 pub use reconstruct::reconstruction_sheet;
-pub use selfie::selfie_sheet;
 pub use sheet::{ReconstructionSheet, SheetRow};
-pub use tokens::{token_maps, token_sheet};

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use burn_mim::data::augment::{Augmentation, CropRange, JitterRange, RandAugment};
 use burn_mim::eval::LinearProbe;
+use burn_mim::method::{DvaeSchedule, Sampling};
 use burn_mim::run::RunConfig;
-use burn_mim::task::{DvaeSchedule, Sampling};
 use burn_mim::train::Recipe;
 use burn_mim::{MaskConfig, TaskConfig};
 use serde::Serialize;

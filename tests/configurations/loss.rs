@@ -1,12 +1,12 @@
 //! One loss of a configuration on noise, by the shortest way to it.
 
 use burn::tensor::{Device, Int, Tensor};
+use burn_mim::method::{
+    ContextBatch, DvaeSchedule, DvaeTask, ImageGptBatch, PixelObjective, VqObjective, VqTask,
+};
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::target::tokenizer::{DvaeConfig, VqConfig, VqOutput};
-use burn_mim::task::{
-    ContextBatch, DvaeSchedule, DvaeTask, ImageGptBatch, PixelObjective, VqObjective, VqTask,
-};
 use burn_mim::{
     EncoderConfig, ImageShape, Mask, MaskStrategy, MimBatch, PretextTask, RestorationBatch,
     TaskConfig, Tokenizer, TokenizerBatch, TokenizerConfig,

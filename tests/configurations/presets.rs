@@ -1,9 +1,9 @@
 //! One small configuration of each kind, with every part that a configuration can have.
 
 use burn_mim::encoder::{GptConfig, RelativePositions, ResidualConfig};
+use burn_mim::method::{BeitV2Config, PatchPairs};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
-use burn_mim::task::{BeitV2Config, PatchPairs};
 use burn_mim::{
     BeitConfig, ContextConfig, DecoderConfig, EncoderConfig, GradientTargetConfig, ImageGptConfig,
     ImageShape, MaeConfig, MaskFeatConfig, Normalization, RestorationConfig, SelfieConfig,

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
-use burn_mim::run::{BackboneSource, load_tokenizer};
+use burn_mim::method::load_tokenizer;
+use burn_mim::run::BackboneSource;
 use burn_mim::target::tokenizer::VqConfig;
 use burn_mim::{ImageShape, MaeConfig, TaskConfig, TokenizerConfig, VitConfig};
 use serde_json::{Value, json};

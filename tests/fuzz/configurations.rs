@@ -4,8 +4,8 @@ use std::path::Path;
 
 use burn_mim::data::augment::Augmentation;
 use burn_mim::encoder::EncoderConfig;
+use burn_mim::method::{BeitV2Config, TaskConfig};
 use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
-use burn_mim::task::{BeitV2Config, TaskConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, ContextConfig, Error, ImageGptConfig, ImageShape, MaeConfig, MaskFeatConfig,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn_mim::data::source::MemoryDataset;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate};
+use burn_mim::method::load_tokenizer;
 use burn_mim::nn::InitialWeights;
-use burn_mim::run::load_tokenizer;
 use burn_mim::train::{Interrupt, Pretraining, Progress, Recipe};
 use burn_mim::{DecoderConfig, ImageShape, MaeConfig, Result, VitConfig};
 

@@ -3,8 +3,8 @@
 use burn_mim::data::augment::{Augmentation, RandAugment};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::eval::{FineTuning, LinearProbe, Mixing, RandomErasing};
+use burn_mim::method::{BeitV2Config, DvaeSchedule, PatchPairs};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
-use burn_mim::task::{BeitV2Config, DvaeSchedule, PatchPairs};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, ContextConfig, DecoderConfig, ImageGptConfig, ImageShape, MaeConfig,

@@ -3,9 +3,9 @@
 use burn::tensor::Tensor;
 use burn_mim::encoder::{CondensedVitConfig, VitInit};
 use burn_mim::image::GradientOperator;
+use burn_mim::method::{BeitNetworkConfig, BeitV2Config, BeitV2NetworkConfig};
 use burn_mim::nn::{InitialWeights, Positions};
 use burn_mim::target::tokenizer::VqConfig;
-use burn_mim::task::{BeitNetworkConfig, BeitV2Config, BeitV2NetworkConfig};
 use burn_mim::{
     BeitConfig, GradientTarget, HogTarget, ImageShape, MaskFeatConfig, MaskStrategy, SimMimConfig,
     VitConfig,

@@ -9,9 +9,9 @@ use burn_mim::checkpoint::{
     save_official_beit_v2,
 };
 use burn_mim::encoder::{CondensedVitConfig, RelativePositions};
+use burn_mim::method::{BeitNetwork, BeitNetworkConfig, BeitV2Network, BeitV2NetworkConfig};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::DvaeConfig;
-use burn_mim::task::{BeitNetwork, BeitNetworkConfig, BeitV2Network, BeitV2NetworkConfig};
 use burn_mim::{Backbone, Encoder, GridTokens, ImageShape, Tokenizer, VitConfig};
 
 use crate::io::{Io, STRICT, close, device, folder};

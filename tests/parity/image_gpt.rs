@@ -5,7 +5,7 @@ use std::fs;
 use burn::tensor::{Int, Tensor};
 use burn_mim::PretextTask;
 use burn_mim::checkpoint::{Transformers, TransformersModel, save_image_gpt, save_pixel_gpt};
-use burn_mim::task::{ImageGpt, ImageGptBatch};
+use burn_mim::method::{ImageGpt, ImageGptBatch};
 use burn_mim::{Grid, encoder::PixelGpt};
 use safetensors::tensor::SafeTensors;
 

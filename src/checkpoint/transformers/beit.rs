@@ -14,7 +14,7 @@ use crate::checkpoint::report::{LoadOptions, Loaded};
 use crate::checkpoint::vit_names::{VitNames, linear, relative_positions};
 use crate::encoder::{Vit, VitConfig};
 use crate::error::Result;
-use crate::task::{BeitNetwork, BeitNetworkConfig};
+use crate::method::{BeitNetwork, BeitNetworkConfig};
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["beit"],

@@ -7,8 +7,8 @@ use super::json::{Size, image_size, only_gelu, only_shared_heads};
 use crate::encoder::{RelativePositions, VitConfig, VitInit};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+use crate::method::BeitNetworkConfig;
 use crate::nn::{Positions, QkvBias};
-use crate::task::BeitNetworkConfig;
 
 /// What is read of a `config.json`; what it leaves out has the value transformers gives it.
 #[derive(Debug, Clone, Deserialize)]

@@ -14,7 +14,7 @@ use crate::checkpoint::report::{LoadOptions, Loaded};
 use crate::encoder::{GptConfig, PixelGpt};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
-use crate::task::{ImageGpt, ImageGptConfig};
+use crate::method::{ImageGpt, ImageGptConfig};
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["imagegpt"],

@@ -30,10 +30,10 @@ use crate::encoder::{
 };
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
-use crate::nn::InitialWeights;
-use crate::task::{
+use crate::method::{
     BeitNetwork, BeitNetworkConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig,
 };
+use crate::nn::InitialWeights;
 
 pub use beit::{save_beit, save_beit_encoder};
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};

@@ -13,7 +13,7 @@ use crate::checkpoint::swin_names::SwinNames;
 use crate::encoder::{EncoderSizes, Swin, SwinConfig, SwinV2, SwinV2Config};
 use crate::error::Result;
 use crate::grid::Grid;
-use crate::task::{SimMim, SimMimConfig};
+use crate::method::{SimMim, SimMimConfig};
 
 pub(super) const SWIN: Family = Family {
     model_types: &["swin"],

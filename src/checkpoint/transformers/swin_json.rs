@@ -7,7 +7,7 @@ use super::json::{Size, image_size, only_gelu};
 use crate::encoder::{EncoderSizes, SwinConfig, SwinV2Config};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::task::SimMimConfig;
+use crate::method::SimMimConfig;
 
 /// The most numbers of the masks of shifted windows.
 const LARGEST_MASK: usize = 1 << 27;

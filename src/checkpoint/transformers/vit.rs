@@ -14,7 +14,7 @@ use crate::checkpoint::vit_names::{TRANSFORMERS, VitNames, pointwise};
 use crate::encoder::{VisibleVit, VitConfig};
 use crate::error::Result;
 use crate::grid::Grid;
-use crate::task::{Mae, MaeConfig, SimMim, SimMimConfig};
+use crate::method::{Mae, MaeConfig, SimMim, SimMimConfig};
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["vit", "vit_mae"],

@@ -8,8 +8,8 @@ use crate::encoder::{RelativePositions, VitConfig};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::head::DecoderConfig;
+use crate::method::{MaeConfig, SimMimConfig};
 use crate::nn::{Positions, QkvBias};
-use crate::task::{MaeConfig, SimMimConfig};
 
 /// What is read of a `config.json`; what it leaves out has the value transformers gives it.
 #[derive(Debug, Clone, Deserialize)]

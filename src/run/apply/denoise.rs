@@ -9,8 +9,8 @@ use super::{BATCH, batch, eight_bits, open, other_method, unit_values, with_chan
 use crate::data::Image;
 use crate::error::{Error, Result};
 use crate::image::normalize;
+use crate::method::{CorruptionConfig, TaskConfig};
 use crate::nn::InitialWeights;
-use crate::task::{CorruptionConfig, TaskConfig};
 
 const NEEDED: &str = "one of restoration";
 const TRAIN: &str = "cargo run --release --example restoration_cifar10";

@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::image::{normalize, sobel};
 use crate::mask::{Mask, UnitMask};
+use crate::method::{MaskFeat, TaskConfig};
 use crate::nn::InitialWeights;
 use crate::target::{Depict, GradientTargetConfig, Target};
-use crate::task::{MaskFeat, TaskConfig};
 
 const NEEDED: &str = "one of MaskFeat on edges";
 const TRAIN: &str = "cargo run --release --example maskfeat_cifar10 -- --target sobel";
@@ -94,7 +94,7 @@ fn whole_tiles(model: &MaskFeat, images: &Tensor<4>, grid: Grid) -> Result<[Tens
 mod tests {
     use super::*;
     use crate::grid::ImageShape;
-    use crate::task::MaskFeatConfig;
+    use crate::method::MaskFeatConfig;
     use crate::test_device;
 
     #[test]

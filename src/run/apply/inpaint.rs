@@ -174,8 +174,8 @@ impl Painter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::method::{SimMim, SimMimConfig};
     use crate::nn::InitialWeights;
-    use crate::task::{SimMim, SimMimConfig};
     use crate::test_device;
 
     const TILE: ImageShape = ImageShape::new(1, 16, 16);

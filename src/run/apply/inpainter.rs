@@ -14,9 +14,9 @@ use crate::encoder::{EncoderConfig, Swin, SwinV2};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 use crate::mask::MaskStrategy;
+use crate::method::{Mae, SimMim, TaskConfig};
 use crate::nn::InitialWeights;
 use crate::run::published::{is_published, notes, open_published};
-use crate::task::{Mae, SimMim, TaskConfig};
 
 const NEEDED: &str = "one of MAE or SimMIM";
 const TRAIN: &str = "cargo run --release --example simmim_cifar10";

@@ -1,0 +1,94 @@
+//! Masked autoencoders (He et al. 2021, arXiv 2111.06377).
+
+use crate::config::config;
+use crate::encoder::{VisibleVit, VitConfig};
+use crate::error::Result;
+use crate::grid::ImageShape;
+use crate::head::{Decoder, DecoderConfig};
+use crate::mask::RandomMask;
+use crate::nn::InitialWeights;
+use crate::target::{Normalization, PixelTarget, Target};
+use crate::task::Mim;
+
+/// MAE: encode a quarter of the patches, decode all of them, compare the hidden pixels.
+pub type Mae = Mim<VisibleVit, Decoder, PixelTarget>;
+
+config! {
+    /// The parts of an [`Mae`], with the paper's defaults.
+    #[derive(Debug, PartialEq)]
+    pub struct MaeConfig {
+        /// The encoder.
+        pub encoder: VitConfig,
+        /// The decoder. Default: 512 features, 8 blocks, 16 heads (§4.1, Table 1)
+        pub decoder: DecoderConfig = DecoderConfig::new(),
+        /// The share of patches hidden. Default: 0.75 (§4.1, Figure 5)
+        pub mask_ratio: f64 = 0.75,
+        /// Whether each patch's pixels are normalized. Default: true, the better of the two (Table
+        /// 1d)
+        pub normalized: bool = true,
+    }
+}
+
+impl MaeConfig {
+    /// ViT-B/16 with the paper's decoder.
+    pub fn base_patch16() -> Self {
+        Self::new(VitConfig::base_patch16())
+    }
+
+    /// ViT-L/16 with the paper's decoder.
+    pub fn large_patch16() -> Self {
+        Self::new(VitConfig::large_patch16())
+    }
+
+    /// ViT-H/14 with the paper's decoder.
+    pub fn huge_patch14() -> Self {
+        Self::new(VitConfig::huge_patch14())
+    }
+
+    /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
+    /// 4, encoder 128 × 6, decoder 64 × 2.
+    pub fn small_images(image: ImageShape) -> Self {
+        let decoder = DecoderConfig::new().with_width(64).with_depth(2).with_heads(2);
+        Self::new(VitConfig::new(image, 4, 128, 6, 4)).with_decoder(decoder)
+    }
+
+    /// Checks every rule the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.validate()?;
+        self.encoder.check_absolute()?;
+        self.decoder.validate(&self.encoder)?;
+        if self.normalized {
+            Normalization::Cell.validate_for(self.encoder.patch_values())?;
+        }
+        self.mask().map(|_| ())
+    }
+
+    /// The paper's masks: uniformly random patches.
+    ///
+    /// # Errors
+    ///
+    /// When the ratio hides nothing or everything.
+    pub fn mask(&self) -> Result<RandomMask> {
+        RandomMask::mae(self.encoder.image.grid(self.encoder.patch)?, self.mask_ratio)
+    }
+
+    /// The model with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`MaeConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut InitialWeights) -> Mae {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let VitConfig { image, patch, .. } = self.encoder;
+        let target = PixelTarget::mae(image.channels, patch, self.normalized);
+        Mim {
+            encoder: self.encoder.init_visible(weights),
+            head: self.decoder.init(&self.encoder, target.width(), weights),
+            target,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! SimMIM (Xie et al. 2021, arXiv 2111.09886).
+
+use crate::config::config;
+use crate::encoder::{
+    EncoderSizes, RelativePositions, ReplacingEncoder, SwinConfig, SwinV2Config, Vit, VitConfig,
+    VitInit,
+};
+use crate::error::{Result, ensure};
+use crate::grid::ImageShape;
+use crate::head::LinearHead;
+use crate::limits;
+use crate::mask::RandomMask;
+use crate::nn::{InitialWeights, Positions, QkvBias};
+use crate::target::{Normalization, PixelTarget, Target};
+use crate::task::Mim;
+
+/// SimMIM: encode all patches, the hidden ones as a mask token, and read the hidden pixels off
+/// with one linear layer.
+pub type SimMim<E = Vit> = Mim<E, LinearHead, PixelTarget>;
+
+config! {
+    /// The parts of a [`SimMim`], with the paper's defaults, on any encoder that replaces hidden
+    /// patches.
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn_mim::nn::InitialWeights;
+    /// use burn_mim::{ImageShape, SimMim, SimMimConfig, Swin, SwinConfig};
+    ///
+    /// # let weights = &mut InitialWeights::new(0, &burn::tensor::Device::flex().autodiff());
+    /// let config = SimMimConfig::new(SwinConfig::tiny().with_image(ImageShape::square(3, 192)));
+    /// let simmim: SimMim<Swin> = config.init(weights);
+    /// # }
+    /// ```
+    #[derive(Debug, PartialEq)]
+    pub struct SimMimConfig<C = VitConfig> {
+        /// The encoder.
+        pub encoder: C,
+        /// Side of a mask unit in pixels, a multiple of the encoder's stride. Default: 32 (§3.2,
+        /// Table 1)
+        pub mask_unit: usize = 32,
+        /// The share of mask units hidden. Default: 0.6 (§4.1)
+        pub mask_ratio: f64 = 0.6,
+        /// How the target pixels are normalized. Default: not at all (§3.4)
+        pub normalization: Normalization = Normalization::None,
+    }
+}
+
+impl<C: EncoderSizes> SimMimConfig<C> {
+    /// Checks every rule the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.validate()?;
+        let (unit, stride) = (self.mask_unit, self.encoder.stride());
+        let cell = limits::product(&[self.encoder.image().channels, stride, stride]);
+        self.normalization.validate_for(cell)?;
+        ensure!(
+            unit.is_multiple_of(stride),
+            "a mask unit of {unit} pixels is not a multiple of the encoder's stride of {stride}"
+        );
+        limits::parameters(limits::product(&[cell, self.encoder.width()]))?;
+        self.mask().map(|_| ())
+    }
+
+    /// The paper's masks: uniformly random units.
+    ///
+    /// # Errors
+    ///
+    /// When the unit does not divide the image, or the ratio hides nothing or everything.
+    pub fn mask(&self) -> Result<RandomMask> {
+        RandomMask::simmim(self.encoder.image(), self.mask_unit, self.mask_ratio)
+    }
+
+    /// The same on the encoder that `into` makes of its own, the choice of a type put off to run
+    /// time, for one.
+    pub fn map_encoder<D>(self, into: impl FnOnce(C) -> D) -> SimMimConfig<D> {
+        let Self { encoder, mask_unit, mask_ratio, normalization } = self;
+        SimMimConfig { encoder: into(encoder), mask_unit, mask_ratio, normalization }
+    }
+}
+
+impl<C: ReplacingEncoder> SimMimConfig<C> {
+    /// The model with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`SimMimConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut InitialWeights) -> SimMim<C::Encoder> {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let (channels, stride) = (self.encoder.image().channels, self.encoder.stride());
+        let target = PixelTarget::simmim(channels, stride).with_normalization(self.normalization);
+        Mim {
+            encoder: self.encoder.init(weights),
+            head: LinearHead::new(self.encoder.width(), target.width(), weights),
+            target,
+        }
+    }
+}
+
+impl SimMimConfig {
+    /// ViT-B/16 as SimMIM trains it: shared relative positions alone, bias on query and value,
+    /// layer scale 0.1, drop path 0.1 (§4.1 and the official configuration).
+    pub fn base_patch16() -> Self {
+        let encoder = VitConfig::base_patch16()
+            .with_positions(Positions::None)
+            .with_relative_positions(RelativePositions::Shared)
+            .with_qkv_bias(QkvBias::QueryValue)
+            .with_layer_scale(Some(0.1))
+            .with_drop_path(0.1)
+            .with_init(VitInit::Beit);
+        Self::new(encoder)
+    }
+
+    /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
+    /// 4, encoder 128 × 4, mask units of 8 pixels.
+    ///
+    /// Its encoder is a plain one with sin-cos positions: SimMIM's own variant starts with neither
+    /// positions nor, by its layer scale, much of its blocks, and needs many epochs to grow them.
+    pub fn small_images(image: ImageShape) -> Self {
+        Self::new(VitConfig::new(image, 4, 128, 4, 4)).with_mask_unit(8)
+    }
+}
+
+impl SimMimConfig<SwinConfig> {
+    /// Swin-B on 192 × 192 pixels with windows of 6, the paper's main model (§4.1).
+    pub fn swin_base() -> Self {
+        Self::new(SwinConfig::base().with_image(ImageShape::square(3, 192)).with_window(6))
+    }
+}
+
+impl SimMimConfig<SwinV2Config> {
+    /// SwinV2-B on 192 × 192 pixels with windows of 12, drop path 0.1 and a target normalized in
+    /// windows of 47 × 47 pixels, as the official configuration pre-trains it.
+    pub fn swin_v2_base() -> Self {
+        let mut encoder =
+            SwinV2Config::base().with_image(ImageShape::square(3, 192)).with_window(12);
+        encoder.sizes.drop_path = 0.1;
+        Self::new(encoder).with_normalization(Normalization::Sliding { side: 47 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::MaskStrategy;
+
+    #[test]
+    fn presets_predict_one_unit_per_output_cell() {
+        SimMimConfig::base_patch16().validate().unwrap();
+        for config in [
+            SimMimConfig::swin_base().map_encoder(crate::encoder::EncoderConfig::from),
+            SimMimConfig::swin_v2_base().map_encoder(crate::encoder::EncoderConfig::from),
+        ] {
+            config.validate().unwrap();
+            assert_eq!((config.encoder.stride(), config.encoder.width()), (32, 1024));
+            assert_eq!((config.mask().unwrap().grid().cells(), config.mask_unit), (36, 32));
+        }
+    }
+
+    #[test]
+    fn a_unit_finer_than_the_features_is_refused() {
+        let message = SimMimConfig::swin_base().with_mask_unit(16).validate().unwrap_err();
+        assert!(
+            message.to_string().contains("16 pixels is not a multiple of the encoder's stride")
+        );
+    }
+
+    #[test]
+    fn a_mask_unit_that_is_no_multiple_of_the_patch_is_refused() {
+        let small = SimMimConfig::small_images(ImageShape::square(3, 48));
+        small.clone().with_mask_unit(12).validate().unwrap();
+        small.with_mask_unit(6).validate().unwrap_err();
+    }
+}

@@ -1,0 +1,138 @@
+//! Samples into batches to train a tokenizer on.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand_distr::{Distribution, Gumbel};
+
+use crate::batch::TokenizerBatch;
+use crate::data::Rendering;
+use crate::data::augment::{Augmentation, Interpolation, Normalization, View};
+use crate::data::{Collate, Item};
+use crate::error::Result;
+use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
+use crate::rng::Purpose;
+
+/// Gumbel noise of the largest number below 1 is 16.6; of 1 itself, which is drawn once in 2²⁴ times,
+/// it is infinite.
+const LARGEST_NOISE: f32 = 17.0;
+
+/// Augments samples, keeps their pixels in [0, 1], and draws what a relaxed choice of tokens needs.
+#[derive(Debug, Clone)]
+pub struct TokenizerCollate {
+    view: View,
+    normalization: Normalization,
+    augmentation: Augmentation,
+    noise: Option<[usize; 2]>,
+}
+
+impl TokenizerCollate {
+    /// Batches of images of `shape`, resized as the second view of BEiT's batches is (Lanczos), not
+    /// augmented, and without noise.
+    ///
+    /// # Errors
+    ///
+    /// When the shape holds no pixels.
+    pub fn new(shape: ImageShape) -> Result<Self> {
+        Ok(Self {
+            view: View::new(shape)?.with_interpolation(Interpolation::Lanczos),
+            normalization: Normalization::new(&ChannelStatistics::none(shape.channels))?,
+            augmentation: Augmentation::none(),
+            noise: None,
+        })
+    }
+
+    /// The same batches of augmented images; their filter stays Lanczos.
+    ///
+    /// # Errors
+    ///
+    /// When a range of the augmentation is broken.
+    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
+        augmentation.validate()?;
+        self.augmentation = augmentation;
+        Ok(self)
+    }
+
+    /// The same batches with Gumbel noise for each of `vocabulary` tokens of each of `cells`.
+    pub fn with_noise(mut self, cells: usize, vocabulary: usize) -> Self {
+        self.noise = Some([cells, vocabulary]);
+        self
+    }
+}
+
+impl Collate for TokenizerCollate {
+    type Batch = TokenizerBatch;
+
+    fn collate(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<TokenizerBatch> {
+        let batch = items.len();
+        let mut images = Rendering::new(&self.view, &self.normalization, batch);
+        let gumbel = Gumbel::new(0.0f32, 1.0).expect("a scale above 0");
+        let [cells, vocabulary] = self.noise.unwrap_or_default();
+        let mut noise = Vec::with_capacity(batch * cells * vocabulary);
+        for item in items {
+            let item = item?;
+            let mut rng = item.stream(Purpose::Augmentation);
+            let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
+            images.push(&item, &transform)?;
+            let draws = gumbel.sample_iter(item.stream(Purpose::Tokens));
+            noise.extend(draws.take(cells * vocabulary).map(|draw| draw.min(LARGEST_NOISE)));
+        }
+        let noise = self.noise.map(|_| TensorData::new(noise, [batch, cells, vocabulary]));
+        Ok(TokenizerBatch {
+            images: images.finish(device),
+            noise: noise.map(|noise| Tensor::from_data(noise, device)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::source::MemoryDataset;
+    use crate::data::{Loader, LoaderConfig};
+    use crate::test_device;
+    use std::sync::Arc;
+
+    fn first_batch(collate: TokenizerCollate, seed: u64) -> TokenizerBatch {
+        let shape = ImageShape::new(1, 2, 2);
+        let pixels = [0, 51, 102, 255].repeat(2);
+        let dataset = Arc::new(MemoryDataset::new(shape, pixels, None).unwrap());
+        let config = LoaderConfig { batch_size: 2, seed, workers: 0, training: true };
+        let loader = Loader::new(dataset, collate, config, &test_device()).unwrap();
+        loader.epoch(0, 0).next().unwrap().unwrap()
+    }
+
+    fn collate() -> TokenizerCollate {
+        TokenizerCollate::new(ImageShape::new(1, 2, 2)).unwrap()
+    }
+
+    #[test]
+    fn pixels_stay_between_black_and_white() {
+        let batch = first_batch(collate(), 0);
+        let pixels: Vec<f32> = batch.images.into_data().try_to_vec().unwrap();
+        assert_eq!(pixels, [0.0, 0.2, 0.4, 1.0].repeat(2));
+        assert!(batch.noise.is_none());
+    }
+
+    #[test]
+    fn noise_is_gumbel_and_depends_on_the_seed_and_the_sample_alone() {
+        let noise = |seed| {
+            let noise = first_batch(collate().with_noise(4, 4096), seed).noise.unwrap();
+            assert_eq!(noise.dims(), [2, 4, 4096]);
+            noise.into_data().try_to_vec::<f32>().unwrap()
+        };
+        let values = noise(1);
+        assert_eq!(values, noise(1));
+        assert_ne!(values, noise(2));
+        assert_ne!(values[..4096], values[4 * 4096..5 * 4096]);
+        // The mean is Euler's constant, the variance π² / 6.
+        let count = values.len() as f32;
+        let mean = values.iter().sum::<f32>() / count;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / count;
+        assert!((mean - 0.5772).abs() < 0.03, "{mean}");
+        assert!((variance - 1.6449).abs() < 0.06, "{variance}");
+    }
+}

@@ -1,0 +1,318 @@
+//! Fitting a tokenizer, and the files it leaves.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::report::{TokenizerReport, sheet};
+use crate::batch::TokenizerBatch;
+use crate::data::augment::Augmentation;
+use crate::data::{ImageData, Loader};
+use crate::encoder::Backbone;
+use crate::error::{Error, Result};
+use crate::file::{create_folder, load_weights, read_json, write_json};
+use crate::method::TokenizerCollate;
+use crate::method::{
+    DvaeSchedule, DvaeTask, PixelObjective, TeacherObjective, VqObjective, VqTask,
+};
+use crate::nn::InitialWeights;
+use crate::run::{LoadedBackbone, Run};
+use crate::target::TokenizerConfig;
+use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
+use crate::task::PretextTask;
+use crate::train::{Manifest, Pretraining, Recipe, RunFolder};
+
+const CONFIG: &str = "tokenizer.json";
+const WEIGHTS: &str = "tokenizer.bpk";
+const MANIFEST: &str = "tokenizer.manifest.json";
+
+/// Training images that a palette, or the start of a codebook, is fitted on.
+const FITTED_IMAGES: usize = 512;
+
+/// How a tokenizer is trained; a palette is not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerRecipe {
+    /// What is done to the images.
+    pub augmentation: Augmentation,
+    /// How weights move.
+    pub recipe: Recipe,
+    /// What changes while a dVAE trains.
+    pub schedule: DvaeSchedule,
+}
+
+/// A tokenizer that is ready to be used.
+#[derive(Debug)]
+pub struct FittedTokenizer {
+    /// Its sizes.
+    pub config: TokenizerConfig,
+    /// Its weights, on a plain device.
+    pub tokenizer: AnyTokenizer,
+    /// What it is worth on test images.
+    pub report: TokenizerReport,
+}
+
+impl Run {
+    /// Fits the tokenizer of `config` and leaves `tokenizer.json`, `tokenizer.bpk`, `metrics.json`
+    /// and `reconstruction.png` in the run's folder, beside checkpoints where it is trained; `None`
+    /// when it was asked to stop first, and can be resumed.
+    ///
+    /// Everything is written before a collapsed codebook is reported:
+    /// [`CodebookUsage::check`](crate::target::tokenizer::CodebookUsage::check) is the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pretraining::run`]; when the configuration is broken or its tokenizer cannot be trained
+    /// on images alone; when the images have too few colors for a palette.
+    pub fn fit_tokenizer(
+        &self,
+        config: TokenizerConfig,
+        data: &ImageData,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<FittedTokenizer>> {
+        config.validate()?;
+        if !config.decodes() {
+            return Err(Error::config(format!(
+                "a {} tokenizer without a decoder to pixels cannot be trained on images alone: one \
+                 that decodes to a teacher's features needs the teacher",
+                config.name()
+            )));
+        }
+        let _lock = RunFolder::new(&self.out).lock()?;
+        let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
+        let fitted = match &config {
+            TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette, data)?),
+            TokenizerConfig::Vq(vq) => {
+                let objective = PixelObjective { cell: vq.encoder.patch };
+                self.train_vq(vq.init(weights), objective, data, recipe)?.map(AnyTokenizer::Vq)
+            }
+            TokenizerConfig::Dvae(dvae) => {
+                self.train_dvae(dvae.init(weights), data, recipe)?.map(AnyTokenizer::Dvae)
+            }
+        };
+        self.finish_tokenizer(config, fitted, data)
+    }
+
+    /// As [`Run::fit_tokenizer`], on the features of `teacher` instead of pixels (BEiT v2's VQ-KD).
+    /// Of `config` the sizes are taken; what the tokenizer decodes to is the teacher's features.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::fit_tokenizer`]; when the teacher reads other images or has another grid than the
+    /// tokenizer.
+    pub fn distil_tokenizer(
+        &self,
+        config: VqConfig,
+        teacher: LoadedBackbone,
+        data: &ImageData,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<FittedTokenizer>> {
+        let config = config.with_output(VqOutput::Features { width: teacher.backbone.width() });
+        config.validate()?;
+        check_teacher(&config, &teacher)?;
+        let _lock = RunFolder::new(&self.out).lock()?;
+        let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
+        let statistics = teacher.statistics().unwrap_or(&data.statistics).clone();
+        let objective = TeacherObjective::new(teacher.backbone, &statistics.mean, &statistics.std);
+        let fitted = self.train_vq(config.init(weights), objective, data, recipe)?;
+        self.finish_tokenizer(TokenizerConfig::Vq(config), fitted.map(AnyTokenizer::Vq), data)
+    }
+
+    fn finish_tokenizer(
+        &self,
+        config: TokenizerConfig,
+        fitted: Option<AnyTokenizer>,
+        data: &ImageData,
+    ) -> Result<Option<FittedTokenizer>> {
+        let Some(tokenizer) = fitted else { return Ok(None) };
+        let report = self.measure_tokenizer(&config, &tokenizer, data)?;
+        let fitted = FittedTokenizer { config, tokenizer, report };
+        self.leave_tokenizer(&fitted, data)?;
+        Ok(Some(fitted))
+    }
+
+    /// What a tokenizer is worth on the test images.
+    ///
+    /// # Errors
+    ///
+    /// When an image cannot be read or is not of the tokenizer's channels.
+    pub fn measure_tokenizer(
+        &self,
+        config: &TokenizerConfig,
+        tokenizer: &AnyTokenizer,
+        data: &ImageData,
+    ) -> Result<TokenizerReport> {
+        let collate = TokenizerCollate::new(config.image())?;
+        let images = self.loader(&data.test, collate, false)?;
+        TokenizerReport::of(tokenizer, config.grid()?, &images)
+    }
+
+    fn fit_palette(&self, config: &PaletteConfig, data: &ImageData) -> Result<AnyTokenizer> {
+        let collate = TokenizerCollate::new(config.image)?;
+        let images = first_images(&self.loader(&data.train, collate, true)?)?;
+        let palette = config.fit(images, self.seed)?;
+        if let Some(aside) = RunFolder::new(&self.out).set_aside()? {
+            let aside = aside.display();
+            self.progress
+                .note(&format!("the folder held another run: its files are now in {aside}"));
+        }
+        Ok(AnyTokenizer::Palette(palette))
+    }
+
+    fn train_vq<O: VqObjective>(
+        &self,
+        vq: Vq,
+        objective: O,
+        data: &ImageData,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<Vq>> {
+        let config = TokenizerConfig::Vq(vq.config().clone());
+        let collate = TokenizerCollate::new(config.image())?;
+        let train = collate.clone().with_augmentation(recipe.augmentation)?;
+        let train = self.loader(&data.train, train, true)?;
+        let latents = vq.valid().latents(first_images(&train)?);
+        let vq = vq.with_codes_from(latents, self.seed)?;
+        let valid = self.loader(&data.test, collate, false)?;
+        let task = self.train_tokenizer(
+            &config,
+            VqTask { tokenizer: vq, objective },
+            data,
+            [&train, &valid],
+            recipe,
+        )?;
+        Ok(task.map(|task| task.tokenizer))
+    }
+
+    fn train_dvae(
+        &self,
+        dvae: Dvae,
+        data: &ImageData,
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<Dvae>> {
+        recipe.schedule.validate()?;
+        let config = TokenizerConfig::Dvae(dvae.config().clone());
+        let collate = TokenizerCollate::new(config.image())?;
+        let train = collate.clone().with_augmentation(recipe.augmentation)?;
+        let train = train.with_noise(config.grid()?.cells(), config.vocabulary());
+        let train = self.loader(&data.train, train, true)?;
+        let valid = self.loader(&data.test, collate, false)?;
+        let features = dvae.valid().features(first_images(&train)?);
+        let dvae = dvae.with_tokens_from(features, self.seed)?;
+        let task = DvaeTask::new(dvae, recipe.schedule.clone());
+        let task = self.train_tokenizer(&config, task, data, [&train, &valid], recipe)?;
+        Ok(task.map(|task| task.tokenizer))
+    }
+
+    fn train_tokenizer<T>(
+        &self,
+        config: &TokenizerConfig,
+        task: T,
+        data: &ImageData,
+        [train, valid]: [&Loader<TokenizerCollate>; 2],
+        recipe: &TokenizerRecipe,
+    ) -> Result<Option<T>>
+    where
+        T: PretextTask<Batch = TokenizerBatch>,
+    {
+        // The recipe is compared by itself.
+        let TokenizerRecipe { augmentation, schedule, .. } = recipe;
+        let training = json!({ "augmentation": augmentation, "schedule": schedule });
+        let trained = Pretraining::new(&self.out, recipe.recipe.clone())
+            .seed(self.seed)
+            .precision(self.precision)
+            .resume(self.resume)
+            .interrupt(self.interrupt.clone())
+            .progress(self.progress)
+            .accept_changed_data(self.accept_changed_data)
+            .images(data.train.len(), data.test.len(), &data.identity)
+            .config(&json!({ "tokenizer": config, "training": recipe, "data": self.data }))?
+            .identity(&json!({ "tokenizer": config, "training": training }))?
+            .run(task, train, valid)?;
+        Ok((!trained.interrupted).then_some(trained.task))
+    }
+
+    fn leave_tokenizer(&self, fitted: &FittedTokenizer, data: &ImageData) -> Result<()> {
+        let FittedTokenizer { config, tokenizer, report } = fitted;
+        let metrics = self.out.join("metrics.json");
+        // What training measured, where there was any.
+        let mut all: serde_json::Map<_, _> = match tokenizer {
+            AnyTokenizer::Palette(_) => serde_json::Map::new(),
+            _ => read_json(&metrics)?,
+        };
+        all.insert("tokenizer".into(), report.to_json());
+        create_folder(&self.out)?;
+        write_json(&metrics, &all)?;
+        let collate = TokenizerCollate::new(config.image())?;
+        let test = self.loader(&data.test, collate, false)?;
+        if let Some(batch) = test.epoch(0, 0).next() {
+            let sheet = sheet(tokenizer, config, batch?.images)?;
+            sheet.save(self.out.join("reconstruction.png"))?;
+        }
+        // Without its checksums a tokenizer that is replaced is whole all the time.
+        let sums = self.out.join(MANIFEST);
+        if sums.exists() {
+            std::fs::remove_file(&sums).map_err(|error| Error::checkpoint(&sums, error))?;
+        }
+        let path = self.out.join(WEIGHTS);
+        let saved = tokenizer.clone().into_record().save(&path);
+        saved.map_err(|error| Error::checkpoint(&path, error))?;
+        // After the weights: a folder with this file holds a whole tokenizer.
+        write_json(&self.out.join(CONFIG), config)?;
+        Manifest::write(&self.out, &[WEIGHTS, CONFIG], MANIFEST)
+    }
+}
+
+/// The tokenizer in the folder `path`, or in the folder of one of its files `path`, as
+/// [`Run::fit_tokenizer`] leaves it.
+///
+/// # Errors
+///
+/// When there is none, or its files do not fit each other.
+pub fn load_tokenizer(path: &Path, device: &Device) -> Result<(TokenizerConfig, AnyTokenizer)> {
+    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+    if let Some(sums) = Manifest::read(folder, MANIFEST)? {
+        sums.check(folder)?;
+    }
+    let described = folder.join(CONFIG);
+    let config: TokenizerConfig = read_json(&described)?;
+    config.validate().map_err(|error| error.in_file(&described))?;
+    let tokenizer = config.init(&mut InitialWeights::new(0, device));
+    let tokenizer = load_weights(tokenizer, &folder.join(WEIGHTS))?;
+    Ok((config, tokenizer))
+}
+
+/// Whether a folder holds a whole tokenizer.
+pub fn has_tokenizer(folder: &Path) -> bool {
+    folder.join(CONFIG).is_file()
+}
+
+/// Checks that a teacher has features for the tokenizer's cells.
+fn check_teacher(config: &VqConfig, teacher: &LoadedBackbone) -> Result<()> {
+    let (own, image) = (config.encoder.image, teacher.config.image());
+    if own != image {
+        let title = &teacher.title;
+        return Err(Error::config(format!(
+            "the teacher ({title}) reads {image}, the tokenizer {own}"
+        )));
+    }
+    let device = teacher.backbone.devices().into_iter().next().expect("it has parameters");
+    let images = Tensor::zeros([1, image.channels, image.height, image.width], &device);
+    let (cells, grid) = (config.encoder.grid(), teacher.backbone.represent(images).grid);
+    if cells != grid {
+        let title = &teacher.title;
+        return Err(Error::config(format!(
+            "features for each token: the teacher ({title}) has {grid} of them, the tokenizer {cells}"
+        )));
+    }
+    Ok(())
+}
+
+fn first_images(loader: &Loader<TokenizerCollate>) -> Result<Tensor<4>> {
+    let batches = FITTED_IMAGES.div_ceil(loader.batch_size());
+    let images: Result<Vec<_>> =
+        loader.epoch(0, 0).take(batches).map(|batch| Ok(batch?.images)).collect();
+    Ok(Tensor::cat(images?, 0))
+}
