@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use burn_mim::data::augment::Augmentation;
 use burn_mim::train::Recipe;
-use burn_mim::{Result, task::ImageGptConfig};
+use burn_mim::{ImageGptConfig, Result};
 use clap::Parser;
 use common::knobs::{Sizes, check_tokens};
 use mimalloc::MiMalloc;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use burn_mim::data::augment::Augmentation;
 use burn_mim::train::Recipe;
-use burn_mim::{MaskStrategy, Result, task::SelfieConfig};
+use burn_mim::{MaskStrategy, Result, SelfieConfig};
 use clap::Parser;
 use common::knobs::{Masking, Patches};
 use mimalloc::MiMalloc;

@@ -93,11 +93,7 @@ impl VitBody {
 
     /// Class token, blocks and final norm around embedded tokens: what comes out of the cells, and
     /// of the class token. The relative bias is that of the whole `grid`.
-    pub fn transform(
-        &self,
-        tokens: Tensor<3>,
-        grid: Grid,
-    ) -> (Tensor<3>, Option<Tensor<2>>) {
+    pub fn transform(&self, tokens: Tensor<3>, grid: Grid) -> (Tensor<3>, Option<Tensor<2>>) {
         let tokens = self.run(self.with_class_token(tokens), grid, 0..self.blocks.len());
         self.split(self.norm.forward(tokens))
     }
