@@ -11,8 +11,9 @@ use burn_mim::data::augment::Augmentation;
 use burn_mim::data::source::MemoryDataset;
 use burn_mim::data::{DataSpec, ImageData};
 use burn_mim::eval::{FineTuning, Mixing, Pooling, RandomErasing};
+use burn_mim::run::AnyBackbone;
 use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, Run, Scores};
-use burn_mim::{AnyBackbone, Backbone, ImageShape, MaeConfig, SimMimConfig, SwinConfig};
+use burn_mim::{Backbone, ImageShape, MaeConfig, SimMimConfig, SwinConfig};
 
 use common::{IMAGE, device, encoder, mae, noise, recipe, waves, weights};
 
