@@ -109,6 +109,8 @@ struct TwoLayers {
 }
 
 impl PredictionHead<GridTokens> for TwoLayers {
+    type Prediction = Tensor<3>;
+
     fn predict(&self, features: GridTokens, mask: &Mask) -> Tensor<3> {
         let hidden = mask.at(features.grid).select_hidden(features.tokens);
         self.second.forward(gelu(self.first.forward(hidden)))
@@ -120,6 +122,7 @@ impl PredictionHead<GridTokens> for TwoLayers {
 struct MeanColor {}
 
 impl Target for MeanColor {
+    type Prediction = Tensor<3>;
     type Value = Tensor<3>;
 
     fn width(&self) -> usize {

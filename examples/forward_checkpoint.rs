@@ -126,7 +126,7 @@ fn run(args: &Args) -> Result<()> {
             outputs.add("features", loaded.model.gpt.forward(ids));
         }
         TransformersModel::Beit(loaded) => {
-            let (network, encoder) = (&loaded.model, &loaded.config.encoder);
+            let (network, encoder) = (&loaded.model, &loaded.config);
             let (images, mut logits, mut features) = (input.images(&device)?, vec![], vec![]);
             let masks = input.hidden_cells(encoder.grid())?;
             // One by one: here, samples may hide different numbers of patches.
@@ -135,7 +135,7 @@ fn run(args: &Args) -> Result<()> {
                 let mask = Mask::new([mask.clone()], &device)?;
                 let last = network.encoder.tokens_after(encoder.depth, image.clone(), Some(&mask));
                 features.push(class_token_first(last));
-                logits.push(network.logits(image, &mask).squeeze_dim::<2>(0));
+                logits.push(network.predict(image, &mask).squeeze_dim::<2>(0));
             }
             outputs.add("features", Tensor::cat(features, 0));
             outputs.add("logits", Tensor::cat(logits, 0));

@@ -85,7 +85,7 @@ pub use encoder::{
 };
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
-pub use head::{Decoder, DecoderConfig, LinearHead, PredictionHead};
+pub use head::{Decoder, DecoderConfig, LinearHead, Prediction, PredictionHead};
 pub use mask::{
     BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy, RandomMask,
     RegionMask, UniformMask, UnitMask, mask_fn,
@@ -96,10 +96,10 @@ pub use method::{
     RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TaskConfig,
 };
 pub use target::{
-    Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss, PixelTarget,
-    Reconstruct, SobelTarget, Target, TokenTarget, Tokenizer, TokenizerConfig,
+    Both, Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,
+    PixelTarget, Reconstruct, SobelTarget, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
-pub use task::{Mim, PretextTask, StepEnd, TaskOutput};
+pub use task::{Mim, Network, PretextTask, StepEnd, TaskOutput};
 
 /// What the guide shows compiles.
 #[cfg(all(doctest, feature = "data", feature = "flex"))]

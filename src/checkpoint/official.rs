@@ -10,14 +10,13 @@ use super::report::{LoadOptions, Loaded};
 use super::safetensors_file::write_safetensors;
 use super::vit_names::{TIMM, VitNames, linear, pointwise, relative_positions};
 use super::weights_file::WeightsFile;
-use crate::encoder::{CondensedVitConfig, VisibleVit, VitConfig};
+use crate::encoder::{CondensedVit, CondensedVitConfig, VisibleVit, Vit, VitConfig};
 use crate::error::Result;
 use crate::grid::Grid;
-use crate::method::{
-    BeitNetwork, BeitNetworkConfig, BeitV2Network, BeitV2NetworkConfig, Mae, MaeConfig, SimMim,
-    SimMimConfig,
-};
+use crate::head::LinearHead;
+use crate::method::{Mae, MaeConfig, SimMim, SimMimConfig, check_vocabulary};
 use crate::nn::InitialWeights;
+use crate::task::Network;
 
 /// Tensors that hold no weights.
 const BUFFERS: [&str; 1] = ["relative_position_index"];
@@ -98,21 +97,22 @@ pub fn load_official_simmim(
     load(path, make, config, encoder, &entries, options, device)
 }
 
-/// Loads BEiT in the official layout, shared or per-block relative positions
-/// (`beit_base_patch16_224_pt22k.pth`).
+/// Loads BEiT with its head of `vocabulary` tokens in the official layout, shared or per-block
+/// relative positions (`beit_base_patch16_224_pt22k.pth`).
 ///
 /// # Errors
 ///
 /// As [`load_official_mae`].
 pub fn load_official_beit(
     path: impl AsRef<Path>,
-    config: &BeitNetworkConfig,
+    config: &VitConfig,
+    vocabulary: usize,
     options: LoadOptions,
     device: &Device,
-) -> Result<Loaded<BeitNetwork, BeitNetworkConfig>> {
-    config.validate()?;
-    let make = || config.init(&mut InitialWeights::new(0, device));
-    load(path, make, config, &config.encoder, &beit_entries(config), options, device)
+) -> Result<Loaded<Network<Vit, LinearHead>, VitConfig>> {
+    config.validate().and_then(|()| check_vocabulary(vocabulary))?;
+    let make = || Network::beit(config, vocabulary, &mut InitialWeights::new(0, device));
+    load(path, make, config, config, &beit_entries(config, vocabulary), options, device)
 }
 
 /// Writes BEiT in the official layout, as safetensors.
@@ -122,28 +122,30 @@ pub fn load_official_beit(
 /// When the file cannot be written.
 pub fn save_official_beit(
     path: impl AsRef<Path>,
-    model: &BeitNetwork,
-    config: &BeitNetworkConfig,
+    model: &Network<Vit, LinearHead>,
+    config: &VitConfig,
 ) -> Result<()> {
-    write_safetensors(path.as_ref(), layout::save(model, &beit_entries(config)))
+    let entries = beit_entries(config, model.head.width());
+    write_safetensors(path.as_ref(), layout::save(model, &entries))
 }
 
-/// Loads BEiT v2 with its condenser in the official layout (`cls_pt_layers`), whose head both
-/// predictions share.
+/// Loads BEiT v2 with its condenser in the official layout (`cls_pt_layers`), whose head of
+/// `vocabulary` tokens both predictions share.
 ///
 /// # Errors
 ///
 /// As [`load_official_mae`].
 pub fn load_official_beit_v2(
     path: impl AsRef<Path>,
-    config: &BeitV2NetworkConfig,
+    config: &CondensedVitConfig,
+    vocabulary: usize,
     options: LoadOptions,
     device: &Device,
-) -> Result<Loaded<BeitV2Network, BeitV2NetworkConfig>> {
-    config.validate()?;
-    let make = || config.init(&mut InitialWeights::new(0, device));
-    let entries = beit_v2_entries(config);
-    load(path, make, config, &config.encoder.encoder, &entries, options, device)
+) -> Result<Loaded<Network<CondensedVit, LinearHead>, CondensedVitConfig>> {
+    config.validate().and_then(|()| check_vocabulary(vocabulary))?;
+    let make = || Network::beit_v2(config, vocabulary, &mut InitialWeights::new(0, device));
+    let entries = beit_v2_entries(config, vocabulary);
+    load(path, make, config, &config.encoder, &entries, options, device)
 }
 
 /// Writes BEiT v2 with its condenser in the official layout, as safetensors.
@@ -153,10 +155,11 @@ pub fn load_official_beit_v2(
 /// When the file cannot be written.
 pub fn save_official_beit_v2(
     path: impl AsRef<Path>,
-    model: &BeitV2Network,
-    config: &BeitV2NetworkConfig,
+    model: &Network<CondensedVit, LinearHead>,
+    config: &CondensedVitConfig,
 ) -> Result<()> {
-    write_safetensors(path.as_ref(), layout::save(model, &beit_v2_entries(config)))
+    let entries = beit_v2_entries(config, model.head.width());
+    write_safetensors(path.as_ref(), layout::save(model, &entries))
 }
 
 /// A masked autoencoder by the official names.
@@ -168,25 +171,23 @@ pub(super) fn official_mae_entries(config: &MaeConfig) -> Vec<Entry> {
     entries
 }
 
-fn beit_v2_entries(config: &BeitV2NetworkConfig) -> Vec<Entry> {
-    let BeitV2NetworkConfig { encoder, vocabulary } = config;
-    let CondensedVitConfig { encoder: vit, condenser_blocks, .. } = encoder;
+fn beit_v2_entries(config: &CondensedVitConfig, vocabulary: usize) -> Vec<Entry> {
+    let CondensedVitConfig { encoder: vit, condenser_blocks, .. } = config;
     let mut entries = beit_vit_entries("encoder.vit.", vit, true);
     let names = VitNames { blocks: "cls_pt_layers".into(), ..VitNames::timm("") };
     let condenser = VitConfig { depth: *condenser_blocks, ..vit.clone() };
     entries.extend(names.blocks("encoder.condenser", &condenser));
-    entries.extend(linear("head.projection", "lm_head", vit.width, *vocabulary));
+    entries.extend(linear("head.projection", "lm_head", vit.width, vocabulary));
     entries
 }
 
-fn beit_entries(config: &BeitNetworkConfig) -> Vec<Entry> {
-    let BeitNetworkConfig { encoder, vocabulary } = config;
-    let mut entries = beit_vit_entries("encoder.", encoder, true);
-    entries.extend(linear("head.projection", "lm_head", encoder.width, *vocabulary));
+fn beit_entries(config: &VitConfig, vocabulary: usize) -> Vec<Entry> {
+    let mut entries = beit_vit_entries("encoder.", config, true);
+    entries.extend(linear("head.projection", "lm_head", config.width, vocabulary));
     entries
 }
 
-/// A [`Vit`](crate::encoder::Vit) at the path `ours`, which ends with a dot or is empty.
+/// A [`Vit`] at the path `ours`, which ends with a dot or is empty.
 pub(super) fn beit_vit_entries(ours: &str, config: &VitConfig, mask_token: bool) -> Vec<Entry> {
     let (names, body) = (VitNames::timm(""), format!("{ours}body"));
     let mut entries = names.body(&body, config);

@@ -90,6 +90,8 @@ pub struct Decoder {
 }
 
 impl PredictionHead<VisibleTokens> for Decoder {
+    type Prediction = Tensor<3>;
+
     fn predict(&self, features: VisibleTokens, mask: &Mask) -> Tensor<3> {
         let VisibleTokens { tokens, class_token, grid } = features;
         let mask = mask.at(grid);

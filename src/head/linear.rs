@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 use super::PredictionHead;
-use crate::encoder::GridTokens;
+use crate::encoder::{CondensedTokens, GridTokens};
 use crate::mask::Mask;
 use crate::nn::{Init, InitialWeights, per_token};
 
@@ -43,8 +43,19 @@ impl LinearHead {
 }
 
 impl PredictionHead<GridTokens> for LinearHead {
+    type Prediction = Tensor<3>;
+
     fn predict(&self, features: GridTokens, mask: &Mask) -> Tensor<3> {
         per_token(&self.projection, mask.at(features.grid).select_hidden(features.tokens))
+    }
+}
+
+impl PredictionHead<CondensedTokens> for LinearHead {
+    type Prediction = [Tensor<3>; 2];
+
+    /// From the tokens after the last block, and from those after the condenser.
+    fn predict(&self, features: CondensedTokens, mask: &Mask) -> [Tensor<3>; 2] {
+        [features.last, features.condensed].map(|tokens| self.predict(tokens, mask))
     }
 }
 

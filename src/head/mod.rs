@@ -4,7 +4,7 @@ mod decoder;
 mod linear;
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 pub use decoder::{Decoder, DecoderConfig};
 pub use linear::LinearHead;
@@ -51,10 +51,39 @@ use crate::mask::Mask;
             replace them (`GridTokens`) take `LinearHead`"
 )]
 pub trait PredictionHead<F>: Module + ModuleDisplay {
+    /// What is predicted: `Tensor<3>`, `[batch, hidden, target width]`, unless the head predicts
+    /// more than once.
+    type Prediction: Prediction;
+
     /// One prediction for each hidden cell, in ascending order; nothing for visible ones.
-    ///
-    /// # Shapes
-    ///
-    /// - output: `[batch, hidden, target width]`
-    fn predict(&self, features: F, mask: &Mask) -> Tensor<3>;
+    fn predict(&self, features: F, mask: &Mask) -> Self::Prediction;
+}
+
+/// What a head predicts and a target judges: `[batch, hidden, width]`, or two of these.
+pub trait Prediction: Clone {
+    /// Numbers for each hidden cell.
+    fn width(&self) -> usize;
+
+    /// The same in another type: what is computed in half precision is judged in single precision.
+    fn cast(self, dtype: FloatDType) -> Self;
+}
+
+impl Prediction for Tensor<3> {
+    fn width(&self) -> usize {
+        self.dims()[2]
+    }
+
+    fn cast(self, dtype: FloatDType) -> Self {
+        self.cast(dtype)
+    }
+}
+
+impl<P: Prediction> Prediction for [P; 2] {
+    fn width(&self) -> usize {
+        self[0].width()
+    }
+
+    fn cast(self, dtype: FloatDType) -> Self {
+        self.map(|prediction| prediction.cast(dtype))
+    }
 }

@@ -12,10 +12,11 @@ mod selfie;
 mod simmim;
 mod tokenizers;
 
-pub use beit::{Beit, BeitConfig, BeitNetwork, BeitNetworkConfig};
+pub(crate) use beit::check_vocabulary;
+pub use beit::{Beit, BeitConfig};
 #[cfg(feature = "run")]
 pub use beit::{token_maps, token_sheet};
-pub use beit_v2::{BeitV2, BeitV2Config, BeitV2Network, BeitV2NetworkConfig};
+pub use beit_v2::{BeitV2, BeitV2Config};
 pub use config::TaskConfig;
 pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,

@@ -241,7 +241,7 @@ fn of_model(model: TransformersModel) -> (AnyBackbone, BackboneConfig) {
         TransformersModel::Mae(loaded) => vit(loaded.model.encoder.body, loaded.config.encoder),
         TransformersModel::SimMim(loaded) => vit(loaded.model.encoder.body, loaded.config.encoder),
         TransformersModel::Encoder(loaded) => vit(loaded.model.body, loaded.config),
-        TransformersModel::Beit(loaded) => vit(loaded.model.encoder.body, loaded.config.encoder),
+        TransformersModel::Beit(loaded) => vit(loaded.model.encoder.body, loaded.config),
         TransformersModel::BeitEncoder(loaded) => vit(loaded.model.body, loaded.config),
         TransformersModel::SwinSimMim(loaded) => {
             (AnyBackbone::Swin(loaded.model.encoder), loaded.config.encoder.into())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 use super::config::mim_collate;
 use super::probe::OnlineProbe;
@@ -91,7 +91,7 @@ impl Run {
     ) -> Result<Pretrained<Mim<E, H, T>>>
     where
         E: Encoder,
-        H: PredictionHead<E::Features>,
+        H: PredictionHead<E::Features, Prediction = T::Prediction>,
         T: Reconstruct,
     {
         let (_lock, data) = &self.begin(data)?;
@@ -117,8 +117,8 @@ impl Run {
     ) -> Result<Pretrained<Mim<E, H, T>>>
     where
         E: Encoder,
-        H: PredictionHead<E::Features>,
-        T: Depict<Value = Tensor<3>>,
+        H: PredictionHead<E::Features, Prediction = T::Prediction>,
+        T: Depict,
     {
         let (_lock, data) = &self.begin(data)?;
         let title = format!("{}: validation images", task.title());
@@ -194,7 +194,7 @@ impl Run {
     ) -> Result<()>
     where
         E: Encoder,
-        H: PredictionHead<E::Features>,
+        H: PredictionHead<E::Features, Prediction = T::Prediction>,
         T: Reconstruct,
     {
         let sheet = reconstruction_sheet(

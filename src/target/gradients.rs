@@ -75,6 +75,7 @@ pub enum GradientTarget {
 }
 
 impl Target for GradientTarget {
+    type Prediction = Tensor<3>;
     type Value = Tensor<3>;
 
     fn width(&self) -> usize {

@@ -141,6 +141,7 @@ fn direction(cosine: Tensor<4>, sine: Tensor<4>, bins: usize) -> Tensor<4> {
 }
 
 impl Target for HogTarget {
+    type Prediction = Tensor<3>;
     type Value = Tensor<3>;
 
     fn width(&self) -> usize {

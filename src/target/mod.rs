@@ -1,5 +1,6 @@
 //! Targets: what is predicted, and how a prediction is judged.
 
+mod both;
 mod gradients;
 mod hog;
 mod hog_glyph;
@@ -13,6 +14,7 @@ mod tokens;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+pub use both::Both;
 pub use gradients::{GradientTarget, GradientTargetConfig};
 pub use hog::HogTarget;
 pub use normalization::Normalization;
@@ -23,6 +25,7 @@ pub use tokenizer::{Tokenizer, TokenizerConfig};
 pub use tokens::TokenTarget;
 
 use crate::batch::MimBatch;
+use crate::head::Prediction;
 use crate::image::grid_of;
 use crate::mask::GridMask;
 
@@ -32,8 +35,11 @@ use crate::mask::GridMask;
     note = "implement `Target`, or use one of this crate's, such as `PixelTarget`"
 )]
 pub trait Target: Module + ModuleDisplay {
+    /// What a head predicts of it: `Tensor<3>`, `[batch, hidden, width]`, or two of these.
+    type Prediction: Prediction;
+
     /// The values to predict: `Tensor<3>` for a regression, `Tensor<2, Int>` for token ids.
-    type Value;
+    type Value: Clone;
 
     /// How many numbers the head predicts for each hidden cell.
     fn width(&self) -> usize;
@@ -42,17 +48,17 @@ pub trait Target: Module + ModuleDisplay {
     /// gradient.
     fn of(&self, batch: &MimBatch) -> Self::Value;
 
-    /// The loss of `[batch, hidden, width]` predictions, a scalar.
+    /// The loss of the predictions, a scalar.
     ///
     /// # Panics
     ///
     /// When there is not a prediction for each value: the targets of this crate say what both are.
-    fn loss(&self, prediction: Tensor<3>, value: Self::Value) -> Tensor<1>;
+    fn loss(&self, prediction: Self::Prediction, value: Self::Value) -> Tensor<1>;
 
     /// What else than the loss tells how good a prediction is, such as an accuracy: scalars by name.
     fn metrics(
         &self,
-        prediction: &Tensor<3>,
+        prediction: &Self::Prediction,
         value: &Self::Value,
     ) -> Vec<(&'static str, Tensor<1>)> {
         let _ = (prediction, value);
@@ -61,7 +67,7 @@ pub trait Target: Module + ModuleDisplay {
 
     /// A good prediction that does not look at the image, such as the mean: the same for every
     /// cell. Its loss is what a model has to beat; `None` where there is no such prediction.
-    fn trivial_prediction(&self, value: &Self::Value) -> Option<Tensor<3>> {
+    fn trivial_prediction(&self, value: &Self::Value) -> Option<Self::Prediction> {
         let _ = value;
         None
     }
@@ -73,9 +79,8 @@ pub trait Reconstruct: Target {
     ///
     /// # Shapes
     ///
-    /// - prediction: `[batch, hidden, width]`
     /// - output: `[batch, channels, height, width]`
-    fn reconstruct(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4>;
+    fn reconstruct(&self, prediction: Self::Prediction, batch: &MimBatch) -> Tensor<4>;
 
     /// What a viewer of the reconstruction must know of it, in one sentence; empty if nothing.
     fn caption(&self) -> &'static str {
@@ -84,7 +89,7 @@ pub trait Reconstruct: Target {
 }
 
 /// A target that is no image, but whose values can be drawn.
-pub trait Depict: Target {
+pub trait Depict: Target<Prediction = Tensor<3>, Value = Tensor<3>> {
     /// The values of hidden cells as pictures, black at visible cells.
     ///
     /// # Shapes

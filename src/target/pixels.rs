@@ -117,6 +117,7 @@ impl PixelTarget {
 }
 
 impl Target for PixelTarget {
+    type Prediction = Tensor<3>;
     type Value = Tensor<3>;
 
     fn width(&self) -> usize {

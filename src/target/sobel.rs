@@ -31,6 +31,7 @@ impl SobelTarget {
 }
 
 impl Target for SobelTarget {
+    type Prediction = Tensor<3>;
     type Value = Tensor<3>;
 
     fn width(&self) -> usize {

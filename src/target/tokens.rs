@@ -68,6 +68,7 @@ impl<K: Tokenizer> TokenTarget<K> {
 }
 
 impl<K: Tokenizer> Target for TokenTarget<K> {
+    type Prediction = Tensor<3>;
     type Value = Tensor<2, Int>;
 
     fn width(&self) -> usize {

@@ -7,7 +7,7 @@ use super::{PretextTask, TaskOutput};
 use crate::batch::MimBatch;
 use crate::encoder::Encoder;
 use crate::error::Result;
-use crate::head::PredictionHead;
+use crate::head::{Prediction, PredictionHead};
 use crate::nn::cast_parameters;
 use crate::target::{Reconstruct, Target, check_width};
 
@@ -25,15 +25,15 @@ pub struct Mim<E: Module, H: Module, T: Module> {
 impl<E, H, T> Mim<E, H, T>
 where
     E: Encoder,
-    H: PredictionHead<E::Features>,
+    H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Target,
 {
-    /// The prediction for each hidden cell, `[batch, hidden, target width]`.
+    /// The predictions of the hidden cells, `[batch, hidden, target width]` or two of these.
     ///
     /// # Panics
     ///
     /// When the images do not divide into the encoder's patches, or the mask does not fit them.
-    pub fn predict(&self, batch: &MimBatch) -> Tensor<3> {
+    pub fn predict(&self, batch: &MimBatch) -> T::Prediction {
         let features = self.encoder.encode(batch.images.clone(), &batch.mask);
         self.head.predict(features, &batch.mask)
     }
@@ -41,8 +41,8 @@ where
     /// # Panics
     ///
     /// When the head is not as wide as the target, or predicts another number of cells.
-    fn judge(&self, prediction: Tensor<3>, value: T::Value) -> TaskOutput {
-        check_width(prediction.dims()[2], self.target.width());
+    fn judge(&self, prediction: T::Prediction, value: T::Value) -> TaskOutput {
+        check_width(prediction.width(), self.target.width());
         let metrics = self.target.metrics(&prediction, &value);
         TaskOutput { loss: self.target.loss(prediction, value), metrics, observed: None }
     }
@@ -51,7 +51,7 @@ where
 impl<E, H, T> Mim<E, H, T>
 where
     E: Encoder,
-    H: PredictionHead<E::Features>,
+    H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Reconstruct,
 {
     /// The predicted pixels of the hidden cells, zero elsewhere, in the units of `batch.images`.
@@ -67,7 +67,7 @@ where
 impl<E, H, T> PretextTask for Mim<E, H, T>
 where
     E: Encoder,
-    H: PredictionHead<E::Features>,
+    H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Target,
 {
     type Batch = MimBatch;
@@ -80,7 +80,7 @@ where
     /// The encoder and the head compute in `dtype`, the target as ever.
     fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput> {
         let value = self.target.of(&batch);
-        let whole = batch.images.dtype();
+        let whole = batch.images.dtype().into();
         let encoder = cast_parameters(&self.encoder, dtype);
         let features = encoder.encode(batch.images.cast(dtype), &batch.mask);
         let prediction = cast_parameters(&self.head, dtype).predict(features, &batch.mask);

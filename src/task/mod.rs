@@ -2,12 +2,14 @@
 
 mod choice;
 mod mim;
+mod network;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
 
 pub(crate) use choice::{choose, guessing};
 pub use mim::Mim;
+pub use network::Network;
 
 use crate::error::{Error, Result};
 

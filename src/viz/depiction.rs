@@ -1,7 +1,5 @@
 //! What a model predicts of a target that is no image, as a page of pictures.
 
-use burn::tensor::Tensor;
-
 use super::images::pictures;
 use super::picture::Picture;
 use super::picture_grid::PictureGrid;
@@ -34,8 +32,8 @@ pub fn depiction_sheet<E, H, T>(
 ) -> Result<PictureGrid>
 where
     E: Encoder,
-    H: PredictionHead<E::Features>,
-    T: Depict<Value = Tensor<3>>,
+    H: PredictionHead<E::Features, Prediction = T::Prediction>,
+    T: Depict,
 {
     let images = pictures(denormalize(batch.images.clone(), mean, std))?;
     let truth = pictures(model.target.depict(model.target.of(batch), batch))?;

@@ -28,7 +28,7 @@ pub fn reconstruction_sheet<E, H, T>(
 ) -> Result<ReconstructionSheet>
 where
     E: Encoder,
-    H: PredictionHead<E::Features>,
+    H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Reconstruct,
 {
     let [_, channels, height, width] = batch.images.dims();

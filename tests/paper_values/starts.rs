@@ -1,9 +1,10 @@
 //! Where weights start, and what else the methods' models are that is no number of a configuration.
 
 use burn::tensor::Tensor;
+use burn_mim::Network;
 use burn_mim::encoder::{CondensedVitConfig, VitInit};
 use burn_mim::image::GradientOperator;
-use burn_mim::method::{BeitNetworkConfig, BeitV2Config, BeitV2NetworkConfig};
+use burn_mim::method::BeitV2Config;
 use burn_mim::nn::{InitialWeights, Positions};
 use burn_mim::target::tokenizer::VqConfig;
 use burn_mim::{
@@ -54,9 +55,8 @@ fn small(preset: VitConfig) -> VitConfig {
 fn beits_matrices_and_its_head_are_truncated_at_their_deviation() {
     // unilm/beit/modeling_pretrain.py: `trunc_normal_` of all linear layers, the head among them,
     // at ±0.02; `fix_init_weight` divides by √(2 · number).
-    let config =
-        BeitNetworkConfig { encoder: small(BeitConfig::base_patch16().encoder), vocabulary: 512 };
-    let network = config.init(&mut InitialWeights::new(0, &device()));
+    let encoder = small(BeitConfig::base_patch16().encoder);
+    let network = Network::beit(&encoder, 512, &mut InitialWeights::new(0, &device()));
     assert_truncated(network.head.projection.weight.val(), 0.02);
     let block = &network.encoder.body.blocks[1];
     assert_truncated(block.mlp.fc1.weight.val(), 0.02);
@@ -69,8 +69,7 @@ fn so_are_those_of_the_second_beit_and_its_condenser_goes_on_counting() {
     // unilm/beit2/modeling_pretrain.py: `fix_init_cls_pt_weight` counts on from the early layers.
     let encoder = CondensedVitConfig::new(small(BeitV2Config::base_patch16(512).beit.encoder));
     let encoder = encoder.with_early_blocks(3).with_condenser_blocks(5);
-    let network = BeitV2NetworkConfig { encoder, vocabulary: 512 };
-    let network = network.init(&mut InitialWeights::new(0, &device()));
+    let network = Network::beit_v2(&encoder, 512, &mut InitialWeights::new(0, &device()));
     assert_truncated(network.head.projection.weight.val(), 0.02);
     let last = &network.encoder.condenser[4];
     assert_truncated(last.mlp.fc2.weight.val(), 0.02 / 16f32.sqrt());

@@ -8,16 +8,20 @@ use burn_mim::checkpoint::{
     load_official_beit, load_official_beit_v2, save_beit, save_beit_encoder, save_official_beit,
     save_official_beit_v2,
 };
-use burn_mim::encoder::{CondensedVitConfig, RelativePositions};
-use burn_mim::method::{BeitNetwork, BeitNetworkConfig, BeitV2Network, BeitV2NetworkConfig};
+use burn_mim::encoder::{CondensedVit, CondensedVitConfig, RelativePositions, Vit};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::DvaeConfig;
-use burn_mim::{Backbone, Encoder, GridTokens, ImageShape, Tokenizer, VitConfig};
+use burn_mim::{
+    Backbone, Encoder, GridTokens, ImageShape, LinearHead, Network, Tokenizer, VitConfig,
+};
 
 use crate::io::{Io, STRICT, close, device, folder};
 
 const NETWORKS: [&str; 4] =
     ["beit_mim_shared", "beit_mim_per_block", "beit_mim_absolute", "beit_mim_not_square"];
+
+/// The tokens of the official fixtures' heads.
+const VOCABULARY: usize = 11;
 
 fn with_class_token(features: GridTokens) -> Tensor<3> {
     let token = features.class_token.expect("BEiT has a class token");
@@ -29,13 +33,13 @@ fn exact(report: &LoadReport) {
     assert_eq!((&*report.missing, &*report.unused), (nothing, nothing), "{report}");
 }
 
-fn check(name: &str, io: &Io, network: &BeitNetwork, config: &BeitNetworkConfig) {
+fn check(name: &str, io: &Io, network: &Network<Vit, LinearHead>, config: &VitConfig) {
     let hidden = io.0["hidden"].0[1];
-    let (mask, _) = io.masks(config.encoder.grid(), hidden);
+    let (mask, _) = io.masks(config.grid(), hidden);
     let images: Tensor<4> = io.tensor("pixel_values");
-    let last = network.encoder.tokens_after(config.encoder.depth, images.clone(), Some(&mask));
+    let last = network.encoder.tokens_after(config.depth, images.clone(), Some(&mask));
     close(&format!("{name} features"), with_class_token(last), &io.0["features"], 1e-5);
-    let logits = network.logits(images, &mask).flatten::<2>(0, 1);
+    let logits = network.predict(images, &mask).flatten::<2>(0, 1);
     close(&format!("{name} logits"), logits, &io.0["logits"], 1e-5);
 }
 
@@ -68,20 +72,19 @@ fn transformers_encoders_give_their_numbers() {
 }
 
 /// What `official_beit_shared` and `official_beit_per_block` are made of.
-fn official(name: &str) -> BeitNetworkConfig {
+fn official(name: &str) -> VitConfig {
     let shared = name.ends_with("shared");
     let (side, relative, positions) = match shared {
         true => (16, RelativePositions::Shared, Positions::None),
         false => (12, RelativePositions::PerBlock, Positions::Learned),
     };
-    let encoder = VitConfig::new(ImageShape::square(3, side), 4, 16, 2, 2)
+    VitConfig::new(ImageShape::square(3, side), 4, 16, 2, 2)
         .with_mlp_ratio(2.5)
         .with_norm_epsilon(1e-12)
         .with_qkv_bias(QkvBias::QueryValue)
         .with_layer_scale(Some(0.1))
         .with_relative_positions(relative)
-        .with_positions(positions);
-    BeitNetworkConfig { encoder, vocabulary: 11 }
+        .with_positions(positions)
 }
 
 #[test]
@@ -89,20 +92,20 @@ fn official_files_give_their_numbers_and_are_written_again() {
     for name in ["official_beit_shared", "official_beit_per_block"] {
         let (config, io) = (official(name), Io::open(name));
         let path = folder(name).join("model.pth");
-        let loaded = load_official_beit(path, &config, STRICT, &device()).unwrap();
+        let loaded = load_official_beit(path, &config, VOCABULARY, STRICT, &device()).unwrap();
         exact(&loaded.report);
         check(name, &io, &loaded.model, &config);
         let out = tempfile::tempdir().unwrap();
         let path = out.path().join("beit.safetensors");
         save_official_beit(&path, &loaded.model, &config).unwrap();
-        let again = load_official_beit(path, &config, STRICT, &device()).unwrap();
+        let again = load_official_beit(path, &config, VOCABULARY, STRICT, &device()).unwrap();
         exact(&again.report);
         check(name, &io, &again.model, &config);
     }
 }
 
 /// What `official_beit_v2_shared` and `official_beit_v2_absolute` are made of.
-fn official_v2(name: &str) -> BeitV2NetworkConfig {
+fn official_v2(name: &str) -> CondensedVitConfig {
     let shared = name.ends_with("shared");
     let (image, relative, positions, early, condenser) = match shared {
         true => (ImageShape::square(3, 16), RelativePositions::Shared, Positions::None, 2, 2),
@@ -115,20 +118,18 @@ fn official_v2(name: &str) -> BeitV2NetworkConfig {
         .with_layer_scale(Some(0.1))
         .with_relative_positions(relative)
         .with_positions(positions);
-    let encoder =
-        CondensedVitConfig::new(encoder).with_early_blocks(early).with_condenser_blocks(condenser);
-    BeitV2NetworkConfig { encoder, vocabulary: 11 }
+    CondensedVitConfig::new(encoder).with_early_blocks(early).with_condenser_blocks(condenser)
 }
 
 #[test]
 fn official_files_of_the_second_version_give_their_numbers_and_are_written_again() {
     for name in ["official_beit_v2_shared", "official_beit_v2_absolute"] {
         let (config, io) = (official_v2(name), Io::open(name));
-        let (mask, _) = io.masks(config.encoder.encoder.grid(), io.0["hidden"].0[1]);
-        let check = |network: &BeitV2Network| {
+        let (mask, _) = io.masks(config.encoder.grid(), io.0["hidden"].0[1]);
+        let check = |network: &Network<CondensedVit, LinearHead>| {
             let images: Tensor<4> = io.tensor("pixel_values");
             let features = network.encoder.encode(images.clone(), &mask);
-            let [last, condensed] = network.logits(images, &mask);
+            let [last, condensed] = network.predict(images, &mask);
             for (prefix, features, logits) in
                 [("", features.last, last), ("condensed.", features.condensed, condensed)]
             {
@@ -141,19 +142,19 @@ fn official_files_of_the_second_version_give_their_numbers_and_are_written_again
             }
         };
         let path = folder(name).join("model.pth");
-        let loaded = load_official_beit_v2(&path, &config, STRICT, &device()).unwrap();
+        let loaded = load_official_beit_v2(&path, &config, VOCABULARY, STRICT, &device()).unwrap();
         exact(&loaded.report);
         check(&loaded.model);
         let out = tempfile::tempdir().unwrap();
         let written = out.path().join("beit.safetensors");
         save_official_beit_v2(&written, &loaded.model, &config).unwrap();
-        let again = load_official_beit_v2(&written, &config, STRICT, &device()).unwrap();
+        let again =
+            load_official_beit_v2(&written, &config, VOCABULARY, STRICT, &device()).unwrap();
         exact(&again.report);
         check(&again.model);
         // The first version's loader finds its encoder and head in it, and leaves the condenser.
-        let vocabulary = config.vocabulary;
-        let first = BeitNetworkConfig { encoder: config.encoder.encoder.clone(), vocabulary };
-        let first = load_official_beit(path, &first, LoadOptions::default(), &device()).unwrap();
+        let (first, options) = (&config.encoder, LoadOptions::default());
+        let first = load_official_beit(path, first, VOCABULARY, options, &device()).unwrap();
         assert!(first.report.missing.is_empty(), "{}", first.report);
         assert!(first.report.unused.iter().all(|key| key.starts_with("cls_pt_layers.")));
     }

@@ -14,7 +14,8 @@ use crate::checkpoint::report::{LoadOptions, Loaded};
 use crate::checkpoint::vit_names::{VitNames, linear, relative_positions};
 use crate::encoder::{Vit, VitConfig};
 use crate::error::Result;
-use crate::method::{BeitNetwork, BeitNetworkConfig};
+use crate::head::LinearHead;
+use crate::task::Network;
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["beit"],
@@ -39,12 +40,14 @@ impl Transformers {
         &self,
         options: LoadOptions,
         device: &Device,
-    ) -> Result<Loaded<BeitNetwork, BeitNetworkConfig>> {
+    ) -> Result<Loaded<Network<Vit, LinearHead>, VitConfig>> {
         let json: BeitJson = self.parsed()?;
         let grid = json.encoder().ok().map(|config| config.grid());
-        let config = json.with_image(self.image).network().map_err(|error| self.fault(error))?;
-        let entries = network_entries(&config);
-        self.fill(|c, w| c.init(w), config, &entries, grid, options, device)
+        let network = json.with_image(self.image).network();
+        let (config, vocabulary) = network.map_err(|error| self.fault(error))?;
+        let entries = network_entries(&config, vocabulary);
+        let make = |c: &_, w: &mut _| Network::beit(c, vocabulary, w);
+        self.fill(make, config, &entries, grid, options, device)
     }
 
     /// Loads the encoder of a BEiT alone, from any of the architectures.
@@ -108,12 +111,13 @@ fn as_saved(key: &str) -> String {
 /// When the model has a part that transformers' has not, or a file cannot be written.
 pub fn save_beit(
     folder: impl AsRef<Path>,
-    model: &BeitNetwork,
-    config: &BeitNetworkConfig,
+    model: &Network<Vit, LinearHead>,
+    config: &VitConfig,
 ) -> Result<()> {
-    let mut json = beit_json(&config.encoder, "BeitForMaskedImageModeling")?;
-    json["vocab_size"] = config.vocabulary.into();
-    write(folder.as_ref(), json, layout::save(model, &network_entries(config)))
+    let mut json = beit_json(config, "BeitForMaskedImageModeling")?;
+    let vocabulary = model.head.width();
+    json["vocab_size"] = vocabulary.into();
+    write(folder.as_ref(), json, layout::save(model, &network_entries(config, vocabulary)))
 }
 
 /// Writes a folder that transformers loads as `BeitModel`; the final norm is its pooler's.
@@ -127,10 +131,9 @@ pub fn save_beit_encoder(folder: impl AsRef<Path>, model: &Vit, config: &VitConf
     write(folder.as_ref(), json, layout::save(model, &entries))
 }
 
-fn network_entries(config: &BeitNetworkConfig) -> Vec<Entry> {
-    let BeitNetworkConfig { encoder, vocabulary } = config;
-    let mut entries = encoder_entries("encoder.", "beit.", "layernorm", encoder, true);
-    entries.extend(linear("head.projection", "lm_head", encoder.width, *vocabulary));
+fn network_entries(config: &VitConfig, vocabulary: usize) -> Vec<Entry> {
+    let mut entries = encoder_entries("encoder.", "beit.", "layernorm", config, true);
+    entries.extend(linear("head.projection", "lm_head", config.width, vocabulary));
     entries
 }
 

@@ -7,7 +7,7 @@ use super::json::{Size, image_size, only_gelu, only_shared_heads};
 use crate::encoder::{RelativePositions, VitConfig, VitInit};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::method::BeitNetworkConfig;
+use crate::method::check_vocabulary;
 use crate::nn::{Positions, QkvBias};
 
 /// What is read of a `config.json`; what it leaves out has the value transformers gives it.
@@ -110,7 +110,8 @@ impl BeitJson {
         Ok(config)
     }
 
-    pub(super) fn network(&self) -> Result<BeitNetworkConfig> {
+    /// The encoder of a model with a head, and the head's tokens.
+    pub(super) fn network(&self) -> Result<(VitConfig, usize)> {
         if !self.use_mask_token {
             return Err(Error::config(
                 "use_mask_token is false: nothing stands for hidden patches",
@@ -122,9 +123,8 @@ impl BeitJson {
                  which is not supported",
             ));
         }
-        let config = BeitNetworkConfig { encoder: self.encoder()?, vocabulary: self.vocab_size };
-        config.validate()?;
-        Ok(config)
+        check_vocabulary(self.vocab_size)?;
+        Ok((self.encoder()?, self.vocab_size))
     }
 }
 

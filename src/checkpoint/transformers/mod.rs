@@ -30,10 +30,10 @@ use crate::encoder::{
 };
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
-use crate::method::{
-    BeitNetwork, BeitNetworkConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig,
-};
+use crate::head::LinearHead;
+use crate::method::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};
 use crate::nn::InitialWeights;
+use crate::task::Network;
 
 pub use beit::{save_beit, save_beit_encoder};
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};
@@ -90,7 +90,7 @@ pub enum TransformersModel {
     /// The transformer of an `ImageGPTModel` or `ImageGPTForImageClassification`.
     PixelGpt(Box<Loaded<PixelGpt, GptConfig>>),
     /// `BeitForMaskedImageModeling`.
-    Beit(Box<Loaded<BeitNetwork, BeitNetworkConfig>>),
+    Beit(Box<Loaded<Network<Vit, LinearHead>, VitConfig>>),
     /// The encoder of a `BeitModel` or `BeitForImageClassification`.
     BeitEncoder(Box<Loaded<Vit, VitConfig>>),
 }

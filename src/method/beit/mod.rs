@@ -3,20 +3,17 @@
 #[cfg(feature = "run")]
 mod picture;
 
-use burn::module::Module;
-use burn::tensor::Tensor;
-
 use crate::config::config;
-use crate::encoder::{Encoder, RelativePositions, Vit, VitConfig, VitInit};
+use crate::encoder::{RelativePositions, Vit, VitConfig, VitInit};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
-use crate::head::{LinearHead, PredictionHead};
+use crate::head::LinearHead;
 use crate::limits;
-use crate::mask::{BlockMask, Mask};
+use crate::mask::BlockMask;
 use crate::nn::{InitialWeights, Positions, QkvBias};
+use crate::target::TokenTarget;
 use crate::target::tokenizer::{AnyTokenizer, DvaeConfig, Tokenizer, TokenizerConfig};
-use crate::target::{TokenTarget, check_width};
-use crate::task::Mim;
+use crate::task::{Mim, Network};
 
 #[cfg(feature = "run")]
 pub use picture::{token_maps, token_sheet};
@@ -112,89 +109,42 @@ impl BeitConfig {
         weights: &mut InitialWeights,
     ) -> Beit<K> {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        let vocabulary = tokenizer.vocabulary();
-        let network = BeitNetworkConfig { encoder: self.encoder.clone(), vocabulary };
-        network.init(weights).with_tokenizer(tokenizer, mean, std)
+        let network = Network::beit(&self.encoder, tokenizer.vocabulary(), weights);
+        network.with_target(TokenTarget::new(tokenizer, mean, std))
     }
 }
 
-config! {
-    /// The sizes of a [`BeitNetwork`].
-    #[derive(Debug, PartialEq)]
-    pub struct BeitNetworkConfig {
-        /// The encoder.
-        pub encoder: VitConfig,
-        /// Tokens.
-        pub vocabulary: usize,
-    }
-}
-
-impl BeitNetworkConfig {
-    /// Checks every rule the sizes must keep.
-    ///
-    /// # Errors
-    ///
-    /// Names the first rule that is broken and the values.
-    pub fn validate(&self) -> Result<()> {
-        self.encoder.validate()?;
-        ensure!(self.vocabulary > 0, "a head needs a vocabulary of at least 1 token, got 0");
-        limits::at_most("vocabulary", self.vocabulary, limits::VOCABULARY)
-    }
-
-    /// The network with fresh weights.
+impl Network<Vit, LinearHead> {
+    /// A [`Beit`] of `vocabulary` tokens with fresh weights, without its tokenizer.
     ///
     /// # Panics
     ///
-    /// With the message of [`BeitNetworkConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut InitialWeights) -> BeitNetwork {
-        self.validate().unwrap_or_else(|error| panic!("{error}"));
-        BeitNetwork {
-            encoder: self.encoder.init(weights),
-            head: LinearHead::with_init(
-                self.encoder.width,
-                self.vocabulary,
-                self.encoder.token_init(),
-                weights,
-            ),
-        }
+    /// With the message of [`VitConfig::validate`] when that fails, or when there are no tokens or too
+    /// many.
+    pub fn beit(encoder: &VitConfig, vocabulary: usize, weights: &mut InitialWeights) -> Self {
+        let (vit, head) = (encoder.init(weights), token_head(encoder, vocabulary, weights));
+        Self { encoder: vit, head }
     }
 }
 
-/// A [`Beit`] without its tokenizer: what published weights hold.
-#[derive(Module, Debug)]
-pub struct BeitNetwork {
-    /// The encoder.
-    pub encoder: Vit,
-    /// Classifies its features.
-    pub head: LinearHead,
+/// The head that tells the tokens of a BEiT of either version apart.
+pub(super) fn token_head(
+    encoder: &VitConfig,
+    vocabulary: usize,
+    weights: &mut InitialWeights,
+) -> LinearHead {
+    check_vocabulary(vocabulary).unwrap_or_else(|error| panic!("{error}"));
+    LinearHead::with_init(encoder.width, vocabulary, encoder.token_init(), weights)
 }
 
-impl BeitNetwork {
-    /// How likely each token is for each hidden cell.
-    ///
-    /// # Shapes
-    ///
-    /// - images: `[batch, channels, height, width]`, normalized
-    /// - output: `[batch, hidden, vocabulary]`
-    ///
-    /// # Panics
-    ///
-    /// As [`Encoder::encode`].
-    pub fn logits(&self, images: Tensor<4>, mask: &Mask) -> Tensor<3> {
-        self.head.predict(self.encoder.encode(images, mask), mask)
-    }
-
-    /// The task of predicting the tokens of `tokenizer`, which is frozen; `mean` and `std` are those
-    /// the encoder's images are normalized with.
-    ///
-    /// # Panics
-    ///
-    /// When the head does not tell as many tokens apart as the tokenizer has.
-    pub fn with_tokenizer<K: Tokenizer>(self, tokenizer: K, mean: &[f32], std: &[f32]) -> Beit<K> {
-        check_width(self.head.width(), tokenizer.vocabulary());
-        let target = TokenTarget::new(tokenizer, mean, std);
-        Mim { encoder: self.encoder, head: self.head, target }
-    }
+/// Refuses a head of no tokens, or of more than memory is for.
+///
+/// # Errors
+///
+/// Names the count.
+pub(crate) fn check_vocabulary(vocabulary: usize) -> Result<()> {
+    ensure!(vocabulary > 0, "a head needs a vocabulary of at least 1 token, got 0");
+    limits::at_most("vocabulary", vocabulary, limits::VOCABULARY)
 }
 
 #[cfg(test)]
@@ -213,18 +163,6 @@ mod tests {
         config.validate().unwrap();
         assert_eq!(config.mask().unwrap().hidden(), 75);
         assert_eq!(config.view(), ImageShape::square(3, 112));
-    }
-
-    #[test]
-    #[should_panic(expected = "a head that predicts 9 numbers for each hidden cell does not go \
-                               with a target of 5")]
-    fn a_tokenizer_of_another_vocabulary_than_the_head_panics_with_both() {
-        let image = ImageShape::new(3, 8, 8);
-        let encoder = VitConfig::new(image, 4, 8, 1, 2);
-        let weights = &mut InitialWeights::new(0, &crate::test_device());
-        let network = BeitNetworkConfig { encoder, vocabulary: 9 }.init(weights);
-        let tokenizer = PaletteConfig::new(image).with_cell(4).with_vocabulary(5).init(weights);
-        network.with_tokenizer(tokenizer, &[0.5; 3], &[0.5; 3]);
     }
 
     #[test]

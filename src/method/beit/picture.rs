@@ -31,7 +31,7 @@ pub fn token_sheet<E, H, K>(
 ) -> Result<PictureGrid>
 where
     E: Encoder,
-    H: PredictionHead<E::Features>,
+    H: PredictionHead<E::Features, Prediction = Tensor<3>>,
     K: Tokenizer,
 {
     let [_, _, height, width] = batch.images.dims();

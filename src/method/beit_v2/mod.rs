@@ -1,20 +1,15 @@
 //! BEiT v2 (Peng et al. 2022, arXiv 2208.06366).
 
-use burn::module::Module;
-use burn::tensor::{FloatDType, Int, Tensor};
-
-use crate::batch::MimBatch;
 use crate::config::config;
-use crate::encoder::{CondensedTokens, CondensedVit, CondensedVitConfig, Encoder, VitConfig};
-use crate::error::{Result, ensure};
-use crate::head::{LinearHead, PredictionHead};
-use crate::limits;
-use crate::mask::Mask;
-use crate::method::BeitConfig;
-use crate::nn::{InitialWeights, cast_parameters};
+use crate::encoder::{CondensedVit, CondensedVitConfig};
+use crate::error::Result;
+use crate::head::LinearHead;
+use crate::method::beit::token_head;
+use crate::method::{Beit, BeitConfig};
+use crate::nn::InitialWeights;
 use crate::target::tokenizer::{AnyTokenizer, Tokenizer, TokenizerConfig, VqConfig};
-use crate::target::{Target, TokenTarget, check_width};
-use crate::task::{Mim, PretextTask, TaskOutput};
+use crate::target::{Both, TokenTarget};
+use crate::task::{Mim, Network};
 
 config! {
     /// The parts of a [`BeitV2`], with the paper's defaults.
@@ -77,183 +72,54 @@ impl BeitV2Config {
         weights: &mut InitialWeights,
     ) -> BeitV2<K> {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        BeitV2::new(&self.encoder(), tokenizer, mean, std, weights)
+        let network = Network::beit_v2(&self.encoder(), tokenizer.vocabulary(), weights);
+        network.with_target(Both { target: TokenTarget::new(tokenizer, mean, std) })
     }
 }
 
-config! {
-    /// The sizes of a [`BeitV2Network`].
-    #[derive(Debug, PartialEq)]
-    pub struct BeitV2NetworkConfig {
-        /// The encoder with its condenser.
-        pub encoder: CondensedVitConfig,
-        /// Tokens.
-        pub vocabulary: usize,
-    }
-}
-
-impl BeitV2NetworkConfig {
-    /// Checks every rule the sizes must keep.
-    ///
-    /// # Errors
-    ///
-    /// Names the first rule that is broken and the values.
-    pub fn validate(&self) -> Result<()> {
-        self.encoder.validate()?;
-        ensure!(self.vocabulary > 0, "a head needs a vocabulary of at least 1 token, got 0");
-        limits::at_most("vocabulary", self.vocabulary, limits::VOCABULARY)
-    }
-
-    /// The network with fresh weights.
+impl Network<CondensedVit, LinearHead> {
+    /// A [`BeitV2`] of `vocabulary` tokens with fresh weights, without its tokenizer.
     ///
     /// # Panics
     ///
-    /// With the message of [`BeitV2NetworkConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut InitialWeights) -> BeitV2Network {
-        self.validate().unwrap_or_else(|error| panic!("{error}"));
-        let VitConfig { width, .. } = self.encoder.encoder;
-        let init = self.encoder.encoder.token_init();
-        BeitV2Network {
-            encoder: self.encoder.init(weights),
-            head: LinearHead::with_init(width, self.vocabulary, init, weights),
-        }
-    }
-}
-
-/// A [`BeitV2`] without its tokenizer: what published weights hold.
-#[derive(Module, Debug)]
-pub struct BeitV2Network {
-    /// The encoder with its condenser.
-    pub encoder: CondensedVit,
-    /// Classifies the features of both.
-    pub head: LinearHead,
-}
-
-impl BeitV2Network {
-    /// How likely each token is for each hidden cell: after the last block, and after the condenser.
-    ///
-    /// # Shapes
-    ///
-    /// - images: `[batch, channels, height, width]`, normalized
-    /// - outputs: `[batch, hidden, vocabulary]`
-    ///
-    /// # Panics
-    ///
-    /// As [`Encoder::encode`].
-    pub fn logits(&self, images: Tensor<4>, mask: &Mask) -> [Tensor<3>; 2] {
-        logits(&self.encoder, &self.head, images, mask)
-    }
-
-    /// The task of predicting the tokens of `tokenizer`, which is frozen; `mean` and `std` are those
-    /// the encoder's images are normalized with.
-    ///
-    /// # Panics
-    ///
-    /// When the head does not tell as many tokens apart as the tokenizer has.
-    pub fn with_tokenizer<K: Tokenizer>(
-        self,
-        tokenizer: K,
-        mean: &[f32],
-        std: &[f32],
-    ) -> BeitV2<K> {
-        check_width(self.head.width(), tokenizer.vocabulary());
-        let target = TokenTarget::new(tokenizer, mean, std);
-        BeitV2 { encoder: self.encoder, head: self.head, target }
+    /// With the message of [`CondensedVitConfig::validate`] when that fails, or when there are no
+    /// tokens or too many.
+    pub fn beit_v2(
+        config: &CondensedVitConfig,
+        vocabulary: usize,
+        weights: &mut InitialWeights,
+    ) -> Self {
+        let encoder = config.init(weights);
+        Self { encoder, head: token_head(&config.encoder, vocabulary, weights) }
     }
 }
 
 /// BEiT with a condenser: one head predicts the hidden cells' tokens twice, from the encoder's
-/// tokens and from the condenser's, and both losses are added (§3.3).
+/// tokens and from the condenser's, and both losses are added (§3.3). What is kept is the encoder's
+/// [`vit`](CondensedVit::vit).
 ///
 /// Its tokenizer is a [`Vq`](crate::target::tokenizer::Vq), in the paper trained on a teacher's
 /// features ([`TeacherObjective`](super::TeacherObjective)).
-#[derive(Module, Debug)]
-pub struct BeitV2<K: Module = AnyTokenizer> {
-    /// What is kept is its [`vit`](CondensedVit::vit).
-    pub encoder: CondensedVit,
-    /// The head both predictions share.
-    pub head: LinearHead,
-    /// The tokens.
-    pub target: TokenTarget<K>,
-}
+pub type BeitV2<K = AnyTokenizer> = Mim<CondensedVit, LinearHead, Both<TokenTarget<K>>>;
 
 impl<K: Tokenizer> BeitV2<K> {
-    /// A model with fresh weights around `tokenizer`, which is frozen. `mean` and `std` are those
-    /// the encoder's images are normalized with.
-    ///
-    /// # Panics
-    ///
-    /// With the message of [`CondensedVitConfig::validate`] when that fails.
-    pub fn new(
-        config: &CondensedVitConfig,
-        tokenizer: K,
-        mean: &[f32],
-        std: &[f32],
-        weights: &mut InitialWeights,
-    ) -> Self {
-        let vocabulary = tokenizer.vocabulary();
-        let network = BeitV2NetworkConfig { encoder: config.clone(), vocabulary };
-        network.init(weights).with_tokenizer(tokenizer, mean, std)
-    }
-
     /// The model without its condenser.
-    pub fn without_condenser(self) -> super::Beit<K> {
-        Mim { encoder: self.encoder.vit, head: self.head, target: self.target }
-    }
-}
-
-impl<K: Tokenizer> PretextTask for BeitV2<K> {
-    type Batch = MimBatch;
-
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
-        let value = self.target.of(&batch);
-        self.judge(logits(&self.encoder, &self.head, batch.images, &batch.mask), value)
-    }
-
-    /// The encoder and the head compute in `dtype`, the tokenizer as ever.
-    fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput> {
-        let value = self.target.of(&batch);
-        let whole = batch.images.dtype();
-        let encoder = cast_parameters(&self.encoder, dtype);
-        let head = cast_parameters(&self.head, dtype);
-        let logits = logits(&encoder, &head, batch.images.cast(dtype), &batch.mask);
-        Ok(self.judge(logits.map(|logits| logits.cast(whole)), value))
-    }
-
-    fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {
-        let value = self.target.of(batch);
-        let prediction = self.target.trivial_prediction(&value)?;
-        Some(self.target.loss(prediction, value) * 2.0)
-    }
-}
-
-/// The head's predictions after the encoder's last block, and after its condenser.
-fn logits(
-    encoder: &CondensedVit,
-    head: &LinearHead,
-    images: Tensor<4>,
-    mask: &Mask,
-) -> [Tensor<3>; 2] {
-    let CondensedTokens { last, condensed } = encoder.encode(images, mask);
-    [last, condensed].map(|tokens| head.predict(tokens, mask))
-}
-
-impl<K: Tokenizer> BeitV2<K> {
-    fn judge(&self, [last, condensed]: [Tensor<3>; 2], value: Tensor<2, Int>) -> TaskOutput {
-        let metrics = self.target.metrics(&last, &value);
-        let loss = self.target.loss(last, value.clone()) + self.target.loss(condensed, value);
-        TaskOutput { loss, metrics, observed: None }
+    pub fn without_condenser(self) -> Beit<K> {
+        Mim { encoder: self.encoder.vit, head: self.head, target: self.target.target }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::MimBatch;
     use crate::encoder::VitConfig;
     use crate::grid::{Grid, ImageShape};
     use crate::mask::{Mask, MaskStrategy, UnitMask};
     use crate::target::tokenizer::PaletteConfig;
+    use crate::task::PretextTask;
     use crate::test_device;
+    use burn::tensor::{FloatDType, Tensor};
 
     fn model() -> BeitV2 {
         let (image, device) = (ImageShape::new(1, 8, 12), test_device());
@@ -262,7 +128,8 @@ mod tests {
         let config =
             CondensedVitConfig::new(VitConfig::new(image, 4, 8, 2, 2)).with_early_blocks(1);
         let weights = &mut InitialWeights::new(1, &device.autodiff());
-        BeitV2::new(&config, tokenizer, &[0.5], &[0.5], weights)
+        let target = Both { target: TokenTarget::new(tokenizer, &[0.5], &[0.5]) };
+        Network::beit_v2(&config, 5, weights).with_target(target)
     }
 
     fn batch() -> MimBatch {
@@ -306,5 +173,15 @@ mod tests {
         let once = model.clone().without_condenser().trivial_loss(&batch).unwrap();
         let twice: f32 = model.trivial_loss(&batch).unwrap().into_scalar();
         assert!((twice - 2.0 * once.into_scalar::<f32>()).abs() < 1e-5);
+    }
+
+    #[test]
+    fn it_computes_in_half_precision_and_is_judged_in_single() {
+        let (model, batch) = (model(), batch());
+        let whole: f32 = model.loss(batch.clone()).loss.into_scalar();
+        let half = model.loss_in(batch, FloatDType::BF16).unwrap().loss;
+        assert_eq!(half.dtype(), Tensor::<1>::zeros([1], &half.device()).dtype());
+        let half: f32 = half.into_scalar();
+        assert!(half != whole && (half - whole).abs() < 0.02 * whole, "{half} {whole}");
     }
 }

@@ -55,7 +55,7 @@ impl Painter<'_> {
     pub(super) fn fill<E, H, T>(&self, model: &Mim<E, H, T>, marked: &[bool]) -> Result<Image>
     where
         E: Encoder,
-        H: PredictionHead<E::Features>,
+        H: PredictionHead<E::Features, Prediction = T::Prediction>,
         T: Reconstruct,
     {
         let shape = self.image.shape();
@@ -154,7 +154,7 @@ impl Painter<'_> {
     ) -> Result<()>
     where
         E: Encoder,
-        H: PredictionHead<E::Features>,
+        H: PredictionHead<E::Features, Prediction = T::Prediction>,
         T: Reconstruct,
     {
         let ChannelStatistics { mean, std } = self.statistics;
