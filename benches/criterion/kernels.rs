@@ -81,10 +81,10 @@ fn attention(c: &mut Criterion) {
     let mut group = c.benchmark_group("attention");
     for (name, bias) in [("", None), (" with bias", Some(bias))] {
         time(&mut group, &format!("kernel{name}"), || {
-            kernel::attention(qkv.clone(), HEADS, bias.clone())
+            kernel::attention(qkv.clone(), HEADS, 0.125, bias.clone())
         });
         time(&mut group, &format!("composed{name}"), || {
-            kernel::attention_composed(qkv.clone(), HEADS, bias.clone())
+            kernel::attention_composed(qkv.clone(), HEADS, 0.125, bias.clone())
         });
     }
 }

@@ -16,10 +16,7 @@ use burn::tensor::Tensor;
 
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
-pub use gpt::{
-    Gpt, GptBlock, GptCache, GptConfig, KeysValues, MlpActivation, PixelGpt, RootMeanSquareNorm,
-    ScoreScale,
-};
+pub use gpt::{Gpt, GptBlock, GptCache, GptConfig, PixelGpt, RootMeanSquareNorm, ScoreScale};
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet, Stem};
 pub use swin::{Swin, SwinConfig};

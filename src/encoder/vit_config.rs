@@ -203,11 +203,9 @@ impl VitConfig {
         let last = (depth - 1).max(1) as f64;
         BlockConfig {
             attention: AttentionConfig {
-                width: self.width,
-                heads: self.heads,
                 qkv_bias: self.qkv_bias,
-                init: self.matrix_init(),
                 output_init: self.output_init(index),
+                ..AttentionConfig::new(self.width, self.heads, self.matrix_init())
             },
             mlp_width: self.mlp_width(),
             norm_epsilon: self.norm_epsilon,

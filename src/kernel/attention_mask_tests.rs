@@ -14,7 +14,7 @@ const WIDTH: usize = HEADS * DEPTH;
 /// The token that is hidden from all.
 const HIDDEN: usize = 3;
 
-type Function = fn(Tensor<3>, usize, Option<Tensor<4>>) -> Tensor<3>;
+type Function = fn(Tensor<3>, usize, f64, Option<Tensor<4>>) -> Tensor<3>;
 
 fn noise(seed: u64, count: usize) -> Vec<f32> {
     StandardNormal.sample_iter(stream(seed, Purpose::Data, 0, 0)).take(count).collect()
@@ -51,7 +51,7 @@ fn run(threads: usize, function: Function, qkv: Vec<f32>, bias: Vec<f32>) -> [Ve
         let qkv = Tensor::<3>::from_data(qkv, &device).require_grad();
         let bias = TensorData::new(bias, [1, HEADS, TOKENS, TOKENS]);
         let bias = Tensor::<4>::from_data(bias, &device).require_grad();
-        let output = function(qkv.clone(), HEADS, Some(bias.clone()));
+        let output = function(qkv.clone(), HEADS, 0.6, Some(bias.clone()));
         let weights = TensorData::new(noise(3, BATCH * TOKENS * WIDTH), [BATCH, TOKENS, WIDTH]);
         let loss = (output.clone() * Tensor::from_data(weights, &device)).sum();
         let gradients = loss.backward();

@@ -27,7 +27,7 @@ mod linear;
 mod mlp;
 
 pub use adamw::{AdamWStep, adamw, adamw_composed};
-pub use attention::{attention, attention_composed};
+pub use attention::{attend, attention, attention_composed, split_heads};
 pub use gelu::gelu;
 pub use layer_norm::{layer_norm, layer_norm_composed};
 pub use linear::{linear, linear_composed};
@@ -39,6 +39,12 @@ fn takes(fit: bool) -> bool {
     #[cfg(test)]
     compare::TAKEN.with(|taken| taken.set(taken.get() + usize::from(fit)));
     fit
+}
+
+/// How many kernels were taken on this thread so far.
+#[cfg(all(test, feature = "flex"))]
+pub(crate) fn taken() -> usize {
+    compare::TAKEN.with(std::cell::Cell::get)
 }
 
 /// Whether a tensor of rank `D` can go into a kernel: it is on flex, of `f32`, and not empty.

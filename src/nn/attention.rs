@@ -29,6 +29,8 @@ pub struct AttentionConfig {
     pub heads: usize,
     /// Which projections have a bias.
     pub qkv_bias: QkvBias,
+    /// What products of queries and keys are multiplied by; `None` for 1 / √(width / heads).
+    pub scale: Option<f64>,
     /// How the query, key and value matrices start.
     pub init: Init,
     /// How the output matrix starts.
@@ -36,6 +38,12 @@ pub struct AttentionConfig {
 }
 
 impl AttentionConfig {
+    /// A layer whose matrices start as `init` says, with a bias for query, key and value.
+    pub fn new(width: usize, heads: usize, init: Init) -> Self {
+        let qkv_bias = QkvBias::All;
+        Self { width, heads, qkv_bias, scale: None, init, output_init: init }
+    }
+
     /// The layer with fresh weights.
     ///
     /// # Panics
@@ -60,11 +68,19 @@ impl AttentionConfig {
             value_bias,
             out: weights.linear(width, width, self.output_init),
             heads,
+            scale: self.scale.unwrap_or_else(|| ((width / heads) as f64).powf(-0.5)),
         }
     }
 }
 
-/// softmax(Q Kᵀ / √d + bias) V over all tokens, then a projection.
+/// The keys and values of all tokens so far, each `[batch, heads, tokens, depth]`.
+#[derive(Debug, Clone)]
+pub struct KeysValues {
+    keys: Tensor<4>,
+    values: Tensor<4>,
+}
+
+/// softmax(scale · Q Kᵀ + bias) V over all tokens, then a projection.
 #[derive(Module, Debug)]
 pub struct Attention {
     /// `width` → `3 · width`: query, key, value, each head by head.
@@ -77,6 +93,8 @@ pub struct Attention {
     pub out: Linear,
     /// Heads.
     pub heads: usize,
+    /// What products of queries and keys are multiplied by.
+    pub scale: f64,
 }
 
 impl Attention {
@@ -85,8 +103,8 @@ impl Attention {
     /// # Shapes
     ///
     /// - tokens: `[batch, tokens, width]`
-    /// - bias: `[groups, heads, tokens, tokens]`, added to the scaled scores; `groups` divides the
-    ///   batch, and sample i takes the bias i modulo `groups`
+    /// - bias: `[groups, heads, tokens, tokens]`, added to the scaled scores, or one head for all;
+    ///   `groups` divides the batch, and sample i takes the bias i modulo `groups`
     /// - output: `[batch, tokens, width]`
     ///
     /// # Panics
@@ -96,9 +114,34 @@ impl Attention {
         per_token(&self.out, self.mix(tokens, bias))
     }
 
+    /// As [`Attention::forward`], of tokens that see those of `past` too and are added to it.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens, output: `[batch, tokens, width]`
+    /// - bias: `[groups, heads or 1, tokens, past + tokens]`
+    ///
+    /// # Panics
+    ///
+    /// As [`Attention::forward`].
+    pub fn forward_after(
+        &self,
+        past: &mut Option<KeysValues>,
+        tokens: Tensor<3>,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<3> {
+        let [query, mut keys, mut values] = kernel::split_heads(self.project(tokens), self.heads);
+        if let Some(past) = past.take() {
+            keys = Tensor::cat(vec![past.keys, keys], 2);
+            values = Tensor::cat(vec![past.values, values], 2);
+        }
+        *past = Some(KeysValues { keys: keys.clone(), values: values.clone() });
+        per_token(&self.out, kernel::attend(query, keys, values, self.scale, bias))
+    }
+
     /// As [`Attention::forward`], without the last projection.
     pub(super) fn mix(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
-        kernel::attention(self.project(tokens), self.heads, bias)
+        kernel::attention(self.project(tokens), self.heads, self.scale, bias)
     }
 
     /// Query, key and value of every token, `[batch, tokens, 3 · width]`.
@@ -128,7 +171,7 @@ mod tests {
 
     fn attention(qkv_bias: QkvBias) -> Attention {
         let init = Init::Normal { std: 0.5 };
-        let config = AttentionConfig { width: 4, heads: 2, qkv_bias, init, output_init: init };
+        let config = AttentionConfig { qkv_bias, ..AttentionConfig::new(4, 2, init) };
         config.init(&mut InitialWeights::new(3, &test_device()))
     }
 

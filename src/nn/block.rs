@@ -116,15 +116,14 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Init, QkvBias};
+    use crate::nn::Init;
     use crate::test_device;
     use burn::tensor::{Tolerance, s};
 
     #[test]
     fn some_tokens_are_those_of_all_with_the_same_gradients() {
         let init = Init::Normal { std: 0.3 };
-        let attention =
-            AttentionConfig { width: 8, heads: 2, qkv_bias: QkvBias::All, init, output_init: init };
+        let attention = AttentionConfig::new(8, 2, init);
         let config = BlockConfig {
             attention,
             mlp_width: 12,

@@ -47,25 +47,25 @@ impl CosineAttention {
     pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
         let Attention { out, heads, .. } = &self.projections;
         let qkv = self.with_cosines(self.projections.project(tokens));
-        per_token(out, kernel::attention(qkv, *heads, bias))
+        per_token(out, kernel::attention(qkv, *heads, 1.0, bias))
     }
 
-    /// Queries and keys such that their scaled products are the scaled cosines.
+    /// Queries and keys whose products are the scaled cosines.
     fn with_cosines(&self, qkv: Tensor<3>) -> Tensor<3> {
         let ([batch, tokens, joined], heads) = (qkv.dims(), self.projections.heads);
         let depth = joined / 3 / heads;
         let parts = qkv.reshape([batch, tokens, 3 * heads, depth]);
         let query_key = parts.clone().slice(s![.., .., ..2 * heads, ..]);
         let value = parts.slice(s![.., .., 2 * heads.., ..]);
-        let query_key = unit(query_key, 3) * self.scales(depth).reshape([1, 1, 2 * heads, 1]);
+        let query_key = unit(query_key, 3) * self.scales().reshape([1, 1, 2 * heads, 1]);
         Tensor::cat(vec![query_key, value], 2).reshape([batch, tokens, joined])
     }
 
-    /// The factor of each head's query and key, `[2 · heads]`; undoes the 1 / √d of the scores.
-    fn scales(&self, depth: usize) -> Tensor<1> {
+    /// The factor of each head's query and key, `[2 · heads]`.
+    fn scales(&self) -> Tensor<1> {
         let scale = self.logit_scale.val().clamp_max(LARGEST_SCALE.ln()).exp();
         let ones = scale.ones_like();
-        Tensor::cat(vec![scale * (depth as f64).sqrt(), ones], 0)
+        Tensor::cat(vec![scale, ones], 0)
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     fn attention() -> CosineAttention {
         let init = Init::Normal { std: 0.5 };
         let qkv_bias = QkvBias::None;
-        let config = AttentionConfig { width: 4, heads: 2, qkv_bias, init, output_init: init };
+        let config = AttentionConfig { qkv_bias, ..AttentionConfig::new(4, 2, init) };
         CosineAttention::new(&config, &mut InitialWeights::new(3, &test_device()))
     }
 
@@ -97,7 +97,7 @@ mod tests {
         for (query, key) in [(0, 4), (12, 28), (26, 6)] {
             let length = |v: &[f32], a: usize| dot(v, a, a).sqrt();
             let cosine = dot(&raw, query, key) / length(&raw, query) / length(&raw, key);
-            let score = dot(&ready, query, key) / 2.0f32.sqrt();
+            let score = dot(&ready, query, key);
             assert!((score - 10.0 * cosine).abs() < 1e-5, "{score} {cosine}");
         }
     }
@@ -121,8 +121,8 @@ mod tests {
     fn scales_stop_at_a_hundred() {
         let mut layer = attention();
         layer.logit_scale = layer.logit_scale.map(|scale| scale.ones_like() * 9.0);
-        let scales: Vec<f32> = layer.scales(4).into_data().try_to_vec().unwrap();
-        assert!((scales[0] - 200.0).abs() < 1e-3 && scales[2] == 1.0, "{scales:?}");
+        let scales: Vec<f32> = layer.scales().into_data().try_to_vec().unwrap();
+        assert!((scales[0] - 100.0).abs() < 1e-3 && scales[2] == 1.0, "{scales:?}");
     }
 
     #[test]

@@ -3,17 +3,50 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
+use burn::tensor::activation::{gelu_approximate, relu, sigmoid, silu};
+use serde::{Deserialize, Serialize};
 
 use super::{Init, InitialWeights, per_token};
 use crate::kernel::{self, gelu};
 
-/// Two linear layers with an exact GELU (the error function, not its tanh approximation) between.
+/// What comes between the two layers of an [`Mlp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MlpActivation {
+    /// x · σ(1.702 x), Image GPT's.
+    QuickGelu,
+    /// The exact GELU, by the error function.
+    Gelu,
+    /// The GELU by a hyperbolic tangent, GPT-2's.
+    GeluTanh,
+    /// max(x, 0).
+    Relu,
+    /// x · σ(x).
+    Silu,
+}
+
+impl MlpActivation {
+    fn apply(self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::QuickGelu => x.clone() * sigmoid(x * 1.702),
+            Self::Gelu => gelu(x),
+            Self::GeluTanh => gelu_approximate(x),
+            Self::Relu => relu(x),
+            Self::Silu => silu(x),
+        }
+    }
+}
+
+/// Two linear layers with an activation between, the exact GELU unless it is told otherwise.
 #[derive(Module, Debug)]
 pub struct Mlp {
     /// `width` → `hidden`.
     pub fc1: Linear,
     /// `hidden` → `width`.
     pub fc2: Linear,
+    /// What comes between.
+    #[module(skip)]
+    pub activation: MlpActivation,
 }
 
 impl Mlp {
@@ -28,7 +61,13 @@ impl Mlp {
         Self {
             fc1: weights.linear(width, hidden, init),
             fc2: weights.linear(hidden, width, output_init),
+            activation: MlpActivation::Gelu,
         }
+    }
+
+    /// The same layer with another activation.
+    pub fn with_activation(self, activation: MlpActivation) -> Self {
+        Self { activation, ..self }
     }
 
     /// Every token on its own.
@@ -39,9 +78,33 @@ impl Mlp {
     /// - output: the same
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let weights = [&self.fc1, &self.fc2].map(|layer| layer.weight.val());
-        match (&self.fc1.bias, &self.fc2.bias) {
-            (Some(bias1), Some(bias2)) => kernel::mlp(tokens, weights, [bias1.val(), bias2.val()]),
-            _ => per_token(&self.fc2, gelu(per_token(&self.fc1, tokens))),
+        match (self.activation, &self.fc1.bias, &self.fc2.bias) {
+            (MlpActivation::Gelu, Some(bias1), Some(bias2)) => {
+                kernel::mlp(tokens, weights, [bias1.val(), bias2.val()])
+            }
+            _ => per_token(&self.fc2, self.activation.apply(per_token(&self.fc1, tokens))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    #[test]
+    fn activations_have_their_values_at_one() {
+        let sigma = |x: f32| 1.0 / (1.0 + (-x).exp());
+        for (activation, expected) in [
+            (MlpActivation::QuickGelu, sigma(1.702)),
+            (MlpActivation::Gelu, 0.841_344_7),
+            (MlpActivation::GeluTanh, 0.841_192),
+            (MlpActivation::Relu, 1.0),
+            (MlpActivation::Silu, sigma(1.0)),
+        ] {
+            let one = Tensor::<3>::ones([1, 1, 1], &test_device());
+            let got = activation.apply(one).into_scalar::<f32>();
+            assert!((got - expected).abs() < 1e-5, "{activation:?}: {got} {expected}");
         }
     }
 }

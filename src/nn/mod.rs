@@ -20,7 +20,7 @@ mod table_resize;
 mod unit;
 mod windows;
 
-pub use attention::{Attention, AttentionConfig, QkvBias};
+pub use attention::{Attention, AttentionConfig, KeysValues, QkvBias};
 pub use block::{Block, BlockConfig};
 pub use cast::cast_parameters;
 pub use checkpointed::checkpointed;
@@ -31,7 +31,7 @@ pub use drop_path::{DropPath, Dropped};
 pub use init::{Init, InitialWeights};
 pub use layer_norm::LayerNorm;
 pub use layer_scale::LayerScale;
-pub use mlp::Mlp;
+pub use mlp::{Mlp, MlpActivation};
 #[cfg(any(feature = "train", test))]
 pub(crate) use parameters::NamedParameter;
 pub(crate) use parameters::named_parameters;

@@ -30,12 +30,14 @@ fn attention_gives_torchs_output_and_gradients() {
     let key = |name: &str| format!("attention_2_heads.{name}");
     let leaf = |tensor: Tensor<2>| Param::from_tensor(tensor.transpose().autodiff());
     let bias = |name: &str| Some(Param::from_tensor(io.tensor::<1>(&key(name)).autodiff()));
+    let width = io.tensor::<2>(&key("out_weight")).dims()[0];
     let layer = Attention {
         qkv: Linear { weight: leaf(io.tensor(&key("qkv_weight"))), bias: bias("qkv_bias") },
         query_bias: None,
         value_bias: None,
         out: Linear { weight: leaf(io.tensor(&key("out_weight"))), bias: bias("out_bias") },
         heads: 2,
+        scale: ((width / 2) as f64).powf(-0.5),
     };
     let input = io.tensor::<3>(&key("input")).autodiff().require_grad();
     let scores = io.tensor::<4>(&key("scores_bias")).autodiff().require_grad();

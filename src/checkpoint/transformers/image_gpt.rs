@@ -173,10 +173,10 @@ fn gpt_entries(ours: &str, prefix: &str, config: &GptConfig) -> Vec<Entry> {
     for index in 0..config.depth {
         let (ours, theirs) = (format!("{ours}.blocks.{index}"), format!("{prefix}h.{index}"));
         for (name, their, inputs, outputs) in [
-            ("qkv", "attn.c_attn", width, 3 * width),
-            ("out", "attn.c_proj", width, width),
-            ("fc1", "mlp.c_fc", width, mlp),
-            ("fc2", "mlp.c_proj", mlp, width),
+            ("attention.qkv", "attn.c_attn", width, 3 * width),
+            ("attention.out", "attn.c_proj", width, width),
+            ("mlp.fc1", "mlp.c_fc", width, mlp),
+            ("mlp.fc2", "mlp.c_proj", mlp, width),
         ] {
             let (ours, theirs) = (format!("{ours}.{name}"), format!("{theirs}.{their}"));
             entries.extend([

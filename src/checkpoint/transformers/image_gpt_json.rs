@@ -3,9 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::encoder::{GptConfig, MlpActivation, ScoreScale};
+use crate::encoder::{GptConfig, ScoreScale};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+use crate::nn::MlpActivation;
 
 /// Each activation with its name in transformers.
 const ACTIVATIONS: [(&str, MlpActivation); 6] = [

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Gpt, GptBlock, MlpActivation, RootMeanSquareNorm};
+use super::{Gpt, GptBlock, RootMeanSquareNorm};
 use crate::config::config;
 use crate::encoder::check_norm_epsilon;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{Init, InitialWeights, PositionTable, Positions};
+use crate::nn::{Init, InitialWeights, MlpActivation, PositionTable, Positions};
 
 /// What decides how large attention scores are before the softmax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

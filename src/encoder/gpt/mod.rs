@@ -7,11 +7,11 @@ mod pixel_gpt;
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData, s};
 
-pub use block::{GptBlock, KeysValues, MlpActivation, RootMeanSquareNorm};
+pub use block::{GptBlock, RootMeanSquareNorm};
 pub use config::{GptConfig, ScoreScale};
 pub use pixel_gpt::PixelGpt;
 
-use crate::nn::PositionTable;
+use crate::nn::{KeysValues, PositionTable};
 
 /// Token ids to features. A vocabulary of `colors` ids, and one more that starts a sequence.
 #[derive(Module, Debug)]
@@ -168,6 +168,16 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "flex")]
+    fn attention_and_linear_layers_are_computed_by_kernels() {
+        let gpt = config().init(&mut InitialWeights::new(0, &burn::tensor::Device::flex()));
+        let before = crate::kernel::taken();
+        gpt.forward(Tensor::zeros([1, 6], &burn::tensor::Device::flex()));
+        // In each of two blocks: attention, its two projections, and the MLP's two.
+        assert_eq!(crate::kernel::taken() - before, 10);
+    }
+
+    #[test]
     fn tokens_fed_one_by_one_have_the_features_they_have_together() {
         let gpt = gpt(&config());
         let whole = gpt.forward(ids(4)).into_data();
@@ -194,7 +204,7 @@ mod tests {
         for (parameter, layer) in [
             ("token_embed", 0),
             ("positions.table", 0),
-            ("blocks.1.qkv.weight", 2),
+            ("blocks.1.attention.qkv.weight", 2),
             ("norm.gamma", 3),
         ] {
             assert_eq!(gpt.layer_of(parameter), layer, "{parameter}");

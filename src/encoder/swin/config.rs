@@ -169,11 +169,8 @@ impl SwinConfig {
     /// The attention layers of a stage.
     pub(in crate::encoder) fn attention(&self, stage: usize, qkv_bias: QkvBias) -> AttentionConfig {
         AttentionConfig {
-            width: self.stage_width(stage),
-            heads: self.heads[stage],
             qkv_bias: if self.qkv_bias { qkv_bias } else { QkvBias::None },
-            init: INIT,
-            output_init: INIT,
+            ..AttentionConfig::new(self.stage_width(stage), self.heads[stage], INIT)
         }
     }
 

@@ -57,13 +57,8 @@ mod tests {
 
     fn block(weights: &mut InitialWeights) -> Block {
         let init = Init::Normal { std: 0.3 };
-        let attention = AttentionConfig {
-            width: 8,
-            heads: 2,
-            qkv_bias: QkvBias::QueryValue,
-            init,
-            output_init: init,
-        };
+        let qkv_bias = QkvBias::QueryValue;
+        let attention = AttentionConfig { qkv_bias, ..AttentionConfig::new(8, 2, init) };
         let config = BlockConfig {
             attention,
             mlp_width: 12,

@@ -1,0 +1,125 @@
+//! The gradients of attention.
+
+use super::PARTS;
+use super::layer::Layer;
+use crate::kernel::flex::matrix::{Matrix, Output, multiply};
+use crate::kernel::flex::simd::{add_rows, dot, vectorized};
+use crate::kernel::flex::tiles::{by_tiles, tile, total};
+
+/// The gradient of queries, keys and values, and that of the bias if it is needed.
+pub(super) fn backward(
+    layer: Layer,
+    kept: &[f32],
+    gradient: &[f32],
+    bias_needed: bool,
+) -> (Vec<f32>, Vec<f32>) {
+    let Layer { batch, tokens, heads, depth, .. } = layer;
+    let units = batch * heads;
+    let (bias_size, part) = match layer.bias {
+        Some(bias) if bias_needed => (bias.values.len(), units.div_ceil(PARTS)),
+        _ => (0, (units / PARTS).clamp(1, heads)),
+    };
+    // Each head of each sample has its gradients in one piece, `[tokens, 3 · depth]`.
+    let size = 3 * tokens * depth;
+    let start = vec![0.0; size];
+    let ([pieces], dbias) = by_tiles(units, part, [&start], |first, [pieces]| {
+        let mut dbias = vec![0.0; bias_size];
+        let mut scratch = [vec![], vec![]];
+        for (index, piece) in pieces.chunks_exact_mut(size).enumerate() {
+            let unit = [(first + index) / heads, (first + index) % heads];
+            head_backward(layer, unit, kept, gradient, piece, &mut dbias, &mut scratch);
+        }
+        dbias
+    });
+    (joined(layer, &pieces), total(dbias))
+}
+
+/// The pieces `[batch, heads, tokens, 3, depth]` as `[batch, tokens, 3, heads, depth]`.
+fn joined(layer: Layer, pieces: &[f32]) -> Vec<f32> {
+    let Layer { batch, tokens, heads, depth, .. } = layer;
+    let row = vec![0.0; 3 * layer.width()];
+    let rows = batch * tokens;
+    let ([joined], _) = by_tiles(rows, tile(rows), [&row], |first, [joined]| {
+        for (index, row) in joined.chunks_exact_mut(3 * heads * depth).enumerate() {
+            let (sample, token) = ((first + index) / tokens, (first + index) % tokens);
+            for (place, values) in row.chunks_exact_mut(depth).enumerate() {
+                let (part, head) = (place / heads, place % heads);
+                let start = (((sample * heads + head) * tokens + token) * 3 + part) * depth;
+                values.copy_from_slice(&pieces[start..start + depth]);
+            }
+        }
+    });
+    joined
+}
+
+/// Adds to the gradient of one head's queries, keys and values in a sample, `[tokens, 3 · depth]`,
+/// and of the bias.
+///
+/// With probabilities P = softmax(S) and output P V: dV = Pᵀ dO, dP = dO Vᵀ,
+/// dS = P ∘ (dP − Σ P ∘ dP) over each row, dQ = `scale` · dS K and dK = `scale` · dSᵀ Q.
+fn head_backward(
+    layer: Layer,
+    [sample, head]: [usize; 2],
+    kept: &[f32],
+    gradient: &[f32],
+    dqkv: &mut [f32],
+    dbias: &mut [f32],
+    [again, slopes]: &mut [Vec<f32>; 2],
+) {
+    let Layer { tokens, depth, scale, .. } = layer;
+    let (width, step) = (layer.width(), layer.step());
+    for first in (0..tokens).step_by(step) {
+        let count = step.min(tokens - first);
+        slopes.resize(count * tokens, 0.0);
+        let probabilities = if kept.is_empty() {
+            again.resize(count * tokens, 0.0);
+            layer.probabilities(sample, head, first, again);
+            &again[..]
+        } else {
+            let start = ((sample * layer.heads + head) * tokens + first) * tokens;
+            &kept[start..start + count * tokens]
+        };
+        let start = (sample * tokens + first) * width + head * depth;
+        let gradient = Matrix::strided(&gradient[start..], count, depth, width);
+        let value = layer.part(sample, head, 2, 0).transposed();
+        multiply(Output::dense(slopes, tokens), 1.0, gradient, value);
+        let mut add_to = |part: usize, row: usize, scale, left, right| {
+            let output = Output::strided(&mut dqkv[(row * 3 + part) * depth..], 3 * depth);
+            multiply(output.added(), scale, left, right);
+        };
+        add_to(2, 0, 1.0, Matrix::dense(probabilities, tokens).transposed(), gradient);
+        if layer.bias.is_some() {
+            forget_hidden(probabilities, slopes);
+        }
+        softmax_backward(probabilities, slopes, tokens);
+        if let (Some(bias), false) = (layer.bias, dbias.is_empty()) {
+            let start = bias.start(sample, head, tokens) + first * tokens;
+            add_rows(&mut dbias[start..start + slopes.len()], slopes);
+        }
+        let slopes = Matrix::dense(slopes, tokens);
+        add_to(0, first, scale, slopes, layer.part(sample, head, 1, 0));
+        let queries = layer.part(sample, head, 0, first).first_rows(count);
+        add_to(1, 0, scale, slopes.transposed(), queries);
+    }
+}
+
+vectorized! {
+    /// The slopes by probabilities of 0 become 0, since a hidden value may be of any size and 0 times
+    /// infinity is not a number.
+    fn forget_hidden<_A>(probabilities: &[f32], slopes: &mut [f32]) {
+        for (slope, &probability) in slopes.iter_mut().zip(probabilities) {
+            *slope = if probability == 0.0 { 0.0 } else { *slope };
+        }
+    }
+
+    /// Rows of `slopes` by the probabilities become slopes by the scores.
+    fn softmax_backward<A>(probabilities: &[f32], slopes: &mut [f32], tokens: usize) {
+        let rows = probabilities.chunks_exact(tokens).zip(slopes.chunks_exact_mut(tokens));
+        for (probabilities, slopes) in rows {
+            let mean = dot::<A>(probabilities, slopes);
+            for (slope, probability) in slopes.iter_mut().zip(probabilities) {
+                *slope = probability * (*slope - mean);
+            }
+        }
+    }
+}

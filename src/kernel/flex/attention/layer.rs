@@ -1,0 +1,155 @@
+//! One layer's attention, and its output.
+
+use burn::backend::flex::FlexTensor;
+
+use super::PARTS;
+use crate::kernel::flex::buffer::{dims, tensor, values};
+use crate::kernel::flex::matrix::{Matrix, Output, multiply};
+use crate::kernel::flex::simd::{add, exp, max, sum, vectorized};
+use crate::kernel::flex::tiles::by_tiles;
+
+/// The most scores that are looked at together: what a core's cache holds with room to spare.
+const SCORES: usize = 80 << 10;
+
+/// The sizes and values of one layer's attention.
+#[derive(Clone, Copy)]
+pub(super) struct Layer<'a> {
+    pub(super) qkv: &'a [f32],
+    pub(super) bias: Option<Bias<'a>>,
+    pub(super) batch: usize,
+    pub(super) tokens: usize,
+    pub(super) heads: usize,
+    pub(super) depth: usize,
+    pub(super) scale: f32,
+}
+
+/// What is added to the scores, `[groups, heads, tokens, tokens]`.
+#[derive(Clone, Copy)]
+pub(super) struct Bias<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) groups: usize,
+    pub(super) heads: usize,
+}
+
+impl<'a> Layer<'a> {
+    pub(super) fn new(
+        qkv: &'a FlexTensor,
+        bias: Option<&'a FlexTensor>,
+        heads: usize,
+        scale: f32,
+    ) -> Self {
+        let [batch, tokens, width] = dims(qkv);
+        let bias = bias.map(|bias| {
+            let [groups, heads, ..] = dims::<4>(bias);
+            Bias { values: values(bias), groups, heads }
+        });
+        let depth = width / 3 / heads;
+        Self { qkv: values(qkv), bias, batch, tokens, heads, depth, scale }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.heads * self.depth
+    }
+
+    /// Queries that are looked at together, as even as their number allows.
+    pub(super) fn step(&self) -> usize {
+        let most = (SCORES / self.tokens).max(32);
+        self.tokens.div_ceil(self.tokens.div_ceil(most))
+    }
+
+    /// Queries of all samples, one sample after the other, that one thread works on: those of a
+    /// sample, or fewer where there are few samples. It depends on the sizes alone, so that results
+    /// are the same for any number of threads.
+    fn tile(&self) -> usize {
+        let shared = (self.batch * self.tokens).div_ceil(PARTS).max(32);
+        if self.batch < PARTS { shared.min(self.tokens) } else { self.tokens }
+    }
+
+    /// The values of one sample's query, key or value (`part` 0, 1, 2), from token `first` on.
+    pub(super) fn part(&self, sample: usize, head: usize, part: usize, first: usize) -> Matrix<'a> {
+        let (width, row) = (self.width(), 3 * self.width());
+        let start = (sample * self.tokens + first) * row + part * width + head * self.depth;
+        Matrix::strided(&self.qkv[start..], self.tokens - first, self.depth, row)
+    }
+
+    /// The probabilities of the queries from `first` on, as many as `scores` has rows of tokens.
+    pub(super) fn probabilities(
+        &self,
+        sample: usize,
+        head: usize,
+        first: usize,
+        scores: &mut [f32],
+    ) {
+        let tokens = self.tokens;
+        let queries = self.part(sample, head, 0, first).first_rows(scores.len() / tokens);
+        let keys = self.part(sample, head, 1, 0).transposed();
+        multiply(Output::dense(scores, tokens), self.scale, queries, keys);
+        let bias = self.bias.map(|bias| {
+            let start = bias.start(sample, head, tokens) + first * tokens;
+            &bias.values[start..start + scores.len()]
+        });
+        softmax(scores, bias, tokens);
+    }
+
+    /// Whether the probabilities are worth their memory: at most that of queries and keys.
+    fn keeps(&self) -> bool {
+        self.tokens <= 2 * self.depth && self.tile() == self.tokens
+    }
+}
+
+impl Bias<'_> {
+    /// Where the bias of a head of a sample begins.
+    pub(super) fn start(&self, sample: usize, head: usize, tokens: usize) -> usize {
+        (sample % self.groups * self.heads + head % self.heads) * tokens * tokens
+    }
+}
+
+/// The output of all samples and heads, and their probabilities if they are to be kept and worth it.
+pub(super) fn forward(layer: Layer, keep: bool) -> (FlexTensor, Vec<f32>) {
+    let Layer { batch, tokens, heads, depth, .. } = layer;
+    let (width, step, tile) = (layer.width(), layer.step(), layer.tile());
+    let keep = keep && layer.keeps();
+    let starts = [width, if keep { heads * tokens } else { 0 }].map(|count| vec![0.0; count]);
+    let starts = starts.each_ref().map(Vec::as_slice);
+    let ([output, kept], _) = by_tiles(batch * tokens, tile, starts, |start, [output, kept]| {
+        let end = start + output.len() / width;
+        let mut forgotten = vec![0.0; if keep { 0 } else { step * tokens }];
+        for head in 0..heads {
+            let mut row = start;
+            while row < end {
+                let (sample, first) = (row / tokens, row % tokens);
+                let count = step.min(tokens - first).min(end - row);
+                let scores = if keep {
+                    &mut kept[(head * tokens + first) * tokens..][..count * tokens]
+                } else {
+                    &mut forgotten[..count * tokens]
+                };
+                layer.probabilities(sample, head, first, scores);
+                let output = &mut output[(row - start) * width + head * depth..];
+                let probabilities = Matrix::dense(scores, tokens);
+                let value = layer.part(sample, head, 2, 0);
+                multiply(Output::strided(output, width), 1.0, probabilities, value);
+                row += count;
+            }
+        }
+    });
+    (tensor(output, [batch, tokens, width].into()), kept)
+}
+
+vectorized! {
+    /// Rows of `tokens` scores, after the bias is added, become exp(score − the row's maximum),
+    /// divided by their sum.
+    fn softmax<A>(scores: &mut [f32], bias: Option<&[f32]>, tokens: usize) {
+        if let Some(bias) = bias {
+            add(scores, bias);
+        }
+        for row in scores.chunks_exact_mut(tokens) {
+            let largest = max(row);
+            for score in row.iter_mut() {
+                *score = exp::<A>(*score - largest);
+            }
+            let scale = 1.0 / sum(row, |score| score);
+            row.iter_mut().for_each(|score| *score *= scale);
+        }
+    }
+}
