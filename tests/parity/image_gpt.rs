@@ -41,7 +41,7 @@ fn check_model(name: &str, io: &Io, model: ImageGpt) {
     let gpt = &model.encoder.gpt;
     let key = |key: &str| io.0[&format!("grad.transformer.{key}")].clone();
     close("embedding", gradient(&gradients, &gpt.token_embed), &key("wte.weight"), 1e-3);
-    let qkv = gradient(&gradients, &gpt.blocks[0].qkv.weight);
+    let qkv = gradient(&gradients, &gpt.blocks[0].attention.qkv.weight);
     close("qkv", qkv, &key("h.0.attn.c_attn.weight"), 1e-3);
     let norm = gradient(&gradients, &gpt.blocks[1].norm2.gamma);
     close("norm", norm, &key("h.1.ln_2.weight"), 1e-3);
