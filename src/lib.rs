@@ -99,7 +99,7 @@ pub use target::{
     Both, Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,
     PixelTarget, Reconstruct, SobelTarget, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
-pub use task::{Mim, Network, PretextTask, StepEnd, TaskOutput};
+pub use task::{Measured, Mim, Network, PretextTask, StepEnd, TaskOutput};
 
 /// What the guide shows compiles.
 #[cfg(all(doctest, feature = "data", feature = "flex"))]

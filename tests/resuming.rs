@@ -57,8 +57,9 @@ struct Plain<T: Module> {
     inner: T,
 }
 
-impl<T: PretextTask<Batch = MimBatch>> PretextTask for Plain<T> {
+impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Plain<T> {
     type Batch = MimBatch;
+    type Observed = ();
 
     fn loss(&self, batch: MimBatch) -> TaskOutput {
         self.inner.loss(batch)

@@ -166,8 +166,9 @@ struct Diverging<T: Module> {
     batches: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
-impl<T: PretextTask<Batch = MimBatch>> PretextTask for Diverging<T> {
+impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Diverging<T> {
     type Batch = MimBatch;
+    type Observed = ();
 
     fn loss(&self, batch: MimBatch) -> TaskOutput {
         let count = self.batches.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -202,8 +203,9 @@ struct Taught<T: Module> {
     teacher: T,
 }
 
-impl<T: PretextTask<Batch = MimBatch>> PretextTask for Taught<T> {
+impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Taught<T> {
     type Batch = MimBatch;
+    type Observed = ();
 
     fn loss(&self, batch: MimBatch) -> TaskOutput {
         self.student.loss(batch)

@@ -10,7 +10,7 @@ use crate::data::Loader;
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::nn::{Init, InitialWeights, LayerNorm, cast_parameters};
-use crate::task::{PretextTask, TaskOutput};
+use crate::task::{Measured, PretextTask, TaskOutput};
 
 /// An encoder, its pooled features normalized, and a linear layer to the classes.
 ///
@@ -95,15 +95,24 @@ impl<B: Backbone> Classification<B> {
 
 impl<B: Backbone> PretextTask for Classification<B> {
     type Batch = LabelledBatch;
+    type Observed = ();
 
     fn loss(&self, batch: LabelledBatch) -> TaskOutput {
-        judge(self.logits(batch.images), batch.targets)
+        cross_entropy(self.logits(batch.images), batch.targets).into()
     }
 
     fn loss_in(&self, batch: LabelledBatch, dtype: FloatDType) -> Result<TaskOutput> {
         let whole = batch.images.dtype();
         let logits = cast_parameters(self, dtype).logits(batch.images.cast(dtype));
-        Ok(judge(logits.cast(whole), batch.targets))
+        Ok(cross_entropy(logits.cast(whole), batch.targets).into())
+    }
+
+    /// The loss, and the share of images in percent whose class is guessed.
+    fn measure(&self, batch: LabelledBatch) -> Measured {
+        let logits = self.logits(batch.images);
+        let guesses = logits.clone().without_autodiff().argmax(1);
+        let top1 = guesses.equal(batch.targets.clone().argmax(1)).float().mean() * 100.0;
+        Measured { loss: cross_entropy(logits, batch.targets), metrics: vec![("top1", top1)] }
     }
 
     /// The same score for every class.
@@ -118,14 +127,6 @@ impl<B: Backbone> PretextTask for Classification<B> {
             None => 0,
         }
     }
-}
-
-/// The cross-entropy, and the share of images in percent whose first class is guessed.
-fn judge(logits: Tensor<2>, targets: Tensor<2>) -> TaskOutput {
-    let loss = cross_entropy(logits.clone(), targets.clone());
-    let guesses = logits.without_autodiff().argmax(1);
-    let top1 = guesses.equal(targets.argmax(1)).float().mean() * 100.0;
-    TaskOutput { metrics: vec![("top1", top1)], ..loss.into() }
 }
 
 /// The parameters and flags of an encoder up to a layer.
@@ -209,7 +210,7 @@ mod tests {
             let gradients = burn::optim::GradientsParams::from_grads(gradients, &task);
             task = optimizer.step(1e-2, task, gradients);
         }
-        let output = task.valid().loss(batch());
+        let output = task.valid().measure(batch());
         assert!(output.loss.into_scalar::<f32>() < 1.0);
         assert_eq!(output.metrics[0].1.clone().into_scalar::<f32>(), 100.0);
     }

@@ -42,6 +42,10 @@ impl<T: Target> Target for Both<T> {
         let prediction = self.target.trivial_prediction(value)?;
         Some([prediction.clone(), prediction])
     }
+
+    fn after_step<E: Module>(self, encoder: &E, progress: f64) -> Self {
+        Self { target: self.target.after_step(encoder, progress) }
+    }
 }
 
 impl<T: Reconstruct> Reconstruct for Both<T> {

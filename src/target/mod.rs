@@ -71,6 +71,15 @@ pub trait Target: Module + ModuleDisplay {
         let _ = value;
         None
     }
+
+    /// The target after a training step that left `encoder` as it is, at `progress` of the run, in
+    /// (0, 1]: a teacher that follows the encoder moves here, by [`follow`](crate::nn::follow).
+    /// What moves must be kept in parameters without gradient, to be part of checkpoints. Default:
+    /// nothing moves
+    fn after_step<E: Module>(self, encoder: &E, progress: f64) -> Self {
+        let _ = (encoder, progress);
+        self
+    }
 }
 
 /// A target whose predictions can be looked at.

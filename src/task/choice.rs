@@ -3,15 +3,19 @@
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
 
-use super::TaskOutput;
+use super::Measured;
 
-/// Cross-entropy of `logits` `[choices, answers]` with the right answers `[choices]`, and as the
-/// metric `accuracy` the share of choices whose largest logit is the right one.
-pub(crate) fn choose(logits: Tensor<2>, right: Tensor<1, Int>) -> TaskOutput {
+/// Cross-entropy of `logits` `[choices, answers]` with the right answers `[choices]`.
+pub(crate) fn choose(logits: Tensor<2>, right: Tensor<1, Int>) -> Tensor<1> {
+    CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, right)
+}
+
+/// The loss of [`choose`], and as the metric `accuracy` the share of choices whose largest logit is
+/// the right one.
+pub(crate) fn measure_choice(logits: Tensor<2>, right: Tensor<1, Int>) -> Measured {
     let chosen = logits.clone().without_autodiff().argmax(1).squeeze_dim::<1>(1);
     let accuracy = chosen.equal(right.clone()).float().mean();
-    let loss = CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, right);
-    TaskOutput { metrics: vec![("accuracy", accuracy)], ..loss.into() }
+    Measured { loss: choose(logits, right), metrics: vec![("accuracy", accuracy)] }
 }
 
 /// The loss of giving `answers` answers the same probability each.

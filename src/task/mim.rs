@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{FloatDType, Tensor};
 
-use super::{PretextTask, TaskOutput};
+use super::{Measured, PretextTask, StepEnd, TaskOutput};
 use crate::batch::MimBatch;
 use crate::encoder::Encoder;
 use crate::error::Result;
@@ -41,10 +41,9 @@ where
     /// # Panics
     ///
     /// When the head is not as wide as the target, or predicts another number of cells.
-    fn judge(&self, prediction: T::Prediction, value: T::Value) -> TaskOutput {
+    fn judge(&self, prediction: T::Prediction, value: T::Value) -> Tensor<1> {
         check_width(prediction.width(), self.target.width());
-        let metrics = self.target.metrics(&prediction, &value);
-        TaskOutput { loss: self.target.loss(prediction, value), metrics, observed: None }
+        self.target.loss(prediction, value)
     }
 }
 
@@ -71,10 +70,11 @@ where
     T: Target,
 {
     type Batch = MimBatch;
+    type Observed = ();
 
     fn loss(&self, batch: MimBatch) -> TaskOutput {
         let value = self.target.of(&batch);
-        self.judge(self.predict(&batch), value)
+        self.judge(self.predict(&batch), value).into()
     }
 
     /// The encoder and the head compute in `dtype`, the target as ever.
@@ -84,13 +84,32 @@ where
         let encoder = cast_parameters(&self.encoder, dtype);
         let features = encoder.encode(batch.images.cast(dtype), &batch.mask);
         let prediction = cast_parameters(&self.head, dtype).predict(features, &batch.mask);
-        Ok(self.judge(prediction.cast(whole), value))
+        Ok(self.judge(prediction.cast(whole), value).into())
+    }
+
+    fn measure(&self, batch: MimBatch) -> Measured {
+        let (value, prediction) = (self.target.of(&batch), self.predict(&batch));
+        check_width(prediction.width(), self.target.width());
+        let metrics = self.target.metrics(&prediction, &value);
+        Measured { loss: self.judge(prediction, value), metrics }
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {
         let value = self.target.of(batch);
         let prediction = self.target.trivial_prediction(&value)?;
         Some(self.target.loss(prediction, value))
+    }
+
+    fn after_step(self, step: StepEnd) -> Self {
+        let target = self.target.after_step(&self.encoder, step.progress);
+        Self { target, ..self }
+    }
+
+    fn layers_above(&self, parameter: &str) -> usize {
+        match parameter.strip_prefix("encoder.") {
+            Some(parameter) => self.encoder.layers() + 1 - self.encoder.layer_of(parameter),
+            None => 0,
+        }
     }
 }
 

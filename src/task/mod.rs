@@ -4,16 +4,18 @@ mod choice;
 mod mim;
 mod network;
 
+use std::fmt::Debug;
+
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
 
-pub(crate) use choice::{choose, guessing};
+pub(crate) use choice::{choose, guessing, measure_choice};
 pub use mim::Mim;
 pub use network::Network;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 
-/// The only thing training knows of a model.
+/// A model that can be trained without labels: all that training knows of it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no pretext task",
     note = "a `Mim<Encoder, Head, Target>` is one if its head reads what its encoder computes: \
@@ -23,8 +25,12 @@ pub trait PretextTask: Module + ModuleDisplay {
     /// What the loader yields.
     type Batch: Send + 'static;
 
-    /// The loss of a batch.
-    fn loss(&self, batch: Self::Batch) -> TaskOutput;
+    /// What [`after_step`](Self::after_step) needs to know of a batch, without gradient; `()` where
+    /// it needs nothing.
+    type Observed: Debug + Send + 'static;
+
+    /// The loss of a batch: what a training step computes, and no more.
+    fn loss(&self, batch: Self::Batch) -> TaskOutput<Self::Observed>;
 
     /// The loss with the network's arithmetic in `dtype`, for mixed precision. The parameters keep
     /// their own type, and so do what is predicted for the loss and the gradients that come back.
@@ -32,10 +38,16 @@ pub trait PretextTask: Module + ModuleDisplay {
     /// # Errors
     ///
     /// When the task computes in its parameters' type alone; so says the default.
-    fn loss_in(&self, batch: Self::Batch, dtype: FloatDType) -> Result<TaskOutput> {
+    fn loss_in(&self, batch: Self::Batch, dtype: FloatDType) -> Result<TaskOutput<Self::Observed>> {
         let _ = batch;
         let fault = format!("this task cannot be trained in mixed precision, {dtype:?}");
         Err(Error::config(fault))
+    }
+
+    /// The loss of a batch, and what else tells how good the task is: for validation. Default: the
+    /// loss alone
+    fn measure(&self, batch: Self::Batch) -> Measured {
+        self.loss(batch).loss.into()
     }
 
     /// The loss of the best prediction that does not look at the images, if there is one: a
@@ -48,7 +60,7 @@ pub trait PretextTask: Module + ModuleDisplay {
     /// The task after a training step: where what no gradient moves is moved, such as a codebook, a
     /// temperature or a teacher. It must be kept in parameters (without gradient) to be part of
     /// checkpoints. Default: nothing moves
-    fn after_step(self, step: StepEnd) -> Self {
+    fn after_step(self, step: StepEnd<Self::Observed>) -> Self {
         let _ = step;
         self
     }
@@ -63,47 +75,49 @@ pub trait PretextTask: Module + ModuleDisplay {
 
 /// What a finished training step tells [`PretextTask::after_step`].
 #[derive(Debug)]
-pub struct StepEnd {
+pub struct StepEnd<O = ()> {
     /// The finished share of the run's steps, in (0, 1].
     pub progress: f64,
     /// [`TaskOutput::observed`] of each batch of the step.
-    pub observed: Vec<Tensor<2>>,
+    pub observed: Vec<O>,
 }
 
-/// What a step yields; tensors stay on the device until somebody reads them.
+/// What a batch of a training step yields; tensors stay on the device until somebody reads them.
 #[derive(Debug, Clone)]
-pub struct TaskOutput {
+pub struct TaskOutput<O = ()> {
     /// The scalar to minimize.
     pub loss: Tensor<1>,
-    /// Named scalars to watch, such as an accuracy.
-    pub metrics: Vec<(&'static str, Tensor<1>)>,
-    /// What [`PretextTask::after_step`] needs of this batch; carries no gradient.
-    pub observed: Option<Tensor<2>>,
-}
-
-impl TaskOutput {
-    /// The same, if the loss and every metric is one number.
-    #[cfg_attr(not(feature = "train"), allow(dead_code, reason = "training asks for it"))]
-    pub(crate) fn checked(self) -> Result<Self> {
-        let loss = [("loss", &self.loss)];
-        let metrics = self.metrics.iter().map(|(name, metric)| (*name, metric));
-        for (name, tensor) in loss.into_iter().chain(metrics) {
-            if let [values] = tensor.dims()
-                && values != 1
-            {
-                return Err(Error::config(format!(
-                    "a task's {name} must be one number, got {values}: take their mean"
-                )));
-            }
-        }
-        Ok(self)
-    }
+    /// What [`PretextTask::after_step`] needs to know of this batch; carries no gradient.
+    pub observed: O,
 }
 
 impl From<Tensor<1>> for TaskOutput {
     fn from(loss: Tensor<1>) -> Self {
-        Self { loss, metrics: Vec::new(), observed: None }
+        Self { loss, observed: () }
     }
+}
+
+/// How good a task is on a batch.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The scalar that training minimizes.
+    pub loss: Tensor<1>,
+    /// Named scalars, such as an accuracy.
+    pub metrics: Vec<(&'static str, Tensor<1>)>,
+}
+
+impl From<Tensor<1>> for Measured {
+    fn from(loss: Tensor<1>) -> Self {
+        Self { loss, metrics: Vec::new() }
+    }
+}
+
+/// Refuses a task's `name`, a loss or a metric, of more than one number.
+#[cfg_attr(not(feature = "train"), allow(dead_code, reason = "training asks for it"))]
+pub(crate) fn check_scalar(name: &str, tensor: &Tensor<1>) -> Result<()> {
+    let [values] = tensor.dims();
+    ensure!(values == 1, "a task's {name} must be one number, got {values}: take their mean");
+    Ok(())
 }
 
 #[cfg(test)]
@@ -114,11 +128,10 @@ mod tests {
     #[test]
     fn a_loss_or_metric_of_several_numbers_is_refused_with_its_name_and_count() {
         let vector = |values| Tensor::<1>::zeros([values], &test_device());
-        assert!(TaskOutput::from(vector(1)).checked().is_ok());
-        let message = TaskOutput::from(vector(8)).checked().unwrap_err().to_string();
+        assert!(check_scalar("loss", &vector(1)).is_ok());
+        let message = check_scalar("loss", &vector(8)).unwrap_err().to_string();
         assert!(message.ends_with("a task's loss must be one number, got 8: take their mean"));
-        let output = TaskOutput { metrics: vec![("top1", vector(4))], ..vector(1).into() };
-        let message = output.checked().unwrap_err().to_string();
+        let message = check_scalar("top1", &vector(4)).unwrap_err().to_string();
         assert!(message.contains("a task's top1 must be one number, got 4"), "{message}");
     }
 }

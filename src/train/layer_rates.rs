@@ -60,6 +60,7 @@ mod tests {
 
     impl PretextTask for Stack {
         type Batch = ();
+        type Observed = ();
 
         fn loss(&self, (): ()) -> TaskOutput {
             Tensor::zeros([1], &test_device()).into()

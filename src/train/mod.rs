@@ -2,7 +2,6 @@
 
 mod adamw;
 mod burn_trainer;
-mod ema;
 mod gradients;
 mod history;
 mod interrupt;

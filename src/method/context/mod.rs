@@ -22,7 +22,7 @@ use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
 use crate::nn::{Init, InitialWeights, cast_parameters};
-use crate::task::{PretextTask, TaskOutput, choose, guessing};
+use crate::task::{Measured, PretextTask, TaskOutput, choose, guessing, measure_choice};
 
 /// Places around the center of a 3 × 3 neighborhood.
 pub const NEIGHBORS: usize = 8;
@@ -218,16 +218,21 @@ impl<E: Backbone> ContextPrediction<E> {
 
 impl<E: Backbone> PretextTask for ContextPrediction<E> {
     type Batch = ContextBatch;
+    type Observed = ();
 
     fn loss(&self, batch: ContextBatch) -> TaskOutput {
-        choose(self.predict(batch.centers, batch.neighbors), batch.positions)
+        choose(self.predict(batch.centers, batch.neighbors), batch.positions).into()
     }
 
     fn loss_in(&self, batch: ContextBatch, dtype: FloatDType) -> Result<TaskOutput> {
         let whole = batch.centers.dtype();
         let network = cast_parameters(self, dtype);
         let logits = network.predict(batch.centers.cast(dtype), batch.neighbors.cast(dtype));
-        Ok(choose(logits.cast(whole), batch.positions))
+        Ok(choose(logits.cast(whole), batch.positions).into())
+    }
+
+    fn measure(&self, batch: ContextBatch) -> Measured {
+        measure_choice(self.predict(batch.centers, batch.neighbors), batch.positions)
     }
 
     fn trivial_loss(&self, batch: &ContextBatch) -> Option<Tensor<1>> {

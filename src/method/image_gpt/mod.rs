@@ -25,7 +25,7 @@ use crate::image::grid_of;
 use crate::mask::{Mask, RandomMask};
 use crate::nn::{Init, InitialWeights, cast_parameters, per_token};
 use crate::target::{entropy, shares};
-use crate::task::{PretextTask, TaskOutput};
+use crate::task::{Measured, PretextTask, TaskOutput};
 
 config! {
     /// The parts of an [`ImageGpt`], with the paper's defaults.
@@ -180,20 +180,30 @@ impl ImageGpt {
 
 impl PretextTask for ImageGpt {
     type Batch = ImageGptBatch;
+    type Observed = ();
 
     fn loss(&self, batch: ImageGptBatch) -> TaskOutput {
         let grid = grid_of(&batch.images, 1);
-        let ids = self.encoder.ids(batch.images);
-        let (logits, asked) = self.predict(ids.clone(), grid, batch.mask);
-        self.judge(ids, logits, asked)
+        let (logits, asked) = self.predict(self.encoder.ids(batch.images), grid, batch.mask);
+        judge(logits, asked).into()
     }
 
     /// Pixels become ids as ever; the transformer computes in `dtype`.
     fn loss_in(&self, batch: ImageGptBatch, dtype: FloatDType) -> Result<TaskOutput> {
         let (grid, whole) = (grid_of(&batch.images, 1), batch.images.dtype());
         let ids = self.encoder.ids(batch.images);
-        let (logits, asked) = cast_parameters(self, dtype).predict(ids.clone(), grid, batch.mask);
-        Ok(self.judge(ids, logits.cast(whole), asked))
+        let (logits, asked) = cast_parameters(self, dtype).predict(ids, grid, batch.mask);
+        Ok(judge(logits.cast(whole), asked).into())
+    }
+
+    fn measure(&self, batch: ImageGptBatch) -> Measured {
+        let grid = grid_of(&batch.images, 1);
+        let ids = self.encoder.ids(batch.images);
+        let (logits, asked) = self.predict(ids.clone(), grid, batch.mask);
+        let loss = judge(logits, asked);
+        let bits = |nats: Tensor<1>| nats.without_autodiff() / std::f64::consts::LN_2;
+        let entropy = ("color_entropy_bits", bits(self.color_entropy(ids)));
+        Measured { metrics: vec![("bits_per_pixel", bits(loss.clone())), entropy], loss }
     }
 
     /// The entropy of the colors' own frequencies in the batch.
@@ -202,17 +212,10 @@ impl PretextTask for ImageGpt {
     }
 }
 
-impl ImageGpt {
-    /// How likely `logits` make those ids of all of a batch's that are asked for.
-    fn judge(&self, all: Tensor<2, Int>, logits: Tensor<3>, ids: Tensor<2, Int>) -> TaskOutput {
-        let bits = |nats: Tensor<1>| nats.without_autodiff() / std::f64::consts::LN_2;
-        let entropy = bits(self.color_entropy(all));
-        let logits = logits.flatten::<2>(0, 1);
-        let loss = CrossEntropyLossConfig::new().init(&logits.device());
-        let loss = loss.forward(logits, ids.flatten::<1>(0, 1));
-        let metrics = vec![("bits_per_pixel", bits(loss.clone())), ("color_entropy_bits", entropy)];
-        TaskOutput { metrics, ..loss.into() }
-    }
+/// How unlikely `logits` make the `ids` that are asked for.
+fn judge(logits: Tensor<3>, ids: Tensor<2, Int>) -> Tensor<1> {
+    let loss = CrossEntropyLossConfig::new().init(&logits.device());
+    loss.forward(logits.flatten::<2>(0, 1), ids.flatten::<1>(0, 1))
 }
 
 #[cfg(test)]
@@ -251,7 +254,7 @@ mod tests {
             let total: f32 = logits.iter().map(|logit| logit.exp()).sum();
             expected -= (logits[color as usize].exp() / total).ln() / 12.0;
         }
-        let output = model.loss(ImageGptBatch { images: images(SOME), mask: None });
+        let output = model.measure(ImageGptBatch { images: images(SOME), mask: None });
         assert!((output.loss.into_scalar::<f32>() - expected).abs() < 1e-5);
         let (name, bits) = output.metrics[0].clone();
         assert_eq!(name, "bits_per_pixel");
@@ -284,7 +287,7 @@ mod tests {
         let entropy = model(&config()).trivial_loss(&batch).unwrap().into_scalar::<f32>();
         let expected: f32 = [0.25f32, 1.0 / 3.0, 0.25, 1.0 / 6.0].iter().map(|p| -p * p.ln()).sum();
         assert!((entropy - expected).abs() < 1e-6);
-        let (name, bits) = model(&config()).loss(batch).metrics[1].clone();
+        let (name, bits) = model(&config()).measure(batch).metrics[1].clone();
         assert_eq!(name, "color_entropy_bits");
         assert!((bits.into_scalar::<f32>() - expected / 2f32.ln()).abs() < 1e-5);
     }

@@ -25,7 +25,7 @@ use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::{PatchLayout, SSIM_WINDOW, denormalize, psnr, ssim, unpatchify};
 use crate::nn::{ConvPair, Init, InitialWeights, cast_parameters, per_token};
-use crate::task::{PretextTask, TaskOutput};
+use crate::task::{Measured, PretextTask, TaskOutput};
 
 config! {
     /// The parts of a [`Restoration`].
@@ -156,10 +156,11 @@ impl Restoration {
 
 impl PretextTask for Restoration {
     type Batch = RestorationBatch;
+    type Observed = ();
 
     fn loss(&self, batch: RestorationBatch) -> TaskOutput {
         let (change, tokens) = self.change_and_encode(batch.corrupted.clone(), batch.corruption);
-        self.judge(change, tokens, batch)
+        self.judge(batch.corrupted + change, tokens, batch.clean).into()
     }
 
     /// What is added to the images is computed in `dtype`; the images themselves are not rounded.
@@ -168,7 +169,23 @@ impl PretextTask for Restoration {
         let network = cast_parameters(self, dtype);
         let images = batch.corrupted.clone().cast(dtype);
         let (change, tokens) = network.change_and_encode(images, batch.corruption);
-        Ok(self.judge(change.cast(whole), tokens.cast(whole), batch))
+        let restored = batch.corrupted + change.cast(whole);
+        Ok(self.judge(restored, tokens.cast(whole), batch.clean).into())
+    }
+
+    fn measure(&self, batch: RestorationBatch) -> Measured {
+        let RestorationBatch { corrupted, clean, corruption } = batch;
+        let (change, tokens) = self.change_and_encode(corrupted.clone(), corruption);
+        let restored = corrupted.clone() + change;
+        let [psnr, ssim] = self.quality(restored.clone(), clean.clone());
+        let [psnr_corrupted, ssim_corrupted] = self.quality(corrupted, clean.clone());
+        let metrics = vec![
+            ("psnr", psnr),
+            ("ssim", ssim),
+            ("psnr_corrupted", psnr_corrupted),
+            ("ssim_corrupted", ssim_corrupted),
+        ];
+        Measured { loss: self.judge(restored, tokens, clean), metrics }
     }
 
     /// The loss of leaving images as they are.
@@ -180,23 +197,12 @@ impl PretextTask for Restoration {
 }
 
 impl Restoration {
-    fn judge(&self, change: Tensor<4>, tokens: Tensor<3>, batch: RestorationBatch) -> TaskOutput {
-        let RestorationBatch { corrupted, clean, .. } = batch;
-        let restored = corrupted.clone() + change;
-        let error = (restored.clone() - clean.clone()).abs().mean();
-        let loss = match self.contrast {
+    fn judge(&self, restored: Tensor<4>, tokens: Tensor<3>, clean: Tensor<4>) -> Tensor<1> {
+        let error = (restored - clean).abs().mean();
+        match self.contrast {
             0.0 => error,
             weight => error + contrast::contrast(tokens) * weight,
-        };
-        let [psnr, ssim] = self.quality(restored, clean.clone());
-        let [psnr_corrupted, ssim_corrupted] = self.quality(corrupted, clean);
-        let metrics = vec![
-            ("psnr", psnr),
-            ("ssim", ssim),
-            ("psnr_corrupted", psnr_corrupted),
-            ("ssim_corrupted", ssim_corrupted),
-        ];
-        TaskOutput { metrics, ..loss.into() }
+        }
     }
 }
 
@@ -252,7 +258,7 @@ mod tests {
             let config = config().with_contrast(contrast);
             config.init(&[0.5; 2], &[0.25; 2], &mut InitialWeights::new(0, &test_device()))
         };
-        let output = task(0.0).loss(batch());
+        let output = task(0.0).measure(batch());
         assert!((output.loss.into_scalar::<f32>() - 0.3).abs() < 1e-6);
         let metrics: Vec<f32> =
             output.metrics.into_iter().map(|(_, metric)| metric.into_scalar()).collect();

@@ -19,7 +19,7 @@ use crate::mask::{MaskStrategy, RandomMask};
 use crate::nn::{
     Block, Init, InitialWeights, LayerNorm, PositionTable, Positions, cast_parameters,
 };
-use crate::task::{PretextTask, TaskOutput, choose, guessing};
+use crate::task::{Measured, PretextTask, TaskOutput, choose, guessing, measure_choice};
 
 config! {
     /// The parts of a [`Selfie`] on a residual network.
@@ -177,15 +177,24 @@ impl<E: Backbone> Selfie<E> {
 
 impl<E: Backbone> PretextTask for Selfie<E> {
     type Batch = MimBatch;
+    type Observed = ();
 
     fn loss(&self, batch: MimBatch) -> TaskOutput {
-        judge(self.predict(&batch))
+        let (logits, own) = choices(self.predict(&batch));
+        choose(logits, own).into()
     }
 
     fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput> {
         let whole = batch.images.dtype();
         let batch = MimBatch { images: batch.images.cast(dtype), ..batch };
-        Ok(judge(cast_parameters(self, dtype).predict(&batch).cast(whole)))
+        let logits = cast_parameters(self, dtype).predict(&batch).cast(whole);
+        let (logits, own) = choices(logits);
+        Ok(choose(logits, own).into())
+    }
+
+    fn measure(&self, batch: MimBatch) -> Measured {
+        let (logits, own) = choices(self.predict(&batch));
+        measure_choice(logits, own)
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {
@@ -194,11 +203,11 @@ impl<E: Backbone> PretextTask for Selfie<E> {
     }
 }
 
-/// Every place's own patch is the right one.
-fn judge(logits: Tensor<3>) -> TaskOutput {
+/// The logits of every place, `[places, patches]`, and the right patch, which is the place's own.
+fn choices(logits: Tensor<3>) -> (Tensor<2>, Tensor<1, Int>) {
     let [samples, hidden, _] = logits.dims();
     let own = Tensor::<1, Int>::arange(0..hidden as i64, &logits.device());
-    choose(logits.reshape([samples * hidden, hidden]), own.repeat_dim(0, samples))
+    (logits.reshape([samples * hidden, hidden]), own.repeat_dim(0, samples))
 }
 
 #[cfg(test)]
@@ -250,10 +259,10 @@ mod tests {
             Tensor::<2>::from_data(TensorData::new(values.to_vec(), [2, 2]), &test_device())
         };
         let right = Tensor::<1, Int>::from_ints([0, 1], &test_device());
-        let perfect = choose(data([30.0, 0.0, 0.0, 30.0]), right.clone());
+        let perfect = measure_choice(data([30.0, 0.0, 0.0, 30.0]), right.clone());
         assert!(perfect.loss.into_scalar::<f32>() < 1e-6);
         assert_eq!(perfect.metrics[0].1.clone().into_scalar::<f32>(), 1.0);
-        let constant = choose(data([1.0, 0.0, 1.0, 0.0]), right);
+        let constant = measure_choice(data([1.0, 0.0, 1.0, 0.0]), right);
         assert_eq!(constant.metrics[0].1.clone().into_scalar::<f32>(), 0.5);
     }
 

@@ -11,7 +11,7 @@ use crate::image::grid_of;
 use crate::nn::cast_parameters;
 use crate::target::tokenizer::Dvae;
 use crate::target::{Tokenizer, entropy};
-use crate::task::{PretextTask, StepEnd, TaskOutput};
+use crate::task::{Measured, PretextTask, StepEnd, TaskOutput};
 
 config! {
     /// What changes while a [`DvaeTask`] trains.
@@ -120,16 +120,21 @@ fn constant(value: f64, device: &Device) -> Param<Tensor<1>> {
 
 impl PretextTask for DvaeTask {
     type Batch = TokenizerBatch;
+    type Observed = ();
 
     fn loss(&self, batch: TokenizerBatch) -> TaskOutput {
-        let whole = batch.images.dtype().into();
-        self.judge(&self.tokenizer, batch, whole)
+        self.measure(batch).loss.into()
     }
 
     /// The tokenizer's convolutions compute in `dtype`; tokens are chosen, and what is decoded is
     /// judged, as ever.
     fn loss_in(&self, batch: TokenizerBatch, dtype: FloatDType) -> Result<TaskOutput> {
-        Ok(self.judge(&cast_parameters(&self.tokenizer, dtype), batch, dtype))
+        Ok(self.judge(&cast_parameters(&self.tokenizer, dtype), batch, dtype).loss.into())
+    }
+
+    fn measure(&self, batch: TokenizerBatch) -> Measured {
+        let whole = batch.images.dtype().into();
+        self.judge(&self.tokenizer, batch, whole)
     }
 
     fn after_step(mut self, step: StepEnd) -> Self {
@@ -142,8 +147,8 @@ impl PretextTask for DvaeTask {
 }
 
 impl DvaeTask {
-    /// The loss where `network`, the tokenizer, encodes and decodes in `dtype`.
-    fn judge(&self, network: &Dvae, batch: TokenizerBatch, dtype: FloatDType) -> TaskOutput {
+    /// The loss and its parts where `network`, the tokenizer, encodes and decodes in `dtype`.
+    fn judge(&self, network: &Dvae, batch: TokenizerBatch, dtype: FloatDType) -> Measured {
         let TokenizerBatch { images, noise } = batch;
         let (grid, whole) = (grid_of(&images, self.tokenizer.cell()), images.dtype());
         let logits = network.logits(images.clone().cast(dtype)).cast(whole);
@@ -165,8 +170,7 @@ impl DvaeTask {
             ("imbalance", imbalance.clone()),
         ];
         let divergences = divergence * self.kl_weight.val() + imbalance * self.schedule.balance;
-        let loss = reconstruction + divergences;
-        TaskOutput { loss, metrics, observed: None }
+        Measured { loss: reconstruction + divergences, metrics }
     }
 }
 
@@ -268,7 +272,7 @@ mod tests {
         let task = task.after_step(StepEnd { progress: 1.0, observed: vec![] });
         let images = Tensor::ones([2, 1, 4, 8], &test_device()) * 0.3;
         let noise = Some(Tensor::ones([2, 8, 5], &test_device()));
-        let output = task.loss(TokenizerBatch { images, noise });
+        let output = task.measure(TokenizerBatch { images, noise });
         let reported: Vec<f32> =
             output.metrics.into_iter().map(|(_, metric)| metric.into_scalar()).collect();
         let expected = reported[0] + 0.25 * reported[1] + 0.5 * reported[2];

@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::image::{PatchLayout, grid_of, normalize, patchify};
 use crate::nn::{cast_parameters, unit};
 use crate::target::Tokenizer;
-use crate::target::tokenizer::{Quantized, Vq};
-use crate::task::{PretextTask, StepEnd, TaskOutput};
+use crate::target::tokenizer::{CodeUse, Quantized, Vq};
+use crate::task::{Measured, PretextTask, StepEnd, TaskOutput};
 
 /// What a tokenizer's decoder must say of each cell.
 pub trait VqObjective: Module + ModuleDisplay {
@@ -96,23 +96,30 @@ pub struct VqTask<O: Module> {
 
 impl<O: VqObjective> PretextTask for VqTask<O> {
     type Batch = TokenizerBatch;
+    type Observed = CodeUse;
 
-    fn loss(&self, batch: TokenizerBatch) -> TaskOutput {
+    fn loss(&self, batch: TokenizerBatch) -> TaskOutput<CodeUse> {
         let whole = batch.images.dtype().into();
-        self.judge(&self.tokenizer, batch.images, whole)
+        self.judge(&self.tokenizer, batch.images, whole).0
     }
 
     /// The tokenizer's encoder and decoder compute in `dtype`; codes are chosen, and what is decoded
     /// is judged, as ever.
-    fn loss_in(&self, batch: TokenizerBatch, dtype: FloatDType) -> Result<TaskOutput> {
-        Ok(self.judge(&cast_parameters(&self.tokenizer, dtype), batch.images, dtype))
+    fn loss_in(&self, batch: TokenizerBatch, dtype: FloatDType) -> Result<TaskOutput<CodeUse>> {
+        Ok(self.judge(&cast_parameters(&self.tokenizer, dtype), batch.images, dtype).0)
+    }
+
+    fn measure(&self, batch: TokenizerBatch) -> Measured {
+        let whole = batch.images.dtype().into();
+        let (output, metrics) = self.judge(&self.tokenizer, batch.images, whole);
+        Measured { loss: output.loss, metrics: metrics.into() }
     }
 
     fn trivial_loss(&self, batch: &TokenizerBatch) -> Option<Tensor<1>> {
         self.objective.trivial_loss(batch.images.clone())
     }
 
-    fn after_step(mut self, step: StepEnd) -> Self {
+    fn after_step(mut self, step: StepEnd<CodeUse>) -> Self {
         for observed in step.observed {
             self.tokenizer = self.tokenizer.follow(observed);
         }
@@ -121,17 +128,22 @@ impl<O: VqObjective> PretextTask for VqTask<O> {
 }
 
 impl<O: VqObjective> VqTask<O> {
-    /// The loss where `network`, the tokenizer, encodes and decodes in `dtype`.
-    fn judge(&self, network: &Vq, images: Tensor<4>, dtype: FloatDType) -> TaskOutput {
+    /// The loss and its two parts where `network`, the tokenizer, encodes and decodes in `dtype`.
+    fn judge(
+        &self,
+        network: &Vq,
+        images: Tensor<4>,
+        dtype: FloatDType,
+    ) -> (TaskOutput<CodeUse>, [(&'static str, Tensor<1>); 2]) {
         let (grid, whole) = (grid_of(&images, self.tokenizer.cell()), images.dtype());
         let latents = network.latents(images.clone().cast(dtype)).cast(whole);
         let Quantized { codes, commitment, observed, .. } = self.tokenizer.quantize(latents);
         let decoded = network.decode_codes(codes.cast(dtype), grid).cast(whole);
         let reconstruction = self.objective.loss(decoded, images);
-        let metrics =
-            vec![("reconstruction", reconstruction.clone()), ("commitment", commitment.clone())];
+        let parts =
+            [("reconstruction", reconstruction.clone()), ("commitment", commitment.clone())];
         // Weight 1, as in BEiT v2's code.
-        TaskOutput { loss: reconstruction + commitment, metrics, observed: Some(observed) }
+        (TaskOutput { loss: reconstruction + commitment, observed }, parts)
     }
 }
 
@@ -170,8 +182,7 @@ mod tests {
         assert!(vq.to_output.second.weight.grad(&gradients).is_some());
         assert!(!vq.codes.is_require_grad() && vq.codes.grad(&gradients).is_none());
         let before = vq.codes.val().into_data();
-        let observed = output.observed.into_iter().collect();
-        let task = task.after_step(StepEnd { progress: 0.5, observed });
+        let task = task.after_step(StepEnd { progress: 0.5, observed: vec![output.observed] });
         assert!(task.tokenizer.codes.val().into_data() != before);
         assert!(!task.tokenizer.codes.is_require_grad());
     }

@@ -15,7 +15,7 @@ pub use dvae::{Conv, Dvae, DvaeConfig, DvaeDecoder, Reconstruction, ResidualBloc
 pub use k_means::KMeans;
 pub use palette::{Palette, PaletteConfig};
 pub use usage::CodebookUsage;
-pub use vq::{Quantized, TanhLayers, Vq, VqConfig, VqOutput};
+pub use vq::{CodeUse, Quantized, TanhLayers, Vq, VqConfig, VqOutput};
 
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};

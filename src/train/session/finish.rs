@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Session;
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
-use crate::task::PretextTask;
+use crate::task::{PretextTask, check_scalar};
 use crate::train::history::{RunningMean, first_few};
 use crate::train::{EpochMetrics, History};
 
@@ -99,14 +99,16 @@ impl<T: PretextTask> Session<'_, T> {
         let mut metrics = BTreeMap::<_, RunningMean>::new();
         let mut batches = valid.epoch(0, 0);
         while let Some(batch) = batches.next() {
-            let output = task.loss(batch?).checked()?;
+            let measured = task.measure(batch?);
+            check_scalar("loss", &measured.loss)?;
             let count = batches.samples();
-            let loss: f32 = output.loss.into_scalar();
+            let loss: f32 = measured.loss.into_scalar();
             if !loss.is_finite() {
                 return Err(self.diverged(loss, self.snapshot.step));
             }
             mean.add(loss, count);
-            for (name, value) in output.metrics {
+            for (name, value) in measured.metrics {
+                check_scalar(name, &value)?;
                 metrics.entry(name.to_string()).or_default().add(value.into_scalar(), count);
             }
         }

@@ -14,12 +14,13 @@ use super::history::RunningMean;
 use super::layer_rates::LayerRates;
 use super::parameters::Parameters;
 use super::progress::Reporter;
-use super::{Pretraining, Schedule, Snapshot, ema, gradients};
+use super::{Pretraining, Schedule, Snapshot, gradients};
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
 use crate::file::FileLock;
+use crate::nn::follow;
 use crate::rng::{Purpose, stream};
-use crate::task::{PretextTask, StepEnd, TaskOutput};
+use crate::task::{PretextTask, StepEnd, TaskOutput, check_scalar};
 
 /// A run under way.
 pub(super) struct Session<'a, T> {
@@ -83,11 +84,11 @@ impl<T: PretextTask> Session<'_, T> {
             // Every batch has its own stream, so a resumed run drops the same paths.
             self.device.seed(self.device_seed(batches.position()));
             let output = batch.and_then(|batch| self.forward(batch));
-            let TaskOutput { loss, observed: seen, .. } = match output {
+            let TaskOutput { loss, observed: seen } = match output {
                 Ok(output) => output,
                 Err(error) => return self.broken_off(unread, error),
             };
-            observed.extend(seen);
+            observed.push(seen);
             images += batches.samples();
             accumulator.accumulate(self.task(), self.gradients(&loss));
             accumulated += 1;
@@ -125,7 +126,7 @@ impl<T: PretextTask> Session<'_, T> {
     }
 
     /// The loss of a batch, computed in the plan's precision.
-    fn forward(&self, batch: T::Batch) -> Result<TaskOutput> {
+    fn forward(&self, batch: T::Batch) -> Result<TaskOutput<T::Observed>> {
         loss_of(self.task(), batch, self.plan.precision)
     }
 
@@ -170,7 +171,7 @@ impl<T: PretextTask> Session<'_, T> {
 
     /// Moves the weights by the mean of `count` batches' gradients, each scaled as the losses were,
     /// then what moves without them.
-    fn step(&mut self, gradients: GradientsParams, count: usize, observed: Vec<Tensor<2>>) {
+    fn step(&mut self, gradients: GradientsParams, count: usize, observed: Vec<T::Observed>) {
         let recipe = &self.plan.recipe;
         let mean = 1.0 / (count as f64 * self.plan.precision.loss_scale());
         let gradients = gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
@@ -185,7 +186,7 @@ impl<T: PretextTask> Session<'_, T> {
         let stepped = self.task.take().map(|task| optimizer.step(lr, task, gradients));
         self.task = stepped.map(|task| task.after_step(end));
         if let (Some(average), Some(decay)) = (self.average.take(), recipe.ema) {
-            self.average = Some(ema::updated(average, self.task(), decay));
+            self.average = Some(follow(average, self.task(), decay));
         }
         self.snapshot.step += 1;
     }
@@ -196,9 +197,11 @@ fn loss_of<T: PretextTask>(
     task: &T,
     batch: T::Batch,
     precision: super::Precision,
-) -> Result<TaskOutput> {
-    match precision.dtype() {
-        None => task.loss(batch).checked(),
-        Some(dtype) => task.loss_in(batch, dtype)?.checked(),
-    }
+) -> Result<TaskOutput<T::Observed>> {
+    let output = match precision.dtype() {
+        None => task.loss(batch),
+        Some(dtype) => task.loss_in(batch, dtype)?,
+    };
+    check_scalar("loss", &output.loss)?;
+    Ok(output)
 }

@@ -5,7 +5,7 @@ mod tanh_layers;
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, assert_shape, s};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, assert_shape};
 
 pub use config::{VqConfig, VqOutput};
 pub use tanh_layers::TanhLayers;
@@ -102,7 +102,19 @@ pub struct Quantized {
     /// gradient pulls on the latent vectors alone.
     pub commitment: Tensor<1>,
     /// What [`Vq::follow`] reads.
-    pub observed: Tensor<2>,
+    pub observed: CodeUse,
+}
+
+/// How a batch used the codes of a [`Vq`]. Carries no gradient.
+#[derive(Debug, Clone)]
+pub struct CodeUse {
+    /// For each code the sum of the latent vectors it was chosen for, `[vocabulary, code width]`.
+    pub sums: Tensor<2>,
+    /// For each code a latent vector of the batch to move to if it is dead, `[vocabulary, code
+    /// width]`.
+    pub candidates: Tensor<2>,
+    /// How often each code was chosen, `[vocabulary, 1]`.
+    pub counts: Tensor<2>,
 }
 
 impl Vq {
@@ -179,16 +191,9 @@ impl Vq {
 
     /// The tokenizer after a step: each code vector moves towards the cells it was chosen for, and
     /// one that is hardly ever chosen moves to one of the batch's cells.
-    ///
-    /// # Shapes
-    ///
-    /// - observed: `[vocabulary, 2 · code width + 1]`, of [`Vq::quantize`]
-    pub fn follow(mut self, observed: Tensor<2>) -> Self {
+    pub fn follow(mut self, observed: CodeUse) -> Self {
         let VqConfig { vocabulary, code_width, decay, revive_below, .. } = self.config;
-        assert_shape!(&observed, [vocabulary, 2 * code_width + 1]);
-        let sums = observed.clone().slice(s![.., 0..code_width]);
-        let candidates = observed.clone().slice(s![.., code_width..2 * code_width]);
-        let counts = observed.slice(s![.., 2 * code_width..]);
+        let CodeUse { sums, candidates, counts } = observed;
         let average = counts.clone().mean();
         let uses = self.uses.val().unsqueeze_dim::<2>(1) * decay + counts.clone() * (1.0 - decay);
         let dead = uses.clone().lower(average.clone().mul_scalar(revive_below).unsqueeze());
@@ -204,9 +209,7 @@ impl Vq {
         self
     }
 
-    /// For each code: the sum of the latent vectors it was chosen for, a latent vector of the batch
-    /// to move to, and how often it was chosen.
-    fn observe(&self, latents: Tensor<3>, ids: Tensor<2, Int>) -> Tensor<2> {
+    fn observe(&self, latents: Tensor<3>, ids: Tensor<2, Int>) -> CodeUse {
         let VqConfig { vocabulary, code_width, .. } = self.config;
         let ([batch, cells, _], device) = (latents.dims(), latents.device());
         let rows = batch * cells;
@@ -220,7 +223,7 @@ impl Vq {
         let counts = counts(ids.clone(), vocabulary).float().cast(dtype).unsqueeze_dim(1);
         let sums = Tensor::zeros([vocabulary, code_width], (&device, dtype));
         let sums = sums.select_assign(0, ids, latents, IndexingUpdateOp::Add);
-        Tensor::cat(vec![sums, candidates, counts], 1)
+        CodeUse { sums, candidates, counts }
     }
 
     fn nearest(&self, latents: Tensor<3>) -> Tensor<2, Int> {

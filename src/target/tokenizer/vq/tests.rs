@@ -2,7 +2,7 @@ use super::*;
 use crate::encoder::VitConfig;
 use crate::grid::ImageShape;
 use crate::test_device;
-use burn::tensor::{TensorData, Tolerance};
+use burn::tensor::{TensorData, Tolerance, s};
 
 fn config() -> VqConfig {
     VqConfig::new(VitConfig::new(ImageShape::new(2, 4, 6), 2, 8, 1, 2))
@@ -153,9 +153,9 @@ fn candidates_are_an_odd_stride_apart() {
     let latents: Vec<f32> = (0..8).flat_map(|cell| [cell as f32, 1.0]).collect();
     let latents = Tensor::from_data(TensorData::new(latents, [1, 8, 2]), &test_device());
     let ids = Tensor::zeros([1, 8], &test_device());
-    let observed = values(vq().observe(latents, ids));
-    let candidates: Vec<f32> = observed.chunks(5).map(|row| row[2]).collect();
-    assert_eq!(candidates, [0.0, 3.0, 6.0]);
+    let CodeUse { sums, candidates, counts } = vq().observe(latents, ids);
+    assert_eq!(values(candidates), [0.0, 1.0, 3.0, 1.0, 6.0, 1.0]);
     // Code 0 was chosen by all, whose first values sum to 28.
-    assert_eq!((observed[0], observed[4]), (28.0, 8.0));
+    assert_eq!(values(sums), [28.0, 8.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(values(counts), [8.0, 0.0, 0.0]);
 }
