@@ -179,7 +179,7 @@ impl Depict for HogTarget {
         let [batch, _, rows, cols] = histograms.dims();
         let histograms = histograms.reshape([batch, self.channels, self.bins, rows * cols]);
         let histograms = histograms.mean_dim(1).squeeze_dim::<3>(1).swap_dims(1, 2);
-        glyphs(histograms, self, Grid::new(rows, cols))
+        glyphs(histograms, self.operator, self.cell, Grid::new(rows, cols))
     }
 }
 

@@ -4,23 +4,28 @@ use std::f64::consts::PI;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::HogTarget;
 use crate::grid::Grid;
 use crate::image::{GradientOperator, PatchLayout, unpatchify};
 
 /// A cell's picture has at least this many pixels along a side.
 const MIN_SIDE: usize = 12;
 
-/// Every cell as strokes through its middle, each along the edge that its bin stands for.
+/// Every cell of `cell` pixels a side as strokes through its middle, each along the edge that its bin stands for.
 ///
 /// # Shapes
 ///
 /// - histograms: `[batch, cells, bins]`
 /// - output: `[batch, 1, k · height, k · width]` in [0, 1], for a whole k
-pub(super) fn glyphs(histograms: Tensor<3>, target: &HogTarget, grid: Grid) -> Tensor<4> {
+pub(super) fn glyphs(
+    histograms: Tensor<3>,
+    operator: GradientOperator,
+    cell: usize,
+    grid: Grid,
+) -> Tensor<4> {
     let [batch, cells, bins] = histograms.dims();
-    let side = target.cell * MIN_SIDE.div_ceil(target.cell);
-    let strokes: Vec<f32> = (0..bins).flat_map(|bin| stroke(normal(bin, target), side)).collect();
+    let side = cell * MIN_SIDE.div_ceil(cell);
+    let strokes: Vec<f32> =
+        (0..bins).flat_map(|bin| stroke(normal(bin, bins, operator), side)).collect();
     let on = (&histograms.device(), histograms.dtype());
     let strokes = Tensor::<2>::from_data(TensorData::new(strokes, [bins, side * side]), on);
     let full = histograms.clamp_min(0.0).reshape([batch * cells, bins]);
@@ -28,10 +33,10 @@ pub(super) fn glyphs(histograms: Tensor<3>, target: &HogTarget, grid: Grid) -> T
     unpatchify(pictures, grid, side, PatchLayout::ChannelsFirst)
 }
 
-/// The direction, (x, y), in which the image changes at the middle of a bin.
-fn normal(bin: usize, target: &HogTarget) -> [f64; 2] {
-    let (sine, cosine) = libm::sincos(PI * (bin as f64 + 0.5) / target.bins as f64);
-    match target.operator {
+/// The direction, (x, y), in which the image changes at the middle of one of `bins` bins.
+fn normal(bin: usize, bins: usize, operator: GradientOperator) -> [f64; 2] {
+    let (sine, cosine) = libm::sincos(PI * (bin as f64 + 0.5) / bins as f64);
+    match operator {
         GradientOperator::Sobel => [sine, cosine],
         GradientOperator::Central => [cosine, sine],
     }
@@ -54,10 +59,9 @@ mod tests {
 
     /// The picture of one cell of 12 pixels with one full bin.
     fn picture(operator: GradientOperator, bin: usize) -> Vec<f32> {
-        let target = HogTarget::maskfeat(1, 12, 12).with_operator(operator);
         let histogram: Vec<f32> = (0..9).map(|index| f32::from(u8::from(index == bin))).collect();
         let histogram = Tensor::from_data(TensorData::new(histogram, [1, 1, 9]), &test_device());
-        glyphs(histogram, &target, Grid::new(1, 1)).into_data().try_to_vec().unwrap()
+        glyphs(histogram, operator, 12, Grid::new(1, 1)).into_data().try_to_vec().unwrap()
     }
 
     #[test]

@@ -22,10 +22,11 @@ pub use history::{EpochMetrics, History};
 pub use interrupt::Interrupt;
 pub use optimizer::{adamw, is_decayed};
 pub use precision::Precision;
-pub use pretraining::{Pretrained, Pretraining};
+pub use pretraining::Pretraining;
 pub use progress::Progress;
 pub use recipe::{Decay, Recipe};
 pub use run_folder::{Checkpoint, RunFolder, Snapshot};
 #[cfg(feature = "viz")]
 pub(crate) use run_folder::{Manifest, sha256};
 pub use schedule::Schedule;
+pub use session::Pretrained;

@@ -1,16 +1,12 @@
-//! The training loop of every pretext task.
+//! What a pre-training run does, where it is kept, and how it reports.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::session::Session;
-use super::{History, Interrupt, Precision, Progress, Recipe, RunFolder};
-use crate::data::{Collate, Loader};
+use super::{Interrupt, Precision, Progress, Recipe, RunFolder};
 use crate::error::{Error, Result};
-use crate::task::PretextTask;
 
 /// A pre-training run: what to do, where to keep it, and how to report.
 ///
@@ -31,20 +27,6 @@ pub struct Pretraining {
     pub(super) keep: usize,
     pub(super) progress: Progress,
     pub(super) interrupt: Interrupt,
-}
-
-/// What a run ends with.
-#[derive(Debug)]
-pub struct Pretrained<T> {
-    /// The task with its trained weights (averaged ones where the recipe keeps them), on a plain
-    /// device.
-    pub task: T,
-    /// Losses and speed.
-    pub history: History,
-    /// The checkpoint it went on from, if it was resumed.
-    pub resumed_from: Option<PathBuf>,
-    /// Whether the run was asked to stop before its last epoch; resuming it goes on.
-    pub interrupted: bool,
 }
 
 impl Pretraining {
@@ -145,59 +127,5 @@ impl Pretraining {
     pub fn images(mut self, train: usize, test: usize, identity: impl Into<String>) -> Self {
         self.images = json!({ "train": train, "test": test, "identity": identity.into() });
         self
-    }
-
-    /// Trains `task`, whose parameters must be on an autodiff device, on batches of `train`, and
-    /// measures it on `valid` after every epoch.
-    ///
-    /// The same seed and loaders give the same bits; so does a run that was stopped anywhere, even
-    /// killed, and resumed.
-    ///
-    /// # Errors
-    ///
-    /// When the recipe is broken, the task or its device cannot compute in the run's precision, a
-    /// batch cannot be made, the loss is not finite, or the folder cannot be read or written.
-    /// Whatever was saved stays whole, an earlier run in the folder is left alone unless this one
-    /// can start, and a fault of the data costs no finished step.
-    pub fn run<T, C>(self, task: T, train: &Loader<C>, valid: &Loader<C>) -> Result<Pretrained<T>>
-    where
-        T: PretextTask<Batch = C::Batch>,
-        C: Collate,
-    {
-        self.run_with_probe(task, train, valid, |_, _| Ok(BTreeMap::new()))
-    }
-
-    /// As [`Pretraining::run`], and asks `probe` after every epoch what else to say of the task:
-    /// named numbers that join the epoch's validation metrics. It gets the task as it is validated,
-    /// on a plain device and with averaged weights where the recipe keeps them, and the epoch,
-    /// counted from 1.
-    ///
-    /// # Errors
-    ///
-    /// As [`Pretraining::run`], and when the probe fails.
-    pub fn run_with_probe<T, C>(
-        self,
-        task: T,
-        train: &Loader<C>,
-        valid: &Loader<C>,
-        mut probe: impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
-    ) -> Result<Pretrained<T>>
-    where
-        T: PretextTask<Batch = C::Batch>,
-        C: Collate,
-    {
-        self.recipe.validate()?;
-        let mut run = Session::start(&self, task, train, valid)?;
-        let mut interrupted = false;
-        while run.snapshot.epoch < self.recipe.epochs && !interrupted {
-            run.advance(train, valid, &mut probe)?;
-            let unfinished = run.snapshot.epoch < self.recipe.epochs;
-            interrupted = unfinished && self.interrupt.is_requested();
-        }
-        run.reporter.finish();
-        let history = run.snapshot.history.clone();
-        let resumed_from = run.resumed_from.take();
-        let task = run.validated();
-        Ok(Pretrained { task, history, resumed_from, interrupted })
     }
 }

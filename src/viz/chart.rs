@@ -1,4 +1,4 @@
-//! The axes and lines of a [`LossCurve`], drawn with plotters.
+//! The axes and lines of a loss curve, drawn with plotters.
 
 use std::ops::Range;
 
@@ -8,8 +8,7 @@ use plotters::prelude::{BitMapBackend, Cartesian2d, Color, RGBColor, TextStyle};
 
 use crate::error::Result;
 use crate::viz::canvas::{self, Area, DrawResult, fine};
-use crate::viz::curve::{EpochValue, LossCurve};
-use crate::viz::line::{LEARNING_RATE, TRAIN, TRIVIAL, VALIDATION};
+use crate::viz::line::{EpochValue, LEARNING_RATE, TRAIN, TRIVIAL, VALIDATION};
 use crate::viz::picture::Picture;
 use crate::viz::text::font;
 
@@ -24,26 +23,35 @@ const LABEL_DROP: usize = 2;
 type Axes = Cartesian2d<RangedCoordi64, RangedCoordf64>;
 type Chart<'a, 'b> = DualCoordChartContext<'a, BitMapBackend<'b>, Axes, Axes>;
 
-/// The chart of `curve` in a picture of `width` × `height` pixels.
-pub(super) fn draw(curve: &LossCurve, width: usize, height: usize) -> Result<Picture> {
+/// The values that a chart shows, one series for each line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Series {
+    pub train: Vec<EpochValue>,
+    pub validation: Vec<EpochValue>,
+    pub learning_rate: Vec<EpochValue>,
+    pub trivial: Option<f64>,
+}
+
+/// The chart of `series` in a picture of `width` × `height` pixels.
+pub(super) fn draw(series: &Series, width: usize, height: usize) -> Result<Picture> {
     canvas::draw(width, height, |area| {
-        let mut chart = axes(curve, area)?;
-        chart.draw_secondary_series(LEARNING_RATE.elements(&curve.learning_rate))?;
-        if let Some(loss) = curve.trivial.filter(|loss| loss.is_finite()) {
-            let Range { start, end } = epochs(curve);
+        let mut chart = axes(series, area)?;
+        chart.draw_secondary_series(LEARNING_RATE.elements(&series.learning_rate))?;
+        if let Some(loss) = series.trivial.filter(|loss| loss.is_finite()) {
+            let Range { start, end } = epochs(series);
             chart.draw_series([TRIVIAL.dashes([(start, loss), (end, loss)])])?;
         }
-        chart.draw_series(TRAIN.elements(&curve.train))?;
-        chart.draw_series(VALIDATION.elements(&curve.validation))?;
+        chart.draw_series(TRAIN.elements(&series.train))?;
+        chart.draw_series(VALIDATION.elements(&series.validation))?;
         Ok(())
     })
 }
 
 /// The empty chart: axes, mesh and labels.
-fn axes<'a, 'b>(curve: &LossCurve, area: &'a Area<'b>) -> DrawResult<Chart<'a, 'b>> {
-    let has_rates = !curve.learning_rate.is_empty();
-    let (epochs, losses) = (epochs(curve), losses(curve));
-    let rates = 0.0..highest(&curve.learning_rate);
+fn axes<'a, 'b>(series: &Series, area: &'a Area<'b>) -> DrawResult<Chart<'a, 'b>> {
+    let has_rates = !series.learning_rate.is_empty();
+    let (epochs, losses) = (epochs(series), losses(series));
+    let rates = 0.0..highest(&series.learning_rate);
     let mut builder = ChartBuilder::on(area);
     builder.margin_top(fine(8)).x_label_area_size(fine(46)).y_label_area_size(fine(66));
     builder.right_y_label_area_size(fine(if has_rates { 70 } else { 8 }));
@@ -93,16 +101,16 @@ fn label() -> TextStyle<'static> {
 }
 
 /// All epochs, with one more at either side as a margin.
-fn epochs(curve: &LossCurve) -> Range<i64> {
-    let series = [&curve.train, &curve.validation, &curve.learning_rate];
-    let epochs = || series.into_iter().flatten().map(|&(epoch, _)| epoch as i64);
+fn epochs(series: &Series) -> Range<i64> {
+    let lines = [&series.train, &series.validation, &series.learning_rate];
+    let epochs = || lines.into_iter().flatten().map(|&(epoch, _)| epoch as i64);
     epochs().min().unwrap_or(1) - 1..epochs().max().unwrap_or(1) + 1
 }
 
 /// All finite losses, with a twentieth of their span as a margin; 0 to 1 if there are none.
-fn losses(curve: &LossCurve) -> Range<f64> {
-    let series = [&curve.train, &curve.validation];
-    let values = series.into_iter().flatten().map(|&(_, loss)| loss).chain(curve.trivial);
+fn losses(series: &Series) -> Range<f64> {
+    let lines = [&series.train, &series.validation];
+    let values = lines.into_iter().flatten().map(|&(_, loss)| loss).chain(series.trivial);
     let finite = values.filter(|loss| loss.is_finite());
     let (low, high) =
         finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
@@ -144,56 +152,60 @@ mod tests {
     use super::*;
 
     /// Which of the four lines' colors a small chart shows.
-    fn shown(curve: &LossCurve) -> [bool; 4] {
-        let chart = draw(curve, 240, 120).unwrap();
+    fn shown(series: &Series) -> [bool; 4] {
+        let chart = draw(series, 240, 120).unwrap();
         [&TRAIN, &VALIDATION, &TRIVIAL, &LEARNING_RATE]
             .map(|line| chart.as_bytes().chunks(3).any(|pixel| pixel == line.color))
     }
 
     #[test]
     fn every_given_line_is_drawn_and_no_other() {
-        let losses = [(1, 0.9), (2, 0.5), (3, 0.4)];
-        let curve = LossCurve::new("");
-        assert_eq!(shown(&curve), [false; 4]);
-        assert_eq!(shown(&curve.clone().with_train(losses)), [true, false, false, false]);
-        let curve = curve.with_validation(losses).with_trivial(0.8);
-        assert_eq!(shown(&curve), [false, true, true, false]);
-        assert_eq!(shown(&curve.with_learning_rate(losses)), [false, true, true, true]);
+        let losses = vec![(1, 0.9), (2, 0.5), (3, 0.4)];
+        assert_eq!(shown(&Series::default()), [false; 4]);
+        let train = Series { train: losses.clone(), ..Series::default() };
+        assert_eq!(shown(&train), [true, false, false, false]);
+        let series = Series { validation: losses.clone(), trivial: Some(0.8), ..Series::default() };
+        assert_eq!(shown(&series), [false, true, true, false]);
+        let series = Series { learning_rate: losses, ..series };
+        assert_eq!(shown(&series), [false, true, true, true]);
     }
 
     #[test]
     fn one_value_alone_is_a_dot() {
-        let curve = LossCurve::new("").with_validation([(1, 0.5)]).with_learning_rate([(3, 0.1)]);
-        assert_eq!(shown(&curve), [false, true, false, true]);
-        let train = [(1, f64::NAN), (2, f64::INFINITY), (3, 0.25)];
-        assert!(shown(&LossCurve::new("").with_train(train).with_trivial(f64::NAN))[0]);
+        let (validation, learning_rate) = (vec![(1, 0.5)], vec![(3, 0.1)]);
+        let series = Series { validation, learning_rate, ..Series::default() };
+        assert_eq!(shown(&series), [false, true, false, true]);
+        let train = vec![(1, f64::NAN), (2, f64::INFINITY), (3, 0.25)];
+        assert!(shown(&Series { train, trivial: Some(f64::NAN), ..Series::default() })[0]);
     }
 
     #[test]
     fn the_same_losses_give_the_same_chart() {
-        let chart = || {
-            let curve = LossCurve::new("").with_train([(1, 2.0), (2, 1.0)]);
-            draw(&curve.with_trivial(1.5), 240, 120).unwrap()
-        };
+        let train = vec![(1, 2.0), (2, 1.0)];
+        let series = Series { train, trivial: Some(1.5), ..Series::default() };
+        let chart = || draw(&series, 240, 120).unwrap();
         assert!(chart() == chart());
     }
 
     #[test]
     fn the_axes_hold_every_finite_value() {
-        let curve = LossCurve::new("")
-            .with_train([(4, 3.0), (5, f64::NAN), (6, 1.0)])
-            .with_validation([(8, 2.0)])
-            .with_trivial(5.0);
-        assert_eq!(epochs(&curve), 3..9);
-        assert_eq!(losses(&curve), 0.8..5.2);
+        let series = Series {
+            train: vec![(4, 3.0), (5, f64::NAN), (6, 1.0)],
+            validation: vec![(8, 2.0)],
+            trivial: Some(5.0),
+            ..Series::default()
+        };
+        assert_eq!(epochs(&series), 3..9);
+        assert_eq!(losses(&series), 0.8..5.2);
     }
 
     #[test]
     fn axes_are_never_empty() {
-        assert_eq!(losses(&LossCurve::new("")), 0.0..1.0);
-        assert_eq!(losses(&LossCurve::new("").with_trivial(2.0)), 1.8..2.2);
-        assert!(!losses(&LossCurve::new("").with_trivial(0.0)).is_empty());
-        assert_eq!(epochs(&LossCurve::new("")), 0..2);
+        let trivial = |loss| losses(&Series { trivial: Some(loss), ..Series::default() });
+        assert_eq!(losses(&Series::default()), 0.0..1.0);
+        assert_eq!(trivial(2.0), 1.8..2.2);
+        assert!(!trivial(0.0).is_empty());
+        assert_eq!(epochs(&Series::default()), 0..2);
         assert_eq!(highest(&[(1, f64::NAN), (2, 0.0)]), 1.0);
     }
 

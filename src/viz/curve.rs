@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::viz::canvas::PAPER;
-use crate::viz::chart;
-use crate::viz::line::{LEARNING_RATE, TRAIN, TRIVIAL, VALIDATION};
+use crate::viz::chart::{self, Series};
+use crate::viz::line::{EpochValue, LEARNING_RATE, TRAIN, TRIVIAL, VALIDATION};
 use crate::viz::picture::Picture;
 use crate::viz::text::{self, NOTE, TITLE, paragraph};
 
@@ -14,56 +14,44 @@ const CHART_HEIGHT: usize = 420;
 const MARGIN: usize = 20;
 const GAP: usize = 10;
 
-/// An epoch, counted as its caller counts, and a value measured in it.
-pub type EpochValue = (usize, f64);
-
-/// Training and validation loss over the epochs, against the loss of a trivial predictor.
+/// The training and validation losses over the epochs, beside the loss of a trivial predictor.
 ///
 /// Values that are not finite interrupt their line, and a note says how many there were. Series may
 /// skip epochs (a validation every fifth one); one epoch alone is a dot.
 #[derive(Debug, Clone)]
 pub struct LossCurve {
     title: String,
-    pub(super) train: Vec<EpochValue>,
-    pub(super) validation: Vec<EpochValue>,
-    pub(super) learning_rate: Vec<EpochValue>,
-    pub(super) trivial: Option<f64>,
+    series: Series,
 }
 
 impl LossCurve {
     /// A chart without lines.
     pub fn new(title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            train: Vec::new(),
-            validation: Vec::new(),
-            learning_rate: Vec::new(),
-            trivial: None,
-        }
+        Self { title: title.into(), series: Series::default() }
     }
 
     /// Draws the training loss, in order of the epochs.
     pub fn with_train(mut self, losses: impl IntoIterator<Item = EpochValue>) -> Self {
-        self.train = losses.into_iter().collect();
+        self.series.train = losses.into_iter().collect();
         self
     }
 
     /// Draws the validation loss, in order of the epochs.
     pub fn with_validation(mut self, losses: impl IntoIterator<Item = EpochValue>) -> Self {
-        self.validation = losses.into_iter().collect();
+        self.series.validation = losses.into_iter().collect();
         self
     }
 
     /// Draws the learning rate, in order of the epochs, on an axis of its own at the right.
     pub fn with_learning_rate(mut self, rates: impl IntoIterator<Item = EpochValue>) -> Self {
-        self.learning_rate = rates.into_iter().collect();
+        self.series.learning_rate = rates.into_iter().collect();
         self
     }
 
     /// Draws a dashed line at the loss of a predictor that learnt nothing from the images, such as the
     /// mean of the training data: a model above it has not learnt anything either.
     pub fn with_trivial(mut self, loss: f64) -> Self {
-        self.trivial = Some(loss);
+        self.series.trivial = Some(loss);
         self
     }
 
@@ -77,7 +65,7 @@ impl LossCurve {
         let parts = [
             paragraph(&self.title, TITLE, text_width)?,
             self.legend()?,
-            chart::draw(self, text_width, CHART_HEIGHT)?,
+            chart::draw(&self.series, text_width, CHART_HEIGHT)?,
             paragraph(&self.note(), NOTE, text_width)?,
         ];
         let width = parts.iter().map(Picture::width).fold(text_width, usize::max);
@@ -95,18 +83,19 @@ impl LossCurve {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::render`] and [`Picture::save`].
+    /// When [`Self::render`] or [`Picture::save`] fails.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         self.render()?.save(path)
     }
 
     /// A sample and a name of every line, side by side.
     fn legend(&self) -> Result<Picture> {
+        let series = &self.series;
         let drawn = [
-            (&TRAIN, !self.train.is_empty()),
-            (&VALIDATION, !self.validation.is_empty()),
-            (&TRIVIAL, self.trivial.is_some()),
-            (&LEARNING_RATE, !self.learning_rate.is_empty()),
+            (&TRAIN, !series.train.is_empty()),
+            (&VALIDATION, !series.validation.is_empty()),
+            (&TRIVIAL, series.trivial.is_some()),
+            (&LEARNING_RATE, !series.learning_rate.is_empty()),
         ];
         let mut legend = Picture::filled(WIDTH - 2 * MARGIN, NOTE.size * 5 / 4, PAPER);
         let mut x = 0;
@@ -122,8 +111,9 @@ impl LossCurve {
 
     /// What the chart does not show.
     fn note(&self) -> String {
-        let series = [&self.train, &self.validation, &self.learning_rate];
-        let values = series.into_iter().flatten().map(|&(_, value)| value).chain(self.trivial);
+        let Series { train, validation, learning_rate, trivial } = &self.series;
+        let lines = [train, validation, learning_rate];
+        let values = lines.into_iter().flatten().map(|&(_, value)| value).chain(*trivial);
         match values.filter(|value| !value.is_finite()).count() {
             0 => String::new(),
             1 => "1 value is not finite and is not drawn.".into(),

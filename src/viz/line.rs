@@ -9,8 +9,10 @@ use plotters::prelude::{
 
 use crate::error::Result;
 use crate::viz::canvas::{self, fine};
-use crate::viz::curve::EpochValue;
 use crate::viz::picture::Picture;
+
+/// An epoch, counted as its caller counts, and a value measured in it.
+pub type EpochValue = (usize, f64);
 
 /// An epoch and a value, as plotters takes them.
 pub(super) type Point = (i64, f64);

@@ -18,10 +18,11 @@ mod reconstruct;
 mod sheet;
 mod text;
 
-pub use curve::{EpochValue, LossCurve};
+pub use curve::LossCurve;
 pub use depiction::depiction_sheet;
 pub(crate) use depiction::masked;
 pub use images::pictures;
+pub use line::EpochValue;
 pub use picture::Picture;
 pub use picture_grid::PictureGrid;
 pub use reconstruct::reconstruction_sheet;

@@ -1,6 +1,6 @@
-//! One parameter of a model and the tensors of a file it is made of.
+//! One parameter of a model and the tensors of a file that hold its values.
 
-use super::resize::{Fit, fit, middle_rows, offsets, resized, transpose};
+use super::resize::{Fit, Resize, fit, middle_rows, offsets, resized, transpose};
 use super::{LoadOptions, Source};
 use crate::checkpoint::weights_file::HostTensor;
 use crate::error::{Error, Result};
@@ -20,18 +20,6 @@ pub(in crate::checkpoint) struct Entry {
     /// model has them last.
     transposed: bool,
     resize: Option<Resize>,
-}
-
-/// How a tensor can be made to fit when its shape differs.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Resize {
-    /// A table `[.., rows + cells, width]` whose first rows are not cells.
-    Positions { rows: usize, grid: Grid },
-    /// Weights `[outputs, channels, patch, patch]`.
-    Channels,
-    /// A table `[offsets, heads]` of the offsets within a square window of `window` cells a side.
-    /// Files may have only those of the `smaller` one that is all a stage's grid has room for.
-    Offsets { window: usize, smaller: Option<usize>, resize: TableResize },
 }
 
 impl Entry {

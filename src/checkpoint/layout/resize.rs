@@ -2,11 +2,23 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::entry::Resize;
 use super::{LoadOptions, Source};
 use crate::checkpoint::weights_file::HostTensor;
 use crate::grid::Grid;
 use crate::nn::{TableResize, resize_offsets, resize_table};
+
+/// How a tensor can be made to fit when its shape differs.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Resize {
+    /// A table `[.., rows + cells, width]` whose first rows are not cells.
+    Positions { rows: usize, grid: Grid },
+    /// Weights `[outputs, channels, patch, patch]`.
+    Channels,
+    /// A table `[offsets, heads]` of the offsets within a square window of `window` cells a side.
+    /// A file may hold only the offsets of a `smaller` window, where the grid of a stage has no room
+    /// for a larger one.
+    Offsets { window: usize, smaller: Option<usize>, resize: TableResize },
+}
 
 /// What is to be done with a tensor of a file, decided by its shape before it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::train::{EpochMetrics, History};
 impl<T: PretextTask> Session<'_, T> {
     /// Trains to the end of the epoch and measures it, or to where somebody asks to stop; saves
     /// before it reports. What was trained before a fault of the data is saved too.
-    pub(in crate::train) fn advance<C: Collate<Batch = T::Batch>>(
+    pub(super) fn advance<C: Collate<Batch = T::Batch>>(
         &mut self,
         train: &Loader<C>,
         valid: &Loader<C>,
@@ -85,7 +85,7 @@ impl<T: PretextTask> Session<'_, T> {
     }
 
     /// The task as it is validated.
-    pub(in crate::train) fn validated(&self) -> T {
+    pub(super) fn validated(&self) -> T {
         self.average.clone().unwrap_or_else(|| self.task().valid())
     }
 

@@ -1,6 +1,7 @@
 //! A run under way: steps and epochs.
 
 mod finish;
+mod run;
 mod start;
 
 use std::path::PathBuf;
@@ -9,6 +10,8 @@ use std::time::Instant;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
+
+pub use run::Pretrained;
 
 use super::history::RunningMean;
 use super::layer_rates::LayerRates;
@@ -23,7 +26,7 @@ use crate::rng::{Purpose, stream};
 use crate::task::{PretextTask, StepEnd, TaskOutput, check_scalar};
 
 /// A run under way.
-pub(super) struct Session<'a, T> {
+struct Session<'a, T> {
     plan: &'a Pretraining,
     _lock: FileLock,
     device: Device,
@@ -31,19 +34,19 @@ pub(super) struct Session<'a, T> {
     /// Always there, but while the optimizer holds it: it updates a tensor in place only if
     /// nobody else refers to it.
     task: Option<T>,
-    pub(super) average: Option<T>,
+    average: Option<T>,
     optimizer: ModuleOptimizer,
     rates: LayerRates,
     parameters: Parameters,
-    pub(super) snapshot: Snapshot,
+    snapshot: Snapshot,
     /// The losses of the batches that went into a finished step.
     stepped: RunningMean,
     saved: PathBuf,
-    pub(super) resumed_from: Option<PathBuf>,
+    resumed_from: Option<PathBuf>,
     best_step: Option<usize>,
     /// Since when time is not accounted for in the snapshot.
     clock: Instant,
-    pub(super) reporter: Reporter,
+    reporter: Reporter,
     batch_size: usize,
     batches: usize,
 }
@@ -58,13 +61,13 @@ struct Unread {
 }
 
 impl<T: PretextTask> Session<'_, T> {
-    pub(super) fn task(&self) -> &T {
+    fn task(&self) -> &T {
         self.task.as_ref().expect("the task is there between steps")
     }
 
     /// Trains on the rest of the epoch under way, or until somebody asks to stop. After a fault of
     /// the data the snapshot is that of the last whole step.
-    pub(super) fn epoch<C: Collate<Batch = T::Batch>>(&mut self, train: &Loader<C>) -> Result<()> {
+    fn epoch<C: Collate<Batch = T::Batch>>(&mut self, train: &Loader<C>) -> Result<()> {
         let started = Instant::now();
         let trained = self.train(train);
         self.snapshot.spent.training += started.elapsed().as_secs_f64();

@@ -21,7 +21,7 @@ const TRIVIAL_BATCHES: usize = 8;
 
 impl<'a, T: PretextTask> Session<'a, T> {
     /// Checks that the run can start, and then makes room for it or restores it.
-    pub(in crate::train) fn start<C: Collate<Batch = T::Batch>>(
+    pub(super) fn start<C: Collate<Batch = T::Batch>>(
         plan: &'a Pretraining,
         task: T,
         train: &Loader<C>,
