@@ -1,4 +1,4 @@
-//! What can go wrong, by who is at fault.
+//! Errors, sorted by who is at fault.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub enum Error {
         /// What is wrong with it, and what to do about it.
         reason: String,
     },
-    /// Training left the finite numbers; it stopped there.
+    /// The loss is no longer a finite number; training stopped at this step.
     #[error("the loss became {loss} at step {step} (epoch {epoch}); the last good state is {}", saved.display())]
     Diverged {
         /// The loss: NaN or infinite.
@@ -32,7 +32,8 @@ pub enum Error {
         /// The newest checkpoint, from before that step.
         saved: PathBuf,
     },
-    /// Somebody asked to stop ([`Interrupt`](crate::train::Interrupt)); what was saved stays whole.
+    /// Somebody asked the run to stop ([`Interrupt`](crate::train::Interrupt)); what was saved
+    /// stays whole.
     #[error("stopped before the end, as asked; what was done is kept")]
     Interrupted,
     /// A checkpoint or run folder cannot be read or written.
@@ -62,12 +63,12 @@ pub(crate) use ensure;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A broken configuration rule.
+    /// An error about a configuration that breaks `rule`.
     pub fn config(rule: impl Into<String>) -> Self {
         Self::Config(rule.into())
     }
 
-    /// The same fault, of the file that said so.
+    /// The same fault, attributed to the file that the configuration was read from.
     #[cfg(feature = "train")]
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
@@ -76,12 +77,12 @@ impl Error {
         }
     }
 
-    /// A fault of the data at `path`; `reason` may be an underlying error.
+    /// An error about the data at `path`; `reason` may be an underlying error.
     pub fn data(path: impl AsRef<Path>, reason: impl ToString) -> Self {
         Self::Data { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
     }
 
-    /// A fault of the checkpoint at `path`; `reason` may be an underlying error.
+    /// An error about the checkpoint at `path`; `reason` may be an underlying error.
     pub fn checkpoint(path: impl AsRef<Path>, reason: impl ToString) -> Self {
         Self::Checkpoint { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
     }

@@ -1,4 +1,4 @@
-//! Pure arithmetic of grids and image shapes; no tensors.
+//! Arithmetic of grids and image shapes, without tensors.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl Grid {
         Self::new(side, side)
     }
 
-    /// The number of cells; the largest number where there are more.
+    /// The number of cells; `usize::MAX` if the product overflows.
     pub const fn cells(self) -> usize {
         self.rows.saturating_mul(self.cols)
     }
@@ -70,7 +70,7 @@ impl ImageShape {
         Self::new(channels, side, side)
     }
 
-    /// Values in one image; the largest number where there are more.
+    /// The number of values in one image; `usize::MAX` if the product overflows.
     pub const fn values(self) -> usize {
         self.channels.saturating_mul(self.height).saturating_mul(self.width)
     }

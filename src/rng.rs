@@ -2,7 +2,7 @@
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
-/// What a stream is for, so that two uses of one sample never share numbers.
+/// The use of a stream, so that two uses of the same sample never share random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Purpose {
@@ -20,13 +20,13 @@ pub enum Purpose {
     Device = 5,
     /// The relaxed choice of tokens (Gumbel noise).
     Tokens = 6,
-    /// How a batch's images are mixed with each other.
+    /// How the images of a batch are mixed with each other.
     Mix = 7,
     /// Which samples of a data set are used.
     Subset = 8,
-    /// What a generative model draws.
+    /// The samples of a generative model.
     Sampling = 9,
-    /// What a batch of images is spoilt by.
+    /// The corruption of a batch of images.
     Corruption = 10,
 }
 

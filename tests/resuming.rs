@@ -210,7 +210,7 @@ fn the_best_checkpoint_and_any_other_can_be_asked_for() {
     best.load(mae(IMAGE).init(&mut weights(0))).unwrap();
     assert_eq!(run.at_step(20).unwrap().snapshot().epoch, 4);
     let message = run.at_step(3).unwrap_err().to_string();
-    assert!(message.contains("there is no such checkpoint; those of the run: "), "{message}");
+    assert!(message.contains("there is no such checkpoint; the run has the steps: "), "{message}");
     // The folder of a checkpoint is the run as it was then.
     let then = RunFolder::new(best.path());
     assert_eq!((then.path(), then.require_latest().unwrap()), (run.path(), best));

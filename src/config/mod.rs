@@ -1,4 +1,5 @@
-//! Configurations that files keep: how they are declared, and what is said of a misspelt field.
+//! Configurations that are saved in files: how they are declared, and how a misspelt field is
+//! reported.
 
 mod nearest;
 
@@ -13,12 +14,13 @@ use nearest::nearest;
 
 /// Declares a configuration: a struct of public fields, those with `= default` optional.
 ///
-/// It gets `new` of the fields without default, a `with_` method for each of the others, and burn's
-/// `Config`. In a file an absent field has its default, so that what was saved before a field was
-/// added can be read; an unknown field is an error that names the nearest right one.
+/// The struct gets a function `new` that takes the fields without default, a `with_` method for
+/// each field with default, and burn's trait `Config`. In a file an absent field has its default,
+/// so that a file from before a field was added can be read; an unknown field is an error that
+/// names the nearest known one.
 ///
-/// burn's own derive of `Config` writes the same, but a reader that wants every field and ignores
-/// those it does not know.
+/// burn's own derive of `Config` makes the same methods, but its reader requires every field and
+/// ignores unknown ones.
 macro_rules! config {
     ($(#[$meta:meta])* pub struct $name:ident $(<$generic:ident = $usual:ty>)? {
         $($fields:tt)*
@@ -165,7 +167,7 @@ where
     Ok(())
 }
 
-/// The fault of a part, with the place of the part.
+/// The fault of a nested value, with the place of that value.
 fn within<E: Error>(name: &str, error: impl Display) -> E {
     let message = error.to_string();
     match message.strip_prefix("in `") {
@@ -174,12 +176,12 @@ fn within<E: Error>(name: &str, error: impl Display) -> E {
     }
 }
 
-/// The fault of a field that has no default and is not there.
+/// The fault of a field that has no default and is absent.
 pub(crate) fn missing<E: Error>(name: &'static str) -> E {
     E::missing_field(name)
 }
 
-/// The fault of a field that is none of `fields`.
+/// The fault of a field whose name is not among `fields`.
 pub(crate) fn unknown<E: Error>(name: &str, fields: &[&str]) -> E {
     let known = || fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ");
     match nearest(name, fields) {

@@ -1,7 +1,7 @@
-//! The right name of a misspelt one.
+//! Finds the name that a misspelt one was meant to be.
 
-/// The message with the nearest right name, where it says that a name is unknown and lists those
-/// that are known, as serde's own readers do.
+/// Adds the nearest known name to a message that reports an unknown name and lists the known ones,
+/// as serde's own readers do.
 #[cfg(feature = "train")]
 pub(crate) fn explained(message: String) -> String {
     let Some((_, from_name)) =
@@ -21,7 +21,7 @@ pub(crate) fn explained(message: String) -> String {
     }
 }
 
-/// The one of `names` that `name` is most likely meant to be, if it is like any.
+/// The name among `names` that `name` is most likely meant to be, if any is similar.
 pub(super) fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let most = 1 + name.chars().count().min(60) / 3;
     let near = names.iter().map(|known| (distance(name, known), *known));

@@ -1,4 +1,4 @@
-//! A lock that belongs to a folder: advisory, and gone with its process however that ends.
+//! An advisory lock on a folder, which ends with its process however the process ends.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
-/// The exclusive lock on a file, given back when the last clone is dropped or the process ends. The
-/// file stays: whether it is locked is known to the operating system alone.
+/// The exclusive lock on a file, which is released when the last clone is dropped or the process
+/// ends. The file itself stays: only the operating system knows whether it is locked.
 #[derive(Debug, Clone)]
 pub(crate) struct FileLock {
     _file: Arc<File>,
 }
 
-/// What this process holds.
+/// The locks that this process holds.
 static HELD: LazyLock<Mutex<HashMap<PathBuf, Held>>> = LazyLock::new(Mutex::default);
 
 /// Who took a lock, and whether it is still held.
@@ -31,8 +31,9 @@ impl FileLock {
         Ok(Self { _file: Arc::new(file) })
     }
 
-    /// Takes the lock on `path`, or else fails with who holds it. The thread that holds it may take
-    /// it again: a run locks its folder, and so does each of its parts.
+    /// Takes the lock on `path`, or fails with an error that names the process which holds it. The
+    /// thread that holds the lock may take it again, because a run locks its folder and so does
+    /// each of its parts.
     pub(crate) fn take(path: &Path) -> io::Result<Self> {
         let mut file = File::options().create(true).truncate(false).write(true).open(path)?;
         let path = fs::canonicalize(path)?;
@@ -47,11 +48,11 @@ impl FileLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(&path)),
-            // A file system without locks: nobody else can hold one either.
+            // On a file system without locks nobody else can hold one either.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // Who holds it is said for people; a full disk must not cost the lock.
+        // The file names the holder for people to read; a full disk must not cost the lock.
         let _ = file
             .set_len(0)
             .and_then(|()| write!(file, "process {} on {}", std::process::id(), machine()));

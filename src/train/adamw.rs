@@ -1,4 +1,4 @@
-//! burn's AdamW on a kernel of ours.
+//! burn's AdamW, with its update done by the crate's own kernel.
 
 use burn::optim::{AdamWState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::{Device, Tensor};
@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 use super::Recipe;
 use crate::kernel::{self, AdamWStep};
 
-/// AdamW with the state, and so the records, of burn's own: a run saved with one goes on with the
-/// other.
+/// AdamW with the same state and records as burn's own: a run that was saved with one can go on
+/// with the other.
 #[derive(Debug, Clone)]
 pub(super) struct AdamW {
     betas: [f32; 2],
@@ -16,7 +16,7 @@ pub(super) struct AdamW {
 }
 
 impl AdamW {
-    /// The recipe's betas and epsilon, with a weight decay of its own.
+    /// AdamW with the recipe's betas and epsilon, and with the given weight decay.
     pub(super) fn new(recipe: &Recipe, weight_decay: f32) -> Self {
         Self { betas: recipe.betas, epsilon: recipe.epsilon, weight_decay }
     }

@@ -1,4 +1,4 @@
-//! Any pretext task on burn's own trainer.
+//! Runs any pretext task on burn's own trainer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,8 +35,9 @@ struct Steps<O> {
 }
 
 impl<T: PretextTask> BurnTask<T> {
-    /// `task`, to be trained for `steps` optimizer steps: what a schedule within the task, such as
-    /// that of a temperature, is measured by. A training that burn resumes counts them anew.
+    /// Wraps `task` for a training of `steps` optimizer steps. A schedule within the task, such as
+    /// the schedule of a temperature, is measured by this number. A training that burn resumes
+    /// counts its steps from 0 again.
     pub fn new(task: T, steps: usize) -> Self {
         let (done, observed) = (AtomicUsize::new(0), Mutex::default());
         Self { task, steps: Arc::new(Steps { total: steps.max(1), done, observed }) }
@@ -44,7 +45,7 @@ impl<T: PretextTask> BurnTask<T> {
 }
 
 impl<T: PretextTask> BurnTask<T> {
-    /// The model after a step that moved its weights to those of `self`.
+    /// The model after a step that moved its weights to the values in `self`.
     fn after_step(self) -> Self {
         let Self { task, steps } = self;
         let done = steps.done.fetch_add(1, Ordering::Relaxed) + 1;

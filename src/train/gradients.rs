@@ -11,7 +11,7 @@ pub(super) fn global_norm<M: Module>(model: &M, gradients: &GradientsParams) -> 
     visitor.sum.map(Tensor::sqrt)
 }
 
-/// Gradients scaled by `factor`, then so that their global norm is at most `max_norm`
+/// Scales the gradients by `factor`, and then so that their global norm is at most `max_norm`
 /// (PyTorch's `clip_grad_norm_`, which adds 1e-6 to the norm).
 pub(super) fn scale_and_clip<M: Module>(
     model: &M,
@@ -50,7 +50,8 @@ impl ModuleVisitor for SquaredNorm<'_> {
 struct Scale<'a> {
     gradients: &'a mut GradientsParams,
     factor: f64,
-    /// Stands for `factor` where it depends on the gradients, and so stays on the device.
+    /// Used in place of `factor` where the scale depends on the gradients, and therefore stays on
+    /// the device.
     scale: Option<Tensor<1>>,
 }
 

@@ -1,10 +1,10 @@
-//! What a run measured.
+//! The losses and speeds that a run measured.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// One epoch's figures.
+/// The figures of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// Counted from 1.
@@ -13,7 +13,7 @@ pub struct EpochMetrics {
     pub train_loss: f64,
     /// Mean loss over the validation samples, at the epoch's end.
     pub valid_loss: f64,
-    /// Means over the validation samples of what else the task reports, by name.
+    /// The task's other metrics by name, each a mean over the validation samples.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub valid_metrics: BTreeMap<String, f64>,
     /// Learning rate of the epoch's last step.
@@ -29,20 +29,21 @@ pub struct EpochMetrics {
 pub struct History {
     /// The loss of the best prediction that does not look at the images, on validation batches.
     pub trivial_loss: Option<f64>,
-    /// In order.
+    /// The finished epochs, in order.
     pub epochs: Vec<EpochMetrics>,
-    /// The faults of the images that were left out so far, where the data set lets them be.
+    /// The error messages of the images that were left out so far, in a data set that allows
+    /// leaving images out.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub skipped: BTreeSet<String>,
 }
 
 impl History {
-    /// The epoch with the smallest validation loss, the first of equals.
+    /// The epoch with the smallest validation loss; the earliest one if several are equal.
     pub fn best(&self) -> Option<&EpochMetrics> {
         self.epochs.iter().min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss))
     }
 
-    /// Adds the faults of images that were left out; what to say of it where there are new ones.
+    /// Adds the error messages of images that were left out. Returns a note if there are new ones.
     pub(super) fn leave_out(&mut self, faults: Vec<String>) -> Option<String> {
         let before = self.skipped.len();
         self.skipped.extend(faults);
@@ -57,7 +58,7 @@ impl History {
     }
 }
 
-/// The first of them, at most 20.
+/// The first error messages, at most 20.
 pub(super) fn first_few(faults: &BTreeSet<String>) -> Vec<&String> {
     faults.iter().take(20).collect()
 }
@@ -79,7 +80,7 @@ impl RunningMean {
         self.count
     }
 
-    /// The same mean over at most `count`.
+    /// Keeps the mean, and reduces its number of values to at most `count`.
     pub(super) fn limit(&mut self, count: usize) {
         if self.count > count {
             *self = Self { sum: self.mean() * count as f64, count };

@@ -25,7 +25,8 @@ impl Interrupt {
         self.requested.load(Ordering::Relaxed)
     }
 
-    /// For work that keeps nothing of its own to save.
+    /// Returns an error once somebody asked to stop. This is for work that has nothing of its own
+    /// to save.
     ///
     /// # Errors
     ///

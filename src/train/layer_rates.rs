@@ -9,15 +9,16 @@ use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleL
 use crate::nn::{NamedParameter, named_parameters};
 use crate::task::PretextTask;
 
-/// The parameters of every layer with what their learning rate is multiplied by (Clark et al. 2020,
-/// arXiv 2003.10555; Bao et al. 2021, arXiv 2106.08254).
+/// The parameters of every layer, with the factor of their learning rate (Clark et al. 2020, arXiv
+/// 2003.10555; Bao et al. 2021, arXiv 2106.08254).
 #[derive(Debug, Clone)]
 pub(super) struct LayerRates {
     groups: Vec<(ParamGroup, f64)>,
 }
 
 impl LayerRates {
-    /// Factors of `decay` to the power of the layers above. Parameters are known by their ids.
+    /// The factor of a layer is `decay` to the power of the number of layers above it. Parameters
+    /// are identified by their ids.
     pub(super) fn new<T: PretextTask>(task: &T, decay: f64) -> Self {
         if decay == 1.0 {
             return Self { groups: Vec::new() };
@@ -31,7 +32,7 @@ impl LayerRates {
         Self { groups: layers.into_iter().map(group).collect() }
     }
 
-    /// Every parameter's learning rate where that of the topmost is `lr`.
+    /// The learning rate of every parameter, given that the topmost layer has the rate `lr`.
     pub(super) fn at(&self, lr: f64) -> ModuleLearningRate {
         let base = ModuleLrScheduler::new(ConstantLr::from(lr));
         let scheduler = self.groups.iter().fold(base, |scheduler, (group, factor)| {

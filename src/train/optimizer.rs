@@ -10,9 +10,10 @@ use crate::nn::named_parameters;
 /// Whether weight decay pulls on a parameter of `rank` dimensions at `path`
 /// (`encoder.body.blocks.0.mlp.fc1.weight`).
 ///
-/// It does on matrices. It does not on vectors (biases, norms, layer scales), on tokens
-/// (`*_token`), on position tables (`*.table`) and on Swin-v2's networks in their place
-/// (`position_bias.*`): all that MAE's, SimMIM's or BEiT's code spares.
+/// Weight decay acts on matrices. It does not act on vectors (biases, norms, layer scales), tokens
+/// (`*_token`), position tables (`*.table`) and the networks that Swin-v2 has in place of such
+/// tables (`position_bias.*`). These are the parameters that the code of MAE, SimMIM or BEiT leaves
+/// out.
 pub fn is_decayed(path: &str, rank: usize) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
     let is_position = name == "table" || path.contains("position_bias.");

@@ -1,4 +1,5 @@
-//! Which of a task's parameters are trained: what a run says of them, and what it refuses.
+//! Which of a task's parameters are trained: the numbers and warnings that a run reports, and the
+//! tasks that it refuses.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,11 +10,12 @@ use burn::tensor::Tensor;
 
 use crate::error::{Error, Result};
 
-/// Parameters that a message names; of further ones it says how many there are.
+/// How many parameters a message names; further parameters are only counted.
 const NAMED: usize = 10;
 
-/// Refuses a task in which two parameters have one identity, as the clone of a module has: one would
-/// be trained, averaged and saved as the other. Two on plain devices are never trained, and may.
+/// Refuses a task in which two parameters have the same id, as happens when a module is cloned: one
+/// of the two would be trained, averaged and saved as the other. Parameters on plain devices are
+/// never trained, and may share an id.
 pub(super) fn check_identities<M: Module>(task: &M) -> Result<()> {
     let mut seen = HashMap::new();
     for Parameter { path, id, device_trains, .. } in parameters(task, false) {
@@ -35,12 +37,12 @@ pub(super) fn check_identities<M: Module>(task: &M) -> Result<()> {
     Ok(())
 }
 
-/// How many numbers of a task are trained, and which parameters are left out.
+/// How many numbers of a task are trained, and which parameters no step trains.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
     /// Numbers in all parameters.
     pub(super) total: usize,
-    /// Numbers in those that gradients may move.
+    /// Numbers in the parameters that gradients may move.
     pub(super) trained: usize,
     plain: Vec<String>,
     unreached: Vec<(String, ParamId)>,
@@ -48,7 +50,7 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Those of `task`, whose weights are drawn if they were not.
+    /// Counts the parameters of `task`. Weights that were not drawn yet are drawn for this.
     pub(super) fn of<M: Module>(task: &M) -> Self {
         let mut found = Self::default();
         for Parameter { path, id, values, device_trains, trainable } in parameters(task, true) {
@@ -76,7 +78,8 @@ impl Parameters {
         self.unreached.retain(|(_, id)| !reached.ids.contains(id));
     }
 
-    /// What is not trained though nobody said so, once.
+    /// Warnings about parameters that are not trained although nobody froze them; each warning is
+    /// given once.
     pub(super) fn warnings(&mut self) -> Vec<String> {
         let mut warnings = Vec::new();
         let plain = std::mem::take(&mut self.plain);
@@ -109,19 +112,19 @@ fn named(paths: &[String]) -> String {
     }
 }
 
-/// A floating-point parameter, and whether it is trained.
+/// A floating-point parameter, with the two conditions for its training.
 struct Parameter {
     path: String,
     id: ParamId,
     values: usize,
-    /// Whether it is on a device that computes gradients.
+    /// Whether the parameter is on a device that computes gradients.
     device_trains: bool,
-    /// Whether nobody froze it.
+    /// Whether the parameter asks for gradients, that is, was not frozen.
     trainable: bool,
 }
 
-/// All floating-point parameters of `task`; with `drawn`, whether they are frozen is looked at, for
-/// which their weights are drawn.
+/// All floating-point parameters of `task`. With `drawn`, this also finds out which of them are
+/// frozen, for which their weights must be drawn.
 fn parameters<M: Module>(task: &M, drawn: bool) -> Vec<Parameter> {
     let mut visitor = Visitor { drawn, path: Vec::new(), found: Vec::new() };
     task.visit(&mut visitor);
@@ -149,7 +152,8 @@ impl ModuleVisitor for Visitor {
             id: param.id,
             values: param.lazy_shape().num_elements(),
             device_trains: param.lazy_device().is_autodiff(),
-            // A parameter on a plain device asks for no gradient, but keeps whether it would.
+            // A parameter on a plain device asks for no gradient, but remembers whether it would on
+            // an autodiff device.
             trainable: self.drawn && param.clone().train().is_require_grad(),
         });
     }

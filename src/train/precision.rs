@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// What a training step computes in. InitialWeights, gradients between steps, the optimizer's moments and
-/// the loss are f32 in all of them, and so is validation.
+/// The floating-point type that a training step computes in. In every precision the weights, the
+/// gradients between steps, the optimizer's moments and the loss are f32, and so is validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -28,7 +28,7 @@ pub enum Precision {
 impl Precision {
     const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::F16];
 
-    /// What the network is cast to; `None` where it stays as it is.
+    /// The type that the network is cast to; `None` if it stays as it is.
     pub(super) fn dtype(self) -> Option<FloatDType> {
         match self {
             Self::F32 => None,
@@ -37,7 +37,7 @@ impl Precision {
         }
     }
 
-    /// What the loss is multiplied by before the backward pass.
+    /// The factor of the loss before the backward pass.
     pub(super) fn loss_scale(self) -> f64 {
         match self {
             Self::F32 | Self::Bf16 => 1.0,

@@ -55,7 +55,7 @@ impl Pretraining {
         self
     }
 
-    /// What a step computes in.
+    /// The floating-point type that a step computes in.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self
@@ -64,16 +64,16 @@ impl Pretraining {
     /// Goes on from the newest whole checkpoint in the folder; it is an error if there is none.
     /// Without this a run starts anew, and the files of an earlier one there are moved aside.
     ///
-    /// What decides the bits must be that of the checkpoint: configuration, images, recipe, seed,
-    /// precision and batch size. More epochs are another schedule, and allowed: those already done
-    /// keep their rates.
+    /// Everything that decides the result must be the same as in the checkpoint: configuration,
+    /// images, recipe, seed, precision and batch size. More epochs are allowed: the schedule
+    /// changes from here on, and epochs that are already done keep their learning rates.
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
     }
 
-    /// Resumes on other images than the checkpoint's, such as after a damaged file was removed.
-    /// Epochs are then as long as these images make them.
+    /// Allows a resumed run to use other images than the checkpoint's run did, for example after a
+    /// damaged file was removed. The number of steps per epoch then follows from the new images.
     pub fn accept_changed_data(mut self, accept: bool) -> Self {
         self.accept_changed_data = accept;
         self
@@ -85,20 +85,20 @@ impl Pretraining {
         self
     }
 
-    /// How to report.
+    /// How the run reports its progress.
     pub fn progress(mut self, progress: Progress) -> Self {
         self.progress = progress;
         self
     }
 
-    /// Who may stop the run.
+    /// The flag by which others can stop the run.
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
     }
 
-    /// What is trained, for `config.json` and `metrics.json`: whatever a reader of the run needs to
-    /// build the model again.
+    /// The configuration of the model, for `config.json` and `metrics.json`: everything a reader of
+    /// the run needs to build the model again.
     ///
     /// # Errors
     ///
@@ -109,8 +109,9 @@ impl Pretraining {
         Ok(self)
     }
 
-    /// What of the configuration decides a run's bits, which a resume compares: all of it unless this
-    /// says less (no paths).
+    /// The part of the configuration that decides the result, which a resumed run compares with the
+    /// checkpoint. Without this call it is the whole configuration; leave out what may differ, such
+    /// as paths.
     ///
     /// # Errors
     ///
@@ -121,9 +122,9 @@ impl Pretraining {
         Ok(self)
     }
 
-    /// The images trained on and measured on, which a resume compares: the sizes of both splits and
-    /// [`ImageData::identity`](crate::data::ImageData::identity), or anything else that tells one
-    /// data set from another.
+    /// Describes the images of both splits, which a resumed run compares with the checkpoint: the
+    /// sizes of the splits and [`ImageData::identity`](crate::data::ImageData::identity), or
+    /// anything else that tells one data set from another.
     pub fn images(mut self, train: usize, test: usize, identity: impl Into<String>) -> Self {
         self.images = json!({ "train": train, "test": test, "identity": identity.into() });
         self

@@ -1,4 +1,4 @@
-//! What a run says while it runs.
+//! Progress reports of a run.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -7,11 +7,11 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::EpochMetrics;
 
-/// Where there is no terminal, at most one line in this time within an epoch.
+/// Without a terminal, at most one line is written in this time within an epoch.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How a run reports; always on standard error. That may be closed or full: a report that cannot be
-/// written is left out, and the run goes on.
+/// How a run reports its progress, always on standard error. A report that cannot be written there
+/// (closed, or on a full disk) is left out, and the run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Progress {
@@ -19,13 +19,13 @@ pub enum Progress {
     Auto,
     /// Plain lines.
     Lines,
-    /// Nothing: what a library does unless it is asked.
+    /// No report.
     #[default]
     Silent,
 }
 
 impl Progress {
-    /// Says something beside the report of a run.
+    /// Writes a note beside the report of a run.
     pub fn note(self, text: &str) {
         if self != Self::Silent {
             say(text);
@@ -59,7 +59,7 @@ impl Reporter {
         Self { bar, lines, total, done, done_at_start: done, started: now, last_line: now }
     }
 
-    /// Something to know before or between epochs.
+    /// Writes a note before or between epochs.
     pub(super) fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
@@ -68,7 +68,7 @@ impl Reporter {
         }
     }
 
-    /// `images` more were trained on.
+    /// Reports that `images` more images were trained on.
     pub(super) fn step(&mut self, images: usize, epoch: usize, loss: Option<f32>, lr: f64) {
         self.done += images as u64;
         let line_is_due = self.lines && self.last_line.elapsed() >= LINE_INTERVAL;
@@ -90,7 +90,7 @@ impl Reporter {
         }
     }
 
-    /// An epoch is over.
+    /// Reports the end of an epoch.
     pub(super) fn epoch(&mut self, metrics: &EpochMetrics, epochs: usize) {
         let EpochMetrics {
             epoch, train_loss, valid_loss, learning_rate, images_per_second, ..
@@ -106,7 +106,7 @@ impl Reporter {
         self.last_line = Instant::now();
     }
 
-    /// Nothing more will be reported.
+    /// Ends the report.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -13,11 +13,11 @@ use crate::limits;
 pub enum Decay {
     /// Half a cosine from the peak to the recipe's smallest rate.
     Cosine,
-    /// Multiplied by `factor` at each of these epochs.
+    /// The rate is multiplied by `factor` at each of these epochs.
     MultiStep {
-        /// Epochs, ascending.
+        /// The epochs, in ascending order.
         epochs: Vec<f64>,
-        /// What the rate is multiplied by.
+        /// The factor of the rate.
         factor: f64,
     },
 }
@@ -48,8 +48,8 @@ impl Decay {
 }
 
 config! {
-    /// Everything that decides how weights move. Rates are *base* rates: multiplied by
-    /// effective batch / `lr_batch`.
+    /// Every number that decides how the weights move. Learning rates are *base* rates: they are
+    /// multiplied by effective batch / `lr_batch`.
     #[derive(Debug, PartialEq)]
     pub struct Recipe {
         /// Passes over the training data. Default: 800
@@ -60,11 +60,11 @@ config! {
         pub lr_batch: usize = 256,
         /// Epochs of linear warm-up. Default: 40, MAE's
         pub warmup_epochs: f64 = 40.0,
-        /// Where the warm-up starts. Default: 0
+        /// The learning rate at the start of the warm-up. Default: 0
         pub warmup_lr: f64 = 0.0,
-        /// Where a cosine ends. Default: 0
+        /// The learning rate at the end of a cosine. Default: 0
         pub min_lr: f64 = 0.0,
-        /// What comes after the warm-up. Default: a cosine
+        /// How the learning rate falls after the warm-up. Default: a cosine
         pub decay: Decay = Decay::Cosine,
         /// AdamW's β₁ and β₂. Default: 0.9 and 0.95, MAE's
         pub betas: [f32; 2] = [0.9, 0.95],
@@ -72,9 +72,9 @@ config! {
         pub epsilon: f32 = 1e-8,
         /// Decoupled weight decay of matrices; see [`is_decayed`](super::is_decayed). Default: 0.05
         pub weight_decay: f32 = 0.05,
-        /// What the learning rate of a layer is multiplied by as against the layer above it
-        /// ([`PretextTask::layers_above`](crate::PretextTask::layers_above)). Default: 1, none
-        /// smaller
+        /// The learning rate of a layer, divided by the rate of the layer above it
+        /// ([`PretextTask::layers_above`](crate::PretextTask::layers_above)). Default: 1, all
+        /// layers have the same rate
         pub layer_decay: f64 = 1.0,
         /// Largest norm of all gradients together; none by default.
         pub clip_norm: Option<f64> = None,
@@ -155,7 +155,7 @@ impl Recipe {
         batch_size * self.accumulation
     }
 
-    /// What base rates are multiplied by (Goyal et al. 2017, the linear scaling rule).
+    /// The factor of the base rates (Goyal et al. 2017, the linear scaling rule).
     pub fn lr_scale(&self, batch_size: usize) -> f64 {
         self.effective_batch(batch_size) as f64 / self.lr_batch as f64
     }
@@ -218,7 +218,8 @@ impl Recipe {
         Ok(())
     }
 
-    /// What is legal but rarely meant, for a run of `batches` batches of `batch_size` per epoch.
+    /// Warnings about numbers that are allowed but rarely meant, for a run of `batches` batches of
+    /// `batch_size` per epoch.
     pub fn warnings(&self, batch_size: usize, batches: usize) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.accumulation > batches {

@@ -1,4 +1,4 @@
-//! Whether a run may go on from a checkpoint: what decides its bits must be the same.
+//! Whether a run may go on from a checkpoint: everything that decides its result must be the same.
 
 use serde_json::{Map, Value};
 
@@ -7,13 +7,15 @@ use super::Snapshot;
 /// Longest value that a message shows.
 const SHOWN: usize = 60;
 
-/// What of a run's numbers and data must be those of its checkpoint, in the order of a message.
+/// The parts of a fingerprint that must be equal in the run and its checkpoint, in the order in
+/// which differences are reported.
 const FIELDS: &[&str] = &["config", "recipe", "seed", "precision", "batch_size"];
 
-/// Compares a run with the checkpoint it is to go on from. Paths, workers, probes and what is kept
-/// may be others; an epoch more is another schedule, and `changed_data` allows other images.
+/// Compares a run with the checkpoint that it is to go on from. Paths, the number of workers,
+/// probes and the number of checkpoints kept may differ. More epochs are allowed, and
+/// `changed_data` allows other images.
 ///
-/// Returns what is worth saying, or the one thing that forbids it.
+/// Returns notes for the report, or the one difference that forbids to go on.
 pub(super) fn compare(
     saved: &Snapshot,
     now: &Value,
@@ -23,10 +25,10 @@ pub(super) fn compare(
     for field in FIELDS {
         let (mut here, mut there) = (now[field].clone(), was[field].clone());
         for recipe in [&mut here, &mut there] {
-            // More of them are allowed, see below.
+            // More epochs are allowed, see below.
             recipe.as_object_mut().map(|recipe| recipe.remove("epochs"));
         }
-        // What is in a run's configuration is called as there.
+        // Fields of the configuration are named as in its file, without `config.` before them.
         let name = if *field == "config" { "" } else { field };
         if let Some(difference) = difference(name, &here, &there) {
             return Err(difference);
@@ -48,7 +50,7 @@ pub(super) fn compare(
     Ok(notes)
 }
 
-/// Compares the images, and what follows from them.
+/// Compares the images, and the number of batches that follows from them.
 fn images(was: &Value, now: &Value, changed_data: bool) -> Result<Option<String>, String> {
     let difference = match (&was["images"], &now["images"]) {
         (Value::Null, _) | (_, Value::Null) => None,
@@ -83,8 +85,8 @@ fn difference_of_batches(was: &Value, now: &Value) -> Option<String> {
     (there != here).then(|| format!("batches is {here} here and {there} in the checkpoint"))
 }
 
-/// The first value, by its name below `name`, that is another one in `saved` than in `now`. What
-/// only one of them has is passed over: versions add fields.
+/// Names the first value below `name` that differs between `saved` and `now`. A value that only one
+/// of the two has is passed over, because versions add fields.
 pub(super) fn difference(name: &str, now: &Value, saved: &Value) -> Option<String> {
     match (now, saved) {
         (Value::Object(now), Value::Object(saved)) if share_a_key(now, saved) => {
@@ -98,7 +100,7 @@ pub(super) fn difference(name: &str, now: &Value, saved: &Value) -> Option<Strin
             both.into_iter()
                 .find_map(|(at, (here, there))| difference(&format!("{name}[{at}]"), here, there))
         }
-        // A fingerprint that does not say it cannot contradict.
+        // An older fingerprint without this field cannot contradict.
         (_, Value::Null) if name.is_empty() => None,
         _ if now == saved => None,
         _ => {

@@ -4,7 +4,8 @@ use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
 use super::{Decay, Recipe};
 
-/// A recipe's learning rate as a function of the step, so that resuming needs only a number.
+/// The learning rate of a recipe as a function of the step, so that a resumed run needs only the
+/// number of its step.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     recipe: Recipe,
@@ -14,7 +15,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The rates of `recipe` for batches of `batch_size` and this many steps per epoch.
+    /// The schedule of `recipe` for batches of `batch_size` and this many steps per epoch.
     pub fn new(recipe: &Recipe, batch_size: usize, steps_per_epoch: usize) -> Self {
         let scale = recipe.lr_scale(batch_size);
         let steps_per_epoch = steps_per_epoch.max(1) as f64;

@@ -1,4 +1,5 @@
-//! Making room: for a new run where another one was, and of what killed ones left.
+//! Makes room in a folder: moves an earlier run aside, and removes what killed processes left
+//! half-written.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use super::{CHECKPOINTS, CONFIG, RunFolder, step_of};
 use crate::error::{Error, Result};
 use crate::file::sync_folder;
 
-/// What a run leaves in its folder, the checkpoints last.
+/// The files and folders that a run leaves, the checkpoints last.
 const FILES: &[&str] = &[
     CONFIG,
     "metrics.json",
@@ -23,12 +24,12 @@ const FILES: &[&str] = &[
     CHECKPOINTS,
 ];
 
-/// Those that only a run leaves.
+/// The files and folders that nothing but a run leaves.
 const MARKS: &[&str] = &[CONFIG, "tokenizer.json", CHECKPOINTS];
 
 impl RunFolder {
-    /// Moves everything of an earlier run into a folder of its own, where it is still a whole run;
-    /// says which. A move that a killed process began is ended.
+    /// Moves everything of an earlier run into a folder of its own, where it is still a whole run,
+    /// and returns that folder. A move that a killed process began is completed.
     pub(crate) fn set_aside(&self) -> Result<Option<PathBuf>> {
         let there: Vec<_> = FILES.iter().filter(|name| self.path.join(name).exists()).collect();
         let partial = self.path.join("earlier.partial");
@@ -47,8 +48,9 @@ impl RunFolder {
         Ok(Some(aside))
     }
 
-    /// Removes what killed processes left half-written. Whoever calls this holds the lock, so no
-    /// living run is writing. What cannot be removed stays: it costs room, not a run.
+    /// Removes files that killed processes left half-written. The caller holds the lock, so no
+    /// other run is writing. A file that cannot be removed stays; it does no harm but takes up
+    /// space.
     pub(in crate::train) fn clean(&self) {
         let folders = [self.folder(), self.path.clone()];
         let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();

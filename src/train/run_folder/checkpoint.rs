@@ -24,12 +24,12 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint in the folder `path`. One that was written before there were checksums is
-    /// taken as it is.
+    /// Opens the checkpoint in the folder `path`. The files of a checkpoint that was written before
+    /// there were checksums are not compared with anything.
     ///
     /// # Errors
     ///
-    /// When a file is missing, or is not what was written.
+    /// When a file is missing or differs from what was written.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let manifest = Manifest::read(&path, MANIFEST)?;
@@ -51,7 +51,7 @@ impl Checkpoint {
         Ok(Self { path, snapshot, has_checksums: manifest.is_some() })
     }
 
-    /// The folder.
+    /// The folder of the checkpoint.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -70,7 +70,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// When they are not those of such a model.
+    /// When the weights do not belong to such a model.
     pub fn load<M: Module>(&self, model: M) -> Result<M> {
         let average = self.path.join(AVERAGE);
         load_weights(model, &if average.exists() { average } else { self.path.join(MODEL) })
@@ -87,8 +87,8 @@ impl Checkpoint {
         Ok((model, average))
     }
 
-    /// `optimizer` with the moments of the checkpoint. Its groups must be those of the restored
-    /// model.
+    /// `optimizer` with the moments of the checkpoint. Its parameter groups must have been made for
+    /// the restored model, whose parameters have the ids they were saved with.
     pub(in crate::train) fn restore_optimizer(
         &self,
         optimizer: ModuleOptimizer,
@@ -99,7 +99,7 @@ impl Checkpoint {
         if self.has_checksums {
             return Ok(optimizer.load_record(record));
         }
-        // At a damaged record burn panics, or leaves moments out.
+        // burn panics at a damaged record, or leaves moments out.
         let tensors = record.len();
         let loaded = catch_unwind(AssertUnwindSafe(|| optimizer.load_record(record)));
         let whole = loaded.ok().filter(|loaded| loaded.to_record().len() == tensors);

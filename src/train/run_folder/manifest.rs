@@ -1,4 +1,4 @@
-//! Checksums of the files in a folder: what is read is what was written.
+//! Checksums of the files in a folder, which tell a file that is damaged.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ struct Sum {
 }
 
 impl Manifest {
-    /// Sums up the files `names` of `folder`, and keeps the sums there as `file`.
+    /// Computes the checksums of the files `names` of `folder`, and writes them to `file` there.
     pub(crate) fn write(folder: &Path, names: &[&str], file: &str) -> Result<()> {
         let sum = |&name: &&str| {
             let path = folder.join(name);
@@ -35,7 +35,7 @@ impl Manifest {
         write_json(&folder.join(file), &Self { files })
     }
 
-    /// The sums kept in `folder` as `file`, where there are any.
+    /// The checksums in `file` of `folder`, if there are any.
     pub(crate) fn read(folder: &Path, file: &str) -> Result<Option<Self>> {
         let path = folder.join(file);
         if !path.exists() {
@@ -44,12 +44,12 @@ impl Manifest {
         read_json(&path).map(Some)
     }
 
-    /// Compares every file of `folder` with its sum.
+    /// Compares every file of `folder` with its checksum.
     pub(crate) fn check(&self, folder: &Path) -> Result<()> {
         self.files.keys().try_for_each(|name| self.check_file(folder, name))
     }
 
-    /// Compares the file `name` of `folder` with its sum.
+    /// Compares the file `name` of `folder` with its checksum.
     pub(crate) fn check_file(&self, folder: &Path, name: &str) -> Result<()> {
         let path = folder.join(name);
         let fault = |reason: String| Err(Error::checkpoint(&path, reason));
@@ -65,7 +65,7 @@ impl Manifest {
         }
         let found = Sum::of(&path).map_err(|error| Error::checkpoint(&path, error))?;
         if found != *written {
-            return fault("is damaged: its checksum is not that of what was written".into());
+            return fault("is damaged: its checksum is not the one that was written".into());
         }
         Ok(())
     }

@@ -43,11 +43,11 @@ const STATE: &str = "state.json";
 /// .lock                                  locked while a run writes here; need not be removed
 /// ```
 ///
-/// The folder of a checkpoint is taken for a run that has no other.
+/// The folder of one checkpoint is accepted too, as a run that has this checkpoint alone.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Where one of its checkpoints was named.
+    /// The one checkpoint that was named, if any.
     chosen: Option<PathBuf>,
 }
 
@@ -72,8 +72,8 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// When the folder cannot be listed, and when none of its checkpoints is whole but that from
-    /// before the first step.
+    /// When the folder cannot be listed, and when no checkpoint is whole except the one from before
+    /// the first step.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
         match self.newest_whole()? {
             Some((checkpoint, mut damaged))
@@ -95,8 +95,8 @@ impl RunFolder {
         self.latest()?.ok_or_else(none)
     }
 
-    /// The checkpoint of the epoch with the smallest validation loss, the first of equals, if one
-    /// was made at an epoch's end.
+    /// The checkpoint of the epoch with the smallest validation loss (the earliest one if several
+    /// are equal), if a checkpoint was made at the end of an epoch.
     ///
     /// # Errors
     ///
@@ -124,15 +124,16 @@ impl RunFolder {
         let there = if steps.is_empty() { "none".into() } else { steps.join(", ") };
         Err(Error::checkpoint(
             path,
-            format!("there is no such checkpoint; those of the run: {there}"),
+            format!("there is no such checkpoint; the run has the steps: {there}"),
         ))
     }
 
-    /// What a run says of itself: the `config.json` written when it started.
+    /// The configuration of the run, from the `config.json` that was written when it started.
     ///
     /// # Errors
     ///
-    /// When the file is missing, is not a `C`, or says something else than the newest checkpoint.
+    /// When the file is missing, does not hold a `C`, or differs from the configuration in the
+    /// newest checkpoint.
     pub fn config<C: DeserializeOwned>(&self) -> Result<C> {
         let path = self.path.join(CONFIG);
         if let Some(checkpoint) = self.latest()? {
@@ -141,7 +142,9 @@ impl RunFolder {
             if let Some(difference) = resume::difference("", &said, saved) {
                 return Err(Error::checkpoint(
                     &path,
-                    format!("is not that of the run: {difference}"),
+                    format!(
+                        "differs from the configuration in the run's newest checkpoint: {difference}"
+                    ),
                 ));
             }
         }
@@ -158,14 +161,14 @@ impl RunFolder {
         self.require_latest()?.load(model)
     }
 
-    /// Keeps others from writing into the folder, which is made if need be.
+    /// Locks the folder, which is made if it is missing, so that no other process writes into it.
     pub(crate) fn lock(&self) -> Result<FileLock> {
         create_folder(&self.path)?;
         let taken = FileLock::take(&self.path.join(LOCK));
         taken.map_err(|error| Error::checkpoint(&self.path, error))
     }
 
-    /// The newest whole checkpoint, and what is wrong with those after it.
+    /// The newest whole checkpoint, with the faults of the later ones that were passed over.
     ///
     /// # Errors
     ///
@@ -227,7 +230,7 @@ impl RunFolder {
         renamed.map(|()| checkpoint)
     }
 
-    /// Removes the checkpoints before the newest `keep`, but for that of step `best`.
+    /// Removes all checkpoints except the newest `keep` and the one of step `best`.
     pub(super) fn prune(&self, keep: usize, best: Option<usize>) -> Result<()> {
         let best = best.map(|step| self.checkpoint(step));
         let checkpoints = self.checkpoints()?;
@@ -236,7 +239,8 @@ impl RunFolder {
         pruned.into_iter().try_for_each(|path| self.remove(path))
     }
 
-    /// Takes a checkpoint's name away before its files, so that what has the name is whole.
+    /// Renames a checkpoint before its files are removed, so that a folder with the name of a
+    /// checkpoint is always whole.
     fn remove(&self, checkpoint: &Path) -> Result<()> {
         let fault = |error| Error::checkpoint(checkpoint, error);
         let partial = temporary_beside(checkpoint).map_err(fault)?;

@@ -25,11 +25,11 @@ pub struct Snapshot {
     /// Finished epochs' figures.
     pub history: History,
     pub(in crate::train) running: RunningMean,
-    /// Of the epoch under way.
+    /// The losses of the epoch under way.
     #[serde(default)]
     pub(in crate::train) spent: Spent,
-    /// How many steps more than its epochs have now the run has done: not 0 where it went on with
-    /// other images than it began with.
+    /// How many more steps the run has done than its epochs have now. It is not 0 only in a run
+    /// that was resumed on other images than it began with.
     #[serde(default)]
     pub(in crate::train) offset: i64,
     /// Whether the checkpoint was written with checksums beside it.
@@ -37,7 +37,7 @@ pub struct Snapshot {
     pub(in crate::train) checksums: bool,
 }
 
-/// What an epoch has taken so far.
+/// The time and the images that an epoch has taken so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(in crate::train) struct Spent {
     /// Wall time.
@@ -49,7 +49,7 @@ pub(in crate::train) struct Spent {
 }
 
 impl Snapshot {
-    /// The state kept in the folder of one checkpoint.
+    /// Reads the state in the folder of one checkpoint.
     ///
     /// # Errors
     ///
@@ -63,12 +63,13 @@ impl Snapshot {
         }
     }
 
-    /// Optimizer steps of the epochs and batches so far, as the run's epochs are now.
+    /// The number of optimizer steps that the epochs and batches so far take with the run's present
+    /// steps per epoch.
     pub(in crate::train) fn place(&self, steps_per_epoch: usize, accumulation: usize) -> usize {
         self.epoch * steps_per_epoch + self.batch.div_ceil(accumulation)
     }
 
-    /// Says which numbers cannot be those of a run.
+    /// Names the first number that contradicts the others, if any does.
     fn contradiction(&self) -> Option<String> {
         let Self { epoch, batch, step, history, running, offset, .. } = self;
         let number = |field: &Value| field.as_u64().map(u128::from);
@@ -87,12 +88,12 @@ impl Snapshot {
         let steps = *epoch as u128 * batches.div_ceil(accumulation);
         let steps = steps + (*batch as u128).div_ceil(accumulation);
         if steps as i128 + i128::from(*offset) != *step as i128 {
-            return Some(format!("step {step} is not that of epoch {epoch}, batch {batch}"));
+            return Some(format!("step {step} does not belong to epoch {epoch}, batch {batch}"));
         }
         let counted = history.epochs.iter().map(|metrics| metrics.epoch);
         if !counted.eq(1..=*epoch) {
             let known = history.epochs.len();
-            return Some(format!("its history of {known} epochs is not that of {epoch}"));
+            return Some(format!("its history has {known} epochs, and {epoch} are done"));
         }
         if running.count() != *batch {
             let losses = running.count();
@@ -136,14 +137,14 @@ mod tests {
             fault(|s| s.epoch = usize::MAX),
             format!("epoch {} is past the run's last", usize::MAX)
         );
-        assert_eq!(fault(|s| s.step = 3), "step 3 is not that of epoch 0, batch 3");
+        assert_eq!(fault(|s| s.step = 3), "step 3 does not belong to epoch 0, batch 3");
         assert_eq!(
             fault(|s| s.step = usize::MAX),
-            format!("step {} is not that of epoch 0, batch 3", usize::MAX)
+            format!("step {} does not belong to epoch 0, batch 3", usize::MAX)
         );
         assert_eq!(
             fault(|s| (s.epoch, s.step) = (1, 5)),
-            "its history of 0 epochs is not that of 1"
+            "its history has 0 epochs, and 1 are done"
         );
         let fewer = fault(|s| (s.batch, s.step) = (1, 1));
         assert_eq!(fewer, "it has the losses of 3 batches, and 1 are done");

@@ -1,4 +1,4 @@
-//! How an epoch ends: validation, a checkpoint, and then its report.
+//! The end of an epoch: validation, a checkpoint, and then the report.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,8 +13,9 @@ use crate::train::history::{RunningMean, first_few};
 use crate::train::{EpochMetrics, History};
 
 impl<T: PretextTask> Session<'_, T> {
-    /// Trains to the end of the epoch and measures it, or to where somebody asks to stop; saves
-    /// before it reports. What was trained before a fault of the data is saved too.
+    /// Trains to the end of the epoch and validates, or until somebody asks to stop. The checkpoint
+    /// is saved before the report is written. Steps that were done before a fault of the data are
+    /// saved too.
     pub(super) fn advance<C: Collate<Batch = T::Batch>>(
         &mut self,
         train: &Loader<C>,
@@ -40,7 +41,7 @@ impl<T: PretextTask> Session<'_, T> {
         }
         if self.snapshot.epoch > epoch {
             self.write_metrics()?;
-            // Somebody may have taken the folder away; what is saved there again must be a run.
+            // Somebody may have removed the folder; what is saved there again must be a whole run.
             if !self.plan.folder.path().join("config.json").exists() {
                 self.plan.folder.write_json("config.json", &self.plan.config)?;
             }
@@ -84,12 +85,13 @@ impl<T: PretextTask> Session<'_, T> {
         Ok(())
     }
 
-    /// The task as it is validated.
+    /// The task as it is validated: on a plain device, with averaged weights if the recipe keeps
+    /// them.
     pub(super) fn validated(&self) -> T {
         self.average.clone().unwrap_or_else(|| self.task().valid())
     }
 
-    /// The mean loss of the validation samples, and the means of what else the task reports.
+    /// The mean loss over the validation samples, and the means of the task's other metrics.
     fn validate<C: Collate<Batch = T::Batch>>(
         &self,
         task: &T,
@@ -143,7 +145,7 @@ impl<T: PretextTask> Session<'_, T> {
         })
     }
 
-    /// Adds the time since the last call to that of the epoch.
+    /// Adds the time since the last call to the epoch's time.
     fn account(&mut self) {
         self.snapshot.spent.seconds += self.clock.elapsed().as_secs_f64();
         self.clock = Instant::now();

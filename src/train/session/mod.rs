@@ -31,8 +31,8 @@ struct Session<'a, T> {
     _lock: FileLock,
     device: Device,
     schedule: Schedule,
-    /// Always there, but while the optimizer holds it: it updates a tensor in place only if
-    /// nobody else refers to it.
+    /// The task, which is absent only while the optimizer holds it: the optimizer updates a tensor
+    /// in place only if nobody else refers to it.
     task: Option<T>,
     average: Option<T>,
     optimizer: ModuleOptimizer,
@@ -44,19 +44,19 @@ struct Session<'a, T> {
     saved: PathBuf,
     resumed_from: Option<PathBuf>,
     best_step: Option<usize>,
-    /// Since when time is not accounted for in the snapshot.
+    /// The moment up to which time is accounted for in the snapshot.
     clock: Instant,
     reporter: Reporter,
     batch_size: usize,
     batches: usize,
 }
 
-/// A loss that was not read yet: reading it makes the device wait.
+/// A loss that was not read yet, because reading it makes the host wait for the device.
 struct Unread {
     loss: Tensor<1>,
-    /// The step it went into.
+    /// The step that the batch of this loss belongs to.
     step: usize,
-    /// Whether it was that step's last.
+    /// Whether the batch was the last one of its step.
     ends_step: bool,
 }
 
@@ -66,7 +66,7 @@ impl<T: PretextTask> Session<'_, T> {
     }
 
     /// Trains on the rest of the epoch under way, or until somebody asks to stop. After a fault of
-    /// the data the snapshot is that of the last whole step.
+    /// the data the snapshot describes the last whole step.
     fn epoch<C: Collate<Batch = T::Batch>>(&mut self, train: &Loader<C>) -> Result<()> {
         let started = Instant::now();
         let trained = self.train(train);
@@ -114,7 +114,7 @@ impl<T: PretextTask> Session<'_, T> {
         self.read(unread)
     }
 
-    /// Notes which images `loader` has left out.
+    /// Records the images that `loader` has left out.
     fn leave_out<C: Collate>(&mut self, loader: &Loader<C>) {
         if let Some(note) = self.snapshot.history.leave_out(loader.skipped()) {
             self.reporter.note(&note);
@@ -166,14 +166,14 @@ impl<T: PretextTask> Session<'_, T> {
         Error::Diverged { loss, step, epoch, saved: self.saved.clone() }
     }
 
-    /// The step of the schedule that the run's step `step` takes: the same one, but in a run that
-    /// went on with other images.
+    /// The step of the schedule for the run's step `step`. The two differ only in a run that was
+    /// resumed on other images.
     fn scheduled(&self, step: usize) -> usize {
         step.saturating_add_signed(-self.snapshot.offset as isize)
     }
 
-    /// Moves the weights by the mean of `count` batches' gradients, each scaled as the losses were,
-    /// then what moves without them.
+    /// Moves the weights by the mean of the gradients of `count` batches, then lets the task move
+    /// what no gradient moves.
     fn step(&mut self, gradients: GradientsParams, count: usize, observed: Vec<T::Observed>) {
         let recipe = &self.plan.recipe;
         let mean = 1.0 / (count as f64 * self.plan.precision.loss_scale());

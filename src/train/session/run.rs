@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::task::PretextTask;
 use crate::train::{History, Pretraining};
 
-/// What a run ends with.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Pretrained<T> {
     /// The task with its trained weights (averaged ones where the recipe keeps them), on a plain
@@ -17,7 +17,7 @@ pub struct Pretrained<T> {
     pub task: T,
     /// Losses and speed.
     pub history: History,
-    /// The checkpoint it went on from, if it was resumed.
+    /// The checkpoint that the run went on from, if it was resumed.
     pub resumed_from: Option<PathBuf>,
     /// Whether the run was asked to stop before its last epoch; resuming it goes on.
     pub interrupted: bool,
@@ -44,10 +44,10 @@ impl Pretraining {
         self.run_with_probe(task, train, valid, |_, _| Ok(BTreeMap::new()))
     }
 
-    /// As [`Pretraining::run`], and asks `probe` after every epoch what else to say of the task:
-    /// named numbers that join the epoch's validation metrics. It gets the task as it is validated,
-    /// on a plain device and with averaged weights where the recipe keeps them, and the epoch,
-    /// counted from 1.
+    /// Trains as [`Pretraining::run`] does, and calls `probe` after every epoch for further
+    /// metrics: named numbers that join the validation metrics of the epoch. The probe gets the
+    /// task as it is validated (on a plain device, with averaged weights if the recipe keeps them)
+    /// and the epoch, counted from 1.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! How a run begins: nothing of an earlier one is touched before this one is known to start.
+//! The start of a run: nothing of an earlier run is touched before this one is known to start.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::train::parameters::{Parameters, check_identities};
 use crate::train::progress::Reporter;
 use crate::train::{Checkpoint, Pretraining, Schedule, Snapshot, adamw, resume};
 
-/// Validation batches the trivial predictor is measured on.
+/// How many validation batches the trivial predictor is measured on.
 const TRIVIAL_BATCHES: usize = 8;
 
 impl<'a, T: PretextTask> Session<'a, T> {
@@ -102,7 +102,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         })
     }
 
-    /// Restores the newest whole checkpoint; returns what is worth saying of it.
+    /// Restores the newest whole checkpoint; returns notes for the report.
     fn resume(&mut self) -> Result<Vec<String>> {
         let folder = &self.plan.folder;
         let Some((checkpoint, damaged)) = folder.newest_whole()? else {
@@ -129,12 +129,13 @@ impl<'a, T: PretextTask> Session<'a, T> {
         let recipe = &self.plan.recipe;
         let task = self.task.take().expect("the task is there between steps");
         let (task, average) = checkpoint.restore_weights(task, self.average.take())?;
-        // The restored parameters have the ids they were saved with: group those.
+        // The restored parameters have the ids they were saved with, so the parameter groups are
+        // made from them.
         self.optimizer = checkpoint.restore_optimizer(adamw(&task, recipe))?;
         self.rates = LayerRates::new(&task, recipe.layer_decay);
         (self.task, self.average) = (Some(task), average);
         self.snapshot = Snapshot { fingerprint, ..checkpoint.snapshot().clone() };
-        // With other images an epoch may have fewer batches than are done of it.
+        // With other images an epoch may have fewer batches than were already done.
         self.snapshot.batch = self.snapshot.batch.min(self.batches);
         let steps_per_epoch = self.batches.div_ceil(recipe.accumulation);
         let place = self.snapshot.place(steps_per_epoch, recipe.accumulation);
@@ -149,9 +150,9 @@ impl<'a, T: PretextTask> Session<'a, T> {
         Ok(())
     }
 
-    /// One pass forward over the first batches of both splits, on a copy that is not trained: what
-    /// cannot be computed is found out before anything is written. Measures the trivial predictor
-    /// on the way.
+    /// Makes one forward pass over the first batches of both splits, on a copy that is not trained,
+    /// so that a batch or a task that cannot be computed is found before anything is written. It
+    /// also measures the trivial predictor.
     fn rehearse<C: Collate<Batch = T::Batch>>(
         &mut self,
         train: &Loader<C>,
@@ -191,7 +192,8 @@ impl<'a, T: PretextTask> Session<'a, T> {
         Ok(())
     }
 
-    /// Says what is about to happen, and what a loss must be compared with.
+    /// Reports the sizes and rates of the run, and the loss of the trivial predictor for
+    /// comparison.
     fn introduce(&mut self, notes: &[String]) {
         let Pretraining { recipe, progress, .. } = self.plan;
         let (batch_size, batches) = (self.batch_size, self.batches);
