@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::grid::Grid;
 use crate::head::LinearHead;
 use crate::method::{Mae, MaeConfig, SimMim, SimMimConfig, check_vocabulary};
-use crate::nn::InitialWeights;
+use crate::nn::{InitialWeights, TransformerConfig};
 use crate::task::Network;
 
 /// Tensors that hold no weights.
@@ -175,7 +175,7 @@ fn beit_v2_entries(config: &CondensedVitConfig, vocabulary: usize) -> Vec<Entry>
     let CondensedVitConfig { encoder: vit, condenser_blocks, .. } = config;
     let mut entries = beit_vit_entries("encoder.vit.", vit, true);
     let names = VitNames { blocks: "cls_pt_layers".into(), ..VitNames::timm("") };
-    let condenser = VitConfig { depth: *condenser_blocks, ..vit.clone() };
+    let condenser = TransformerConfig { depth: *condenser_blocks, ..vit.transformer() };
     entries.extend(names.blocks("encoder.condenser", &condenser));
     entries.extend(linear("head.projection", "lm_head", vit.width, vocabulary));
     entries

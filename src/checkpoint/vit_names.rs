@@ -3,7 +3,7 @@
 use super::layout::Entry;
 use crate::encoder::{RelativePositions, VitConfig};
 use crate::head::DecoderConfig;
-use crate::nn::{Positions, QkvBias};
+use crate::nn::{Positions, QkvBias, TransformerConfig};
 
 /// A family's names within one block.
 #[derive(Debug, Clone, Copy)]
@@ -109,13 +109,13 @@ impl VitNames {
             let (table, theirs) = (path("positions.table"), self.positions.clone());
             entries.push(Entry::positions(table, theirs, rows, config.grid(), width));
         }
-        entries.extend(self.blocks(&path("blocks"), config));
-        entries.extend(norm(&path("norm"), &self.norm, width));
+        entries.extend(self.blocks(&path("transformer.blocks"), &config.transformer()));
+        entries.extend(norm(&path("transformer.norm"), &self.norm, width));
         entries
     }
 
     /// Blocks at the path `ours`, of the sizes of `config`.
-    pub(super) fn blocks(&self, ours: &str, config: &VitConfig) -> Vec<Entry> {
+    pub(super) fn blocks(&self, ours: &str, config: &TransformerConfig) -> Vec<Entry> {
         (0..config.depth)
             .flat_map(|index| {
                 let (ours, theirs) =
@@ -150,16 +150,16 @@ impl VitNames {
                 width,
             ),
         ]);
-        entries.extend(names.blocks("head.blocks", &config));
-        entries.extend(norm("head.norm", &theirs("decoder_norm"), width));
+        entries.extend(names.blocks("head.transformer.blocks", &config));
+        entries.extend(norm("head.transformer.norm", &theirs("decoder_norm"), width));
         entries.extend(linear("head.projection", &theirs("decoder_pred"), width, target_width));
         entries
     }
 }
 
 impl BlockNames {
-    fn entries(&self, ours: &str, theirs: &str, config: &VitConfig) -> Vec<Entry> {
-        let (width, mlp) = (config.width, config.mlp_width());
+    fn entries(&self, ours: &str, theirs: &str, config: &TransformerConfig) -> Vec<Entry> {
+        let (width, mlp) = (config.width, config.mlp_width);
         let (path, key) =
             (|name: &str| format!("{ours}.{name}"), |name: &str| format!("{theirs}.{name}"));
         let fused = 3 / self.query_key_value.len();
@@ -207,7 +207,7 @@ pub(super) fn relative_positions(
     let class = if config.class_token { 3 } else { 0 };
     let offsets = (2 * grid.rows - 1) * (2 * grid.cols - 1) + class;
     let entry = |index: usize, theirs: String| {
-        let ours = format!("{ours}.relative_positions.{index}.table");
+        let ours = format!("{ours}.transformer.relative_positions.{index}.table");
         Entry::tensor(ours, theirs, &[offsets, config.heads])
     };
     let of_block = |index: usize| {

@@ -9,7 +9,7 @@ use crate::error::{Result, ensure};
 use crate::grid::Grid;
 use crate::limits;
 use crate::mask::Mask;
-use crate::nn::{Block, BlockConfig, InitialWeights};
+use crate::nn::{Block, InitialWeights, TransformerConfig};
 
 config! {
     /// The sizes of a [`CondensedVit`].
@@ -58,16 +58,18 @@ impl CondensedVitConfig {
         let Self { early_blocks, condenser_blocks, .. } = *self;
         CondensedVit {
             vit: self.encoder.init(weights),
-            condenser: (0..condenser_blocks).map(|nth| self.block(nth).init(weights)).collect(),
+            condenser: self
+                .condenser()
+                .init_blocks(early_blocks..early_blocks + condenser_blocks, weights),
             early_blocks,
         }
     }
 
-    /// The condenser's block at `nth`, counted from 0: as if it followed the blocks whose tokens it
-    /// reads, in a transformer that is deep enough.
-    fn block(&self, nth: usize) -> BlockConfig {
+    /// The transformer that the condenser is a part of: as if its blocks followed those whose
+    /// tokens it reads, in one that is deep enough.
+    fn condenser(&self) -> TransformerConfig {
         let depth = self.encoder.depth.max(self.early_blocks + self.condenser_blocks);
-        self.encoder.block_of(self.early_blocks + nth, depth)
+        TransformerConfig { depth, ..self.encoder.transformer() }
     }
 }
 
@@ -120,7 +122,7 @@ impl CondensedVit {
     fn condense(&self, early: Tensor<3>, last: Tensor<3>, grid: Grid) -> Tensor<3> {
         let class_token = last.slice(s![.., 0..1, ..]);
         let tokens = Tensor::cat(vec![class_token, early.slice(s![.., 1.., ..])], 1);
-        let bias = self.vit.body.shared_bias(grid);
+        let bias = self.vit.body.transformer.shared_bias(&tokens, grid);
         self.condenser.iter().fold(tokens, |tokens, block| block.forward(tokens, bias.clone()))
     }
 }
@@ -131,11 +133,12 @@ impl Encoder for CondensedVit {
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> CondensedTokens {
         let body = &self.vit.body;
         let (grid, tokens) = self.vit.embed(images, Some(mask));
-        let early = body.run(body.with_class_token(tokens), grid, 0..self.early_blocks);
-        let last = body.run(early.clone(), grid, self.early_blocks..body.blocks.len());
+        let (tokens, transformer) = (body.with_class_token(tokens), &body.transformer);
+        let early = transformer.run(tokens, grid, 0..self.early_blocks);
+        let last = transformer.run(early.clone(), grid, self.early_blocks..body.layers());
         let condensed = self.condense(early, last.clone(), grid);
         let finish = |tokens| {
-            let (tokens, class_token) = body.split(body.norm.forward(tokens));
+            let (tokens, class_token) = body.split(transformer.norm.forward(tokens));
             GridTokens { tokens, class_token, grid }
         };
         CondensedTokens { last: finish(last), condensed: finish(condensed) }
@@ -206,12 +209,15 @@ mod tests {
         let mut config = config().with_early_blocks(2).with_condenser_blocks(3);
         config.encoder = config.encoder.with_drop_path(0.4).with_init(VitInit::Beit);
         for (nth, rate) in [0.2, 0.3, 0.4].into_iter().enumerate() {
-            let block = config.block(nth);
+            let block = config.condenser().block(config.early_blocks + nth);
             assert!((block.drop_path - rate).abs() < 1e-12, "{nth}: {}", block.drop_path);
             let std = 0.02 / (2.0 * (3 + nth) as f32).sqrt();
             assert_eq!(block.attention.output_init, Init::TruncatedNormal { std, bound: std });
         }
-        assert_eq!([0, 1, 2].map(|index| config.encoder.block(index).drop_path), [0.0, 0.2, 0.4]);
+        assert_eq!(
+            [0, 1, 2].map(|index| config.encoder.transformer().block(index).drop_path),
+            [0.0, 0.2, 0.4]
+        );
     }
 
     #[test]

@@ -16,14 +16,13 @@ use burn::tensor::Tensor;
 
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
-pub use gpt::{Gpt, GptBlock, GptCache, GptConfig, PixelGpt, RootMeanSquareNorm, ScoreScale};
+pub use gpt::{Gpt, GptConfig, PixelGpt};
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet, Stem};
 pub use swin::{Swin, SwinConfig};
 pub use swin_v2::{SwinV2, SwinV2Config};
 pub use vit::{VisibleVit, Vit};
 pub use vit_body::VitBody;
-pub(crate) use vit_config::check_norm_epsilon;
 pub use vit_config::{RelativePositions, VitConfig, VitInit};
 
 use crate::grid::Grid;
@@ -50,7 +49,7 @@ pub trait Backbone: Module + ModuleDisplay {
         0
     }
 
-    /// The layer of the parameter at a path within this module, such as `body.blocks.3.norm1.gamma`:
+    /// The layer of the parameter at a path within this module, such as `body.transformer.blocks.3.norm1.gamma`:
     /// 0 for embeddings, 1 to [`layers`](Self::layers) for the blocks, one more for what follows
     /// them. Layer-wise decay of the learning rate and partial fine-tuning count by it. Default: all
     /// follow the last block

@@ -107,7 +107,8 @@ impl Vit {
         mask: Option<&Mask>,
     ) -> GridTokens {
         let (grid, tokens) = self.embed(images, mask);
-        let tokens = self.body.run(self.body.with_class_token(tokens), grid, 0..blocks);
+        let tokens = self.body.with_class_token(tokens);
+        let tokens = self.body.transformer.run(tokens, grid, 0..blocks);
         let (tokens, class_token) = self.body.split(tokens);
         GridTokens { tokens, class_token, grid }
     }
@@ -234,10 +235,10 @@ mod tests {
     fn the_final_norm_follows_the_last_block() {
         let vit = config().init(&mut InitialWeights::new(0, &test_device()));
         let last = vit.tokens_after(2, images(8, 12, 1), Some(&mask([0, 2, 3, 5])));
-        let normed = vit.body.norm.forward(last.tokens).into_data();
+        let normed = vit.body.transformer.norm.forward(last.tokens).into_data();
         let encoded = vit.encode(images(8, 12, 1), &mask([0, 2, 3, 5]));
         encoded.tokens.into_data().assert_approx_eq::<f32>(&normed, Tolerance::absolute(1e-6));
-        let class = vit.body.norm.forward(last.class_token.unwrap()).into_data();
+        let class = vit.body.transformer.norm.forward(last.class_token.unwrap()).into_data();
         let encoded = encoded.class_token.unwrap().into_data();
         encoded.assert_approx_eq::<f32>(&class, Tolerance::absolute(1e-6));
     }
@@ -278,10 +279,10 @@ mod tests {
             ("body.patch_embed.weight", 0),
             ("body.class_token", 0),
             ("body.positions.table", 0),
-            ("body.blocks.0.norm1.gamma", 1),
-            ("body.blocks.1.mlp.fc1.weight", 2),
-            ("body.relative_positions.1.table", 2),
-            ("body.norm.gamma", 3),
+            ("body.transformer.blocks.0.norm1.gamma", 1),
+            ("body.transformer.blocks.1.mlp.fc1.weight", 2),
+            ("body.transformer.relative_positions.1.table", 2),
+            ("body.transformer.norm.gamma", 3),
         ] {
             assert_eq!(vit.layer_of(parameter), layer, "{parameter}");
         }

@@ -1,19 +1,15 @@
 //! What both vision transformers share: everything but the mask token.
 
-use std::ops::Range;
-
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, s};
 
-use super::{Backbone, GridTokens, RelativePositions, VitConfig, check_channels};
+use super::{Backbone, GridTokens, VitConfig, check_channels};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{
-    Block, Init, InitialWeights, LayerNorm, PositionTable, RelativePositionBias, per_token,
-};
+use crate::nn::{InitialWeights, PositionTable, Transformer, per_token};
 
-/// Patch embedding, positions, blocks and the final norm.
+/// Patch embedding, positions and the transformer.
 #[derive(Module, Debug)]
 pub struct VitBody {
     /// A patch's values (channel, row, column) → `width`: the papers' convolution of stride = size.
@@ -22,12 +18,8 @@ pub struct VitBody {
     pub class_token: Option<Param<Tensor<2>>>,
     /// Absolute positions, where there are any.
     pub positions: Option<PositionTable>,
-    /// No bias table, one for all blocks, or one for each block.
-    pub relative_positions: Vec<RelativePositionBias>,
-    /// The transformer.
-    pub blocks: Vec<Block>,
-    /// After the last block.
-    pub norm: LayerNorm,
+    /// Blocks and the final norm.
+    pub transformer: Transformer,
     #[module(skip)]
     config: VitConfig,
 }
@@ -41,12 +33,6 @@ impl VitBody {
     pub fn new(config: &VitConfig, weights: &mut InitialWeights) -> Self {
         config.validate().unwrap_or_else(|error| panic!("{error}"));
         let (grid, class_token) = (config.grid(), config.class_token);
-        let tables = match config.relative_positions {
-            RelativePositions::None => 0,
-            RelativePositions::Shared => 1,
-            RelativePositions::PerBlock => config.depth,
-        };
-        let zero = Init::Constant(0.0);
         Self {
             patch_embed: weights.linear(config.patch_values(), config.width, config.matrix_init()),
             class_token: class_token.then(|| weights.param([1, config.width], config.token_init())),
@@ -57,11 +43,7 @@ impl VitBody {
                 class_token,
                 weights,
             ),
-            relative_positions: (0..tables)
-                .map(|_| RelativePositionBias::new(grid, class_token, config.heads, zero, weights))
-                .collect(),
-            blocks: (0..config.depth).map(|index| config.block(index).init(weights)).collect(),
-            norm: weights.norm(config.width, config.norm_epsilon),
+            transformer: config.transformer().init(weights),
             config: config.clone(),
         }
     }
@@ -91,33 +73,10 @@ impl VitBody {
         }
     }
 
-    /// Class token, blocks and final norm around embedded tokens: what comes out of the cells, and
+    /// Class token, blocks and final norm on embedded tokens: what comes out of the cells, and
     /// of the class token. The relative bias is that of the whole `grid`.
     pub fn transform(&self, tokens: Tensor<3>, grid: Grid) -> (Tensor<3>, Option<Tensor<2>>) {
-        let tokens = self.run(self.with_class_token(tokens), grid, 0..self.blocks.len());
-        self.split(self.norm.forward(tokens))
-    }
-
-    /// All tokens, the class token first, after some of the blocks.
-    pub(super) fn run(&self, tokens: Tensor<3>, grid: Grid, blocks: Range<usize>) -> Tensor<3> {
-        let mut tokens = tokens;
-        let shared = self.shared_bias(grid);
-        for index in blocks {
-            let own = match self.config.relative_positions {
-                RelativePositions::PerBlock => Some(self.relative_positions[index].on(grid)),
-                _ => shared.clone(),
-            };
-            tokens = self.blocks[index].forward(tokens, own);
-        }
-        tokens
-    }
-
-    /// The relative bias that all blocks share, where they share one.
-    pub(super) fn shared_bias(&self, grid: Grid) -> Option<Tensor<4>> {
-        match self.config.relative_positions {
-            RelativePositions::Shared => Some(self.relative_positions[0].on(grid)),
-            _ => None,
-        }
+        self.split(self.transformer.forward(self.with_class_token(tokens), grid))
     }
 
     /// The cells' tokens, and the class token.
@@ -156,15 +115,8 @@ impl Backbone for VitBody {
         self.config.depth
     }
 
-    /// The blocks and their own bias tables count from 1.
     fn layer_of(&self, parameter: &str) -> usize {
-        let per_block = self.config.relative_positions == RelativePositions::PerBlock;
-        let mut names = parameter.split('.').skip_while(|name| *name == "body");
-        match (names.next(), names.next().and_then(|index| index.parse::<usize>().ok())) {
-            (Some("blocks"), Some(index)) => index + 1,
-            (Some("relative_positions"), Some(index)) if per_block => index + 1,
-            (Some("norm"), _) => self.config.depth + 1,
-            _ => 0,
-        }
+        let path = parameter.strip_prefix("body.").unwrap_or(parameter);
+        path.strip_prefix("transformer.").map_or(0, |path| self.transformer.layer_of(path))
     }
 }

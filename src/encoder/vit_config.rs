@@ -6,7 +6,7 @@ use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{AttentionConfig, BlockConfig, Init, Positions, QkvBias};
+use crate::nn::{BiasSource, Init, Positions, QkvBias, ResidualInit, TokenGrid, TransformerConfig};
 
 /// Whether scores depend on where two tokens are to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,15 +73,6 @@ config! {
     }
 }
 
-/// Checks that a norm divides by a number, whatever the features.
-pub(crate) fn check_norm_epsilon(epsilon: f64) -> Result<()> {
-    ensure!(
-        epsilon as f32 > 0.0 && (epsilon as f32).is_finite(),
-        "norm_epsilon must be finite and above 0, got {epsilon:?}"
-    );
-    Ok(())
-}
-
 /// ImageNet crops of 224 × 224 RGB, the papers' input.
 const IMAGENET: ImageShape = ImageShape::square(3, 224);
 
@@ -128,12 +119,7 @@ impl VitConfig {
     pub fn validate(&self) -> Result<()> {
         limits::image(self.image)?;
         let grid = self.image.grid(self.patch)?;
-        let Self { width, heads, depth, .. } = *self;
-        ensure!(depth > 0, "a transformer needs at least one block");
-        ensure!(
-            heads > 0 && width > 0 && width.is_multiple_of(heads),
-            "{heads} heads do not divide a width of {width}"
-        );
+        let width = self.width;
         ensure!(
             self.positions != Positions::SinCos || width.is_multiple_of(4),
             "sin-cos positions need a width divisible by 4, got {width}"
@@ -143,21 +129,12 @@ impl VitConfig {
             "an mlp_ratio of {:?} leaves no MLP for a width of {width}",
             self.mlp_ratio
         );
-        ensure!(
-            (0.0..1.0).contains(&(self.drop_path as f32)),
-            "drop_path must be in [0, 1), got {:?}",
-            self.drop_path
-        );
-        check_norm_epsilon(self.norm_epsilon)?;
-        if let Some(scale) = self.layer_scale {
-            ensure!((scale as f32).is_finite(), "layer_scale must be finite, got {scale:?}");
-        }
+        self.transformer().validate()?;
         self.check_sizes(grid)
     }
 
     /// The limits of memory.
     fn check_sizes(&self, grid: Grid) -> Result<()> {
-        limits::blocks(self.depth, self.width, self.mlp_width())?;
         let tokens = grid.cells();
         limits::at_most("the number of patches", tokens, limits::TOKENS)?;
         limits::parameters(limits::product(&[tokens, self.width]))?;
@@ -193,25 +170,30 @@ impl VitConfig {
         self.image.channels * self.patch * self.patch
     }
 
-    /// The block at `index`, counted from 0.
-    pub(crate) fn block(&self, index: usize) -> BlockConfig {
-        self.block_of(index, self.depth)
-    }
-
-    /// The block at `index`, counted from 0, of a transformer of `depth` such blocks.
-    pub(crate) fn block_of(&self, index: usize, depth: usize) -> BlockConfig {
-        let last = (depth - 1).max(1) as f64;
-        BlockConfig {
-            attention: AttentionConfig {
-                qkv_bias: self.qkv_bias,
-                output_init: self.output_init(index),
-                ..AttentionConfig::new(self.width, self.heads, self.matrix_init())
-            },
+    /// The blocks, what they add to attention scores, and the final norm.
+    ///
+    /// # Panics
+    ///
+    /// When the patch does not divide the image; [`VitConfig::validate`] says so as an error.
+    pub fn transformer(&self) -> TransformerConfig {
+        let tokens = TokenGrid { grid: self.grid(), class_token: self.class_token };
+        TransformerConfig {
             mlp_width: self.mlp_width(),
             norm_epsilon: self.norm_epsilon,
+            qkv_bias: self.qkv_bias,
+            bias: match self.relative_positions {
+                RelativePositions::None => BiasSource::None,
+                RelativePositions::Shared => BiasSource::Shared(tokens),
+                RelativePositions::PerBlock => BiasSource::PerBlock(tokens),
+            },
             layer_scale: self.layer_scale,
-            // A condenser's or a decoder's blocks may be more than the encoder's.
-            drop_path: self.drop_path * (index as f64 / last).min(1.0),
+            drop_path: self.drop_path,
+            init: self.matrix_init(),
+            residual_init: match self.init {
+                VitInit::Mae | VitInit::Normal => ResidualInit::Same,
+                VitInit::Beit | VitInit::NormalByDepth => ResidualInit::ByNumber,
+            },
+            ..TransformerConfig::new(self.width, self.depth, self.heads)
         }
     }
 
@@ -220,16 +202,6 @@ impl VitConfig {
         match self.init {
             VitInit::Mae => Init::XavierUniform,
             _ => self.token_init(),
-        }
-    }
-
-    /// How the two matrices that write to the residual stream start in the block at `index`.
-    fn output_init(&self, index: usize) -> Init {
-        let std = 0.02 / (2.0 * (index + 1) as f32).sqrt();
-        match self.init {
-            VitInit::Mae | VitInit::Normal => self.matrix_init(),
-            VitInit::Beit => Init::TruncatedNormal { std, bound: std },
-            VitInit::NormalByDepth => Init::Normal { std },
         }
     }
 
@@ -274,14 +246,6 @@ mod tests {
         assert!(broken(base().with_drop_path(1.0)).contains("[0, 1), got 1"));
         assert!(broken(base().with_mlp_ratio(0.0)).contains("mlp_ratio of 0"));
         assert!(broken(VitConfig { depth: 0, ..base() }).contains("at least one block"));
-    }
-
-    #[test]
-    fn drop_path_grows_linearly_to_the_last_block() {
-        let config = VitConfig { depth: 5, ..VitConfig::base_patch16() }.with_drop_path(0.2);
-        let rates: Vec<_> = (0..5).map(|i| config.block(i).drop_path).collect();
-        let expected = [0.0, 0.05, 0.1, 0.15, 0.2];
-        assert!(rates.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{rates:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{LabelledBatch, LabelledCollate, Pooling, TestResult};
 use crate::data::Loader;
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::nn::{Init, InitialWeights, LayerNorm, cast_parameters};
+use crate::nn::{Init, InitialWeights, Norm, cast_parameters};
 use crate::task::{Measured, PretextTask, TaskOutput};
 
 /// An encoder, its pooled features normalized, and a linear layer to the classes.
@@ -21,7 +21,7 @@ pub struct Classification<B: Module> {
     /// What is fine-tuned.
     pub encoder: B,
     /// Of the pooled features.
-    pub norm: LayerNorm,
+    pub norm: Norm,
     /// Features → classes.
     pub head: Linear,
     #[module(skip)]
@@ -245,13 +245,16 @@ mod tests {
             let body = &task.encoder;
             let mut found = vec![body.patch_embed.weight.grad(&gradients).is_some()];
             found.extend(
-                body.blocks.iter().map(|block| block.norm1.gamma.grad(&gradients).is_some()),
+                body.transformer
+                    .blocks
+                    .iter()
+                    .map(|block| block.norm1.gamma.grad(&gradients).is_some()),
             );
-            found.push(body.norm.gamma.grad(&gradients).is_some());
+            found.push(body.transformer.norm.gamma.grad(&gradients).is_some());
             assert_eq!(found, expected, "{blocks} blocks");
             assert!(task.head.weight.grad(&gradients).is_some());
             let mut dropping = Flags::default();
-            body.blocks.iter().for_each(|block| block.drop_path.visit(&mut dropping));
+            body.transformer.blocks.iter().for_each(|block| block.drop_path.visit(&mut dropping));
             assert_eq!(dropping.0, expected[1..4], "{blocks} blocks");
         }
     }

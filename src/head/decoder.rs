@@ -7,9 +7,12 @@ use burn::tensor::{Tensor, s};
 use super::PredictionHead;
 use crate::config::config;
 use crate::encoder::{VisibleTokens, VitConfig};
-use crate::error::Result;
+use crate::error::{Result, ensure};
+use crate::limits;
 use crate::mask::Mask;
-use crate::nn::{Block, Init, InitialWeights, LayerNorm, PositionTable, Positions, per_token};
+use crate::nn::{
+    Init, InitialWeights, PositionTable, Positions, Transformer, TransformerConfig, per_token,
+};
 
 config! {
     /// Sizes of a [`Decoder`]; everything else is as in the encoder it decodes.
@@ -33,7 +36,18 @@ impl DecoderConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self, encoder: &VitConfig) -> Result<()> {
-        self.transformer(encoder).validate()
+        let Self { width, mlp_ratio, .. } = *self;
+        ensure!(
+            width.is_multiple_of(4),
+            "the decoder's sin-cos positions need a width divisible by 4, got {width}"
+        );
+        let transformer = self.transformer(encoder);
+        ensure!(
+            transformer.mlp_width > 0,
+            "an mlp_ratio of {mlp_ratio:?} leaves no MLP for a width of {width}"
+        );
+        transformer.validate()?;
+        limits::parameters(limits::product(&[encoder.image.grid(encoder.patch)?.cells(), width]))
     }
 
     /// A decoder for `encoder` that predicts `target_width` values per hidden cell.
@@ -47,8 +61,7 @@ impl DecoderConfig {
         target_width: usize,
         weights: &mut InitialWeights,
     ) -> Decoder {
-        let config = self.transformer(encoder);
-        config.validate().unwrap_or_else(|error| panic!("{error}"));
+        self.validate(encoder).unwrap_or_else(|error| panic!("{error}"));
         let (width, class_token) = (self.width, encoder.class_token);
         let (sin_cos, grid) = (Positions::SinCos, encoder.grid());
         Decoder {
@@ -56,18 +69,19 @@ impl DecoderConfig {
             mask_token: weights.param([1, width], Init::Normal { std: 0.02 }),
             positions: PositionTable::new(sin_cos, grid, width, class_token, weights)
                 .expect("sin-cos positions are positions"),
-            blocks: (0..self.depth).map(|index| config.block(index).init(weights)).collect(),
-            norm: weights.norm(width, encoder.norm_epsilon),
+            transformer: self.transformer(encoder).init(weights),
             projection: weights.linear(width, target_width, Init::XavierUniform),
         }
     }
 
-    /// The decoder's blocks, as the transformer they are part of.
-    pub(crate) fn transformer(&self, encoder: &VitConfig) -> VitConfig {
-        VitConfig::new(encoder.image, encoder.patch, self.width, self.depth, self.heads)
-            .with_mlp_ratio(self.mlp_ratio)
-            .with_norm_epsilon(encoder.norm_epsilon)
-            .with_qkv_bias(encoder.qkv_bias)
+    /// The decoder's blocks, of which all that is not a size is as in the encoder.
+    pub(crate) fn transformer(&self, encoder: &VitConfig) -> TransformerConfig {
+        TransformerConfig {
+            mlp_width: (self.width as f64 * self.mlp_ratio).round() as usize,
+            norm_epsilon: encoder.norm_epsilon,
+            qkv_bias: encoder.qkv_bias,
+            ..TransformerConfig::new(self.width, self.depth, self.heads)
+        }
     }
 }
 
@@ -81,10 +95,8 @@ pub struct Decoder {
     pub mask_token: Param<Tensor<2>>,
     /// Positions of all cells, interpolated for another grid as the encoder's are.
     pub positions: PositionTable,
-    /// The transformer.
-    pub blocks: Vec<Block>,
-    /// After the last block.
-    pub norm: LayerNorm,
+    /// Fills the hidden cells in.
+    pub transformer: Transformer,
     /// Decoder width → target width.
     pub projection: Linear,
 }
@@ -105,12 +117,10 @@ impl PredictionHead<VisibleTokens> for Decoder {
             }
             None => cells,
         };
-        let (last, blocks) = self.blocks.split_last().expect("a decoder has a block");
-        let tokens = blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, None));
-        let hidden = last.forward_some(tokens, None, |tokens| {
+        let hidden = self.transformer.forward_some(tokens, grid, |tokens| {
             mask.select_hidden(tokens.slice(s![.., first_cell.., ..]))
         });
-        per_token(&self.projection, self.norm.forward(hidden))
+        per_token(&self.projection, hidden)
     }
 }
 

@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{
-    Attention, AttentionConfig, DropPath, Dropped, InitialWeights, LayerNorm, LayerScale, Mlp,
-    checkpointed, per_token,
+    Attention, AttentionConfig, DropPath, Dropped, InitialWeights, KeysValues, LayerScale, Mlp,
+    MlpActivation, Norm, NormKind, checkpointed, per_token,
 };
 
 /// What a [`Block`] is made of.
@@ -15,7 +15,11 @@ pub struct BlockConfig {
     pub attention: AttentionConfig,
     /// Features between the two linear layers of the MLP.
     pub mlp_width: usize,
-    /// Epsilon of both layer norms.
+    /// What comes between them.
+    pub activation: MlpActivation,
+    /// What both norms do.
+    pub norm: NormKind,
+    /// Epsilon of both norms.
     pub norm_epsilon: f64,
     /// Where the layer scales start; `None` for a block without.
     pub layer_scale: Option<f64>,
@@ -31,11 +35,12 @@ impl BlockConfig {
             self.layer_scale.map(|value| LayerScale::new(width, value, weights))
         };
         Block {
-            norm1: weights.norm(width, self.norm_epsilon),
+            norm1: self.norm.init(width, self.norm_epsilon, weights),
             attention: self.attention.init(weights),
             scale1: scale(weights),
-            norm2: weights.norm(width, self.norm_epsilon),
-            mlp: Mlp::new(width, self.mlp_width, [init, output_init], weights),
+            norm2: self.norm.init(width, self.norm_epsilon, weights),
+            mlp: Mlp::new(width, self.mlp_width, [init, output_init], weights)
+                .with_activation(self.activation),
             scale2: scale(weights),
             drop_path: DropPath::new(self.drop_path),
         }
@@ -46,13 +51,13 @@ impl BlockConfig {
 #[derive(Module, Debug)]
 pub struct Block {
     /// Before the attention.
-    pub norm1: LayerNorm,
+    pub norm1: Norm,
     /// Tokens look at each other.
     pub attention: Attention,
     /// Scale of the attention branch.
     pub scale1: Option<LayerScale>,
     /// Before the MLP.
-    pub norm2: LayerNorm,
+    pub norm2: Norm,
     /// Tokens on their own.
     pub mlp: Mlp,
     /// Scale of the MLP branch.
@@ -94,6 +99,25 @@ impl Block {
         self.compute(tokens, bias, &dropped, select)
     }
 
+    /// The tokens after this block, which see those of `past` too and are added to it; nothing is
+    /// dropped.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens, output: `[batch, tokens, width]`
+    /// - bias: `[groups, heads or 1, tokens, past + tokens]`
+    pub fn forward_after(
+        &self,
+        past: &mut Option<KeysValues>,
+        tokens: Tensor<3>,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<3> {
+        let attended = self.attention.forward_after(past, self.norm1.forward(tokens.clone()), bias);
+        let tokens = tokens + scaled(attended, &self.scale1);
+        let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
+        tokens + scaled(transformed, &self.scale2)
+    }
+
     fn compute(
         &self,
         tokens: Tensor<3>,
@@ -101,15 +125,18 @@ impl Block {
         dropped: &[Dropped; 2],
         select: impl Fn(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let scaled = |output, scale: &Option<LayerScale>| match scale {
-            Some(scale) => scale.forward(output),
-            None => output,
-        };
         let mixed = self.attention.mix(self.norm1.forward(tokens.clone()), bias);
         let attended = per_token(&self.attention.out, select(mixed));
         let tokens = select(tokens) + dropped[0].apply(scaled(attended, &self.scale1));
         let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
         tokens + dropped[1].apply(scaled(transformed, &self.scale2))
+    }
+}
+
+fn scaled(output: Tensor<3>, scale: &Option<LayerScale>) -> Tensor<3> {
+    match scale {
+        Some(scale) => scale.forward(output),
+        None => output,
     }
 }
 
@@ -127,6 +154,8 @@ mod tests {
         let config = BlockConfig {
             attention,
             mlp_width: 12,
+            activation: MlpActivation::Gelu,
+            norm: NormKind::Layer,
             norm_epsilon: 1e-6,
             layer_scale: Some(0.5),
             drop_path: 0.0,

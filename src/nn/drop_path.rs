@@ -24,6 +24,11 @@ impl DropPath {
         Self { per_sample: DropoutConfig::new(prob).init() }
     }
 
+    /// The probability to drop a branch.
+    pub fn probability(&self) -> f64 {
+        self.per_sample.prob
+    }
+
     /// The branch, dropped for some samples.
     ///
     /// # Shapes

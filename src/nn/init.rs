@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
-use super::LayerNorm;
+use super::Norm;
 use crate::rng::{Purpose, stream};
 
 /// How a parameter starts.
@@ -32,6 +32,20 @@ pub enum Init {
     },
     /// Uniform in ±√(6 / (fan in + fan out)) (Glorot & Bengio 2010).
     XavierUniform,
+}
+
+impl Init {
+    /// The same with a standard deviation, and where it is cut off, divided; [`Init::Constant`] and
+    /// [`Init::XavierUniform`] have none.
+    pub fn divided_by(self, divisor: f32) -> Self {
+        match self {
+            Self::Normal { std } => Self::Normal { std: std / divisor },
+            Self::TruncatedNormal { std, bound } => {
+                Self::TruncatedNormal { std: std / divisor, bound: bound / divisor }
+            }
+            other => other,
+        }
+    }
 }
 
 /// The source of a model's initial weights: one seed, one independent stream per parameter.
@@ -88,8 +102,8 @@ impl InitialWeights {
     }
 
     /// A layer norm of weight 1 and bias 0.
-    pub fn norm(&self, width: usize, epsilon: f64) -> LayerNorm {
-        LayerNorm::new(width, epsilon, &self.device)
+    pub fn norm(&self, width: usize, epsilon: f64) -> Norm {
+        Norm::layer(width, epsilon, &self.device)
     }
 
     /// A trainable parameter of zeros.

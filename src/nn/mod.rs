@@ -10,14 +10,15 @@ mod cosine_attention;
 mod drop_path;
 mod follow;
 mod init;
-mod layer_norm;
 mod layer_scale;
 mod mlp;
+mod norm;
 mod parameters;
 mod per_token;
 mod position;
 mod relative_position;
 mod table_resize;
+mod transformer;
 mod unit;
 mod windows;
 
@@ -31,9 +32,10 @@ pub use cosine_attention::CosineAttention;
 pub use drop_path::{DropPath, Dropped};
 pub use follow::follow;
 pub use init::{Init, InitialWeights};
-pub use layer_norm::LayerNorm;
 pub use layer_scale::LayerScale;
 pub use mlp::{Mlp, MlpActivation};
+pub(crate) use norm::check_norm_epsilon;
+pub use norm::{Norm, NormKind};
 #[cfg(any(feature = "train", test))]
 pub(crate) use parameters::NamedParameter;
 pub(crate) use parameters::named_parameters;
@@ -43,5 +45,9 @@ pub use position::{PositionTable, Positions, sin_cos_table};
 pub use relative_position::{RelativePositionBias, relative_position_index};
 pub use table_resize::TableResize;
 pub(crate) use table_resize::resize_offsets;
+pub use transformer::{
+    BiasSource, ResidualInit, ScoreScale, TokenGrid, Transformer, TransformerCache,
+    TransformerConfig,
+};
 pub(crate) use unit::unit;
 pub use windows::Windows;

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 /// A floating-point parameter within a module.
 #[derive(Debug)]
 pub(crate) struct NamedParameter {
-    /// Field names and indices joined by points, such as `body.blocks.3.norm1.gamma`.
+    /// Field names and indices joined by points, such as `body.transformer.blocks.3.norm1.gamma`.
     pub(crate) path: String,
     #[cfg_attr(not(feature = "train"), allow(dead_code, reason = "optimizers ask for it"))]
     pub(crate) id: ParamId,

@@ -8,7 +8,7 @@ use super::adamw::AdamW;
 use crate::nn::named_parameters;
 
 /// Whether weight decay pulls on a parameter of `rank` dimensions at `path`
-/// (`encoder.body.blocks.0.mlp.fc1.weight`).
+/// (`encoder.body.transformer.blocks.0.mlp.fc1.weight`).
 ///
 /// Weight decay acts on matrices. It does not act on vectors (biases, norms, layer scales), tokens
 /// (`*_token`), position tables (`*.table`) and the networks that Swin-v2 has in place of such

@@ -91,9 +91,9 @@ fn the_presets_have_the_papers_decoder() {
         assert_eq!(config.decoder, paper);
         let decoder = undrawn(&config).head;
         assert_eq!(shape(&decoder.embed), [width, 512]);
-        assert_eq!(decoder.blocks.len(), 8);
-        assert_eq!(decoder.blocks[7].attention.heads, 16);
-        assert_eq!(shape(&decoder.blocks[7].mlp.fc1), [512, 2048]);
+        assert_eq!(decoder.transformer.blocks.len(), 8);
+        assert_eq!(decoder.transformer.blocks[7].attention.heads, 16);
+        assert_eq!(shape(&decoder.transformer.blocks[7].mlp.fc1), [512, 2048]);
         assert_eq!(shape(&decoder.projection), [512, pixels]);
     }
 }

@@ -58,7 +58,7 @@ fn beits_matrices_and_its_head_are_truncated_at_their_deviation() {
     let encoder = small(BeitConfig::base_patch16().encoder);
     let network = Network::beit(&encoder, 512, &mut InitialWeights::new(0, &device()));
     assert_truncated(network.head.projection.weight.val(), 0.02);
-    let block = &network.encoder.body.blocks[1];
+    let block = &network.encoder.body.transformer.blocks[1];
     assert_truncated(block.mlp.fc1.weight.val(), 0.02);
     assert_truncated(block.attention.out.weight.val(), 0.01);
     assert_truncated(block.mlp.fc2.weight.val(), 0.01);
@@ -80,7 +80,7 @@ fn simmims_encoder_starts_as_beits_and_its_head_at_0_02() {
     let mut config = SimMimConfig::base_patch16();
     config.encoder = small(config.encoder);
     let simmim = config.with_mask_unit(8).init(&mut InitialWeights::new(0, &device()));
-    assert_truncated(simmim.encoder.body.blocks[1].mlp.fc2.weight.val(), 0.01);
+    assert_truncated(simmim.encoder.body.transformer.blocks[1].mlp.fc2.weight.val(), 0.01);
     assert_normal(simmim.head.projection.weight.val(), 0.02);
 }
 
@@ -92,7 +92,7 @@ fn maskfeats_encoder_starts_normal_with_learned_positions() {
     let config = config.with_target(burn_mim::GradientTargetConfig::Hog { cell: 4, window: None });
     let maskfeat = config.init(&mut InitialWeights::new(0, &device()));
     let body = &maskfeat.encoder.body;
-    assert_normal(body.blocks[2].mlp.fc2.weight.val(), 0.02);
+    assert_normal(body.transformer.blocks[2].mlp.fc2.weight.val(), 0.02);
     assert_normal(body.patch_embed.weight.val(), 0.02);
     assert_normal(body.positions.as_ref().unwrap().table.val(), 0.02);
     assert_normal(maskfeat.head.projection.weight.val(), 0.02);
@@ -106,11 +106,11 @@ fn the_second_beits_tokenizer_starts_normal_and_divides_by_depth() {
     assert_eq!(preset.encoder.init, VitInit::NormalByDepth);
     let vq = VqConfig { encoder: small(preset.encoder.clone()), ..preset };
     let vq = vq.init(&mut InitialWeights::new(0, &device()));
-    assert_normal(vq.encoder.body.blocks[1].mlp.fc1.weight.val(), 0.02);
-    assert_normal(vq.encoder.body.blocks[1].mlp.fc2.weight.val(), 0.01);
+    assert_normal(vq.encoder.body.transformer.blocks[1].mlp.fc1.weight.val(), 0.02);
+    assert_normal(vq.encoder.body.transformer.blocks[1].mlp.fc2.weight.val(), 0.01);
     assert_normal(vq.to_code.first.weight.val(), 0.02);
     assert_normal(vq.to_output.second.weight.val(), 0.02);
-    assert_eq!(vq.blocks.len(), 3);
+    assert_eq!(vq.decoder.blocks.len(), 3);
 }
 
 #[test]

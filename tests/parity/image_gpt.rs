@@ -17,7 +17,7 @@ fn ids(io: &Io) -> Tensor<2, Int> {
 
 fn check_encoder(name: &str, io: &Io, encoder: &PixelGpt) {
     close(&format!("{name} features"), encoder.gpt.forward(ids(io)), &io.0["features"], 1e-4);
-    for layer in 0..=encoder.gpt.blocks.len() {
+    for layer in 0..=encoder.gpt.transformer.blocks.len() {
         let tokens = encoder.gpt.embed(ids(io));
         let [_, count, width] = tokens.dims();
         let positions = encoder.gpt.positions.table.val().slice([0..count, 0..width]);
@@ -41,9 +41,9 @@ fn check_model(name: &str, io: &Io, model: ImageGpt) {
     let gpt = &model.encoder.gpt;
     let key = |key: &str| io.0[&format!("grad.transformer.{key}")].clone();
     close("embedding", gradient(&gradients, &gpt.token_embed), &key("wte.weight"), 1e-3);
-    let qkv = gradient(&gradients, &gpt.blocks[0].attention.qkv.weight);
+    let qkv = gradient(&gradients, &gpt.transformer.blocks[0].attention.qkv.weight);
     close("qkv", qkv, &key("h.0.attn.c_attn.weight"), 1e-3);
-    let norm = gradient(&gradients, &gpt.blocks[1].norm2.gamma);
+    let norm = gradient(&gradients, &gpt.transformer.blocks[1].norm2.gamma);
     close("norm", norm, &key("h.1.ln_2.weight"), 1e-3);
     let head = gradient(&gradients, &model.head.weight).transpose();
     close("head", head, &io.0["grad.lm_head.weight"], 1e-3);

@@ -49,13 +49,14 @@ fn compare_gradients(
     for (part, key) in ["query", "key", "value"].into_iter().enumerate() {
         let key = format!("grad.{block}.0.attention.attention.{key}.weight");
         if let Some(expected) = io.0.get(&key) {
-            let got = gradient(gradients, &body.blocks[0].attention.qkv.weight).transpose();
+            let got =
+                gradient(gradients, &body.transformer.blocks[0].attention.qkv.weight).transpose();
             let got = got.slice_dim(0, part * width..(part + 1) * width);
             close(&key, got, expected, 1e-3);
         }
     }
     if let Some(expected) = io.0.get(&format!("grad.{block}.0.attn.qkv.weight")) {
-        let got = gradient(gradients, &body.blocks[0].attention.qkv.weight).transpose();
+        let got = gradient(gradients, &body.transformer.blocks[0].attention.qkv.weight).transpose();
         close("qkv", got, expected, 1e-3);
     }
 }
@@ -122,7 +123,7 @@ fn check_simmim(name: &str, model: SimMim, config: &SimMimConfig, prefixes: [&st
         .find(|key| io.0.contains_key(*key));
     let expected = (token.dims().to_vec(), io.0[key.unwrap()].1.clone());
     close("mask token", gradient(&gradients, token), &expected, 1e-3);
-    if let Some(table) = model.encoder.body.relative_positions.first() {
+    if let Some(table) = model.encoder.body.transformer.relative_positions.first() {
         let key = "grad.encoder.rel_pos_bias.relative_position_bias_table";
         close(key, gradient(&gradients, &table.table), &io.0[key], 1e-3);
     }

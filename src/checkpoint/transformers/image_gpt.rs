@@ -168,10 +168,11 @@ fn gpt_entries(ours: &str, prefix: &str, config: &GptConfig) -> Vec<Entry> {
             format!("{prefix}wpe.weight"),
             &[config.grid().cells(), width],
         ),
-        entry(format!("{ours}.norm.gamma"), format!("{prefix}ln_f.weight"), &[width]),
+        entry(format!("{ours}.transformer.norm.gamma"), format!("{prefix}ln_f.weight"), &[width]),
     ];
     for index in 0..config.depth {
-        let (ours, theirs) = (format!("{ours}.blocks.{index}"), format!("{prefix}h.{index}"));
+        let (ours, theirs) =
+            (format!("{ours}.transformer.blocks.{index}"), format!("{prefix}h.{index}"));
         for (name, their, inputs, outputs) in [
             ("attention.qkv", "attn.c_attn", width, 3 * width),
             ("attention.out", "attn.c_proj", width, width),

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::encoder::{GptConfig, ScoreScale};
+use crate::encoder::GptConfig;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::nn::MlpActivation;
+use crate::nn::{MlpActivation, ScoreScale};
 
 /// Each activation with its name in transformers.
 const ACTIVATIONS: [(&str, MlpActivation); 6] = [

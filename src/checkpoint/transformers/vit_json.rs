@@ -160,7 +160,7 @@ pub(super) fn mae_json(config: &MaeConfig) -> Result<Value> {
     json["decoder_hidden_size"] = json!(decoder.width);
     json["decoder_num_hidden_layers"] = json!(decoder.depth);
     json["decoder_num_attention_heads"] = json!(decoder.heads);
-    json["decoder_intermediate_size"] = json!(decoder.mlp_width());
+    json["decoder_intermediate_size"] = json!(decoder.mlp_width);
     json["mask_ratio"] = json!(config.mask_ratio);
     json["norm_pix_loss"] = json!(config.normalized);
     Ok(json)

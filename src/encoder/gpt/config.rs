@@ -1,24 +1,14 @@
 //! The sizes and variants of Image GPT's transformer.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Gpt, GptBlock, RootMeanSquareNorm};
+use super::Gpt;
 use crate::config::config;
-use crate::encoder::check_norm_epsilon;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{Init, InitialWeights, MlpActivation, PositionTable, Positions};
-
-/// What decides how large attention scores are before the softmax.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScoreScale {
-    /// Divided by the root of a head's features.
-    pub by_width: bool,
-    /// Divided by the block's number from 1.
-    pub by_layer: bool,
-}
+use crate::nn::{
+    BiasSource, Init, InitialWeights, MlpActivation, NormKind, PositionTable, Positions,
+    ResidualInit, ScoreScale, TransformerConfig,
+};
 
 config! {
     /// A GPT-2 over the pixels of an image (Chen et al. 2020, "Generative Pretraining from
@@ -72,7 +62,7 @@ impl GptConfig {
 
     /// Features between the MLP's two layers.
     pub fn mlp_width(&self) -> usize {
-        self.mlp_width.unwrap_or(4 * self.width)
+        self.mlp_width.unwrap_or(self.width.saturating_mul(4))
     }
 
     /// Checks every rule the sizes must keep.
@@ -81,23 +71,14 @@ impl GptConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        let Self { image, width, depth, heads, colors, .. } = *self;
+        let Self { image, colors, .. } = *self;
         limits::image(image)?;
-        ensure!(depth > 0, "a transformer needs at least one block");
-        ensure!(
-            heads > 0 && width > 0 && width.is_multiple_of(heads),
-            "{heads} heads do not divide a width of {width}"
-        );
         ensure!(colors > 1, "a palette needs at least 2 colors, got {colors}");
-        ensure!(self.mlp_width != Some(0), "an MLP needs at least one feature, got 0");
-        check_norm_epsilon(self.norm_epsilon)?;
         limits::at_most("the number of pixels", self.grid().cells(), limits::TOKENS)?;
         limits::at_most("colors", colors, limits::VOCABULARY)?;
         let palette = limits::product(&[colors, image.channels]);
         limits::at_most("the values of a palette", palette, limits::IMAGE_VALUES)?;
-        // Before the MLP's width is made of it.
-        limits::at_most("width", width, limits::WIDTH)?;
-        limits::blocks(depth, width, self.mlp_width())
+        self.transformer().validate()
     }
 
     /// The network with fresh weights: GPT-2's, everything normal with σ = 0.02, and the matrices
@@ -113,18 +94,24 @@ impl GptConfig {
             token_embed: weights.param([self.colors + 1, width], Init::Normal { std: 0.02 }),
             positions: PositionTable::new(Positions::Learned, grid, width, false, weights)
                 .expect("learned positions are positions"),
-            blocks: (0..self.depth).map(|index| GptBlock::new(self, index, weights)).collect(),
-            norm: RootMeanSquareNorm::new(width, self.norm_epsilon, weights),
+            transformer: self.transformer().init(weights),
             config: self.clone(),
         }
     }
 
-    /// What the scores of the block at `index` are multiplied by.
-    pub(super) fn scale(&self, index: usize) -> f64 {
-        let ScoreScale { by_width, by_layer } = self.score_scale;
-        let width = if by_width { (self.width / self.heads) as f64 } else { 1.0 };
-        let layer = if by_layer { (index + 1) as f64 } else { 1.0 };
-        1.0 / (width.sqrt() * layer)
+    /// The blocks and the final norm.
+    pub fn transformer(&self) -> TransformerConfig {
+        TransformerConfig {
+            mlp_width: self.mlp_width(),
+            activation: self.activation,
+            norm: NormKind::RootMeanSquare,
+            norm_epsilon: self.norm_epsilon,
+            score_scale: self.score_scale,
+            bias: if self.causal { BiasSource::Causal } else { BiasSource::None },
+            init: Init::Normal { std: 0.02 },
+            residual_init: ResidualInit::ByDepth,
+            ..TransformerConfig::new(self.width, self.depth, self.heads)
+        }
     }
 }
 

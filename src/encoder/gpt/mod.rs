@@ -1,17 +1,15 @@
 //! Image GPT's transformer over colors (Chen et al. 2020, "Generative Pretraining from Pixels").
 
-mod block;
 mod config;
 mod pixel_gpt;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, TensorData, s};
+use burn::tensor::{Int, Tensor, s};
 
-pub use block::{GptBlock, RootMeanSquareNorm};
-pub use config::{GptConfig, ScoreScale};
+pub use config::GptConfig;
 pub use pixel_gpt::PixelGpt;
 
-use crate::nn::{KeysValues, PositionTable};
+use crate::nn::{PositionTable, Transformer, TransformerCache};
 
 /// Token ids to features. A vocabulary of `colors` ids, and one more that starts a sequence.
 #[derive(Module, Debug)]
@@ -20,19 +18,10 @@ pub struct Gpt {
     pub token_embed: Param<Tensor<2>>,
     /// One row for each pixel of the raster.
     pub positions: PositionTable,
-    /// The transformer.
-    pub blocks: Vec<GptBlock>,
-    /// After the last block.
-    pub norm: RootMeanSquareNorm,
+    /// Blocks and the final norm.
+    pub transformer: Transformer,
     #[module(skip)]
     config: GptConfig,
-}
-
-/// What every block has seen so far, to go on from: empty at first.
-#[derive(Debug, Clone, Default)]
-pub struct GptCache {
-    blocks: Vec<Option<KeysValues>>,
-    tokens: usize,
 }
 
 impl Gpt {
@@ -74,17 +63,9 @@ impl Gpt {
     /// # Panics
     ///
     /// When tokens see those after them, since the past would then change.
-    pub fn forward_cached(&self, ids: Tensor<2, Int>, cache: &mut GptCache) -> Tensor<3> {
-        assert!(self.config.causal, "only a causal transformer can keep what it has seen");
-        let (past, count) = (cache.tokens, ids.dims()[1]);
-        cache.blocks.resize(self.blocks.len(), None);
-        cache.tokens += count;
-        let mut tokens = self.embed(ids) + self.rows(past, count).unsqueeze();
-        let bias = causal_bias(past, &tokens);
-        for (block, past) in self.blocks.iter().zip(&mut cache.blocks) {
-            tokens = block.forward(tokens, bias.clone(), Some(past));
-        }
-        self.norm.forward(tokens)
+    pub fn forward_cached(&self, ids: Tensor<2, Int>, cache: &mut TransformerCache) -> Tensor<3> {
+        let rows = self.rows(cache.tokens(), ids.dims()[1]);
+        self.transformer.forward_cached(self.embed(ids) + rows.unsqueeze(), cache)
     }
 
     /// What the block at `layer`, counted from 0, reads: the tokens before it, under its own first
@@ -93,25 +74,16 @@ impl Gpt {
     /// # Panics
     ///
     /// When there is no such layer.
-    pub fn transform(&self, mut tokens: Tensor<3>, layer: usize) -> Tensor<3> {
-        let depth = self.blocks.len();
-        assert!(layer <= depth, "a transformer of {depth} blocks has no features {layer}");
-        let bias = if self.config.causal { causal_bias(0, &tokens) } else { None };
-        for block in &self.blocks[..layer] {
-            tokens = block.forward(tokens, bias.clone(), None);
-        }
-        let norm = self.blocks.get(layer).map_or(&self.norm, |block| &block.norm1);
-        norm.forward(tokens)
+    pub fn transform(&self, tokens: Tensor<3>, layer: usize) -> Tensor<3> {
+        let Transformer { blocks, norm, .. } = &self.transformer;
+        let tokens = self.transformer.run(tokens, self.config.grid(), 0..layer);
+        blocks.get(layer).map_or(norm, |block| &block.norm1).forward(tokens)
     }
 
     /// The layer of a parameter by its path.
     fn layer_of(&self, parameter: &str) -> usize {
-        let mut names = parameter.split('.');
-        match (names.next(), names.next().and_then(|index| index.parse::<usize>().ok())) {
-            (Some("blocks"), Some(index)) => index + 1,
-            (Some("norm"), _) => self.config.depth + 1,
-            _ => 0,
-        }
+        let path = parameter.strip_prefix("transformer.");
+        path.map_or(0, |path| self.transformer.layer_of(path))
     }
 
     fn rows(&self, first: usize, count: usize) -> Tensor<2> {
@@ -119,21 +91,6 @@ impl Gpt {
         assert!(end <= all, "a sequence of {end} tokens is longer than the {all} it is made for");
         self.positions.table.val().slice(s![first..end, ..])
     }
-}
-
-/// For `tokens` after `past` others, `[1, 1, tokens, past + tokens]`: −∞ where one would see one
-/// after it; `None` for one token.
-fn causal_bias(past: usize, tokens: &Tensor<3>) -> Option<Tensor<4>> {
-    let [_, count, _] = tokens.dims();
-    if count == 1 {
-        return None;
-    }
-    let sees = |query: usize, key: usize| key <= past + query;
-    let value = |query, key| if sees(query, key) { 0.0 } else { f32::NEG_INFINITY };
-    let keys = past + count;
-    let values: Vec<f32> = (0..count * keys).map(|at| value(at / keys, at % keys)).collect();
-    let (device, dtype) = (tokens.device().without_autodiff(), tokens.dtype());
-    Some(Tensor::from_data(TensorData::new(values, [1, 1, count, keys]), (&device, dtype)))
 }
 
 #[cfg(test)]
@@ -182,7 +139,7 @@ mod tests {
         let gpt = gpt(&config());
         let whole = gpt.forward(ids(4)).into_data();
         for first in 1..6 {
-            let mut cache = GptCache::default();
+            let mut cache = TransformerCache::default();
             let mut parts = vec![gpt.forward_cached(ids(4).slice([0..2, 0..first]), &mut cache)];
             for next in first..6 {
                 parts.push(gpt.forward_cached(ids(4).slice([0..2, next..next + 1]), &mut cache));
@@ -204,8 +161,8 @@ mod tests {
         for (parameter, layer) in [
             ("token_embed", 0),
             ("positions.table", 0),
-            ("blocks.1.attention.qkv.weight", 2),
-            ("norm.gamma", 3),
+            ("transformer.blocks.1.attention.qkv.weight", 2),
+            ("transformer.norm.gamma", 3),
         ] {
             assert_eq!(gpt.layer_of(parameter), layer, "{parameter}");
         }

@@ -42,7 +42,7 @@ impl PixelGpt {
     ///
     /// When there is no such layer.
     pub fn at_layer(mut self, layer: usize) -> Self {
-        let depth = self.gpt.blocks.len();
+        let depth = self.gpt.transformer.blocks.len();
         assert!(layer <= depth, "a transformer of {depth} blocks has no features {layer}");
         self.layer = layer;
         self

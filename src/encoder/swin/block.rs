@@ -6,8 +6,7 @@ use burn::tensor::Tensor;
 use super::{SwinConfig, WindowBlock};
 use crate::grid::Grid;
 use crate::nn::{
-    Attention, DropPath, Dropped, InitialWeights, LayerNorm, Mlp, QkvBias, RelativePositionBias,
-    Windows,
+    Attention, DropPath, Dropped, InitialWeights, Mlp, Norm, QkvBias, RelativePositionBias, Windows,
 };
 
 /// Added to the score of two tokens that the shift alone brought together (official code).
@@ -17,13 +16,13 @@ const PENALTY: f64 = -100.0;
 #[derive(Module, Debug)]
 pub struct SwinBlock {
     /// Before the attention.
-    pub norm1: LayerNorm,
+    pub norm1: Norm,
     /// Tokens of a window look at each other.
     pub attention: Attention,
     /// What scores gain by where the two tokens are to each other.
     pub relative_positions: RelativePositionBias,
     /// Before the MLP.
-    pub norm2: LayerNorm,
+    pub norm2: Norm,
     /// Tokens on their own.
     pub mlp: Mlp,
     /// Drops branches while training.

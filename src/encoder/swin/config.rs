@@ -2,11 +2,10 @@
 
 use super::{StageParts, StageWindow, Swin, SwinBlock, SwinTransformer};
 use crate::config::config;
-use crate::encoder::check_norm_epsilon;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{AttentionConfig, Init, InitialWeights, QkvBias};
+use crate::nn::{AttentionConfig, Init, InitialWeights, QkvBias, check_norm_epsilon};
 
 /// How every matrix but the patch embedding's starts (official code).
 const INIT: Init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };

@@ -9,7 +9,7 @@ use super::SwinConfig;
 use crate::encoder::check_channels;
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{Init, InitialWeights, LayerNorm, PositionTable, Positions, per_token};
+use crate::nn::{Init, InitialWeights, Norm, PositionTable, Positions, per_token};
 
 /// Epsilon of the norms around the blocks, whatever that of the blocks.
 pub(super) const NORM_EPSILON: f64 = 1e-5;
@@ -20,7 +20,7 @@ pub struct PatchEmbedding {
     /// A patch's values (channel, row, column) → the first stage's width.
     pub projection: Linear,
     /// After the projection.
-    pub norm: LayerNorm,
+    pub norm: Norm,
     /// Absolute positions, interpolated for other grids.
     pub positions: Option<PositionTable>,
     patch: usize,

@@ -7,7 +7,7 @@ use burn::tensor::ops::PadMode;
 
 use super::embedding::NORM_EPSILON;
 use crate::grid::Grid;
-use crate::nn::{Init, InitialWeights, LayerNorm, per_token};
+use crate::nn::{Init, InitialWeights, Norm, per_token};
 
 /// Joins 2 × 2 neighbors and halves their features (arXiv 2103.14030 §3.1). Swin has its norm
 /// before the linear layer, Swin-v2 after it.
@@ -16,7 +16,7 @@ pub struct PatchMerging {
     /// Four tokens → twice the width of one, without bias.
     pub reduction: Linear,
     /// On the four tokens, or on what the linear layer made of them.
-    pub norm: LayerNorm,
+    pub norm: Norm,
     norm_last: bool,
 }
 

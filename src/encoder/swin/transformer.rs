@@ -10,7 +10,7 @@ use super::{
 use crate::encoder::{Backbone, Encoder, GridTokens};
 use crate::grid::Grid;
 use crate::mask::Mask;
-use crate::nn::{Init, InitialWeights, LayerNorm, TableResize};
+use crate::nn::{Init, InitialWeights, Norm, TableResize};
 
 /// Stages of window attention over fewer and fewer tokens, hidden patches replaced by one learned
 /// mask token (SimMIM). [`Swin`](super::Swin) and [`SwinV2`](crate::encoder::SwinV2) differ in
@@ -29,7 +29,7 @@ pub struct SwinTransformer<B: Module> {
     /// The stages.
     pub stages: Vec<Stage<B>>,
     /// After the last stage.
-    pub norm: LayerNorm,
+    pub norm: Norm,
 }
 
 impl<B: Module> SwinTransformer<B> {

@@ -7,8 +7,8 @@ use super::SwinV2Config;
 use crate::encoder::swin::WindowBlock;
 use crate::grid::Grid;
 use crate::nn::{
-    ContinuousPositionBias, CosineAttention, DropPath, Dropped, Init, InitialWeights, LayerNorm,
-    Mlp, QkvBias, Windows,
+    ContinuousPositionBias, CosineAttention, DropPath, Dropped, Init, InitialWeights, Mlp, Norm,
+    QkvBias, Windows,
 };
 
 /// Added to the score of two tokens that the shift alone brought together: transformers adds its
@@ -23,13 +23,13 @@ pub struct SwinV2Block {
     /// What scores gain by where the two tokens are to each other.
     pub position_bias: ContinuousPositionBias,
     /// After the attention.
-    pub norm1: LayerNorm,
+    pub norm1: Norm,
     /// Tokens on their own.
     pub mlp: Mlp,
     /// After the MLP.
-    pub norm2: LayerNorm,
+    pub norm2: Norm,
     /// After both branches, in some blocks of the largest sizes.
-    pub extra_norm: Option<LayerNorm>,
+    pub extra_norm: Option<Norm>,
     /// Drops branches while training.
     pub drop_path: DropPath,
 }

@@ -163,7 +163,7 @@ mod tests {
         let gradients = loss.backward();
         let encoder = &model.encoder;
         assert!(encoder.condenser[1].mlp.fc1.weight.grad(&gradients).is_some());
-        assert!(encoder.vit.body.blocks[1].mlp.fc1.weight.grad(&gradients).is_some());
+        assert!(encoder.vit.body.transformer.blocks[1].mlp.fc1.weight.grad(&gradients).is_some());
         assert!(encoder.vit.mask_token.grad(&gradients).is_some());
     }
 

@@ -5,9 +5,8 @@ use rand::{Rng, RngExt};
 
 use super::ImageGpt;
 use crate::config::config;
-use crate::encoder::GptCache;
 use crate::error::{Error, Result};
-use crate::nn::per_token;
+use crate::nn::{TransformerCache, per_token};
 use crate::rng::{Purpose, stream};
 
 config! {
@@ -93,7 +92,7 @@ impl ImageGpt {
             .collect();
         let start = Tensor::full([batch, 1], config.colors as i64, &device);
         let (mut ids, mut next) = (given.clone(), Tensor::cat(vec![start, given], 1));
-        let mut cache = GptCache::default();
+        let mut cache = TransformerCache::default();
         for _ in count..all {
             let drawn = self.draw_next(next, &mut cache, sampling, &mut streams);
             next = Tensor::from_data(TensorData::new(drawn, [batch, 1]), &device);
@@ -105,7 +104,7 @@ impl ImageGpt {
     fn draw_next(
         &self,
         ids: Tensor<2, Int>,
-        cache: &mut GptCache,
+        cache: &mut TransformerCache,
         sampling: &Sampling,
         streams: &mut [impl Rng],
     ) -> Vec<i64> {

@@ -233,7 +233,7 @@ mod tests {
     fn the_encoder_represents_images_of_other_sizes() {
         let tokens = task().encoder.represent(Tensor::ones([1, 2, 8, 20], &test_device()));
         assert_eq!(tokens.tokens.dims(), [1, 10, 8]);
-        assert_eq!(task().encoder.layer_of("body.blocks.0.norm1.gamma"), 1);
+        assert_eq!(task().encoder.layer_of("body.transformer.blocks.0.norm1.gamma"), 1);
         assert_eq!(task().encoder.layer_of("heads.3.embed.weight"), 0);
     }
 

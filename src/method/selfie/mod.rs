@@ -11,13 +11,13 @@ pub use picture::selfie_sheet;
 
 use crate::batch::MimBatch;
 use crate::config::config;
-use crate::encoder::{Backbone, Patchwise, ResidualConfig, ResidualNet, VitConfig};
+use crate::encoder::{Backbone, Patchwise, ResidualConfig, ResidualNet};
 use crate::error::{Error, Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
 use crate::mask::{MaskStrategy, RandomMask};
 use crate::nn::{
-    Block, Init, InitialWeights, LayerNorm, PositionTable, Positions, cast_parameters,
+    Init, InitialWeights, PositionTable, Positions, Transformer, TransformerConfig, cast_parameters,
 };
 use crate::task::{Measured, PretextTask, TaskOutput, choose, guessing, measure_choice};
 
@@ -66,7 +66,11 @@ impl SelfieConfig {
             self.mask_ratio,
             mask.grid()
         );
-        self.pooling()?.validate()
+        let pooling = self.pooling()?;
+        pooling.validate()?;
+        let cells = mask.grid().cells();
+        limits::at_most("the number of patches", cells, limits::TOKENS)?;
+        limits::parameters(limits::product(&[cells, pooling.width]))
     }
 
     /// The masks: uniformly random patches.
@@ -87,16 +91,16 @@ impl SelfieConfig {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let encoder = Patchwise { network: self.encoder.init(weights), patch: self.patch };
         let pooling = self.pooling().unwrap_or_else(|error| panic!("{error}"));
-        Selfie { encoder, pooling: AttentionPooling::new(&pooling, weights) }
+        let grid = self.image.grid(self.patch).unwrap_or_else(|error| panic!("{error}"));
+        Selfie { encoder, pooling: AttentionPooling::new(&pooling, grid, weights) }
     }
 
-    /// The attention pooling, as the transformer over patches that it is.
-    fn pooling(&self) -> Result<VitConfig> {
+    /// The transformer of the attention pooling.
+    fn pooling(&self) -> Result<TransformerConfig> {
         let Some(&width) = self.encoder.widths.last() else {
             return Err(Error::config("a residual network needs at least one stage"));
         };
-        let config = VitConfig::new(self.image, self.patch, width, self.depth, self.heads);
-        Ok(config.with_positions(Positions::Learned))
+        Ok(TransformerConfig::new(width, self.depth, self.heads))
     }
 }
 
@@ -108,21 +112,18 @@ pub struct AttentionPooling {
     pub summary_token: Param<Tensor<2>>,
     /// Of visible patches, and of the hidden ones that are asked for.
     pub positions: PositionTable,
-    /// The transformer.
-    pub blocks: Vec<Block>,
-    /// After it.
-    pub norm: LayerNorm,
+    /// Lets the summary token look at the patches.
+    pub transformer: Transformer,
 }
 
 impl AttentionPooling {
-    fn new(config: &VitConfig, weights: &mut InitialWeights) -> Self {
-        let VitConfig { width, positions, norm_epsilon, .. } = *config;
+    fn new(config: &TransformerConfig, grid: Grid, weights: &mut InitialWeights) -> Self {
+        let width = config.width;
         Self {
             summary_token: weights.param([1, width], Init::Normal { std: 0.02 }),
-            positions: PositionTable::new(positions, config.grid(), width, false, weights)
+            positions: PositionTable::new(Positions::Learned, grid, width, false, weights)
                 .expect("the positions are learned"),
-            blocks: (0..config.depth).map(|index| config.block(index).init(weights)).collect(),
-            norm: weights.norm(width, norm_epsilon),
+            transformer: config.init(weights),
         }
     }
 
@@ -138,8 +139,8 @@ impl AttentionPooling {
         let visible = mask.select_visible(patches) + mask.visible_from_table(table.clone());
         let summary = self.summary_token.val().unsqueeze::<3>().expand([samples, 1, width]);
         let tokens = Tensor::cat(vec![summary, visible], 1);
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, None));
-        let summary = self.norm.forward(tokens.slice(s![.., 0..1, ..]));
+        let first = |tokens: Tensor<3>| tokens.slice(s![.., 0..1, ..]);
+        let summary = self.transformer.forward_some(tokens, grid, first);
         let places = table.unsqueeze::<3>().expand([samples, cells, width]);
         summary + mask.select_hidden(places)
     }

@@ -49,7 +49,9 @@ pub fn checkpointed<M: Module + Sync + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{AttentionConfig, Block, BlockConfig, Init, InitialWeights, QkvBias};
+    use crate::nn::{
+        AttentionConfig, Block, BlockConfig, Init, InitialWeights, MlpActivation, NormKind, QkvBias,
+    };
     use crate::test_device;
     use burn::tensor::{Device, TensorData};
     use std::sync::Arc;
@@ -62,6 +64,8 @@ mod tests {
         let config = BlockConfig {
             attention,
             mlp_width: 12,
+            activation: MlpActivation::Gelu,
+            norm: NormKind::Layer,
             norm_epsilon: 1e-6,
             layer_scale: Some(0.5),
             drop_path: 0.0,

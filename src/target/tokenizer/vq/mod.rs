@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::grid::Grid;
 use crate::image::{PatchLayout, unpatchify};
 use crate::nn::{
-    Block, Init, InitialWeights, LayerNorm, PositionTable, Positions, per_token, unit,
+    Init, InitialWeights, PositionTable, Positions, Transformer, TransformerConfig, per_token, unit,
 };
 use crate::rng::{Purpose, stream};
 use crate::target::counts;
@@ -38,6 +38,8 @@ impl VqConfig {
             VqOutput::Features { width } => width,
         };
         let matrix = self.encoder.matrix_init();
+        let depth = self.decoder_depth;
+        let decoder = TransformerConfig { depth, ..self.encoder.transformer() };
         let codes = weights.param([self.vocabulary, self.code_width], Init::Normal { std: 1.0 });
         let uses = weights.zeros([self.vocabulary]);
         Vq {
@@ -54,10 +56,7 @@ impl VqConfig {
                 weights,
             )
             .expect("sin-cos positions are positions"),
-            blocks: (0..self.decoder_depth)
-                .map(|index| self.encoder.block_of(index, self.decoder_depth).init(weights))
-                .collect(),
-            norm: weights.norm(width, self.encoder.norm_epsilon),
+            decoder: decoder.init(weights),
             to_output: TanhLayers::new([width, width, outputs], matrix, weights),
             config: self.clone(),
         }
@@ -80,10 +79,8 @@ pub struct Vq {
     pub embed: Linear,
     /// Where a cell is.
     pub positions: PositionTable,
-    /// The decoder.
-    pub blocks: Vec<Block>,
-    /// After its last block.
-    pub norm: LayerNorm,
+    /// The decoder's blocks.
+    pub decoder: Transformer,
     /// From a cell's features to what is compared.
     pub to_output: TanhLayers,
     #[module(skip)]
@@ -162,8 +159,7 @@ impl Vq {
     pub fn decode_codes(&self, codes: Tensor<3>, grid: Grid) -> Tensor<3> {
         assert_shape!(&codes, [_, grid.cells(), self.config.code_width]);
         let tokens = per_token(&self.embed, codes) + self.positions.cells(grid).unsqueeze();
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, None));
-        self.to_output.forward(self.norm.forward(tokens))
+        self.to_output.forward(self.decoder.forward(tokens, grid))
     }
 
     /// The tokenizer with its codebook started from `latents`, by k-means.

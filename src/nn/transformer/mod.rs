@@ -1,0 +1,254 @@
+//! Blocks one after the other, with all that they share: the transformer of every network here that
+//! has one.
+
+mod cache;
+mod config;
+
+use std::ops::Range;
+
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
+
+pub use cache::TransformerCache;
+pub use config::{BiasSource, ResidualInit, ScoreScale, TokenGrid, TransformerConfig};
+
+use super::{Block, DropPath, Init, InitialWeights, Norm, RelativePositionBias};
+use crate::grid::Grid;
+
+/// Pre-norm blocks and a final norm, with what is added to their attention scores.
+#[derive(Module, Debug)]
+pub struct Transformer {
+    /// No table of relative positions, one for all blocks, or one for each block.
+    pub relative_positions: Vec<RelativePositionBias>,
+    /// The blocks.
+    pub blocks: Vec<Block>,
+    /// After the last block.
+    pub norm: Norm,
+    #[module(skip)]
+    bias: BiasSource,
+}
+
+impl TransformerConfig {
+    /// The transformer with fresh weights; relative positions start at 0.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`TransformerConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut InitialWeights) -> Transformer {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let (count, TokenGrid { grid, class_token }) = match self.bias {
+            BiasSource::Shared(tokens) => (1, tokens),
+            BiasSource::PerBlock(tokens) => (self.depth, tokens),
+            BiasSource::None | BiasSource::Causal => {
+                (0, TokenGrid { grid: Grid::square(1), class_token: false })
+            }
+        };
+        let zero = Init::Constant(0.0);
+        let mut table = |_| RelativePositionBias::new(grid, class_token, self.heads, zero, weights);
+        Transformer {
+            relative_positions: (0..count).map(&mut table).collect(),
+            blocks: self.init_blocks(0..self.depth, weights),
+            norm: self.norm.init(self.width, self.norm_epsilon, weights),
+            bias: self.bias,
+        }
+    }
+
+    /// Some of the blocks alone; they may be more than `depth`.
+    pub fn init_blocks(&self, blocks: Range<usize>, weights: &mut InitialWeights) -> Vec<Block> {
+        blocks.map(|index| self.block(index).init(weights)).collect()
+    }
+}
+
+impl Transformer {
+    /// The tokens after all blocks and the final norm.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens, output: `[batch, tokens, width]`
+    /// - grid: where relative positions are read; looked at where there are any
+    pub fn forward(&self, tokens: Tensor<3>, grid: Grid) -> Tensor<3> {
+        self.norm.forward(self.run(tokens, grid, 0..self.blocks.len()))
+    }
+
+    /// As [`Transformer::forward`], of the tokens that `select` picks alone: the last block computes
+    /// the others no further than attention to them needs.
+    pub fn forward_some(
+        &self,
+        tokens: Tensor<3>,
+        grid: Grid,
+        select: impl Fn(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let last = self.blocks.len() - 1;
+        let tokens = self.run(tokens, grid, 0..last);
+        let bias = self.own_bias(last, grid).or_else(|| self.shared_bias(&tokens, grid));
+        self.norm.forward(self.blocks[last].forward_some(tokens, bias, select))
+    }
+
+    /// The tokens after each of these numbers of blocks, without the final norm; 0 for what goes
+    /// in.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer blocks.
+    pub fn layers(&self, tokens: Tensor<3>, grid: Grid, layers: &[usize]) -> Vec<Tensor<3>> {
+        let most = layers.iter().copied().max().unwrap_or(0);
+        let mut all = vec![tokens];
+        for index in 0..most {
+            let next = self.run(all[index].clone(), grid, index..index + 1);
+            all.push(next);
+        }
+        layers.iter().map(|&layer| all[layer].clone()).collect()
+    }
+
+    /// The tokens after some of the blocks, without the final norm.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer blocks.
+    pub fn run(&self, tokens: Tensor<3>, grid: Grid, blocks: Range<usize>) -> Tensor<3> {
+        let (depth, end) = (self.blocks.len(), blocks.end);
+        assert!(end <= depth, "a transformer of {depth} blocks has no features {end}");
+        let shared = self.shared_bias(&tokens, grid);
+        blocks.fold(tokens, |tokens, index| {
+            let bias = self.own_bias(index, grid).or_else(|| shared.clone());
+            self.blocks[index].forward(tokens, bias)
+        })
+    }
+
+    /// What all blocks add to the scores of `tokens`, where they share it.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[1, heads or 1, tokens, tokens]`
+    pub fn shared_bias(&self, tokens: &Tensor<3>, grid: Grid) -> Option<Tensor<4>> {
+        match self.bias {
+            BiasSource::Shared(_) => Some(self.relative_positions[0].on(grid)),
+            BiasSource::Causal => causal_bias(0, tokens),
+            BiasSource::None | BiasSource::PerBlock(_) => None,
+        }
+    }
+
+    fn own_bias(&self, index: usize, grid: Grid) -> Option<Tensor<4>> {
+        match self.bias {
+            BiasSource::PerBlock(_) => Some(self.relative_positions[index].on(grid)),
+            _ => None,
+        }
+    }
+
+    /// What is added to attention scores.
+    pub fn bias(&self) -> BiasSource {
+        self.bias
+    }
+
+    /// The same transformer with a drop-path probability of `last` in the last block, growing
+    /// linearly from 0 at the first.
+    ///
+    /// # Panics
+    ///
+    /// When it is not in [0, 1).
+    pub fn with_drop_path(mut self, last: f64) -> Self {
+        let depth = self.blocks.len();
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            block.drop_path = DropPath::new(config::ramp(last, index, depth));
+        }
+        self
+    }
+
+    /// The layer of the parameter at a path within this module: 1 to the number of blocks for a
+    /// block and its own table, one more for the final norm, 0 for a table that all share.
+    pub fn layer_of(&self, parameter: &str) -> usize {
+        let mut names = parameter.split('.');
+        match (names.next(), names.next().and_then(|index| index.parse::<usize>().ok())) {
+            (Some("blocks"), Some(index)) => index + 1,
+            (Some("relative_positions"), Some(index)) => match self.bias {
+                BiasSource::PerBlock(_) => index + 1,
+                _ => 0,
+            },
+            (Some("norm"), _) => self.blocks.len() + 1,
+            _ => 0,
+        }
+    }
+}
+
+/// For `tokens` after `past` others, `[1, 1, tokens, past + tokens]`: −∞ where one would see one
+/// after it; `None` for one token.
+fn causal_bias(past: usize, tokens: &Tensor<3>) -> Option<Tensor<4>> {
+    let [_, count, _] = tokens.dims();
+    if count == 1 {
+        return None;
+    }
+    let sees = |query: usize, key: usize| key <= past + query;
+    let value = |query, key| if sees(query, key) { 0.0 } else { f32::NEG_INFINITY };
+    let keys = past + count;
+    let values: Vec<f32> = (0..count * keys).map(|at| value(at / keys, at % keys)).collect();
+    let (device, dtype) = (tokens.device().without_autodiff(), tokens.dtype());
+    Some(Tensor::from_data(TensorData::new(values, [1, 1, count, keys]), (&device, dtype)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+    use burn::tensor::{Tolerance, s};
+
+    const GRID: Grid = Grid::new(2, 3);
+
+    fn transformer(bias: BiasSource) -> Transformer {
+        let config = TransformerConfig { bias, ..TransformerConfig::new(8, 3, 2) };
+        let mut weights = InitialWeights::new(0, &test_device());
+        let mut transformer = config.init(&mut weights);
+        for table in &mut transformer.relative_positions {
+            let values = weights.param(table.table.dims(), Init::Normal { std: 1.0 });
+            table.table = values;
+        }
+        transformer
+    }
+
+    fn tokens() -> Tensor<3> {
+        let init = Init::Normal { std: 1.0 };
+        InitialWeights::new(1, &test_device()).param([2, 6, 8], init).val()
+    }
+
+    fn sources() -> [BiasSource; 4] {
+        let cells = TokenGrid { grid: GRID, class_token: false };
+        [
+            BiasSource::None,
+            BiasSource::Causal,
+            BiasSource::Shared(cells),
+            BiasSource::PerBlock(cells),
+        ]
+    }
+
+    #[test]
+    fn every_layer_is_a_block_on_the_one_before_and_the_norm_comes_last() {
+        for source in sources() {
+            let transformer = transformer(source);
+            let layers = transformer.layers(tokens(), GRID, &[3, 0, 1]);
+            layers[1].to_data().assert_eq(&tokens().into_data(), true);
+            let first = transformer.run(tokens(), GRID, 0..1).into_data();
+            layers[2].to_data().assert_eq(&first, true);
+            let rest = transformer.run(layers[2].clone(), GRID, 1..3).into_data();
+            layers[0].to_data().assert_eq(&rest, true);
+            let normed = transformer.norm.forward(layers[0].clone()).into_data();
+            transformer.forward(tokens(), GRID).into_data().assert_eq(&normed, true);
+        }
+    }
+
+    #[test]
+    fn some_tokens_are_those_of_all() {
+        for source in sources() {
+            let transformer = transformer(source);
+            let pick = |tokens: Tensor<3>| tokens.slice(s![.., 1..3, ..]);
+            let picked = pick(transformer.forward(tokens(), GRID)).into_data();
+            let some = transformer.forward_some(tokens(), GRID, pick).into_data();
+            some.assert_approx_eq::<f32>(&picked, Tolerance::absolute(1e-5));
+        }
+    }
+
+    #[test]
+    fn drop_path_is_set_on_a_built_transformer() {
+        let transformer = transformer(BiasSource::None).with_drop_path(0.4);
+        let rates = transformer.blocks.iter().map(|block| block.drop_path.probability());
+        assert_eq!(rates.collect::<Vec<_>>(), [0.0, 0.2, 0.4]);
+    }
+}
