@@ -221,9 +221,9 @@ mod tests {
         for (parameter, above) in [
             ("encoder.patch_embed.weight", 4),
             ("encoder.class_token", 4),
-            ("encoder.blocks.0.mlp.fc1.weight", 3),
-            ("encoder.blocks.2.mlp.fc1.weight", 1),
-            ("encoder.norm.gamma", 0),
+            ("encoder.transformer.blocks.0.mlp.fc1.weight", 3),
+            ("encoder.transformer.blocks.2.mlp.fc1.weight", 1),
+            ("encoder.transformer.norm.gamma", 0),
             ("norm.gamma", 0),
             ("head.weight", 0),
         ] {
