@@ -25,12 +25,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn_mim::checkpoint::save_mae;
-use burn_mim::data::{Loader, LoaderConfig};
-use burn_mim::method::TaskConfig;
+use burn_mim::data::{Loader, LoaderConfig, MimCollate};
+use burn_mim::method::Method;
 use burn_mim::nn::InitialWeights;
 use burn_mim::run::{RunConfig, device_named};
 use burn_mim::train::RunFolder;
-use burn_mim::{Error, MimBatch, Result};
+use burn_mim::{Error, MaeConfig, MimBatch, Result, SimMimConfig};
 use clap::Parser;
 use mimalloc::MiMalloc;
 use safetensors::tensor::Dtype;
@@ -59,23 +59,24 @@ fn main() -> ExitCode {
 }
 
 fn write_epochs(args: &Args) -> Result<()> {
-    let run: RunConfig = RunFolder::new(&args.run).config()?;
-    let collate = run.training_collate()?;
+    let folder = &RunFolder::new(&args.run);
+    let Ok(run) = RunConfig::<MaeConfig>::of(folder) else {
+        return write_batches(args, &RunConfig::<SimMimConfig>::of(folder)?);
+    };
+    write_batches(args, &run)?;
+    let weights = &mut InitialWeights::new(run.seed, &device_named("flex")?);
+    save_mae(args.out.join("start"), &run.numbers.init(weights), &run.numbers)
+}
+
+fn write_batches<M: Method<Collate = MimCollate>>(args: &Args, run: &RunConfig<M>) -> Result<()> {
+    let collate = run.numbers.collate(&run.facts(), run.augmentation)?;
     let config =
         LoaderConfig { batch_size: args.batch_size, seed: run.seed, workers: 1, training: true };
-    let (data, device) = (
-        data::open(&run.data, &run.data_options, Some(run.statistics.clone()))?,
-        device_named("flex")?,
-    );
-    let loader = Loader::new(data.train, collate, config, &device)?;
+    let spec = run.data.as_ref();
+    let spec = spec.ok_or_else(|| Error::Config("the run's images were in memory".into()))?;
+    let data = data::open(spec, &run.data_options, Some(run.statistics.clone()))?;
+    let loader = Loader::new(data.train, collate, config, &device_named("flex")?)?;
     fs::create_dir_all(&args.out).map_err(|error| Error::data(&args.out, error))?;
-    if let TaskConfig::Mae(mae) = &run.task {
-        save_mae(
-            args.out.join("start"),
-            &mae.init(&mut InitialWeights::new(run.seed, &device)),
-            mae,
-        )?;
-    }
     for epoch in 0..args.epochs {
         let batches: Result<Vec<_>> = loader.epoch(epoch, 0).collect();
         write(&args.out.join(format!("epoch-{epoch}.safetensors")), &batches?)?;

@@ -23,9 +23,12 @@ use std::process::ExitCode;
 use burn::tensor::Device;
 use burn_mim::data::ImageData;
 use burn_mim::eval::{FineTuning, Pooling, Score};
-use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, device_named};
+use burn_mim::method::BuiltIn;
+use burn_mim::run::{
+    BackboneSource, BackboneVisitor, Evaluation, LoadedBackbone, Plan, Protocol, device_named,
+};
 use burn_mim::train::Progress;
-use burn_mim::{ImageShape, MaeConfig, Result};
+use burn_mim::{Backbone, ImageShape, MaeConfig, Result};
 use clap::Parser;
 use evaluation::Args;
 use mimalloc::MiMalloc;
@@ -37,31 +40,56 @@ fn main() -> ExitCode {
     exit::exit(evaluate(&Args::parse()))
 }
 
-/// The images, with as many channels as the encoder reads, and the encoder.
-fn opened(args: &Args, device: &Device) -> Result<(ImageData, LoadedBackbone)> {
-    let load = |channels| {
-        let image = ImageShape::square(channels, args.image_size.unwrap_or(32));
-        let random = MaeConfig::small_images(image).encoder.into();
-        args.checkpoint.load_for(args.image_size, &random, args.seed, device)
-    };
-    if let BackboneSource::None = args.checkpoint {
-        let data = args.reading.open(&args.data, &args.reading.options(), None)?;
-        let encoder = load(data.shape.channels)?;
-        return Ok((data, encoder));
-    }
-    let encoder = load(3)?;
-    let options = args.reading.options_for(encoder.config.image().channels);
-    let statistics = encoder.statistics().cloned();
-    Ok((args.reading.open(&args.data, &options, statistics)?, encoder))
-}
-
 fn evaluate(args: &Args) -> Result<()> {
     args.check()?;
-    let device = device_named(&args.device)?;
-    let (data, encoder) = opened(args, &device)?;
+    let device = &device_named(&args.device)?;
+    let side = args.image_size;
+    let random = |channels| {
+        MaeConfig::small_images(ImageShape::square(channels, side.unwrap_or(32))).encoder
+    };
+    let (data, vit) = match args.checkpoint {
+        BackboneSource::Folder(_) => (None, random(3)),
+        BackboneSource::None => {
+            let data = args.reading.open(&args.data, &args.reading.options(), None)?;
+            let vit = random(data.shape.channels);
+            (Some(data), vit)
+        }
+    };
+    let protocols = Protocols { args, data, device };
+    args.checkpoint.visit::<BuiltIn, _>(side, &vit, args.seed, device, protocols)
+}
+
+/// The protocols to run with an encoder, on images that are opened with as many channels as it
+/// reads, unless they are open already.
+struct Protocols<'a> {
+    args: &'a Args,
+    data: Option<ImageData>,
+    device: &'a Device,
+}
+
+impl BackboneVisitor for Protocols<'_> {
+    type Output = ();
+
+    fn visit<B: Backbone + Clone>(self, encoder: LoadedBackbone<B>) -> Result<()> {
+        let Self { args, data, device } = self;
+        let open = || {
+            let options = args.reading.options_for(encoder.image.channels);
+            args.reading.open(&args.data, &options, encoder.statistics.clone())
+        };
+        let data = data.map_or_else(open, Ok)?;
+        run(args, &encoder, &data, device)
+    }
+}
+
+fn run<B: Backbone + Clone>(
+    args: &Args,
+    encoder: &LoadedBackbone<B>,
+    data: &ImageData,
+    device: &Device,
+) -> Result<()> {
     exit::say(&encoder.title);
     encoder.notes.iter().for_each(exit::say);
-    let mut evaluation = Evaluation::new(&encoder, &data, &device);
+    let mut evaluation = Evaluation::new(encoder, data, device);
     evaluation.pooling = if args.class_token { Pooling::ClassToken } else { Pooling::Mean };
     evaluation.labels = args.labels;
     evaluation.batch_size = args.batch_size;

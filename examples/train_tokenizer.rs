@@ -16,13 +16,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn_mim::Result;
+use burn_mim::method::TokenizerRecipe;
 use clap::Parser;
-use common::knobs::{Rate, check_tokens};
-use common::tokenizer::{CELL, FEWER, Kind, recipe};
-use mimalloc::MiMalloc;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+use common::knobs::Rate;
+use common::tokenizer::{Kind, check_size};
 
 /// Trains a tokenizer, what BEiT predicts; leaves it, metrics and a picture in a folder.
 #[derive(Debug, Parser)]
@@ -48,11 +45,13 @@ fn fit() -> Result<()> {
     let Args { common: args, rate, tokenizer, teacher } = Args::parse();
     tokenizer.check(&args, &rate)?;
     let data = args.open("tokenizer")?;
-    check_tokens(args.image(&data).grid(CELL)?, FEWER)?;
-    let (run, _) = args.run("tokenizer")?;
-    let mut recipe = recipe(args.epochs(&data, tokenizer.images()));
+    let image = args.image(&data, 32);
+    check_size(image)?;
+    let epochs = args.epochs(&data, tokenizer.images());
+    let mut recipe = TokenizerRecipe::small_images(epochs);
     recipe.recipe = rate.of(recipe.recipe.clone(), recipe.recipe.base_lr);
-    let Some(fitted) = tokenizer.fit(&run, args.image(&data), teacher, &data, &recipe)? else {
+    let run = args.run("tokenizer", data)?;
+    let Some(fitted) = tokenizer.fit(&run, image, teacher, &recipe)? else {
         return common::stopped();
     };
     common::tell(&fitted.report);

@@ -80,8 +80,8 @@ pub mod viz;
 
 pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
-    Backbone, Encoder, EncoderConfig, EncoderSizes, GridTokens, ReplacingEncoder, Swin, SwinConfig,
-    SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
+    Backbone, Encoder, EncoderSizes, GridTokens, ReplacingEncoder, Swin, SwinConfig, SwinV2,
+    SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
 };
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
@@ -93,7 +93,7 @@ pub use mask::{
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, ContextConfig, ContextPrediction, CorruptionConfig,
     ImageGpt, ImageGptConfig, Mae, MaeConfig, MaskFeat, MaskFeatConfig, Restoration,
-    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TaskConfig,
+    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig,
 };
 pub use target::{
     Both, Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,

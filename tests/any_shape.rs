@@ -6,11 +6,12 @@ mod common;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use burn_mim::data::ChannelStatistics;
 use burn_mim::nn::sin_cos_table;
 use burn_mim::train::adamw;
 use burn_mim::{
-    Backbone, DecoderConfig, Grid, ImageShape, MaeConfig, MimBatch, PretextTask, RandomMask,
-    ReplacingEncoder, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
+    Backbone, DecoderConfig, Grid, ImageShape, MaeConfig, MaskConfig, MimBatch, PretextTask,
+    RandomMask, ReplacingEncoder, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
 };
 use common::{loader, losses, mae, masked, noise, pretraining, recipe, simmim, weights};
 
@@ -98,7 +99,7 @@ fn mae_learns_on_a_grid_of_24_by_40() {
 fn simmim_learns_on_a_grid_of_24_by_40() {
     let config = simmim(common::IMAGE);
     let config = SimMimConfig { encoder: wide(config.encoder.clone()), ..config };
-    check_simmim(config.with_mask_unit(4), 1);
+    check_simmim(config.with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 }), 1);
 }
 
 #[test]
@@ -117,9 +118,9 @@ fn five_channels_go_from_the_data_set_to_the_pictures() {
     check_reconstruction(pretrained.task.reconstruct(&batch), &batch);
     #[cfg(feature = "viz")]
     {
-        let (task, statistics) = (&pretrained.task, [0.5; 5]);
-        let sheet =
-            burn_mim::viz::reconstruction_sheet("waves", task, &batch, &statistics, &statistics);
+        let statistics = ChannelStatistics { mean: vec![0.5; 5], std: vec![0.5; 5] };
+        let task = &pretrained.task;
+        let sheet = burn_mim::viz::reconstruction_sheet("waves", task, &batch, &statistics);
         sheet.unwrap().save(folder.path().join("sheet.png")).unwrap();
     }
 }
@@ -190,9 +191,15 @@ fn swin(image: ImageShape) -> SwinConfig {
 fn simmim_on_both_swins_learns_from_images_that_are_not_square() {
     for channels in [1, 3, 5] {
         let image = ImageShape::new(channels, 24, 40);
-        check_simmim(SimMimConfig::new(swin(image)).with_mask_unit(8), 2);
+        check_simmim(
+            SimMimConfig::new(swin(image)).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 }),
+            2,
+        );
         let swin_v2 = SwinV2Config::new(swin(image)).with_branch_norm(1.0);
-        check_simmim(SimMimConfig::new(swin_v2).with_mask_unit(8), 2);
+        check_simmim(
+            SimMimConfig::new(swin_v2).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 }),
+            2,
+        );
     }
 }
 
@@ -211,7 +218,7 @@ fn a_swin_trained_at_one_size_reads_and_reconstructs_another() {
         check_reconstruction(task.reconstruct(&batch), &batch);
     }
     let image = ImageShape::square(3, 32);
-    check(SimMimConfig::new(swin(image)).with_mask_unit(8));
+    check(SimMimConfig::new(swin(image)).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 }));
     let swin_v2 = SwinV2Config::new(swin(image)).with_branch_norm(1.0);
-    check(SimMimConfig::new(swin_v2).with_mask_unit(8));
+    check(SimMimConfig::new(swin_v2).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 }));
 }

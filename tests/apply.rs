@@ -3,37 +3,37 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn_mim::data::augment::Augmentation;
-use burn_mim::data::{DataSpec, Image, ImageData};
+use burn_mim::data::{Image, ImageData};
+use burn_mim::method::Restored;
 use burn_mim::run::Run;
 use burn_mim::run::apply::{before_after, denoise, inpaint, marked_pixels, predicted_edges};
 use burn_mim::{
-    CorruptionConfig, GradientTargetConfig, ImageShape, MaskFeatConfig, RestorationConfig,
-    SimMimConfig,
+    CorruptionConfig, GradientTargetConfig, ImageShape, MaskConfig, MaskFeatConfig,
+    RestorationConfig, SimMimConfig,
 };
-use common::{IMAGE, device, encoder, recipe, waves, weights};
+use common::{IMAGE, device, encoder, recipe, waves};
 
-fn run(out: &Path) -> (Run, ImageData) {
+fn run(out: &Path) -> Run {
     let data = ImageData::new(waves(IMAGE, 16), waves(IMAGE, 8), vec![]).unwrap();
-    let mut run = Run::new(DataSpec::Shapes, out, &device());
+    let mut run = Run::new(data, out, &device());
     (run.batch_size, run.seed, run.workers) = (8, 1, 0);
-    (run, data)
+    (run.recipe, run.augmentation) = (Some(recipe(1)), Some(Augmentation::none()));
+    run
 }
 
 fn train_simmim(out: &Path) {
-    let (run, data) = run(out);
-    let config = SimMimConfig::new(encoder(IMAGE)).with_mask_unit(8);
-    let model = config.init(&mut weights(1));
-    run.pretrain(config.into(), model, &data, Augmentation::none(), recipe(1)).unwrap();
+    let config =
+        SimMimConfig::new(encoder(IMAGE)).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 });
+    run(out).pretrain(&config).unwrap();
 }
 
 fn train_edges(out: &Path, target: GradientTargetConfig) {
-    let (run, data) = run(out);
     let config = MaskFeatConfig::new(encoder(IMAGE)).with_target(target);
-    let model = config.init(&mut weights(1));
-    run.pretrain_depicted(config.into(), model, &data, Augmentation::none(), recipe(1)).unwrap();
+    run(out).pretrain(&config).unwrap();
 }
 
 fn photo(channels: usize) -> Image {
@@ -63,13 +63,13 @@ fn a_run_fills_marked_pixels_of_grey_and_colored_images_and_nothing_else() {
 #[test]
 fn a_restoration_run_leaves_its_report_and_restores_images_of_any_size() {
     let folder = tempfile::tempdir().unwrap();
-    let (run, data) = run(folder.path());
     let corruptions = vec![CorruptionConfig::Rain, CorruptionConfig::Noise { sigma: 30 }];
     let config = RestorationConfig::new(encoder(IMAGE))
         .with_features(4)
         .with_corruptions(corruptions.clone());
-    let (_, report) =
-        run.pretrain_restoration(&config, &data, Augmentation::none(), recipe(1)).unwrap();
+    run(folder.path()).pretrain(&config).unwrap();
+    let report = std::fs::read(folder.path().join("restoration.json")).unwrap();
+    let report: BTreeMap<String, Restored> = serde_json::from_slice(&report).unwrap();
     assert_eq!(report.keys().collect::<Vec<_>>(), ["noise-30", "rain"]);
     for file in ["restoration.json", "reconstruction.png", "loss_curve.png", "metrics.json"] {
         assert!(folder.path().join(file).is_file(), "{file}");
@@ -90,10 +90,11 @@ fn runs_of_another_method_are_refused_with_what_to_train() {
     let mut marked = vec![false; 21 * 40];
     marked[0] = true;
     let message = inpaint(folder.path(), &image, &marked, &device()).unwrap_err().to_string();
-    assert!(message.contains("a run of MaskFeat, but one of MAE or SimMIM is needed"), "{message}");
+    assert!(message.contains("a run of MaskFeat, but a model that predicts pixels"), "{message}");
+    assert!(message.contains("train one with"), "{message}");
     let rain = CorruptionConfig::Rain;
     let message = denoise(folder.path(), &image, rain, &device()).unwrap_err().to_string();
-    assert!(message.contains("one of restoration is needed; train one with"), "{message}");
+    assert!(message.contains("is a run of maskfeat, not of restoration"), "{message}");
     let message = predicted_edges(folder.path(), &image, &device()).unwrap_err().to_string();
     assert!(message.contains("--target sobel"), "{message}");
 }

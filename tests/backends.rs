@@ -22,7 +22,7 @@ use burn_mim::run::device_named;
 use burn_mim::target::tokenizer::DvaeConfig;
 use burn_mim::train::{Interrupt, Precision, Pretraining, Recipe, adamw};
 use burn_mim::{
-    BeitConfig, ImageShape, MaskStrategy, MimBatch, PretextTask, Result, SimMimConfig,
+    BeitConfig, ImageShape, MaskConfig, MaskStrategy, MimBatch, PretextTask, Result, SimMimConfig,
     SwinV2Config, TokenizerConfig, VitConfig,
 };
 use common::{IMAGE, encoder, loader_on, losses, mae, noise, pretraining, recipe, simmim, swin};
@@ -203,7 +203,8 @@ fn simmim_on_vit_is_the_same_on_every_backend() {
 
 #[test]
 fn simmim_on_swin_is_the_same_on_every_backend() {
-    let config = SimMimConfig::new(swin(IMAGE)).with_mask_unit(4);
+    let config =
+        SimMimConfig::new(swin(IMAGE)).with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 });
     let mask = config.mask().unwrap();
     agree("SimMIM on Swin", |weights| config.init(weights), |device| masked(&mask, IMAGE, device));
 }
@@ -211,7 +212,7 @@ fn simmim_on_swin_is_the_same_on_every_backend() {
 #[test]
 fn simmim_on_swin_v2_is_the_same_on_every_backend() {
     let encoder = SwinV2Config::new(swin(IMAGE)).with_branch_norm(1.0);
-    let config = SimMimConfig::new(encoder).with_mask_unit(4);
+    let config = SimMimConfig::new(encoder).with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 });
     let mask = config.mask().unwrap();
     agree(
         "SimMIM on Swin-v2",
@@ -223,7 +224,8 @@ fn simmim_on_swin_v2_is_the_same_on_every_backend() {
 #[test]
 fn beit_is_the_same_on_every_backend() {
     let dvae = DvaeConfig::small_images(IMAGE).with_vocabulary(16).with_decoder(false);
-    let config = BeitConfig::new(encoder(IMAGE), TokenizerConfig::Dvae(dvae)).with_min_block(1);
+    let config = BeitConfig::new(encoder(IMAGE), TokenizerConfig::Dvae(dvae))
+        .with_mask(MaskConfig::blocks(75.0 / 196.0, 1));
     let mask = config.mask().unwrap();
     let model = |weights: &mut InitialWeights| {
         let tokenizer = config.tokenizer.init(weights);

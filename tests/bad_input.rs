@@ -75,7 +75,7 @@ fn message_of_a_run(workers: usize, spoil: impl Fn(&Path)) -> String {
     let run = RunFolder::new(out.path());
     // Every step before the fault is kept.
     assert!(run.require_latest().unwrap().snapshot().step >= 1);
-    run.load(task()).unwrap();
+    run.load_into(task()).unwrap();
     said.replace(&format!("{}/", dir.path().display()), "")
 }
 
@@ -166,12 +166,15 @@ fn a_ratio_that_hides_nothing_or_everything_is_refused() {
             "a mask ratio must lie strictly between 0 (nothing hidden) and 1 (everything hidden), \
              got {ratio:?}"
         );
-        assert_config(mae(IMAGE).with_mask_ratio(ratio).validate(), &rule);
-        assert_config(simmim(IMAGE).with_mask_ratio(ratio).validate(), &rule);
+        assert_config(mae(IMAGE).with_mask(MaskConfig::Mae { ratio }).validate(), &rule);
+        assert_config(
+            simmim(IMAGE).with_mask(MaskConfig::Simmim { unit: 8, ratio }).validate(),
+            &rule,
+        );
         assert_config(MaskConfig::Mae { ratio }.build(IMAGE, 4), &rule);
     }
     assert_config(
-        mae(IMAGE).with_mask_ratio(0.99).validate(),
+        mae(IMAGE).with_mask(MaskConfig::Mae { ratio: 0.99 }).validate(),
         "a mask must hide at least one cell and leave at least one visible, got 16 hidden of the \
          16 cells of 4×4",
     );
@@ -201,14 +204,16 @@ fn a_model_does_not_read_images_that_do_not_divide_into_patches() {
 
 #[test]
 fn a_mask_unit_that_is_no_multiple_of_the_stride_is_refused() {
-    let config = simmim(IMAGE).with_mask_unit(6);
+    let config = simmim(IMAGE).with_mask(MaskConfig::Simmim { unit: 6, ratio: 0.6 });
     assert_config(
         config.validate(),
-        "a mask unit of 6 pixels is not a multiple of the encoder's stride of 4",
+        "a mask unit of 6 pixels is not a multiple of the model's patch of 4 pixels",
     );
     let encoder = VitConfig { image: ImageShape::square(3, 24), ..config.encoder };
     assert_config(
-        SimMimConfig::new(encoder).with_mask_unit(16).validate(),
+        SimMimConfig::new(encoder)
+            .with_mask(MaskConfig::Simmim { unit: 16, ratio: 0.6 })
+            .validate(),
         "an image of 24×24 pixels cannot be cut into squares of 16 pixels",
     );
     assert_config(
@@ -324,7 +329,7 @@ fn a_file_that_cannot_be_written_ends_the_run_and_its_checkpoints_stay_whole() {
     let said = message(run(out.path(), recipe(1)));
     let expected = format!("checkpoint {}: cannot be written: ", blocked.display());
     assert!(said.starts_with(&expected), "{said}");
-    let task = RunFolder::new(out.path()).load(mae(IMAGE).init(&mut weights(4)));
+    let task = RunFolder::new(out.path()).load_into(mae(IMAGE).init(&mut weights(4)));
     task.unwrap();
     // Nothing half-written is left: the configuration, the checkpoints and what was in the way.
     let mut names: Vec<_> =

@@ -13,7 +13,7 @@ mod picture;
 mod throughput;
 
 use burn_mim::encoder::GptConfig;
-use burn_mim::{Grid, ImageShape, SwinConfig, VitConfig};
+use burn_mim::{Grid, ImageShape, MaskConfig, SwinConfig, VitConfig};
 use clap::{CommandFactory, Parser};
 use common::knobs::{Masking, Patches, Rate, Sizes, check_tokens};
 use common::tokenizer::Kind;
@@ -23,7 +23,9 @@ use common::{data, numbers};
 #[derive(Debug, Parser)]
 struct Mae {
     #[command(flatten)]
-    common: common::Pretraining,
+    common: common::Args,
+    #[command(flatten)]
+    rate: Rate,
     #[command(flatten)]
     patches: Patches,
     #[command(flatten)]
@@ -92,7 +94,6 @@ fn a_commands_own_help_says_what_it_does() {
 
 #[test]
 fn a_tokenizer_has_no_encoder_to_probe() {
-    assert!(mae("--probe 2").common.run("mae").unwrap().0.probe == 2);
     assert!(refused::<Tokenizer>("--probe 2").contains("unexpected argument '--probe'"));
 }
 
@@ -114,15 +115,18 @@ fn knobs_change_the_network_and_nothing_else() {
     let vit = VitConfig::new(ImageShape::square(3, 32), 4, 128, 6, 4);
     let Mae { patches, sizes, masking, .. } = mae("");
     assert_eq!(sizes.vit(patches.vit(vit.clone()).unwrap()), vit);
-    assert_eq!(masking.ratio(0.75), 0.75);
+    let quarter = MaskConfig::Mae { ratio: 0.75 };
+    assert_eq!(masking.of(quarter.clone()).unwrap(), quarter);
     let Mae { patches, sizes, masking, .. } =
         mae("--patch-size 8 --width 192 --depth 3 --mask-ratio 0.5");
     let changed = sizes.vit(patches.vit(vit.clone()).unwrap());
     // Heads of 32 features, as before.
     assert_eq!(changed, VitConfig { patch: 8, width: 192, depth: 3, heads: 6, ..vit });
-    assert_eq!(masking.ratio(0.75), 0.5);
+    assert_eq!(masking.of(quarter).unwrap(), MaskConfig::Mae { ratio: 0.5 });
+    let blind = masking.of(MaskConfig::Beit {}).unwrap_err().to_string();
+    assert!(blind.contains("a mask ratio of 0.5 cannot be chosen"), "{blind}");
     let gpt = GptConfig::new(ImageShape::square(1, 8), 64, 4, 4);
-    let narrow = mae("--width 40").sizes.gpt(gpt.clone());
+    let narrow = mae("--width 40").sizes.gpt(gpt.clone()).unwrap();
     // 40 features are 2.5 heads of 16: two of 20.
     assert_eq!(narrow, GptConfig { width: 40, heads: 2, ..gpt });
 }
@@ -185,7 +189,7 @@ fn scores_are_left_where_they_are_asked_for() {
 fn a_throughput_refuses_parts_that_its_method_has_not() {
     let task = |flags: &str| {
         let args: throughput::Args = parse(flags).unwrap();
-        args.task().err().map_or(String::new(), |error| error.to_string())
+        args.case().err().map_or(String::new(), |error| error.to_string())
     };
     assert_eq!(task("--method mae --decoder-width 64 --decoder-heads 2"), "");
     let message = task("--method simmim --decoder-depth 2");

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use burn_mim::checkpoint::save_mae;
+use burn_mim::data::ImageData;
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::source::MemoryDataset;
-use burn_mim::data::{DataSpec, ImageData};
+use burn_mim::encoder::VitBody;
 use burn_mim::eval::{FineTuning, Mixing, Pooling, RandomErasing};
-use burn_mim::run::AnyBackbone;
+use burn_mim::method::BuiltIn;
 use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, Run, Scores};
-use burn_mim::{Backbone, ImageShape, MaeConfig, SimMimConfig, SwinConfig};
+use burn_mim::{Backbone, ImageShape, MaeConfig, MaskConfig, SimMimConfig, Swin, SwinConfig};
 
 use common::{IMAGE, device, encoder, mae, noise, recipe, waves, weights};
 
@@ -22,21 +23,26 @@ fn data(image: ImageShape) -> ImageData {
     ImageData::new(waves(image, 40), waves(image, 12), names).unwrap()
 }
 
-fn load(source: &str) -> burn_mim::Result<LoadedBackbone> {
+fn load<B: Backbone + Clone + 'static>(source: &str) -> burn_mim::Result<LoadedBackbone<B>> {
     let source: BackboneSource = source.parse().unwrap();
-    source.load(&encoder(IMAGE).into(), 3, &device())
+    source.load::<BuiltIn, B>(None, &encoder(IMAGE), 3, &device())
 }
 
-fn evaluation<'a>(encoder: &'a LoadedBackbone, data: &'a ImageData) -> Evaluation<'a> {
+fn evaluation<'a, B: Backbone + Clone>(
+    encoder: &'a LoadedBackbone<B>,
+    data: &'a ImageData,
+) -> Evaluation<'a, B> {
     let mut evaluation = Evaluation::new(encoder, data, &device());
     (evaluation.batch_size, evaluation.workers, evaluation.seed) = (8, 0, 1);
     evaluation
 }
 
-/// A run of batches of 8 in `out`.
-fn run_in(out: &Path) -> Run {
-    let mut run = Run::new(DataSpec::Shapes, out, &device());
+/// A run of batches of 8 in `out`, for some epochs on images as they are.
+fn run_in(out: &Path, data: &ImageData, epochs: usize) -> Run {
+    let mut run = Run::new(data.clone(), out, &device());
     (run.batch_size, run.workers) = (8, 0);
+    run.recipe = Some(recipe(epochs).with_ema(None));
+    run.augmentation = Some(Augmentation::none());
     run
 }
 
@@ -62,7 +68,7 @@ fn results(scores: &Scores) -> Vec<(String, String, Vec<f64>)> {
 
 #[test]
 fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
-    let (encoder, data) = (load("none").unwrap(), data(IMAGE));
+    let (encoder, data) = (load::<VitBody>("none").unwrap(), data(IMAGE));
     let run = |out: PathBuf| {
         let evaluation = evaluation(&encoder, &data);
         evaluation.run(&plan(Protocol::All, &out), &mut |_| ()).unwrap()
@@ -89,34 +95,31 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
 fn a_run_is_probed_and_its_encoder_loads_as_it_was_trained() {
     let (folder, data) = (tempfile::tempdir().unwrap(), data(IMAGE));
     let out = folder.path().join("run");
-    let mut run = run_in(&out);
+    let mut run = run_in(&out, &data, 2);
     run.probe = 2;
     let config = mae(IMAGE);
-    let model = config.init(&mut weights(0));
-    let task = config.clone().into();
-    let recipe = recipe(2).with_ema(None);
-    let trained = run.pretrain(task, model, &data, Augmentation::none(), recipe).unwrap();
+    let trained = run.pretrain(&config).unwrap();
     let probed: Vec<bool> = (trained.history.epochs.iter())
         .map(|epoch| epoch.valid_metrics.contains_key("knn_top1"))
         .collect();
     assert_eq!(probed, [false, true]);
 
     let expected = trained.task.encoder.represent(noise(IMAGE, 2)).tokens.into_data();
-    let same = |loaded: &AnyBackbone| {
+    let same = |loaded: &VitBody| {
         let tokens: Tensor<3> = loaded.represent(noise(IMAGE, 2)).tokens;
         tokens.into_data().assert_eq(&expected, true);
     };
     let loaded = load(&out.display().to_string()).unwrap();
     same(&loaded.backbone);
     assert_eq!(loaded.title, "MAE ViT 16×2, patch 4");
-    assert_eq!(loaded.statistics(), Some(&data.statistics));
+    assert_eq!(loaded.statistics, Some(data.statistics.clone()));
 
     let exported = folder.path().join("exported");
     save_mae(&exported, &trained.task, &config).unwrap();
     let loaded = load(&exported.display().to_string()).unwrap();
     same(&loaded.backbone);
     assert_eq!(
-        (loaded.title.as_str(), loaded.statistics()),
+        (loaded.title.as_str(), loaded.statistics.clone()),
         ("ViTMAEForPreTraining ViT 16×2, patch 4", None)
     );
 }
@@ -125,14 +128,13 @@ fn a_run_is_probed_and_its_encoder_loads_as_it_was_trained() {
 fn a_swins_run_is_evaluated_and_fine_tuned_block_by_block() {
     let (folder, data) = (tempfile::tempdir().unwrap(), data(IMAGE));
     let out = folder.path().join("run");
-    let run = run_in(&out);
+    let run = run_in(&out, &data, 1);
     let swin =
         SwinConfig { depths: vec![1, 1], heads: vec![1, 2], ..SwinConfig::small_images(IMAGE) };
-    let config = SimMimConfig::new(swin.with_drop_path(0.1)).with_mask_unit(8);
-    let model = config.init(&mut weights(0));
-    let recipe = recipe(1).with_ema(None);
-    let trained = run.pretrain(config.into(), model, &data, Augmentation::none(), recipe).unwrap();
-    let loaded = load(&out.display().to_string()).unwrap();
+    let config = SimMimConfig::new(swin.with_drop_path(0.1))
+        .with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 });
+    let trained = run.pretrain(&config).unwrap();
+    let loaded = load::<Swin>(&out.display().to_string()).unwrap();
     let expected = trained.task.encoder.represent(noise(IMAGE, 2)).tokens.into_data();
     let tokens: Tensor<3> = loaded.backbone.represent(noise(IMAGE, 2)).tokens;
     tokens.into_data().assert_eq(&expected, true);
@@ -143,7 +145,7 @@ fn a_swins_run_is_evaluated_and_fine_tuned_block_by_block() {
 
 #[test]
 fn a_share_of_the_labels_is_all_that_is_learned_from() {
-    let (encoder, data) = (load("none").unwrap(), data(IMAGE));
+    let (encoder, data) = (load::<VitBody>("none").unwrap(), data(IMAGE));
     let folder = tempfile::tempdir().unwrap();
     let mut evaluation = evaluation(&encoder, &data);
     (evaluation.labels, evaluation.seeds) = (0.2, 2);
@@ -156,10 +158,10 @@ fn a_share_of_the_labels_is_all_that_is_learned_from() {
 #[test]
 fn what_cannot_be_evaluated_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let message = load(&folder.path().display().to_string()).unwrap_err().to_string();
+    let message = load::<VitBody>(&folder.path().display().to_string()).unwrap_err().to_string();
     assert!(message.contains("neither the checkpoints of a run nor the config.json"), "{message}");
 
-    let encoder = load("none").unwrap();
+    let encoder = load::<VitBody>("none").unwrap();
     let message = |data: &ImageData| evaluation(&encoder, data).validate().unwrap_err().to_string();
     let gray = message(&data(ImageShape::square(1, 16)));
     assert!(gray.ends_with("the encoder reads images of 3 channels, the data has 1"), "{gray}");
@@ -192,7 +194,7 @@ fn an_encoder_of_a_users_own_is_evaluated_too() {
 
 #[test]
 fn a_repeated_evaluation_finds_its_fine_tuned_runs_again() {
-    let (encoder, data) = (load("none").unwrap(), data(IMAGE));
+    let (encoder, data) = (load::<VitBody>("none").unwrap(), data(IMAGE));
     let folder = tempfile::tempdir().unwrap();
     let stopped = burn_mim::train::Interrupt::default();
     stopped.request();
@@ -220,7 +222,8 @@ fn a_repeated_evaluation_finds_its_fine_tuned_runs_again() {
     assert_eq!(listed(), finished);
     // Another encoder has another run.
     let other: BackboneSource = "none".parse().unwrap();
-    let other = other.load(&common::encoder(IMAGE).into(), 4, &device()).unwrap();
+    let other =
+        other.load::<BuiltIn, VitBody>(None, &common::encoder(IMAGE), 4, &device()).unwrap();
     self::evaluation(&other, &data).run(&plan, &mut |_| ()).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }

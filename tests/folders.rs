@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::data::dataset::{Dataset, DatasetError};
-use burn_mim::ImageShape;
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{
     Channels, DataOptions, DataSpec, Image, ImageData, ImageDataset, OnBadImage, Sample, Splits,
@@ -18,7 +17,8 @@ use burn_mim::data::{
 use burn_mim::eval::labelled_share;
 use burn_mim::run::{Run, RunConfig};
 use burn_mim::train::RunFolder;
-use common::{IMAGE, device, mae, recipe, weights};
+use burn_mim::{ImageShape, MaeConfig};
+use common::{IMAGE, device, mae, recipe};
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 use tempfile::TempDir;
 
@@ -61,14 +61,13 @@ fn a_run_keeps_how_its_data_was_opened() {
     let options = DataOptions::default().with_train_images(Some(8));
     let data = open(dir.path(), &options).unwrap();
     assert_eq!((data.train.len(), data.test.len()), (8, 4));
-    let mut run = Run::new(DataSpec::Folder(dir.path().into()), out.path(), &device());
+    let mut run = Run::new(data.clone(), out.path(), &device());
     (run.batch_size, run.workers) = (4, 0);
-    let config = mae(IMAGE);
-    let model = config.init(&mut weights(1));
-    run.pretrain(config.into(), model, &data, Augmentation::none(), recipe(1)).unwrap();
-    let config: RunConfig = RunFolder::new(out.path()).config().unwrap();
+    (run.recipe, run.augmentation) = (Some(recipe(1)), Some(Augmentation::none()));
+    run.pretrain(&mae(IMAGE)).unwrap();
+    let config = RunConfig::<MaeConfig>::of(&RunFolder::new(out.path())).unwrap();
     assert_eq!(config.data_options, options.with_channels(Channels::Exactly(3)));
-    let again = config.data.open(&config.data_options, &mut |_| {}).unwrap();
+    let again = config.data.unwrap().open(&config.data_options, &mut |_| {}).unwrap();
     assert_eq!((again.identity, again.statistics), (data.identity, data.statistics));
     assert_eq!(labels(&*again.train), labels(&*data.train));
 }

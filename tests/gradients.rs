@@ -12,9 +12,9 @@ use burn_mim::method::{
 };
 use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::{
-    CorruptionConfig, GradientTargetConfig, ImageShape, MaeConfig, MaskFeatConfig, MaskStrategy,
-    MimBatch, Normalization, PixelLoss, PretextTask, RestorationBatch, RestorationConfig,
-    SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
+    CorruptionConfig, GradientTargetConfig, ImageShape, MaeConfig, MaskConfig, MaskFeatConfig,
+    MaskStrategy, MimBatch, Normalization, PixelLoss, PretextTask, RestorationBatch,
+    RestorationConfig, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
 };
 use common::{device, encoder, mae, masked, noise, simmim, weights};
 
@@ -40,7 +40,7 @@ fn tiny_mae() -> MaeConfig {
 fn tiny_simmim() -> SimMimConfig {
     let mut config = simmim(IMAGE);
     config.encoder = tiny(config.encoder).with_drop_path(0.0);
-    config.with_mask_unit(4)
+    config.with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 })
 }
 
 /// Two images of noise in `f64`.
@@ -200,7 +200,8 @@ fn tiny_swin() -> SwinConfig {
 
 #[test]
 fn gradients_of_simmim_on_swin_are_those_of_its_loss() {
-    let config = SimMimConfig::new(tiny_swin()).with_mask_unit(4);
+    let config =
+        SimMimConfig::new(tiny_swin()).with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 });
     let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
     assert!(fixed.is_empty(), "{fixed:?}");
 }
@@ -231,7 +232,7 @@ fn gradients_of_simmim_on_swin_v2_are_those_of_its_loss() {
         .with_pretrained_windows(vec![5, 0])
         .with_extra_norm_every(Some(2));
     let config = SimMimConfig::new(encoder)
-        .with_mask_unit(4)
+        .with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 })
         .with_normalization(Normalization::Sliding { side: 5 });
     let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
     assert!(fixed.is_empty(), "{fixed:?}");

@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::DType;
 use burn_mim::train::{Precision, RunFolder};
-use burn_mim::{MimBatch, PretextTask, SimMimConfig, TaskOutput};
+use burn_mim::{MaskConfig, MimBatch, PretextTask, SimMimConfig, TaskOutput};
 use common::{
     IMAGE, loader, losses, mae, masked, noise, pretraining, recipe, simmim, swin, weights,
 };
@@ -25,7 +25,8 @@ fn losses_and_gradients_of_half_precision_are_nearly_those_of_f32() {
     let config = SimMimConfig { encoder, ..config };
     let batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
     nearly_the_same(&config.init(&mut weights(3)), &batch);
-    let config = SimMimConfig::new(swin(IMAGE)).with_mask_unit(4);
+    let config =
+        SimMimConfig::new(swin(IMAGE)).with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 });
     nearly_the_same(&config.init(&mut weights(3)), &batch);
 }
 

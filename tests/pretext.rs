@@ -15,7 +15,7 @@ use burn_mim::method::{ContextCollate, ImageGptCollate};
 use burn_mim::method::{ContextConfig, ImageGptConfig, PatchPairs, SelfieConfig};
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::train::{Recipe, RunFolder};
-use burn_mim::{Backbone, Grid, ImageShape, PretextTask, TaskConfig};
+use burn_mim::{Backbone, Grid, ImageShape, PretextTask};
 use common::{device, losses, noise, pretraining, recipe, waves, weights};
 
 /// Neither square nor RGB.
@@ -68,7 +68,7 @@ where
     };
     let first = run(0);
     assert_eq!(run(2), first);
-    (first, RunFolder::new(folder).load(task()).unwrap())
+    (first, RunFolder::new(folder).load_into(task()).unwrap())
 }
 
 fn augmentation(training: bool) -> Augmentation {
@@ -157,24 +157,4 @@ fn gradients(count: usize) -> Arc<MemoryDataset> {
     };
     let pixels = (0..count * IMAGE.values()).map(pixel).collect();
     Arc::new(MemoryDataset::new(IMAGE, pixels, None).unwrap())
-}
-
-#[test]
-fn a_method_is_known_by_its_name_in_json() {
-    for (task, name) in [
-        (TaskConfig::from(context()), "context"),
-        (TaskConfig::from(selfie()), "selfie"),
-        (TaskConfig::from(image_gpt()), "image_gpt"),
-    ] {
-        task.validate().unwrap();
-        let json = serde_json::to_value(&task).unwrap();
-        assert_eq!(json["method"], name);
-        assert_eq!(serde_json::from_value::<TaskConfig>(json).unwrap(), task);
-        assert!(task.encoder().is_none());
-    }
-    let message = TaskConfig::from(context()).mask().unwrap_err().to_string();
-    assert!(
-        message.contains("Context prediction has a loader of its own and no masks"),
-        "{message}"
-    );
 }

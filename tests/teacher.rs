@@ -65,7 +65,7 @@ fn first_weight(vit: &Vit) -> Vec<f32> {
 }
 
 fn saved_weight(folder: &Path) -> Vec<f32> {
-    first_weight(&RunFolder::new(folder).load(data2vec()).unwrap().target.teacher)
+    first_weight(&RunFolder::new(folder).load_into(data2vec()).unwrap().target.teacher)
 }
 
 #[test]

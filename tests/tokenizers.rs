@@ -9,15 +9,21 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use burn_mim::data::augment::{Augmentation, Interpolation};
-use burn_mim::data::{ChannelStatistics, DataSpec, ImageData, Loader, LoaderConfig, MimCollate};
-use burn_mim::method::TokenizerCollate;
-use burn_mim::method::{BeitV2Config, DvaeSchedule, DvaeTask, PixelObjective, VqTask};
-use burn_mim::method::{FittedTokenizer, TokenizerRecipe, load_tokenizer};
-use burn_mim::run::BackboneConfig;
-use burn_mim::run::{BackboneSource, LoadedBackbone, Run};
-use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
+use burn_mim::data::{ChannelStatistics, ImageData, Loader, LoaderConfig, MimCollate};
+use burn_mim::encoder::VitBody;
+use burn_mim::method::{
+    BeitV2Config, DvaeSchedule, DvaeTask, Method, PixelObjective, Teacher, TokenizerCollate,
+    TokenizerRecipe, VqTask, load_tokenizer,
+};
+use burn_mim::nn::InitialWeights;
+use burn_mim::run::Run;
+use burn_mim::target::tokenizer::{
+    AnyTokenizer, DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig,
+};
 use burn_mim::train::{Interrupt, RunFolder};
-use burn_mim::{Beit, BeitConfig, ImageShape, PretextTask, Tokenizer, TokenizerBatch, VitConfig};
+use burn_mim::{
+    Beit, BeitConfig, ImageShape, MaskConfig, PretextTask, Tokenizer, TokenizerBatch, VitConfig,
+};
 use common::{device, losses, pretraining, recipe, waves, weights};
 
 const IMAGE: ImageShape = ImageShape::new(2, 8, 12);
@@ -81,7 +87,8 @@ fn noise_temperature_and_kl_weight_survive_a_restart_to_the_bit() {
 
 fn beit() -> (BeitConfig, Beit) {
     let tokenizer = TokenizerConfig::Vq(vq());
-    let config = BeitConfig::new(VitConfig::new(IMAGE, 4, 8, 1, 2), tokenizer).with_min_block(1);
+    let config = BeitConfig::new(VitConfig::new(IMAGE, 4, 8, 1, 2), tokenizer)
+        .with_mask(MaskConfig::blocks(75.0 / 196.0, 1));
     let tokenizer = config.tokenizer.init(&mut weights(7));
     let beit = config.init(tokenizer, &[0.5; 2], &[0.25; 2], &mut weights(3));
     (config, beit)
@@ -127,25 +134,26 @@ fn beit_neither_trains_nor_decays_nor_averages_its_tokenizer_and_keeps_it_in_che
     // A model of other weights, and of another tokenizer, is the run's again.
     let tokenizer = config.tokenizer.init(&mut weights(70));
     let other = config.init(tokenizer, &[0.5; 2], &[0.25; 2], &mut weights(30));
-    let loaded = RunFolder::new(folder.path()).load(other).unwrap();
+    let loaded = RunFolder::new(folder.path()).load_into(other).unwrap();
     assert!(before == weights_of(&loaded));
 }
 
 fn run_in(out: &Path) -> Run {
-    let mut run = Run::new(DataSpec::Shapes, out, &device());
+    let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
+    let mut run = Run::new(data, out, &device());
     (run.batch_size, run.workers) = (8, 0);
+    (run.recipe, run.augmentation) = (Some(recipe(1)), Some(Augmentation::none()));
     run
 }
 
 #[test]
 fn a_fitted_tokenizer_is_read_back_with_the_same_tokens() {
     let out = tempfile::tempdir().unwrap();
-    let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
     let recipe = tokenizer_recipe();
     let palette = PaletteConfig::new(IMAGE).with_cell(4).with_vocabulary(6);
     for config in [TokenizerConfig::Palette(palette), TokenizerConfig::Vq(vq())] {
         let run = run_in(&out.path().join(config.name()));
-        let fitted = run.fit_tokenizer(config.clone(), &data, &recipe).unwrap().unwrap();
+        let fitted = run.fit_tokenizer(config.clone(), &recipe).unwrap().unwrap();
         let images = Tensor::ones([1, 2, 8, 12], &device()) * 0.3;
         for path in [run.out.clone(), run.out.join("tokenizer.bpk")] {
             let (read, tokenizer) = load_tokenizer(&path, &device()).unwrap();
@@ -170,56 +178,49 @@ fn tokenizer_recipe() -> TokenizerRecipe {
 }
 
 /// A teacher as it is loaded: of 4 × 4 pixels a patch, unless another side is asked for.
-fn teacher(image: ImageShape, patch: usize) -> LoadedBackbone {
-    let config = BackboneConfig::from(VitConfig::new(image, patch, 8, 1, 2));
-    BackboneSource::None.load(&config, 1, &device()).unwrap()
+fn teacher(image: ImageShape, patch: usize) -> Teacher<VitBody> {
+    let config = VitConfig::new(image, patch, 8, 1, 2);
+    let backbone = VitBody::new(&config, &mut InitialWeights::new(1, &device()));
+    Teacher { backbone, image, statistics: None, title: "random".into() }
 }
 
 #[test]
 fn a_tokenizer_of_a_teachers_features_is_fitted_kept_and_trained_on() {
     let out = tempfile::tempdir().unwrap();
-    let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
     let run = run_in(&out.path().join("tokenizer"));
     let fitted = run
-        .distil_tokenizer(vq(), teacher(IMAGE, 4), &data, &tokenizer_recipe())
+        .distil_tokenizer(vq(), teacher(IMAGE, 4), &tokenizer_recipe())
         .unwrap()
         .expect("nobody stops it");
     assert_eq!((fitted.config.decodes(), fitted.report.reconstruction), (false, None));
-    let (config, tokenizer) = load_tokenizer(&run.out, &device()).unwrap();
+    let (config, _) = load_tokenizer(&run.out, &device()).unwrap();
     assert_eq!(config, fitted.config);
-    for v2 in [false, true] {
-        let run = run_in(&out.path().join(format!("v2-{v2}")));
-        let encoder = VitConfig::new(IMAGE, 4, 8, 2, 2);
-        let beit = BeitConfig::new(encoder, config.clone()).with_min_block(1);
-        let fitted = FittedTokenizer {
-            config: config.clone(),
-            tokenizer: tokenizer.clone(),
-            report: run.measure_tokenizer(&config, &tokenizer, &data).unwrap(),
-        };
-        let none = Augmentation::none();
-        if v2 {
-            let beit = BeitV2Config::new(beit).with_early_blocks(1);
-            run.pretrain_beit_v2(beit, fitted, &data, none, recipe(1)).unwrap();
-        } else {
-            run.pretrain_beit(beit, fitted, &data, none, recipe(1)).unwrap();
-        }
-        assert!(run.out.join("reconstruction.png").is_file());
-        // What was trained is found again as an encoder.
-        let random = BackboneConfig::from(VitConfig::new(IMAGE, 4, 8, 2, 2));
-        let folder = BackboneSource::Folder(run.out.clone());
-        let loaded = folder.load(&random, 0, &device()).unwrap();
-        assert!(loaded.title.starts_with(if v2 { "BEiT v2" } else { "BEiT ViT" }));
-        assert_eq!(loaded.config, random);
-    }
+    let encoder = VitConfig::new(IMAGE, 4, 8, 2, 2);
+    let beit = BeitConfig::new(encoder, config)
+        .with_mask(MaskConfig::blocks(75.0 / 196.0, 1))
+        .with_tokenizer_folder(Some(run.out));
+    let run = run_in(&out.path().join("v1"));
+    run.pretrain(&beit).unwrap();
+    assert_trained::<BeitConfig>(&run.out, "BEiT ViT 8×2, patch 4");
+    let run = run_in(&out.path().join("v2"));
+    run.pretrain(&BeitV2Config::new(beit).with_early_blocks(1)).unwrap();
+    assert_trained::<BeitV2Config>(&run.out, "BEiT v2 ViT 8×2, patch 4");
+}
+
+/// A run left its picture, and is found again as an encoder.
+fn assert_trained<M: Method>(out: &Path, title: &str) {
+    assert!(out.join("reconstruction.png").is_file());
+    let folder = RunFolder::new(out);
+    let encoder = folder.load::<M>(&device()).unwrap().into_encoder(&folder);
+    assert_eq!((encoder.title.as_str(), encoder.image), (title, IMAGE));
 }
 
 #[test]
 fn a_teacher_of_other_images_or_of_another_grid_is_refused() {
     let out = tempfile::tempdir().unwrap();
-    let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
-    let message = |teacher: LoadedBackbone| {
+    let message = |teacher: Teacher<VitBody>| {
         let run = run_in(out.path());
-        let fitted = run.distil_tokenizer(vq(), teacher, &data, &tokenizer_recipe());
+        let fitted = run.distil_tokenizer(vq(), teacher, &tokenizer_recipe());
         fitted.unwrap_err().to_string()
     };
     let other = message(teacher(ImageShape::new(2, 16, 24), 8));
@@ -231,11 +232,10 @@ fn a_teacher_of_other_images_or_of_another_grid_is_refused() {
 #[test]
 fn a_dvae_begins_with_all_its_tokens_in_use() {
     let out = tempfile::tempdir().unwrap();
-    let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
     let recipe = TokenizerRecipe { recipe: recipe(1).with_base_lr(1e-9), ..tokenizer_recipe() };
     let config = TokenizerConfig::Dvae(dvae());
     let run = run_in(out.path());
-    let fitted = run.fit_tokenizer(config, &data, &recipe).unwrap().unwrap();
+    let fitted = run.fit_tokenizer(config, &recipe).unwrap().unwrap();
     let usage = &fitted.report.usage;
     assert_eq!(usage.used(), 6, "{usage}");
 }
@@ -243,21 +243,21 @@ fn a_dvae_begins_with_all_its_tokens_in_use() {
 #[test]
 fn beit_is_not_trained_on_a_collapsed_tokenizer() {
     let out = tempfile::tempdir().unwrap();
-    let data = ImageData::new(waves(IMAGE, 24), waves(IMAGE, 8), vec![]).unwrap();
-    let run = run_in(out.path());
     let vq = vq().with_vocabulary(64);
-    let config = TokenizerConfig::Vq(vq.clone());
-    // All codes are one: the first of equals is always taken.
-    let mut tokenizer = vq.init(&mut weights(1));
+    let config = TokenizerConfig::Vq(vq);
+    let run = run_in(&out.path().join("tokenizer"));
+    run.fit_tokenizer(config.clone(), &tokenizer_recipe()).unwrap().unwrap();
+    // All codes become one: the first of equals is always taken.
+    let (_, tokenizer) = load_tokenizer(&run.out, &device()).unwrap();
+    let AnyTokenizer::Vq(mut tokenizer) = tokenizer else { panic!("it is a {}", config.name()) };
     tokenizer.codes = tokenizer.codes.map(|codes| codes.ones_like());
-    let tokenizer = burn_mim::target::tokenizer::AnyTokenizer::Vq(tokenizer.valid());
-    let report = run.measure_tokenizer(&config, &tokenizer, &data).unwrap();
-    let beit = BeitConfig::new(VitConfig::new(IMAGE, 4, 8, 1, 2), config.clone()).with_min_block(1);
-    let fitted = FittedTokenizer { config, tokenizer, report };
-    let message = run
-        .pretrain_beit(beit, fitted, &data, Augmentation::none(), recipe(1))
-        .unwrap_err()
-        .to_string();
+    AnyTokenizer::Vq(tokenizer).into_record().save(run.out.join("tokenizer.bpk")).unwrap();
+    std::fs::remove_file(run.out.join("tokenizer.manifest.json")).unwrap();
+    let beit = BeitConfig::new(VitConfig::new(IMAGE, 4, 8, 1, 2), config)
+        .with_mask(MaskConfig::blocks(75.0 / 196.0, 1))
+        .with_tokenizer_folder(Some(run.out.clone()));
+    let run = run_in(&out.path().join("beit"));
+    let message = run.pretrain(&beit).unwrap_err().to_string();
     assert!(message.contains("has collapsed: 1 of 64 tokens are used"), "{message}");
-    assert!(!out.path().join("checkpoints").exists());
+    assert!(!out.path().join("beit/checkpoints").exists());
 }

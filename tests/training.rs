@@ -191,7 +191,7 @@ fn a_loss_that_is_not_finite_stops_the_run_with_its_step_and_a_good_checkpoint()
     let saved = RunFolder::new(folder.path()).require_latest().unwrap();
     assert!(message.ends_with(&saved.path().display().to_string()));
     let task = Diverging { inner: config.init(&mut weights(4)), batches: Default::default() };
-    let task = RunFolder::new(folder.path()).load(task).unwrap();
+    let task = RunFolder::new(folder.path()).load_into(task).unwrap();
     let weight = task.inner.encoder.body.patch_embed.weight.val();
     assert!(weight.into_data().iter::<f32>().all(f32::is_finite));
 }
@@ -256,7 +256,7 @@ fn a_checkpoint_that_is_cut_or_of_another_model_is_refused_by_name() {
         let config = mae(IMAGE);
         let encoder = burn_mim::VitConfig { width, ..config.encoder };
         let other = burn_mim::MaeConfig { encoder, ..config }.init(&mut weights(0));
-        run.load(other).unwrap_err().to_string()
+        run.load_into(other).unwrap_err().to_string()
     };
     // A wider model does not fit into the file at all, a narrower one has other tensors.
     let message = of_width(32);
@@ -267,11 +267,11 @@ fn a_checkpoint_that_is_cut_or_of_another_model_is_refused_by_name() {
     let model = run.require_latest().unwrap().path().join("average.bpk");
     let bytes = fs::read(&model).unwrap();
     fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
-    let message = run.load(mae(IMAGE).init(&mut weights(0))).unwrap_err().to_string();
+    let message = run.load_into(mae(IMAGE).init(&mut weights(0))).unwrap_err().to_string();
     assert!(message.contains("average.bpk"), "{message}");
 
     let empty = RunFolder::new(folder.path().join("nothing"));
-    let message = empty.load(mae(IMAGE).init(&mut weights(0))).unwrap_err().to_string();
+    let message = empty.load_into(mae(IMAGE).init(&mut weights(0))).unwrap_err().to_string();
     assert!(message.ends_with("this run has no checkpoint"), "{message}");
 }
 

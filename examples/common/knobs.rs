@@ -5,7 +5,7 @@
 
 use burn_mim::encoder::GptConfig;
 use burn_mim::train::Recipe;
-use burn_mim::{Error, Grid, Result, SwinConfig, VitConfig};
+use burn_mim::{Error, Grid, MaskConfig, Result, SwinConfig, VitConfig};
 use clap::Args;
 
 use super::numbers::{positive, rate, share};
@@ -51,9 +51,12 @@ pub(crate) struct Masking {
 }
 
 impl Masking {
-    /// The ratio that was asked for, or `default`.
-    pub(crate) fn ratio(&self, default: f64) -> f64 {
-        self.mask_ratio.unwrap_or(default)
+    /// `mask` with the ratio that was asked for.
+    pub(crate) fn of(&self, mask: MaskConfig) -> Result<MaskConfig> {
+        match self.mask_ratio {
+            Some(ratio) => mask.with_ratio(ratio),
+            None => Ok(mask),
+        }
     }
 }
 
@@ -108,10 +111,11 @@ impl Sizes {
     }
 
     /// As [`Self::vit`].
-    pub(crate) fn gpt(&self, gpt: GptConfig) -> GptConfig {
+    pub(crate) fn gpt(&self, gpt: GptConfig) -> Result<GptConfig> {
+        check_tokens(gpt.grid(), "a smaller --image-size makes them fewer")?;
         let (width, depth) = (self.width.unwrap_or(gpt.width), self.depth.unwrap_or(gpt.depth));
         let heads = heads(width, gpt.width / gpt.heads);
-        GptConfig { width, depth, heads, ..gpt }
+        Ok(GptConfig { width, depth, heads, ..gpt })
     }
 
     /// As [`Self::vit`]; each stage is twice as wide as the one before.

@@ -3,24 +3,31 @@
 
 pub(crate) mod data;
 pub(crate) mod knobs;
+pub(crate) mod methods;
 pub(crate) mod numbers;
 pub(crate) mod tokenizer;
 
 mod exit;
 
-use std::ops::Deref;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{DataSpec, ImageData};
-use burn_mim::nn::InitialWeights;
-use burn_mim::run::{Run, RunConfig, device_named};
+use burn_mim::method::Method;
+use burn_mim::run::{Run, device_named};
 use burn_mim::train::{Precision, Pretrained, Progress, Recipe, RunFolder};
 use burn_mim::{Error, ImageShape, Result};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use mimalloc::MiMalloc;
 
 use self::knobs::Rate;
 use self::numbers::{positive, side, workers};
 
 pub(crate) use exit::{exit, say, tell};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 // What all that train share. (No doc comment: clap would take it for what the command does.)
 #[derive(Debug, clap::Args)]
@@ -74,8 +81,10 @@ impl Args {
         device_named(&self.device)?;
         let options = self.reading.options().with_train_images(self.train_images);
         let folder = RunFolder::new(self.out(method));
-        let saved = self.resume.then(|| folder.config::<RunConfig>().ok()).flatten();
-        self.reading.open(&self.data, &options, saved.map(|saved| saved.statistics))
+        let saved = self.resume.then(|| folder.config::<serde_json::Value>().ok()).flatten();
+        let saved =
+            saved.and_then(|saved| serde_json::from_value(saved["statistics"].clone()).ok());
+        self.reading.open(&self.data, &options, saved)
     }
 
     fn out(&self, method: &str) -> PathBuf {
@@ -87,21 +96,14 @@ impl Args {
         self.epochs.unwrap_or_else(|| images.div_ceil(data.train.len()))
     }
 
-    /// The images the model reads.
-    pub(crate) fn image(&self, data: &ImageData) -> ImageShape {
-        self.image_or(data, 32)
-    }
-
     /// The images the model reads, of `side` pixels unless another size is asked for.
-    pub(crate) fn image_or(&self, data: &ImageData, side: usize) -> ImageShape {
+    pub(crate) fn image(&self, data: &ImageData, side: usize) -> ImageShape {
         ImageShape::square(data.shape.channels, self.image_size.unwrap_or(side))
     }
 
-    /// The run the arguments ask for, and the source of its model's weights.
-    pub(crate) fn run(&self, method: &str) -> Result<(Run, InitialWeights)> {
-        let device = device_named(&self.device)?;
-        let weights = InitialWeights::new(self.seed, &device.clone().autodiff());
-        let mut run = Run::new(self.data.clone(), self.out(method), &device);
+    /// The run the arguments ask for.
+    pub(crate) fn run(&self, method: &str, data: ImageData) -> Result<Run> {
+        let mut run = Run::new(data, self.out(method), &device_named(&self.device)?);
         run.batch_size = self.batch_size;
         run.seed = self.seed;
         run.workers = self.workers;
@@ -110,14 +112,13 @@ impl Args {
         run.accept_changed_data = self.accept_changed_data;
         run.progress = Progress::Auto;
         run.interrupt = exit::interrupt()?;
-        Ok((run, weights))
+        Ok(run)
     }
 }
 
-// What the pre-training examples share beyond that.
-#[derive(Debug, clap::Args)]
-#[group(skip)]
-pub(crate) struct Pretraining {
+// What the pre-training examples share beyond that, and `own`, what an example has alone.
+#[derive(Debug, Parser)]
+struct CommandLine<A: clap::Args> {
     #[command(flatten)]
     args: Args,
     #[command(flatten)]
@@ -125,40 +126,70 @@ pub(crate) struct Pretraining {
     /// Measure the encoder by k-NN every so many epochs; 0 for never
     #[arg(long, default_value_t = 0)]
     probe: usize,
+    #[command(flatten)]
+    own: A,
 }
 
-impl Deref for Pretraining {
-    type Target = Args;
+/// A pre-training command whose images are open.
+pub(crate) struct Command {
+    args: Args,
+    rate: Rate,
+    probe: usize,
+    data: ImageData,
+}
 
-    fn deref(&self) -> &Args {
-        &self.args
+/// A pre-training command: `train` makes a method of its own arguments, and has it trained in a
+/// folder that is named after `method`.
+pub(crate) fn pretrain<A: clap::Args>(
+    method: &str,
+    train: impl FnOnce(&A, Command) -> Result<()>,
+) -> ExitCode {
+    let about = "Pre-trains an encoder; leaves checkpoints, metrics and pictures in a folder.";
+    let matches = CommandLine::<A>::command().about(about).get_matches();
+    let parsed = CommandLine::<A>::from_arg_matches(&matches);
+    let CommandLine { args, rate, probe, own } = parsed.unwrap_or_else(|error| error.exit());
+    let opened = args.open(method);
+    exit(opened.and_then(|data| train(&own, Command { args, rate, probe, data })))
+}
+
+impl Command {
+    /// The images the model reads, of `side` pixels unless another size is asked for.
+    pub(crate) fn image(&self, side: usize) -> ImageShape {
+        self.args.image(&self.data, side)
     }
-}
 
-impl Pretraining {
     /// `recipe` with the base learning rate and the epochs that were asked for, or `lr` and as many
     /// as show about `images`.
-    pub(crate) fn recipe(
-        &self,
-        recipe: Recipe,
-        data: &ImageData,
-        images: usize,
-        lr: f64,
-    ) -> Recipe {
-        self.rate.of(recipe, lr).with_epochs(self.epochs(data, images))
+    pub(crate) fn recipe(&self, recipe: Recipe, images: usize, lr: f64) -> Recipe {
+        self.rate.of(recipe, lr).with_epochs(self.args.epochs(&self.data, images))
     }
 
-    /// As [`Args::run`], with the probe that was asked for.
-    pub(crate) fn run(&self, method: &str) -> Result<(Run, InitialWeights)> {
-        let (mut run, weights) = self.args.run(method)?;
+    /// Trains `method` on images augmented as its paper does, and reports.
+    pub(crate) fn train<M: Method>(self, method: M, recipe: Recipe) -> Result<()> {
+        let augmentation = method.augmentation();
+        self.train_augmented(method, recipe, augmentation)
+    }
+
+    /// Trains `method`, and reports.
+    pub(crate) fn train_augmented<M: Method>(
+        self,
+        method: M,
+        recipe: Recipe,
+        augmentation: Augmentation,
+    ) -> Result<()> {
+        let mut run = self.args.run(M::NAME, self.data)?;
         run.probe = self.probe;
-        Ok((run, weights))
+        (run.recipe, run.augmentation) = (Some(recipe), Some(augmentation));
+        report(&run, &run.pretrain(&method)?)
     }
 }
 
 /// Tells what a run came to and where it is; one that was stopped is not a success.
-pub(crate) fn report<T>(run: &Run, trained: &Pretrained<T>) -> Result<()> {
+fn report<T>(run: &Run, trained: &Pretrained<T>) -> Result<()> {
     if let Some(last) = trained.history.last() {
+        for (name, value) in &last.valid_metrics {
+            tell(format_args!("{name} {value:.3}"));
+        }
         let trivial = trained.history.trivial_loss.unwrap_or(f64::NAN);
         let loss = last.valid_loss;
         tell(format_args!("validation loss {loss:.4} (trivial predictor {trivial:.4})"));

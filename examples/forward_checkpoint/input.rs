@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_mim::encoder::GptConfig;
-use burn_mim::{Error, Grid, MaskStrategy, RandomMask, Result, UnitMask};
+use burn_mim::{Error, Grid, MaskStrategy, Result, UnitMask};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 /// The input file.
@@ -73,7 +73,7 @@ impl<'a> Input<'a> {
     }
 
     /// Each sample's kept cells by increasing noise, and its mask.
-    pub(crate) fn noise(&self, strategy: &RandomMask) -> Result<(Vec<Vec<usize>>, Vec<UnitMask>)> {
+    pub(crate) fn noise(&self, strategy: &dyn MaskStrategy) -> Result<(Vec<Vec<usize>>, Vec<UnitMask>)> {
         let (shape, noise) = self.floats("noise", 2)?;
         self.check_cells("noise", shape[1], strategy.grid())?;
         let orders = noise.chunks(shape[1]).map(|noise| {

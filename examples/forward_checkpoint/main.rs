@@ -82,7 +82,7 @@ fn run(args: &Args) -> Result<()> {
     check(&model, &folder)?;
     match model {
         TransformersModel::Mae(loaded) => {
-            let (kept, masks) = input.noise(&loaded.config.mask()?)?;
+            let (kept, masks) = input.noise(&*loaded.config.mask()?)?;
             let batch = MimBatch::new(input.images(&device)?, Mask::new(masks, &device)?);
             outputs.add("features", visible_by_noise(&loaded.model.encoder, &batch, kept));
             let prediction = loaded.model.predict(&batch);

@@ -5,8 +5,8 @@ use burn_mim::nn::Positions;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::target::tokenizer::{PaletteConfig, TokenizerConfig};
 use burn_mim::{
-    BeitConfig, DecoderConfig, EncoderConfig, EncoderSizes, Error, ImageShape, MaeConfig, Result,
-    SimMimConfig, SwinConfig, TaskConfig, VitConfig,
+    BeitConfig, DecoderConfig, EncoderSizes, Error, ImageShape, MaeConfig, MaskConfig, Result,
+    SimMimConfig, SwinConfig, VitConfig,
 };
 use clap::Parser;
 use rand::RngExt;
@@ -69,6 +69,14 @@ pub(crate) struct Args {
     pub(crate) checkpointing: bool,
 }
 
+/// What is trained.
+pub(crate) enum Case {
+    Mae(MaeConfig),
+    SimMim(SimMimConfig),
+    Swin(SimMimConfig<SwinConfig>),
+    Beit(BeitConfig),
+}
+
 impl Args {
     /// Refuses what would not act.
     fn check(&self) -> Result<()> {
@@ -85,29 +93,32 @@ impl Args {
     }
 
     /// What is trained.
-    pub(crate) fn task(&self) -> Result<TaskConfig> {
+    pub(crate) fn case(&self) -> Result<Case> {
         self.check()?;
         let image = ImageShape::square(self.channels, self.image_size);
-        let task: TaskConfig = match (self.method.as_str(), self.encoder.as_str()) {
+        Ok(match (self.method.as_str(), self.encoder.as_str()) {
             ("mae", "vit") => {
                 let decoder = DecoderConfig::new()
                     .with_width(self.decoder_width.unwrap_or(192))
                     .with_depth(self.decoder_depth.unwrap_or(4))
                     .with_heads(self.decoder_heads.unwrap_or(3));
-                let config = MaeConfig::new(self.vit(image)?).with_decoder(decoder);
-                config.with_mask_ratio(self.mask_ratio).into()
+                let mae = MaeConfig::new(self.vit(image)?).with_decoder(decoder);
+                Case::Mae(mae.with_mask(MaskConfig::Mae { ratio: self.mask_ratio }))
             }
-            ("simmim", "vit") => self.simmim(self.vit(image)?.with_positions(Positions::Learned)),
+            ("simmim", "vit") => {
+                Case::SimMim(self.simmim(self.vit(image)?.with_positions(Positions::Learned)))
+            }
             ("simmim", "swin") => {
                 let (depths, heads) = (self.depth.clone(), self.heads.clone());
                 let (patch, window) = (self.patch_size, self.window.unwrap_or(6));
-                self.simmim(SwinConfig::new(image, patch, self.width, depths, heads, window))
+                let swin = SwinConfig::new(image, patch, self.width, depths, heads, window);
+                Case::Swin(self.simmim(swin))
             }
             // Tokens of a palette cost nothing, as those of a tokenizer that ran before do.
             ("beit", "vit") => {
                 let palette = PaletteConfig::new(image).with_cell(self.patch_size);
-                let config = BeitConfig::new(self.vit(image)?, TokenizerConfig::Palette(palette));
-                config.with_mask_ratio(self.mask_ratio).with_min_block(4).into()
+                let beit = BeitConfig::new(self.vit(image)?, TokenizerConfig::Palette(palette));
+                Case::Beit(beit.with_mask(MaskConfig::blocks(self.mask_ratio, 4)))
             }
             (method, encoder) => {
                 return Err(Error::Config(format!(
@@ -115,9 +126,7 @@ impl Args {
                      or beit on vit, or simmim on swin"
                 )));
             }
-        };
-        task.validate()?;
-        Ok(task)
+        })
     }
 
     fn vit(&self, image: ImageShape) -> Result<VitConfig> {
@@ -129,9 +138,9 @@ impl Args {
     }
 
     /// Hides cells of the encoder's output.
-    fn simmim<C: EncoderSizes + Into<EncoderConfig>>(&self, encoder: C) -> TaskConfig {
-        let unit = encoder.stride();
-        SimMimConfig::new(encoder).with_mask_unit(unit).with_mask_ratio(self.mask_ratio).into()
+    fn simmim<C: EncoderSizes>(&self, encoder: C) -> SimMimConfig<C> {
+        let mask = MaskConfig::Simmim { unit: encoder.stride(), ratio: self.mask_ratio };
+        SimMimConfig::new(encoder).with_mask(mask)
     }
 
     /// Images of uniform noise with mean 0.

@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use burn_mim::{DecoderConfig, EncoderConfig, MaeConfig, MaskStrategy, SwinConfig, TaskConfig};
+use burn_mim::{DecoderConfig, MaeConfig, MaskStrategy, SwinConfig, VitConfig};
+
+use crate::args::Case;
 
 /// Side of the matrices the peak is measured on, and how often.
 const PEAK: (usize, usize) = (1536, 10);
@@ -13,32 +15,29 @@ const PEAK: (usize, usize) = (1536, 10);
 ///
 /// Only what the loss needs counts: no gradient for the images, hidden cells alone where others
 /// are not looked at. What an implementation computes beyond that is not useful.
-pub(crate) fn per_step(task: &TaskConfig, batch: usize) -> f64 {
-    let forward = match (task, task.encoder()) {
-        (TaskConfig::Mae(mae), _) => masked_autoencoder(mae),
-        (_, Some(EncoderConfig::Vit(vit))) => {
-            let cells = vit.grid().cells();
-            let all = cells + usize::from(vit.class_token);
-            let outputs = match task {
-                TaskConfig::Beit(beit) => beit.tokenizer.vocabulary(),
-                _ => vit.patch_values(),
-            };
-            let hidden = hidden(task, cells);
-            embedding(cells - hidden, vit.patch_values(), vit.width)
-                + blocks(vit.width, vit.mlp_width(), vit.depth, [all; 3])
-                + product(hidden, vit.width, outputs)
-        }
-        (_, Some(EncoderConfig::Swin(swin))) => hierarchy(task, &swin),
-        (_, Some(EncoderConfig::SwinV2(swin))) => hierarchy(task, &swin.sizes),
-        _ => f64::NAN,
+pub(crate) fn per_step(case: &Case, mask: &dyn MaskStrategy, batch: usize) -> f64 {
+    let forward = match case {
+        Case::Mae(mae) => masked_autoencoder(mae, mask),
+        Case::SimMim(simmim) => transformer(&simmim.encoder, mask, simmim.encoder.patch_values()),
+        Case::Beit(beit) => transformer(&beit.encoder, mask, beit.tokenizer.vocabulary()),
+        Case::Swin(simmim) => hierarchy(&simmim.encoder, mask),
     };
     3.0 * forward * batch as f64
 }
 
-fn masked_autoencoder(mae: &MaeConfig) -> f64 {
+fn transformer(vit: &VitConfig, mask: &dyn MaskStrategy, outputs: usize) -> f64 {
+    let cells = vit.grid().cells();
+    let all = cells + usize::from(vit.class_token);
+    let hidden = hidden(mask, cells);
+    embedding(cells - hidden, vit.patch_values(), vit.width)
+        + blocks(vit.width, vit.mlp_width(), vit.depth, [all; 3])
+        + product(hidden, vit.width, outputs)
+}
+
+fn masked_autoencoder(mae: &MaeConfig, mask: &dyn MaskStrategy) -> f64 {
     let vit = &mae.encoder;
     let (cells, class) = (vit.grid().cells(), usize::from(vit.class_token));
-    let hidden = hidden(&mae.clone().into(), cells);
+    let hidden = hidden(mask, cells);
     let (visible, all) = (cells - hidden + class, cells + class);
     let DecoderConfig { width, depth, mlp_ratio, .. } = mae.decoder;
     let mlp = (width as f64 * mlp_ratio) as usize;
@@ -51,10 +50,10 @@ fn masked_autoencoder(mae: &MaeConfig) -> f64 {
 }
 
 /// Swin's stages; its windows divide its grids.
-fn hierarchy(task: &TaskConfig, swin: &SwinConfig) -> f64 {
+fn hierarchy(swin: &SwinConfig, mask: &dyn MaskStrategy) -> f64 {
     let patches = swin.grid();
     let values = swin.image.channels * swin.patch * swin.patch;
-    let visible = patches.cells() - hidden(task, patches.cells());
+    let visible = patches.cells() - hidden(mask, patches.cells());
     let stages = swin.depths.len();
     let stages_flop: f64 = (0..stages)
         .map(|stage| {
@@ -70,12 +69,12 @@ fn hierarchy(task: &TaskConfig, swin: &SwinConfig) -> f64 {
     let outputs = swin.image.channels * swin.stride() * swin.stride();
     embedding(visible, values, swin.width)
         + stages_flop
-        + product(hidden(task, cells), swin.output_width(), outputs)
+        + product(hidden(mask, cells), swin.output_width(), outputs)
 }
 
 /// Hidden cells of a grid of `cells`.
-fn hidden(task: &TaskConfig, cells: usize) -> usize {
-    task.mask().map_or(0, |mask| mask.hidden() * cells / mask.grid().cells())
+fn hidden(mask: &dyn MaskStrategy, cells: usize) -> usize {
+    mask.hidden() * cells / mask.grid().cells()
 }
 
 /// The patches' product has a gradient for its weight alone.

@@ -23,18 +23,18 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
+use burn_mim::data::ChannelStatistics;
+use burn_mim::method::{DataFacts, Method};
 use burn_mim::nn::InitialWeights;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::run::device_named;
 use burn_mim::train::{Recipe, adamw};
-use burn_mim::{
-    EncoderConfig, Error, Mask, MaskStrategy, MimBatch, PretextTask, Result, TaskConfig,
-};
+use burn_mim::{Error, Mask, MaskStrategy, MimBatch, PretextTask, Result};
 use clap::Parser;
 use mimalloc::MiMalloc;
 use serde_json::json;
 
-use crate::args::Args;
+use crate::args::{Args, Case};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -51,38 +51,29 @@ fn main() -> ExitCode {
 }
 
 fn measure(args: &Args) -> Result<()> {
-    let task = args.task()?;
+    let case = args.case()?;
     let device = device_named(&args.device)?;
+    let (mask, timing) = match &case {
+        Case::Mae(mae) => (mae.mask()?, trained(mae, mae.mask()?, args, &device)?),
+        Case::SimMim(simmim) => (simmim.mask()?, trained(simmim, simmim.mask()?, args, &device)?),
+        Case::Swin(simmim) => (simmim.mask()?, trained(simmim, simmim.mask()?, args, &device)?),
+        Case::Beit(beit) => (beit.mask()?, trained(beit, beit.mask()?, args, &device)?),
+    };
+    report(args, flop::per_step(&case, &mask, args.batch), timing, &device)
+}
+
+fn trained<M>(method: &M, mask: impl MaskStrategy, args: &Args, device: &Device) -> Result<Timing>
+where
+    M: Method<Task: PretextTask<Batch = MimBatch>>,
+{
+    method.validate()?;
     let mut trained = device.clone().autodiff();
     if args.checkpointing {
         trained = trained.gradient_checkpointing();
     }
-    let weights = &mut InitialWeights::new(0, &trained);
-    let timing = match &task {
-        TaskConfig::Mae(mae) => steps(mae.init(weights), args, mae.mask()?, &device)?,
-        TaskConfig::SimMim(simmim) => {
-            let (simmim, mask) = (simmim.clone(), simmim.mask()?);
-            match simmim.encoder.clone() {
-                EncoderConfig::Vit(vit) => {
-                    steps(simmim.map_encoder(|_| vit).init(weights), args, mask, &device)?
-                }
-                EncoderConfig::Swin(swin) => {
-                    steps(simmim.map_encoder(|_| swin).init(weights), args, mask, &device)?
-                }
-                EncoderConfig::SwinV2(swin) => {
-                    steps(simmim.map_encoder(|_| swin).init(weights), args, mask, &device)?
-                }
-                _ => return Err(Error::Config("this encoder cannot be timed".into())),
-            }
-        }
-        TaskConfig::Beit(beit) => {
-            let (tokenizer, channels) = (beit.tokenizer.init(weights), args.channels);
-            let [mean, std] = [0.0, 1.0].map(|value| vec![value; channels]);
-            steps(beit.init(tokenizer, &mean, &std, weights), args, beit.mask()?, &device)?
-        }
-        other => return Err(Error::Config(format!("{} cannot be timed", other.name()))),
-    };
-    report(args, &task, timing, &device)
+    let facts = DataFacts::new(ChannelStatistics::none(args.channels));
+    let task = method.init(&facts, &mut InitialWeights::new(0, &trained))?;
+    steps(task, args, mask, device)
 }
 
 fn steps<T: PretextTask<Batch = MimBatch>>(
@@ -112,11 +103,10 @@ fn steps<T: PretextTask<Batch = MimBatch>>(
     Ok(timing)
 }
 
-fn report(args: &Args, task: &TaskConfig, timing: Timing, device: &Device) -> Result<()> {
+fn report(args: &Args, flop: f64, timing: Timing, device: &Device) -> Result<()> {
     let Timing { mut seconds, losses, parameters } = timing;
     seconds.sort_by(f64::total_cmp);
     let (fastest, median) = (seconds[0], median(&seconds));
-    let flop = flop::per_step(task, args.batch);
     let peak = flop::peak(device);
     exit::tell(format_args!(
         "{:.0} GFLOP of matrix products per step, {:.1} GFLOP/s, {:.0} % of the measured peak of {:.1}",

@@ -10,7 +10,7 @@ use serde::de::{Error, MapAccess};
 
 #[cfg(feature = "train")]
 pub(crate) use nearest::explained;
-use nearest::nearest;
+pub(crate) use nearest::nearest;
 
 /// Declares a configuration: a struct of public fields, those with `= default` optional.
 ///

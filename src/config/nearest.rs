@@ -22,7 +22,7 @@ pub(crate) fn explained(message: String) -> String {
 }
 
 /// The name among `names` that `name` is most likely meant to be, if any is similar.
-pub(super) fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let most = 1 + name.chars().count().min(60) / 3;
     let near = names.iter().map(|known| (distance(name, known), *known));
     near.filter(|&(distance, _)| distance <= most).min().map(|(_, known)| known)

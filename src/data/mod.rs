@@ -13,6 +13,8 @@ pub mod source;
 mod spec;
 mod splits;
 mod subset;
+#[cfg(feature = "run")]
+pub(crate) mod tiles;
 mod verify;
 
 pub use crate::image::ChannelStatistics;

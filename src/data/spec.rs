@@ -45,7 +45,8 @@ impl DataSpec {
         options: &DataOptions,
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<ImageData> {
-        self.splits(options, progress)?.open(options, progress)
+        let data = self.splits(options, progress)?.open(options, progress)?;
+        Ok(ImageData { origin: Some(self.clone()), ..data })
     }
 
     /// As [`DataSpec::open`], with statistics that are known ([`Splits::open_measured`]).
@@ -59,7 +60,8 @@ impl DataSpec {
         statistics: ChannelStatistics,
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<ImageData> {
-        self.splits(options, progress)?.open_measured(options, statistics, progress)
+        let data = self.splits(options, progress)?.open_measured(options, statistics, progress)?;
+        Ok(ImageData { origin: Some(self.clone()), ..data })
     }
 
     fn splits(

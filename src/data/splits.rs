@@ -6,11 +6,11 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 use md5::{Digest, Md5};
 
-use crate::data::BadImage;
 use crate::data::options::{Channels, DataOptions, OnBadImage, OpenProgress, OpenStep};
 use crate::data::sample::{ImageDataset, Sample, data_error};
 use crate::data::source::Look;
 use crate::data::subset::Subset;
+use crate::data::{BadImage, DataSpec};
 use crate::error::{Error, Result};
 use crate::file::hex;
 use crate::grid::ImageShape;
@@ -39,6 +39,8 @@ pub struct ImageData {
     pub identity: String,
     /// How it was opened, with the number of channels that was found.
     pub options: DataOptions,
+    /// What was opened; `None` of data sets in memory.
+    pub origin: Option<DataSpec>,
     /// What is worth saying of it, a line each.
     pub notes: Vec<String>,
 }
@@ -181,6 +183,7 @@ impl Splits {
             statistics: look.statistics,
             identity,
             options: options.clone().with_channels(Channels::Exactly(channels)),
+            origin: None,
             notes,
         })
     }

@@ -104,6 +104,10 @@ impl Backbone for CondensedVit {
         self.vit.width()
     }
 
+    fn describe(&self) -> String {
+        self.vit.describe()
+    }
+
     fn layers(&self) -> usize {
         self.vit.layers()
     }

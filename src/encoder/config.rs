@@ -1,9 +1,8 @@
-//! Encoders as data, for those who do not care which it is.
+//! What is common to the configurations of encoders.
 
 use std::fmt::Debug;
 
 use burn::config::Config;
-use serde::{Deserialize, Serialize};
 
 use super::{Encoder, GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitConfig};
 use crate::error::Result;
@@ -32,6 +31,9 @@ pub trait EncoderSizes: Config + Clone + Debug + PartialEq {
 /// The configuration of an encoder that sees every cell, the hidden ones as a mask token: what
 /// SimMIM can be put on.
 pub trait ReplacingEncoder: EncoderSizes {
+    /// The kind of encoder, as files name it.
+    const KIND: &'static str;
+
     /// The encoder.
     type Encoder: Encoder<Features = GridTokens>;
 
@@ -41,55 +43,6 @@ pub trait ReplacingEncoder: EncoderSizes {
     ///
     /// With the message of [`EncoderSizes::validate`] when that fails.
     fn init(&self, weights: &mut InitialWeights) -> Self::Encoder;
-}
-
-/// Any encoder's configuration: a choice made at run time, as files keep it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum EncoderConfig {
-    /// A vision transformer.
-    Vit(VitConfig),
-    /// Swin.
-    Swin(SwinConfig),
-    /// Swin-v2.
-    SwinV2(SwinV2Config),
-}
-
-impl Config for EncoderConfig {}
-
-impl EncoderSizes for EncoderConfig {
-    fn image(&self) -> ImageShape {
-        match self {
-            Self::Vit(config) => config.image(),
-            Self::Swin(config) => config.image(),
-            Self::SwinV2(config) => config.image(),
-        }
-    }
-
-    fn stride(&self) -> usize {
-        match self {
-            Self::Vit(config) => EncoderSizes::stride(config),
-            Self::Swin(config) => EncoderSizes::stride(config),
-            Self::SwinV2(config) => EncoderSizes::stride(config),
-        }
-    }
-
-    fn width(&self) -> usize {
-        match self {
-            Self::Vit(config) => config.width(),
-            Self::Swin(config) => config.width(),
-            Self::SwinV2(config) => config.width(),
-        }
-    }
-
-    fn validate(&self) -> Result<()> {
-        match self {
-            Self::Vit(config) => config.validate(),
-            Self::Swin(config) => config.validate(),
-            Self::SwinV2(config) => config.validate(),
-        }
-    }
 }
 
 impl EncoderSizes for VitConfig {
@@ -147,6 +100,7 @@ impl EncoderSizes for SwinV2Config {
 }
 
 impl ReplacingEncoder for VitConfig {
+    const KIND: &'static str = "vit";
     type Encoder = Vit;
 
     fn init(&self, weights: &mut InitialWeights) -> Vit {
@@ -155,6 +109,7 @@ impl ReplacingEncoder for VitConfig {
 }
 
 impl ReplacingEncoder for SwinConfig {
+    const KIND: &'static str = "swin";
     type Encoder = Swin;
 
     fn init(&self, weights: &mut InitialWeights) -> Swin {
@@ -163,27 +118,10 @@ impl ReplacingEncoder for SwinConfig {
 }
 
 impl ReplacingEncoder for SwinV2Config {
+    const KIND: &'static str = "swin-v2";
     type Encoder = SwinV2;
 
     fn init(&self, weights: &mut InitialWeights) -> SwinV2 {
         self.init(weights)
-    }
-}
-
-impl From<VitConfig> for EncoderConfig {
-    fn from(config: VitConfig) -> Self {
-        Self::Vit(config)
-    }
-}
-
-impl From<SwinConfig> for EncoderConfig {
-    fn from(config: SwinConfig) -> Self {
-        Self::Swin(config)
-    }
-}
-
-impl From<SwinV2Config> for EncoderConfig {
-    fn from(config: SwinV2Config) -> Self {
-        Self::SwinV2(config)
     }
 }

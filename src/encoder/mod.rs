@@ -15,7 +15,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
-pub use config::{EncoderConfig, EncoderSizes, ReplacingEncoder};
+pub use config::{EncoderSizes, ReplacingEncoder};
 pub use gpt::{Gpt, GptConfig, PixelGpt};
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet, Stem};
@@ -43,6 +43,20 @@ pub trait Backbone: Module + ModuleDisplay {
 
     /// Features per token.
     fn width(&self) -> usize;
+
+    /// What the network is, in a few words, such as `ViT 128×6, patch 4`. Default: its width
+    fn describe(&self) -> String {
+        format!("network of {} features", self.width())
+    }
+
+    /// The same network with another drop-path probability, where there is such a thing.
+    fn with_drop_path(self, probability: f64) -> Self
+    where
+        Self: Sized,
+    {
+        let _ = probability;
+        self
+    }
 
     /// Blocks one after another that fine-tuning tells apart. Default: 0
     fn layers(&self) -> usize {

@@ -61,6 +61,10 @@ impl<E: Backbone> Backbone for Patchwise<E> {
         self.network.width()
     }
 
+    fn describe(&self) -> String {
+        format!("{} on patches of {}", self.network.describe(), self.patch)
+    }
+
     fn layers(&self) -> usize {
         self.network.layers()
     }

@@ -126,6 +126,10 @@ impl Backbone for ResidualNet {
         self.width
     }
 
+    fn describe(&self) -> String {
+        format!("residual network of {} features, {} blocks", self.width, self.blocks.len())
+    }
+
     fn layers(&self) -> usize {
         self.blocks.len()
     }

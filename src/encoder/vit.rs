@@ -70,6 +70,10 @@ impl Backbone for Vit {
         self.body.width()
     }
 
+    fn describe(&self) -> String {
+        self.body.describe()
+    }
+
     fn layers(&self) -> usize {
         self.body.layers()
     }
@@ -134,6 +138,10 @@ impl Backbone for VisibleVit {
 
     fn width(&self) -> usize {
         self.body.width()
+    }
+
+    fn describe(&self) -> String {
+        self.body.describe()
     }
 
     fn layers(&self) -> usize {

@@ -111,6 +111,11 @@ impl Backbone for VitBody {
         self.config.width
     }
 
+    fn describe(&self) -> String {
+        let VitConfig { width, depth, patch, .. } = self.config();
+        format!("ViT {width}×{depth}, patch {patch}")
+    }
+
     fn layers(&self) -> usize {
         self.config.depth
     }

@@ -89,6 +89,45 @@ pub enum MaskConfig {
 }
 
 impl MaskConfig {
+    /// The same strategy that hides another share.
+    ///
+    /// # Errors
+    ///
+    /// When the strategy has no ratio that could be chosen.
+    pub fn with_ratio(mut self, share: f64) -> Result<Self> {
+        match &mut self {
+            Self::Mae { ratio }
+            | Self::Simmim { ratio, .. }
+            | Self::Block { ratio, .. }
+            | Self::Central { ratio, .. }
+            | Self::Border { ratio, .. } => *ratio = share,
+            Self::Beit {} | Self::Square { .. } | Self::Uniform { .. } | Self::Fixed { .. } => {
+                return Err(Error::config(format!(
+                    "a mask ratio of {share} cannot be chosen for {self:?}, which hides what it hides"
+                )));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The hidden share, of a strategy that says it.
+    pub fn ratio(&self) -> Option<f64> {
+        match *self {
+            Self::Mae { ratio }
+            | Self::Simmim { ratio, .. }
+            | Self::Block { ratio, .. }
+            | Self::Central { ratio, .. }
+            | Self::Border { ratio, .. } => Some(ratio),
+            Self::Beit {} | Self::Square { .. } | Self::Uniform { .. } | Self::Fixed { .. } => None,
+        }
+    }
+
+    /// Blocks of patches of the model, as BEiT draws them (Bao et al. 2021, algorithm 1): `ratio`
+    /// of the patches, in blocks of at least `min_block` and aspect ratios from 0.3 on.
+    pub const fn blocks(ratio: f64, min_block: usize) -> Self {
+        Self::Block { unit: None, ratio, min_block, aspect: 0.3 }
+    }
+
     /// The strategy for images of shape `image`, which the model cuts into squares of `patch`
     /// pixels.
     ///

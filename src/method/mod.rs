@@ -2,38 +2,59 @@
 
 mod beit;
 mod beit_v2;
-mod config;
 mod context;
+#[cfg(feature = "run")]
+mod contract;
 mod image_gpt;
+#[cfg(feature = "run")]
+#[macro_use]
+mod list;
 mod mae;
 mod maskfeat;
-pub mod restoration;
+mod restoration;
+#[cfg(feature = "run")]
+mod run;
+#[cfg(feature = "run")]
+mod saved;
 mod selfie;
 mod simmim;
 mod tokenizers;
 
+#[cfg(feature = "run")]
+use crate::encoder::{SwinConfig, SwinV2Config};
 pub(crate) use beit::check_vocabulary;
 pub use beit::{Beit, BeitConfig};
 #[cfg(feature = "run")]
 pub use beit::{token_maps, token_sheet};
 pub use beit_v2::{BeitV2, BeitV2Config};
-pub use config::TaskConfig;
 pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,
 };
 #[cfg(feature = "run")]
 pub use context::{ContextCollate, context_sheet};
+#[cfg(feature = "run")]
+pub use contract::{DataFacts, Fitted, Inpainting, Method};
+#[cfg(feature = "run")]
+use contract::{PICTURE_ROWS, picture_title};
 pub use image_gpt::{ImageGpt, ImageGptBatch, ImageGptConfig, Sampling};
 #[cfg(feature = "run")]
 pub use image_gpt::{ImageGptCollate, completion_sheet};
+#[cfg(feature = "run")]
+pub use list::{MethodVisitor, Methods, unknown_method};
 pub use mae::{Mae, MaeConfig};
 pub use maskfeat::{MaskFeat, MaskFeatConfig};
 #[cfg(feature = "run")]
-pub use restoration::RestorationCollate;
+pub use maskfeat::{edges, predicted_edges};
 pub use restoration::{
     CorruptionConfig, Restoration, RestorationConfig, RestorationEncoder, RestorationEncoderConfig,
     RestorationHead,
 };
+#[cfg(feature = "run")]
+pub use restoration::{Quality, RestorationCollate, Restored, corrupt, denoise};
+#[cfg(feature = "run")]
+pub use run::Run;
+#[cfg(feature = "run")]
+pub use saved::{LoadedRun, RunConfig};
 #[cfg(feature = "run")]
 pub use selfie::selfie_sheet;
 pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
@@ -43,6 +64,13 @@ pub use tokenizers::{
 };
 #[cfg(feature = "run")]
 pub use tokenizers::{
-    FittedTokenizer, TokenizerCollate, TokenizerRecipe, TokenizerReport, has_tokenizer,
+    FittedTokenizer, Teacher, TokenizerCollate, TokenizerRecipe, TokenizerReport, has_tokenizer,
     load_tokenizer,
 };
+
+#[cfg(feature = "run")]
+methods! {
+    /// The methods of this crate.
+    pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
+    BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig
+}

@@ -1,22 +1,22 @@
 //! Encoders from wherever they are kept.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use super::RunConfig;
-use super::published::{is_published, notes, open_published};
-use crate::checkpoint::{LoadOptions, LoadReport, Transformers, TransformersModel};
+use super::published::{is_published, of_published, open_published};
+use crate::checkpoint::LoadReport;
 use crate::data::ChannelStatistics;
-use crate::encoder::{EncoderConfig, GptConfig, PixelGpt, VitConfig};
+use crate::encoder::{Backbone, VitBody, VitConfig};
 use crate::error::{Error, Result};
-use crate::method::TaskConfig;
+use crate::grid::ImageShape;
+use crate::method::{LoadedRun, Method, MethodVisitor, Methods};
 use crate::nn::InitialWeights;
-use crate::run::{AnyBackbone, BackboneConfig};
 use crate::train::RunFolder;
 
 /// Where an encoder comes from; written as a path, or as `none`.
@@ -30,16 +30,18 @@ pub enum BackboneSource {
 }
 
 /// An encoder and what is known of it.
-#[derive(Debug)]
-pub struct LoadedBackbone {
+#[non_exhaustive]
+pub struct LoadedBackbone<B> {
     /// The encoder, on a plain device.
-    pub backbone: AnyBackbone,
-    /// What it is made of.
-    pub config: BackboneConfig,
+    pub backbone: B,
+    /// The images that it reads.
+    pub image: ImageShape,
     /// What it is, in a few words.
     pub title: String,
-    /// The run it comes from, and what that says of itself.
-    pub run: Option<(RunFolder, RunConfig)>,
+    /// The run that it comes from.
+    pub run: Option<RunFolder>,
+    /// The name of the picture that the run leaves, which the score card shows.
+    pub picture: &'static str,
     /// How its images are normalized, if its run or its `preprocessor_config.json` says so.
     pub statistics: Option<ChannelStatistics>,
     /// What became of the keys of published weights.
@@ -48,241 +50,184 @@ pub struct LoadedBackbone {
     /// and which newer ones are damaged. Of published ones: which keys were read and in what form,
     /// what was assumed, and how images are normalized.
     pub notes: Vec<String>,
+    random: Random<B>,
+}
+
+/// An encoder of the same shape with weights of a seed.
+type Random<B> = Box<dyn Fn(&mut InitialWeights) -> Result<B> + Send>;
+
+/// Generic code that works with an encoder, whichever it is.
+pub trait BackboneVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Works with `encoder`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever goes wrong.
+    fn visit<B: Backbone + Clone + 'static>(
+        self,
+        encoder: LoadedBackbone<B>,
+    ) -> Result<Self::Output>;
+}
+
+impl<B: Backbone + Clone> LoadedBackbone<B> {
+    /// An encoder of your own, on a plain device, that reads `image`; `random` makes one of the same
+    /// shape with other weights, the baseline of evaluations.
+    pub fn new(
+        backbone: B,
+        image: ImageShape,
+        title: impl Into<String>,
+        random: impl Fn(&mut InitialWeights) -> Result<B> + Send + 'static,
+    ) -> Self {
+        Self {
+            backbone,
+            image,
+            title: title.into(),
+            run: None,
+            picture: "reconstruction.png",
+            statistics: None,
+            report: None,
+            notes: Vec::new(),
+            random: Box::new(random),
+        }
+    }
+
+    /// An encoder of the same shape with random weights of `seed`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be built.
+    pub fn random(&self, seed: u64) -> Result<B> {
+        let device = self.backbone.devices().into_iter().next();
+        let device = device.ok_or_else(|| Error::config("an encoder without parameters"))?;
+        (self.random)(&mut InitialWeights::new(seed, &device))
+    }
+}
+
+impl<M: Method> LoadedRun<M> {
+    /// The run's encoder.
+    pub fn into_encoder(self, folder: &RunFolder) -> LoadedBackbone<M::Encoder> {
+        let Self { config, task, notes } = self;
+        let (trained, image) = (M::encoder(&task).clone(), config.numbers.image());
+        let title = format!("{} {}", M::TITLE, trained.describe());
+        let statistics = Some(config.statistics.clone());
+        let (numbers, facts, like) = (config.numbers.clone(), config.facts(), trained.clone());
+        let random = move |weights: &mut InitialWeights| numbers.untrained(&like, &facts, weights);
+        let run = Some(folder.clone());
+        let encoder = LoadedBackbone::new(trained, image, title, random);
+        LoadedBackbone { run, picture: M::PICTURE, statistics, notes, ..encoder }
+    }
 }
 
 impl BackboneSource {
-    /// Loads the encoder; where there is none, one of `random` with weights of `seed`.
+    /// As [`visit`](Self::visit), where the encoder's type is known.
     ///
     /// # Errors
     ///
-    /// When the path holds neither a run nor published weights, what it holds cannot be loaded, or
-    /// any weight of the encoder is missing.
-    pub fn load(
-        &self,
-        random: &BackboneConfig,
-        seed: u64,
-        device: &Device,
-    ) -> Result<LoadedBackbone> {
-        self.load_for(None, random, seed, device)
-    }
-
-    /// As [`load`](Self::load), for square images of `side` pixels where that is given: position
-    /// tables of published weights are resized to them.
-    ///
-    /// # Errors
-    ///
-    /// As [`load`](Self::load), and when a run was trained on images of another size.
-    pub fn load_for(
+    /// As [`visit`](Self::visit), and when the encoder is of another type.
+    pub fn load<L: Methods, B: Backbone + Clone + 'static>(
         &self,
         side: Option<usize>,
-        random: &BackboneConfig,
+        random: &VitConfig,
         seed: u64,
         device: &Device,
-    ) -> Result<LoadedBackbone> {
+    ) -> Result<LoadedBackbone<B>> {
+        self.visit::<L, _>(side, random, seed, device, Only(PhantomData))
+    }
+
+    /// Loads the encoder and hands it to `visitor`; where there is none, a vision transformer of
+    /// `random` with weights of `seed`.
+    ///
+    /// Runs are of one of the methods of the list `L`. With `side`, position tables of published
+    /// weights are resized to square images of that many pixels.
+    ///
+    /// # Errors
+    ///
+    /// When the path holds neither a run nor published weights, what it holds cannot be loaded, any
+    /// weight of the encoder is missing, or a run was trained on images of another size; and those
+    /// of the visitor.
+    pub fn visit<L: Methods, V: BackboneVisitor>(
+        &self,
+        side: Option<usize>,
+        random: &VitConfig,
+        seed: u64,
+        device: &Device,
+        visitor: V,
+    ) -> Result<V::Output> {
         let Self::Folder(path) = self else {
             random.validate()?;
-            return Ok(LoadedBackbone {
-                title: format!("random {}", shape(random)),
-                backbone: random.init(&mut InitialWeights::new(seed, device)),
-                config: random.clone(),
-                run: None,
-                statistics: None,
-                report: None,
-                notes: Vec::new(),
-            });
+            let config = random.clone();
+            let init = move |weights: &mut InitialWeights| Ok(VitBody::new(&config, weights));
+            let body = init(&mut InitialWeights::new(seed, device))?;
+            let title = format!("random {}", body.describe());
+            return visitor.visit(LoadedBackbone::new(body, random.image, title, init));
         };
         if !path.exists() {
             return Err(Error::checkpoint(path, "there is no such file or folder"));
         }
-        let run = RunFolder::new(path);
-        if is_published(path)? || run.latest()?.is_none() {
-            return LoadedBackbone::of_published(open_published(path)?, side, device);
+        let folder = &RunFolder::new(path);
+        if is_published(path)? || folder.latest()?.is_none() {
+            return of_published(open_published(path)?, side, device, visitor);
         }
-        let loaded = LoadedBackbone::of_run(run, device)?;
-        let image = loaded.config.image();
-        match side {
+        folder.visit::<L, _>(OfRun { folder, side, device, visitor })
+    }
+}
+
+/// Takes an encoder of one type.
+struct Only<B>(PhantomData<B>);
+
+impl<T: Backbone + Clone + 'static> BackboneVisitor for Only<T> {
+    type Output = LoadedBackbone<T>;
+
+    fn visit<B: Backbone + Clone + 'static>(
+        self,
+        encoder: LoadedBackbone<B>,
+    ) -> Result<LoadedBackbone<T>> {
+        let title = encoder.title.clone();
+        let wanted: Result<Box<LoadedBackbone<T>>, _> =
+            (Box::new(encoder) as Box<dyn Any>).downcast();
+        let wanted = wanted.map_err(|_| {
+            Error::config(format!("an encoder of another type than was asked for: {title}"))
+        });
+        wanted.map(|encoder| *encoder)
+    }
+}
+
+/// Loads the encoder of a run of whatever method it is of.
+struct OfRun<'a, V> {
+    folder: &'a RunFolder,
+    side: Option<usize>,
+    device: &'a Device,
+    visitor: V,
+}
+
+impl<V: BackboneVisitor> MethodVisitor for OfRun<'_, V> {
+    type Output = V::Output;
+
+    fn visit<M: Method>(self) -> Result<V::Output> {
+        let encoder = self.folder.load::<M>(self.device)?.into_encoder(self.folder);
+        let image = encoder.image;
+        match self.side {
             Some(side) if [image.height, image.width] != [side; 2] => {
                 let reason = format!("was trained on {image}; its encoder reads no other size");
-                Err(Error::checkpoint(path, reason))
+                Err(Error::checkpoint(self.folder.path(), reason))
             }
-            _ => Ok(loaded),
+            _ => self.visitor.visit(encoder),
         }
     }
 }
 
-impl LoadedBackbone {
-    fn of_run(run: RunFolder, device: &Device) -> Result<Self> {
-        let saved: RunConfig = run.config()?;
-        let path = run.path().join("config.json");
-        saved.validate().map_err(|error| error.in_file(&path))?;
-        let (backbone, config) = of_task(&saved, &run, device)?;
-        let title = format!("{} {}", saved.task.title(), shape(&config));
-        let statistics = Some(saved.statistics.clone());
-        let mut notes = Vec::new();
-        if let Some((checkpoint, damaged)) = run.newest_whole()? {
-            notes.extend(damaged.iter().map(|error| format!("warning: {error}")));
-            notes.push(format!("its weights are those of {}", checkpoint.path().display()));
-        }
-        let run = Some((run, saved));
-        Ok(Self { backbone, config, title, run, statistics, report: None, notes })
-    }
-
-    fn of_published(opened: Transformers, side: Option<usize>, device: &Device) -> Result<Self> {
-        let opened = match side {
-            Some(side) => opened.resized_to(side),
-            None => opened,
-        };
-        let path = opened.path().to_path_buf();
-        let options = LoadOptions { resize: side.is_some(), ..LoadOptions::default() };
-        let model = opened.load(options, device)?;
-        let report = model.report().clone();
-        let (backbone, config) = of_model(model);
-        report.require_encoder(&path)?;
-        if let AnyBackbone::PixelGpt(PixelGpt { palette: None, .. }) = backbone {
-            let reason = "has no palette (preprocessor_config.json), so it reads ids, not images";
-            return Err(Error::checkpoint(path, reason));
-        }
-        let statistics = opened.statistics(config.image().channels)?;
-        let notes = notes(&opened, &report, statistics.as_ref(), "the data's");
-        let title = format!("{} {}", opened.architecture(), shape(&config));
-        let report = Some(report);
-        Ok(Self { backbone, config, title, run: None, statistics, report, notes })
-    }
-
-    /// How the encoder's images are normalized, if that is known.
-    pub fn statistics(&self) -> Option<&ChannelStatistics> {
-        self.statistics.as_ref()
-    }
-
-    /// An encoder of the same shape with random weights; an Image GPT keeps its palette.
-    pub fn random(&self, seed: u64) -> AnyBackbone {
-        let device = self.backbone.devices().into_iter().next().expect("it has parameters");
-        self.config.init(&mut InitialWeights::new(seed, &device)).with_palette_of(&self.backbone)
-    }
-}
-
-/// The encoder of a run.
-fn of_task(
-    saved: &RunConfig,
-    run: &RunFolder,
-    device: &Device,
-) -> Result<(AnyBackbone, BackboneConfig)> {
-    let weights = &mut InitialWeights::new(0, device);
-    let encoder = |config: &VitConfig| BackboneConfig::from(config.clone());
-    Ok(match &saved.task {
-        TaskConfig::Mae(task) => {
-            let body = run.load(task.init(weights))?.encoder.body;
-            (AnyBackbone::Vit(body), encoder(&task.encoder))
-        }
-        TaskConfig::SimMim(task) => {
-            let config = task.encoder.clone();
-            let backbone = match &config {
-                EncoderConfig::Vit(vit) => {
-                    let task = task.clone().map_encoder(|_| vit.clone());
-                    AnyBackbone::Vit(run.load(task.init(weights))?.encoder.body)
-                }
-                EncoderConfig::Swin(swin) => {
-                    let task = task.clone().map_encoder(|_| swin.clone());
-                    AnyBackbone::Swin(run.load(task.init(weights))?.encoder)
-                }
-                EncoderConfig::SwinV2(swin) => {
-                    let task = task.clone().map_encoder(|_| swin.clone());
-                    AnyBackbone::SwinV2(run.load(task.init(weights))?.encoder)
-                }
-            };
-            (backbone, config.into())
-        }
-        TaskConfig::Beit(task) => {
-            let (mean, std) = (&saved.statistics.mean, &saved.statistics.std);
-            let tokenizer = task.tokenizer.init(weights);
-            let body = run.load(task.init(tokenizer, mean, std, weights))?.encoder.body;
-            (AnyBackbone::Vit(body), encoder(&task.encoder))
-        }
-        TaskConfig::BeitV2(task) => {
-            let (mean, std) = (&saved.statistics.mean, &saved.statistics.std);
-            let tokenizer = task.beit.tokenizer.init(weights);
-            let body = run.load(task.init(tokenizer, mean, std, weights))?.encoder.vit.body;
-            (AnyBackbone::Vit(body), encoder(&task.beit.encoder))
-        }
-        TaskConfig::MaskFeat(task) => {
-            let body = run.load(task.init(weights))?.encoder.body;
-            (AnyBackbone::Vit(body), encoder(&task.encoder))
-        }
-        TaskConfig::Restoration(task) => {
-            let (mean, std) = (&saved.statistics.mean, &saved.statistics.std);
-            let network = run.load(task.init(mean, std, weights))?.encoder;
-            (AnyBackbone::Restoration(network), BackboneConfig::Restoration(task.network()))
-        }
-        TaskConfig::Context(task) => {
-            let network = run.load(task.init(weights))?.encoder;
-            let config = BackboneConfig::Residual(task.encoder.clone(), task.pairs.image);
-            (AnyBackbone::Residual(network), config)
-        }
-        TaskConfig::Selfie(task) => {
-            let network = run.load(task.init(weights))?.encoder;
-            let config = BackboneConfig::Patchwise(task.encoder.clone(), task.image, task.patch);
-            (AnyBackbone::Patchwise(network), config)
-        }
-        TaskConfig::ImageGpt(task) => {
-            let GptConfig { colors, image, .. } = task.encoder;
-            let palette = Tensor::zeros([colors, image.channels], device);
-            let gpt = run.load(task.init(Some(palette), weights))?.encoder;
-            (AnyBackbone::PixelGpt(gpt), BackboneConfig::PixelGpt(task.encoder.clone()))
-        }
-    })
-}
-
-/// The encoder of a published model.
-fn of_model(model: TransformersModel) -> (AnyBackbone, BackboneConfig) {
-    let vit =
-        |body, config: VitConfig| (AnyBackbone::Vit(body), BackboneConfig::Encoder(config.into()));
-    let gpt = |gpt, config| (AnyBackbone::PixelGpt(gpt), BackboneConfig::PixelGpt(config));
-    match model {
-        TransformersModel::Mae(loaded) => vit(loaded.model.encoder.body, loaded.config.encoder),
-        TransformersModel::SimMim(loaded) => vit(loaded.model.encoder.body, loaded.config.encoder),
-        TransformersModel::Encoder(loaded) => vit(loaded.model.body, loaded.config),
-        TransformersModel::Beit(loaded) => vit(loaded.model.encoder.body, loaded.config),
-        TransformersModel::BeitEncoder(loaded) => vit(loaded.model.body, loaded.config),
-        TransformersModel::SwinSimMim(loaded) => {
-            (AnyBackbone::Swin(loaded.model.encoder), loaded.config.encoder.into())
-        }
-        TransformersModel::Swin(loaded) => (AnyBackbone::Swin(loaded.model), loaded.config.into()),
-        TransformersModel::SwinV2SimMim(loaded) => {
-            (AnyBackbone::SwinV2(loaded.model.encoder), loaded.config.encoder.into())
-        }
-        TransformersModel::SwinV2(loaded) => {
-            (AnyBackbone::SwinV2(loaded.model), loaded.config.into())
-        }
-        TransformersModel::ImageGpt(loaded) => gpt(loaded.model.encoder, loaded.config.encoder),
-        TransformersModel::PixelGpt(loaded) => gpt(loaded.model, loaded.config),
-    }
-}
-
-/// `ViT 128×6, patch 4`.
-fn shape(config: &BackboneConfig) -> String {
-    let stages = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-    match config {
-        BackboneConfig::Encoder(EncoderConfig::Vit(vit)) => {
-            format!("ViT {}×{}, patch {}", vit.width, vit.depth, vit.patch)
-        }
-        BackboneConfig::Encoder(EncoderConfig::Swin(swin)) => {
-            format!("Swin {}×{}, patch {}", swin.width, stages(&swin.depths), swin.patch)
-        }
-        BackboneConfig::Encoder(EncoderConfig::SwinV2(swin)) => {
-            let sizes = &swin.sizes;
-            format!("Swin-v2 {}×{}, patch {}", sizes.width, stages(&sizes.depths), sizes.patch)
-        }
-        BackboneConfig::Residual(network, _) => {
-            format!("residual network {}", stages(&network.widths))
-        }
-        BackboneConfig::Patchwise(network, _, patch) => {
-            format!("residual network {} on patches of {patch}", stages(&network.widths))
-        }
-        BackboneConfig::Restoration(network) => {
-            let vit = &network.transformer;
-            format!("transformer {}×{}, patch {}", vit.width, vit.depth, vit.patch)
-        }
-        BackboneConfig::PixelGpt(gpt) => format!("transformer {}×{}", gpt.width, gpt.depth),
+impl<B> fmt::Debug for LoadedBackbone<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { image, title, run, statistics, .. } = self;
+        f.debug_struct("LoadedBackbone")
+            .field("title", title)
+            .field("image", image)
+            .field("run", run)
+            .field("statistics", statistics)
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,15 +14,14 @@ use crate::eval::{
     labelled_share, require_labels,
 };
 use crate::limits;
-use crate::run::AnyBackbone;
 use crate::train::{Interrupt, Progress};
 
 /// What every protocol shares: the images, how they are read, and how often.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Evaluation<'a> {
+pub struct Evaluation<'a, B> {
     /// The encoder.
-    pub encoder: &'a LoadedBackbone,
+    pub encoder: &'a LoadedBackbone<B>,
     /// Labelled images.
     pub data: &'a ImageData,
     /// One vector per image out of the encoder's tokens.
@@ -63,10 +62,10 @@ pub struct Split {
     pub test: Features,
 }
 
-impl<'a> Evaluation<'a> {
+impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
     /// An evaluation of `encoder` on `data`: mean features, all labels, batches of 64 made by one
     /// thread, the one seed 0, without a word. All of that is in public fields.
-    pub fn new(encoder: &'a LoadedBackbone, data: &'a ImageData, device: &Device) -> Self {
+    pub fn new(encoder: &'a LoadedBackbone<B>, data: &'a ImageData, device: &Device) -> Self {
         Self {
             encoder,
             data,
@@ -89,7 +88,7 @@ impl<'a> Evaluation<'a> {
     /// Says what is amiss.
     pub fn validate(&self) -> Result<()> {
         require_labels(self.data)?;
-        let (reads, has) = (self.encoder.config.image(), self.data.shape);
+        let (reads, has) = (self.encoder.image, self.data.shape);
         if reads.channels != has.channels {
             return Err(Error::config(format!(
                 "the encoder reads images of {} channels, the data has {}",
@@ -124,7 +123,7 @@ impl<'a> Evaluation<'a> {
                     Split { train, ..first.clone() }
                 }
                 _ => {
-                    let backbone = self.backbone(start, seed);
+                    let backbone = self.backbone(start, seed)?;
                     let train = self.features(&backbone, &self.train(seed)?)?;
                     Split { train, test: self.features(&backbone, &self.data.test)? }
                 }
@@ -213,13 +212,13 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    pub(super) fn all_seeds(&self) -> impl Iterator<Item = u64> + use<> {
+    pub(super) fn all_seeds(&self) -> std::ops::Range<u64> {
         self.seed..self.seed + self.seeds
     }
 
-    pub(super) fn backbone(&self, start: Start, seed: u64) -> AnyBackbone {
+    pub(super) fn backbone(&self, start: Start, seed: u64) -> Result<B> {
         match start {
-            Start::Given => self.encoder.backbone.clone(),
+            Start::Given => Ok(self.encoder.backbone.clone()),
             Start::Random => self.encoder.random(seed),
         }
     }
@@ -229,23 +228,18 @@ impl<'a> Evaluation<'a> {
         labelled_share(&self.data.train, self.labels, seed)
     }
 
-    fn features<B: Backbone>(
-        &self,
-        backbone: &B,
-        images: &Arc<dyn ImageDataset>,
-    ) -> Result<Features> {
+    fn features(&self, backbone: &B, images: &Arc<dyn ImageDataset>) -> Result<Features> {
         let loader = self.loader(images, self.collate()?, self.seed, false)?;
         Features::extract(backbone, &loader, self.pooling)
     }
 
     /// The statistics the encoder was trained with, or else the data's own.
     pub(super) fn statistics(&self) -> &ChannelStatistics {
-        self.encoder.statistics().unwrap_or(&self.data.statistics)
+        self.encoder.statistics.as_ref().unwrap_or(&self.data.statistics)
     }
 
     pub(super) fn collate(&self) -> Result<LabelledCollate> {
-        let image = self.encoder.config.image();
-        LabelledCollate::new(image, self.statistics(), self.data.class_names.len())
+        LabelledCollate::new(self.encoder.image, self.statistics(), self.data.class_names.len())
     }
 
     pub(super) fn loader(

@@ -10,12 +10,13 @@ use serde_json::json;
 
 use super::{Evaluation, Start};
 use crate::data::{ImageDataset, Subset};
+use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::eval::{FineTuning, Score, TestResult};
 use crate::nn::InitialWeights;
 use crate::train::{Pretraining, RunFolder, sha256};
 
-impl Evaluation<'_> {
+impl<B: Backbone + Clone> Evaluation<'_, B> {
     /// Fine-tuning with every seed, each in a folder of its own below `out`, named after everything
     /// that decides its bits: an interrupted evaluation goes on where it was, and a finished run is
     /// only tested again. From random weights it is training from scratch, and no layer is slower
@@ -56,8 +57,8 @@ impl Evaluation<'_> {
         folder: &Path,
     ) -> Result<TestResult> {
         let device = self.device.clone().autodiff();
-        let config = self.encoder.config.clone().with_drop_path(tuning.drop_path);
-        let encoder = self.backbone(start, seed).rebuilt(&config, &device);
+        let encoder = self.backbone(start, seed)?.with_drop_path(tuning.drop_path);
+        let encoder = encoder.train().fork(&device);
         let classes = self.data.class_names.len();
         let task = tuning.task(encoder, classes, &mut InitialWeights::new(seed, &device))?;
         let identity = json!({

@@ -1,209 +1,126 @@
-//! One pre-training run and the files it leaves.
+//! Pre-training by any method, and the files it leaves.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use burn::tensor::Device;
-
-use super::config::mim_collate;
 use super::probe::OnlineProbe;
-use crate::batch::MimBatch;
+use crate::data::ImageData;
 use crate::data::augment::Augmentation;
-use crate::data::{Collate, DataSpec, ImageData};
-use crate::encoder::{Backbone, Encoder};
 use crate::error::Result;
-use crate::grid::ImageShape;
-use crate::head::PredictionHead;
-use crate::method::TaskConfig;
-use crate::target::{Depict, Reconstruct};
-use crate::task::{Mim, PretextTask};
-use crate::train::{Interrupt, Precision, Pretrained, Progress, Recipe};
-use crate::viz::{depiction_sheet, reconstruction_sheet};
-
-/// Rows of the reconstruction sheet.
-const SHEET_ROWS: usize = 8;
-
-/// Where a run reads and writes, and what it runs on.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Run {
-    /// The images.
-    pub data: DataSpec,
-    /// The folder for checkpoints, metrics and pictures.
-    pub out: PathBuf,
-    /// Samples per batch.
-    pub batch_size: usize,
-    /// Seed of weights, order, crops and masks.
-    pub seed: u64,
-    /// Threads that prepare batches.
-    pub workers: usize,
-    /// Where the model is trained.
-    pub device: Device,
-    /// What a step computes in.
-    pub precision: Precision,
-    /// Whether to go on from the newest whole checkpoint in `out`; it is an error if there is none.
-    pub resume: bool,
-    /// Whether to go on with other images than those the run began with.
-    pub accept_changed_data: bool,
-    /// Every how many epochs to measure the encoder's k-NN accuracy on a part of the labelled
-    /// images, as `knn_top1` among the epoch's metrics; never with 0.
-    pub probe: usize,
-    /// Who may stop it.
-    pub interrupt: Interrupt,
-    /// How it reports.
-    pub progress: Progress,
-}
+use crate::file::FileLock;
+use crate::image::ChannelStatistics;
+use crate::method::{DataFacts, Fitted, Method, Run, RunConfig};
+use crate::nn::InitialWeights;
+use crate::train::{Pretrained, Pretraining, Recipe, RunFolder};
+use crate::viz::LossCurve;
 
 impl Run {
-    /// A run on `data` that leaves its files in `out`: batches of 64 made by one thread, in f32, of
-    /// seed 0, from the start, without a probe and without a word. All of that is in public fields.
-    pub fn new(data: DataSpec, out: impl Into<PathBuf>, device: &Device) -> Self {
-        Self {
-            data,
-            out: out.into(),
-            batch_size: 64,
-            seed: 0,
-            workers: 1,
-            device: device.clone(),
-            precision: Precision::F32,
-            resume: false,
-            accept_changed_data: false,
-            probe: 0,
-            interrupt: Interrupt::default(),
-            progress: Progress::Silent,
+    /// Trains the task of `method` on batches of the training split, and measures it on those of
+    /// the test split.
+    ///
+    /// Leaves checkpoints, `config.json`, `metrics.json`, `loss_curve.png` and the method's own
+    /// picture in the run's folder. The run's interrupt stops it after the step it is in, with
+    /// everything saved.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pretraining::run`] and [`Method::validate`]; when what the method fits to the images
+    /// first cannot be fitted or was stopped; when a picture cannot be written; when there are no
+    /// labels to probe with.
+    pub fn pretrain<M: Method>(&self, method: &M) -> Result<Pretrained<M::Task>> {
+        method.validate()?;
+        let (_lock, run) = self.begin(method)?;
+        let facts = DataFacts::new(run.data.statistics.clone());
+        let recipe = run.recipe.clone().unwrap_or_else(|| method.recipe());
+        let augmentation = run.augmentation.unwrap_or_else(|| method.augmentation());
+        let Fitted { task, resumed } = run.task(method, &facts)?;
+        let config = RunConfig::new(
+            method,
+            run.data.origin.clone(),
+            run.data.options.clone(),
+            run.data.statistics.clone(),
+            augmentation,
+            run.seed,
+        );
+        let resume = run.resume && !resumed;
+        let pretrained = run.train(method, &config, task, recipe, resume)?;
+        run.curve(M::TITLE, &pretrained)?;
+        let batch = run.validation_batch(method.collate(&facts, Augmentation::none())?)?;
+        if let Some(picture) = method.picture(&pretrained.task, batch, &facts)? {
+            picture.save(run.out.join(M::PICTURE))?;
         }
-    }
-
-    /// Trains `model`, the one `task` describes, on masked images, as [`Run::train`] does, and
-    /// leaves `reconstruction.png` beside the rest.
-    ///
-    /// # Errors
-    ///
-    /// As [`Run::train`], when the picture cannot be written, and when there are no labels to probe
-    /// with.
-    pub fn pretrain<E, H, T>(
-        &self,
-        task: TaskConfig,
-        model: Mim<E, H, T>,
-        data: &ImageData,
-        augmentation: Augmentation,
-        recipe: Recipe,
-    ) -> Result<Pretrained<Mim<E, H, T>>>
-    where
-        E: Encoder,
-        H: PredictionHead<E::Features, Prediction = T::Prediction>,
-        T: Reconstruct,
-    {
-        let (_lock, data) = &self.begin(data)?;
-        let title = task.title();
-        let (pretrained, batch) =
-            self.train_masked(task, model, data, augmentation, recipe, |model| &model.encoder)?;
-        self.sheet(title, &pretrained.task, batch, data)?;
+        method.finish(&pretrained.task, &run)?;
         Ok(pretrained)
     }
 
-    /// As [`Run::pretrain`], for a target that is no image: `reconstruction.png` shows its values.
-    ///
-    /// # Errors
-    ///
-    /// As [`Run::pretrain`].
-    pub fn pretrain_depicted<E, H, T>(
-        &self,
-        task: TaskConfig,
-        model: Mim<E, H, T>,
-        data: &ImageData,
-        augmentation: Augmentation,
-        recipe: Recipe,
-    ) -> Result<Pretrained<Mim<E, H, T>>>
-    where
-        E: Encoder,
-        H: PredictionHead<E::Features, Prediction = T::Prediction>,
-        T: Depict,
-    {
-        let (_lock, data) = &self.begin(data)?;
-        let title = format!("{}: validation images", task.title());
-        let (pretrained, batch) =
-            self.train_masked(task, model, data, augmentation, recipe, |model| &model.encoder)?;
-        let (mean, std) = (&data.statistics.mean, &data.statistics.std);
-        depiction_sheet(&title, &pretrained.task, &batch, mean, std)?
-            .save(self.out.join("reconstruction.png"))?;
-        Ok(pretrained)
+    /// Keeps others out of the run's folder, and normalizes its images as the method wants, or as
+    /// the run that is resumed did: statistics are not measured again on what its images may be by
+    /// now.
+    fn begin<M: Method>(&self, method: &M) -> Result<(FileLock, Self)> {
+        let folder = RunFolder::new(&self.out);
+        let (lock, mut run) = (folder.lock()?, self.clone());
+        let ImageData { statistics, shape, .. } = &mut run.data;
+        *statistics = method.normalization(statistics.clone());
+        if self.resume
+            && let Some((checkpoint, _)) = folder.newest_whole()?
+        {
+            let saved = &checkpoint.snapshot().fingerprint["config"]["statistics"];
+            let saved: Option<ChannelStatistics> = serde_json::from_value(saved.clone()).ok();
+            let fits = |saved: &ChannelStatistics| saved.mean.len() == shape.channels;
+            *statistics = saved.filter(fits).unwrap_or(statistics.clone());
+        }
+        Ok((lock, run))
     }
 
-    /// Trains `model` on masked images, and yields it with the first few validation images to show
-    /// what it makes of them; `encoder` is what a probe measures.
-    pub(super) fn train_masked<M, E>(
-        &self,
-        task: TaskConfig,
-        model: M,
-        data: &ImageData,
-        augmentation: Augmentation,
-        recipe: Recipe,
-        encoder: impl Fn(&M) -> &E,
-    ) -> Result<(Pretrained<M>, MimBatch)>
-    where
-        M: PretextTask<Batch = MimBatch>,
-        E: Backbone,
-    {
-        let collate = mim_collate(&task, &data.statistics)?;
-        let augmented = collate.clone().with_augmentation(augmentation)?;
-        let collates = [augmented, collate.clone()];
-        let pretrained =
-            self.train_probed(task, model, data, augmentation, collates, recipe, encoder)?;
-        let batch = self.validation_batch(data, collate)?.first(SHEET_ROWS)?;
-        Ok((pretrained, batch))
+    /// The task to train, with what is fitted to the images unless a checkpoint will bring it.
+    fn task<M: Method>(&self, method: &M, facts: &DataFacts) -> Result<Fitted<M::Task>> {
+        let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
+        let task = method.init(facts, weights)?;
+        if self.resume && RunFolder::new(&self.out).newest_whole()?.is_some() {
+            return Ok(task.into());
+        }
+        method.fit(task, self)
     }
 
-    /// As [`Run::train`], and measures `encoder` every few epochs if [`Run::probe`] says so.
-    #[allow(clippy::too_many_arguments, reason = "those of `train`, and one more")]
-    pub(super) fn train_probed<M, C, E>(
+    fn train<M: Method>(
         &self,
-        task: TaskConfig,
-        model: M,
-        data: &ImageData,
-        augmentation: Augmentation,
-        collates: [C; 2],
+        method: &M,
+        config: &RunConfig<M>,
+        task: M::Task,
         recipe: Recipe,
-        encoder: impl Fn(&M) -> &E,
-    ) -> Result<Pretrained<M>>
-    where
-        M: PretextTask<Batch = C::Batch>,
-        C: Collate,
-        E: Backbone,
-    {
-        let probe = self.online_probe(data, task.image())?;
-        let measure = |task: &M, epoch| match &probe {
-            Some(probe) => probe.measure(encoder(task), epoch),
+        resume: bool,
+    ) -> Result<Pretrained<M::Task>> {
+        let (facts, data) = (config.facts(), &self.data);
+        let train = self.loader(&data.train, method.collate(&facts, config.augmentation)?, true)?;
+        let valid = method.collate(&facts, Augmentation::none())?;
+        let valid = self.loader(&data.test, valid, false)?;
+        let probe = (self.probe > 0).then(|| OnlineProbe::new(self, method.image())).transpose()?;
+        let measure = |task: &M::Task, epoch| match &probe {
+            Some(probe) => probe.measure(M::encoder(task), epoch),
             None => Ok(BTreeMap::new()),
         };
-        self.train_with_probe(task, model, data, augmentation, collates, recipe, measure)
+        Pretraining::new(&self.out, recipe)
+            .seed(self.seed)
+            .precision(self.precision)
+            .resume(resume)
+            .interrupt(self.interrupt.clone())
+            .progress(self.progress)
+            .accept_changed_data(self.accept_changed_data)
+            .images(data.train.len(), data.test.len(), &data.identity)
+            .config(config)?
+            .identity(&config.identity()?)?
+            .run_with_probe(task, &train, &valid, measure)
     }
 
-    fn online_probe(&self, data: &ImageData, image: ImageShape) -> Result<Option<OnlineProbe>> {
-        let Self { probe, batch_size, workers, device, .. } = self;
-        let new = || OnlineProbe::new(*probe, data, image, *batch_size, *workers, device);
-        (*probe > 0).then(new).transpose()
-    }
-
-    pub(super) fn sheet<E, H, T>(
-        &self,
-        title: &str,
-        model: &Mim<E, H, T>,
-        batch: MimBatch,
-        data: &ImageData,
-    ) -> Result<()>
-    where
-        E: Encoder,
-        H: PredictionHead<E::Features, Prediction = T::Prediction>,
-        T: Reconstruct,
-    {
-        let sheet = reconstruction_sheet(
-            &format!("{title}: validation images"),
-            model,
-            &batch,
-            &data.statistics.mean,
-            &data.statistics.std,
-        )?;
-        sheet.save(self.out.join("reconstruction.png"))
+    fn curve<T>(&self, title: &str, pretrained: &Pretrained<T>) -> Result<()> {
+        let history = &pretrained.history;
+        let epochs = || history.epochs.iter();
+        let mut curve = LossCurve::new(format!("{title}: loss"))
+            .with_train(epochs().map(|e| (e.epoch, e.train_loss)))
+            .with_validation(epochs().map(|e| (e.epoch, e.valid_loss)))
+            .with_learning_rate(epochs().map(|e| (e.epoch, e.learning_rate)));
+        if let Some(loss) = history.trivial_loss {
+            curve = curve.with_trivial(loss);
+        }
+        curve.save(self.out.join("loss_curve.png"))
     }
 }

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::tensor::Device;
-
-use crate::data::{ImageData, ImageDataset, Loader, LoaderConfig, Subset};
+use crate::data::{ImageDataset, Loader, LoaderConfig, Subset};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::eval::{Features, Knn, LabelledCollate, Pooling, TestResult};
 use crate::grid::ImageShape;
+use crate::method::Run;
 
 /// Most labelled images that are voted by, and most that are voted on.
 const SAMPLES: [usize; 2] = [5000, 1000];
@@ -23,19 +22,14 @@ pub(super) struct OnlineProbe {
 }
 
 impl OnlineProbe {
-    /// A probe every `every` epochs of an encoder that reads images of `shape`.
-    pub(super) fn new(
-        every: usize,
-        data: &ImageData,
-        shape: ImageShape,
-        batch_size: usize,
-        workers: usize,
-        device: &Device,
-    ) -> Result<Self> {
+    /// A probe of an encoder that reads images of `shape`, as often as `run` asks for.
+    pub(super) fn new(run: &Run, shape: ImageShape) -> Result<Self> {
+        let Run { data, device, batch_size, workers, .. } = run;
         if data.class_names.is_empty() {
             return Err(Error::config("an online probe needs labels, and the images have none"));
         }
         let collate = LabelledCollate::new(shape, &data.statistics, data.class_names.len())?;
+        let (batch_size, workers) = (*batch_size, *workers);
         let config = LoaderConfig { batch_size, seed: 0, workers, training: false };
         let loader = |images: &Arc<dyn ImageDataset>, count| {
             let labelled = Subset::labelled(images.clone())?;
@@ -46,7 +40,7 @@ impl OnlineProbe {
             Error::config("an online probe needs labels, and no image of the test split has one")
         })?;
         let train = loader(&data.train, SAMPLES[0])?;
-        Ok(Self { every, train, test })
+        Ok(Self { every: run.probe, train, test })
     }
 
     /// `knn_top1`, in percent, if `epoch`, counted from 1, is one of those that are probed.

@@ -54,7 +54,7 @@ pub struct Scores {
     pub seed: u64,
 }
 
-impl Evaluation<'_> {
+impl<B: Backbone + Clone> Evaluation<'_, B> {
     /// Runs `plan`; `say` hears every score.
     ///
     /// # Errors

@@ -2,9 +2,15 @@
 
 use std::path::Path;
 
-use crate::checkpoint::{LoadReport, Transformers};
+use burn::tensor::Device;
+
+use super::{BackboneVisitor, LoadedBackbone};
+use crate::checkpoint::{LoadOptions, LoadReport, Transformers, TransformersModel};
 use crate::data::ChannelStatistics;
+use crate::encoder::{Backbone, GptConfig, PixelGpt, ReplacingEncoder, VitBody, VitConfig};
 use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+use crate::nn::InitialWeights;
 use crate::train::RunFolder;
 
 /// Whether there are published weights in `path` and no run.
@@ -53,6 +59,95 @@ pub(super) fn notes(
         ),
     });
     notes
+}
+
+/// Loads the encoder of published weights and hands it to `visitor`; with `side`, for square images
+/// of that many pixels.
+pub(super) fn of_published<V: BackboneVisitor>(
+    opened: Transformers,
+    side: Option<usize>,
+    device: &Device,
+    visitor: V,
+) -> Result<V::Output> {
+    let opened = &match side {
+        Some(side) => opened.resized_to(side),
+        None => opened,
+    };
+    let model =
+        opened.load(LoadOptions { resize: side.is_some(), ..LoadOptions::default() }, device)?;
+    let report = model.report().clone();
+    report.require_encoder(opened.path())?;
+    let found = Found { opened, report };
+    match model {
+        TransformersModel::Mae(l) => found.vit(l.model.encoder.body, l.config.encoder, visitor),
+        TransformersModel::SimMim(l) => found.vit(l.model.encoder.body, l.config.encoder, visitor),
+        TransformersModel::Encoder(l) => found.vit(l.model.body, l.config, visitor),
+        TransformersModel::Beit(l) => found.vit(l.model.encoder.body, l.config, visitor),
+        TransformersModel::BeitEncoder(l) => found.vit(l.model.body, l.config, visitor),
+        TransformersModel::SwinSimMim(l) => {
+            found.masked(l.model.encoder, l.config.encoder, visitor)
+        }
+        TransformersModel::Swin(l) => found.masked(l.model, l.config, visitor),
+        TransformersModel::SwinV2SimMim(l) => {
+            found.masked(l.model.encoder, l.config.encoder, visitor)
+        }
+        TransformersModel::SwinV2(l) => found.masked(l.model, l.config, visitor),
+        TransformersModel::ImageGpt(l) => found.gpt(l.model.encoder, l.config.encoder, visitor),
+        TransformersModel::PixelGpt(l) => found.gpt(l.model, l.config, visitor),
+    }
+}
+
+/// Published weights that were loaded.
+struct Found<'a> {
+    opened: &'a Transformers,
+    report: LoadReport,
+}
+
+impl Found<'_> {
+    fn vit<V: BackboneVisitor>(self, body: VitBody, config: VitConfig, to: V) -> Result<V::Output> {
+        self.hand(body, config.image, move |weights| VitBody::new(&config, weights), to)
+    }
+
+    fn masked<C, V>(self, encoder: C::Encoder, config: C, to: V) -> Result<V::Output>
+    where
+        C: ReplacingEncoder<Encoder: Clone> + Send + Sync + 'static,
+        V: BackboneVisitor,
+    {
+        self.hand(encoder, config.image(), move |weights| config.init(weights), to)
+    }
+
+    fn gpt<V: BackboneVisitor>(self, gpt: PixelGpt, config: GptConfig, to: V) -> Result<V::Output> {
+        let Some(palette) = gpt.palette.as_ref().map(|palette| palette.val()) else {
+            let reason = "has no palette (preprocessor_config.json), so it reads ids, not images";
+            return Err(Error::checkpoint(self.opened.path(), reason));
+        };
+        let (layer, image) = (gpt.layer, config.image);
+        let random = move |weights: &mut InitialWeights| {
+            PixelGpt::new(config.init(weights), Some(palette.clone())).at_layer(layer)
+        };
+        self.hand(gpt, image, random, to)
+    }
+
+    fn hand<B, V>(
+        self,
+        encoder: B,
+        image: ImageShape,
+        random: impl Fn(&mut InitialWeights) -> B + Send + 'static,
+        to: V,
+    ) -> Result<V::Output>
+    where
+        B: Backbone + Clone + 'static,
+        V: BackboneVisitor,
+    {
+        let Self { opened, report } = self;
+        let statistics = opened.statistics(image.channels)?;
+        let notes = notes(opened, &report, statistics.as_ref(), "the data's");
+        let title = format!("{} {}", opened.architecture(), encoder.describe());
+        let mut loaded =
+            LoadedBackbone::new(encoder, image, title, move |weights| Ok(random(weights)));
+        (loaded.statistics, loaded.report, loaded.notes) = (statistics, Some(report), notes);
+        to.visit(loaded)
+    }
 }
 
 /// Whether there is a `config.json` of a transformers model, or one that cannot be read, which is

@@ -5,6 +5,7 @@ use burn::data::dataset::Dataset;
 use super::{Evaluation, Scores, Split};
 use crate::data::augment::{Augmentation, Scratch, View};
 use crate::data::{ImageDataset, OnBadImage, Sample, data_error, scan};
+use crate::encoder::Backbone;
 use crate::error::Result;
 use crate::eval::{LabelledPicture, NeighborRow, ScoreCard, nearest};
 use crate::grid::ImageShape;
@@ -15,7 +16,7 @@ use crate::viz::Picture;
 const QUERIES: usize = 8;
 const NEIGHBOURS: usize = 7;
 
-impl Evaluation<'_> {
+impl<B: Backbone + Clone> Evaluation<'_, B> {
     /// The page of `scores`, with what the encoder's run left: its losses, its reconstructions and
     /// its configuration. `data` says what the images are.
     ///
@@ -41,11 +42,11 @@ impl Evaluation<'_> {
         if let Some(split) = &scores.features {
             card.neighbors = self.neighbors(split)?;
         }
-        if let Some((run, _)) = &self.encoder.run {
+        if let Some(run) = &self.encoder.run {
             card.history = Some(run.require_latest()?.snapshot().history.clone());
             card.config = Some(run.config()?);
             // A run whose pictures were removed is still a run.
-            card.reconstructions = std::fs::read(run.path().join("reconstruction.png")).ok();
+            card.reconstructions = std::fs::read(run.path().join(self.encoder.picture)).ok();
         }
         Ok(card)
     }
@@ -80,7 +81,7 @@ impl Evaluation<'_> {
     /// An image as the encoder sees it, not normalized.
     fn picture(&self, images: &dyn Dataset<Sample>, index: usize) -> Result<LabelledPicture> {
         let sample = images.get(index).map_err(|error| data_error(index, error))?;
-        let shape: ImageShape = self.encoder.config.image();
+        let shape: ImageShape = self.encoder.image;
         let mut pixels = vec![0; shape.values()];
         let mut nothing = stream(self.seed, Purpose::Augmentation, 0, index as u64);
         let transform = Augmentation::none().sample(sample.image.shape(), &mut nothing);

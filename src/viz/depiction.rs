@@ -8,7 +8,7 @@ use crate::batch::MimBatch;
 use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::head::PredictionHead;
-use crate::image::denormalize;
+use crate::image::{ChannelStatistics, denormalize};
 use crate::mask::UnitMask;
 use crate::target::Depict;
 use crate::task::Mim;
@@ -18,7 +18,7 @@ const COLUMNS: [&str; 4] = ["input", "masked", "true target", "prediction"];
 /// A sheet of `batch`, one row per sample: what the model saw, what it should have said of the rest,
 /// and what it said.
 ///
-/// `mean` and `std` are the statistics the batch's images were normalized with.
+/// `statistics` are those that the batch's images were normalized with.
 ///
 /// # Errors
 ///
@@ -27,15 +27,14 @@ pub fn depiction_sheet<E, H, T>(
     title: &str,
     model: &Mim<E, H, T>,
     batch: &MimBatch,
-    mean: &[f32],
-    std: &[f32],
+    statistics: &ChannelStatistics,
 ) -> Result<PictureGrid>
 where
     E: Encoder,
     H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Depict,
 {
-    let images = pictures(denormalize(batch.images.clone(), mean, std))?;
+    let images = pictures(denormalize(batch.images.clone(), &statistics.mean, &statistics.std))?;
     let truth = pictures(model.target.depict(model.target.of(batch), batch))?;
     let predictions = pictures(model.target.depict(model.predict(batch), batch))?;
     let mut sheet = PictureGrid::new(title, COLUMNS)

@@ -8,13 +8,13 @@ use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::PredictionHead;
-use crate::image::denormalize;
+use crate::image::{ChannelStatistics, denormalize};
 use crate::target::Reconstruct;
 use crate::task::Mim;
 
 /// A sheet of `batch`, one row per sample: what the model saw, and what it made of the rest.
 ///
-/// `mean` and `std` are the statistics the batch's images were normalized with.
+/// `statistics` are those that the batch's images were normalized with.
 ///
 /// # Errors
 ///
@@ -23,8 +23,7 @@ pub fn reconstruction_sheet<E, H, T>(
     title: &str,
     model: &Mim<E, H, T>,
     batch: &MimBatch,
-    mean: &[f32],
-    std: &[f32],
+    statistics: &ChannelStatistics,
 ) -> Result<ReconstructionSheet>
 where
     E: Encoder,
@@ -34,7 +33,8 @@ where
     let [_, channels, height, width] = batch.images.dims();
     let shape = ImageShape::new(channels, height, width);
     let pictures = |images: Tensor<4>| {
-        let values: Vec<f32> = denormalize(images, mean, std).into_data().iter().collect();
+        let values: Vec<f32> =
+            denormalize(images, &statistics.mean, &statistics.std).into_data().iter().collect();
         values.chunks(shape.values()).map(<[f32]>::to_vec).collect::<Vec<_>>()
     };
     let inputs = pictures(batch.images.clone());

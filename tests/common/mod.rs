@@ -14,8 +14,8 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
 use burn_mim::{
-    DecoderConfig, ImageShape, MaeConfig, Mask, MaskStrategy, MimBatch, SimMimConfig, SwinConfig,
-    VitConfig,
+    DecoderConfig, ImageShape, MaeConfig, Mask, MaskConfig, MaskStrategy, MimBatch, SimMimConfig,
+    SwinConfig, VitConfig,
 };
 
 /// 3×16×16 images.
@@ -36,7 +36,7 @@ pub(crate) fn mae(image: ImageShape) -> MaeConfig {
 pub(crate) fn simmim(image: ImageShape) -> SimMimConfig {
     let encoder = SimMimConfig::base_patch16().encoder;
     let encoder = VitConfig { image, patch: 4, width: 16, depth: 2, heads: 2, ..encoder };
-    SimMimConfig::new(encoder).with_mask_unit(8)
+    SimMimConfig::new(encoder).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 })
 }
 
 /// Swin of two stages: windows of 2 × 2 tokens, every second block's shifted.

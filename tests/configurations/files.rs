@@ -1,18 +1,16 @@
 //! What files of configurations may leave out, and what is said of a slip.
 
-use std::fmt::Debug;
-
 use burn_mim::data::augment::{Augmentation, CropRange, JitterRange, RandAugment};
 use burn_mim::eval::LinearProbe;
 use burn_mim::method::{DvaeSchedule, Sampling};
-use burn_mim::run::RunConfig;
 use burn_mim::train::Recipe;
-use burn_mim::{MaskConfig, TaskConfig};
+use burn_mim::{MaeConfig, MaskConfig};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::presets::{tasks, tokenizers};
+use crate::any_method::AnyMethod;
+use crate::presets::{methods, tokenizers};
 
 /// Fields that a file must have: there is no number that is usually right. `target`, `kind`,
 /// `method` and `tokenizer` say which of several things is meant.
@@ -41,7 +39,10 @@ const REQUIRED: &[&str] = &[
     "by_width",
     "by_layer",
     "scale",
-    "task",
+    "format",
+    "numbers",
+    "ratio",
+    "strategy",
     "data",
     "statistics",
     "augmentation",
@@ -71,105 +72,101 @@ fn changed(json: &Value, path: &str, change: impl FnOnce(&mut Map<String, Value>
     json
 }
 
-/// Calls `check` with `config` as JSON, the path of each of its objects and each of its fields.
-fn each_field(config: &impl Serialize, mut check: impl FnMut(&Value, &str, &str)) {
-    let json = serde_json::to_value(config).unwrap();
+/// Without any one field a file is read, or the field is one that has no default; and a field of
+/// another name is an error that names both.
+fn check<T>(json: &Value, read: impl Fn(Value) -> serde_json::Result<T>) {
     let mut paths = Vec::new();
-    objects(&json, "", &mut paths);
+    objects(json, "", &mut paths);
     for path in paths {
         for name in json.pointer(&path).unwrap().as_object().unwrap().keys() {
-            check(&json, &path, name);
+            check_field(json, &path, name, &read);
         }
     }
 }
 
-/// Without any one field the file is read, or the field is one that has no default; and a field
-/// of another name is an error that names both.
-fn check<C: Serialize + DeserializeOwned + Debug + PartialEq>(config: &C) {
-    each_field(config, |json, path, name| {
-        let without = changed(json, path, |fields| {
-            fields.remove(name);
-        });
-        match serde_json::from_value::<C>(without) {
-            Ok(_) => {}
-            Err(_) if VARIANTS.contains(&name) => {}
-            Err(error) => {
-                let message = error.to_string();
-                assert!(REQUIRED.contains(&name), "{path}/{name}: {message}");
-                assert!(message.contains(&format!("missing field `{name}`")), "{message}");
-            }
-        }
-        let misspelt = changed(json, path, |fields| {
-            let value = fields.remove(name).unwrap();
-            fields.insert(format!("{name}i"), value);
-        });
-        let error = serde_json::from_value::<C>(misspelt);
-        let Err(error) = error else { panic!("{path}/{name}i is taken for {name}") };
-        assert!(error.to_string().contains(name), "{path}/{name}: {error}");
+fn check_field<T>(
+    json: &Value,
+    path: &str,
+    name: &str,
+    read: impl Fn(Value) -> serde_json::Result<T>,
+) {
+    let without = changed(json, path, |fields| {
+        fields.remove(name);
     });
+    match read(without) {
+        Ok(_) => {}
+        Err(_) if VARIANTS.contains(&name) => {}
+        Err(error) => {
+            let message = error.to_string();
+            assert!(REQUIRED.contains(&name), "{path}/{name}: {message}");
+            assert!(message.contains(&format!("missing field `{name}`")), "{message}");
+        }
+    }
+    let misspelt = changed(json, path, |fields| {
+        let value = fields.remove(name).unwrap();
+        fields.insert(format!("{name}i"), value);
+    });
+    let Err(error) = read(misspelt) else { panic!("{path}/{name}i is taken for {name}") };
+    assert!(error.to_string().contains(name), "{path}/{name}: {error}");
+}
+
+/// The same of a configuration of one type.
+fn check_config<C: Serialize + DeserializeOwned>(config: &C) {
+    check(&serde_json::to_value(config).unwrap(), serde_json::from_value::<C>);
 }
 
 #[test]
 fn every_field_with_a_default_may_be_absent_and_every_misspelt_one_is_named() {
-    tasks().iter().for_each(check);
-    tokenizers().iter().for_each(check);
-    check(&Recipe::simmim());
-    check(&Sampling::new());
-    check(&DvaeSchedule::new());
-    check(&LinearProbe::mae());
-    for task in tasks() {
-        check(&run(task));
+    tokenizers().iter().for_each(check_config);
+    check_config(&Recipe::simmim());
+    check_config(&Sampling::new());
+    check_config(&DvaeSchedule::new());
+    check_config(&LinearProbe::mae());
+    for method in methods() {
+        check(&method.json(), |json| method.with(json));
+        check(&run(&*method), |json| method.read_run(json));
     }
 }
 
 /// A run with every kind of augmentation.
-fn run(task: TaskConfig) -> RunConfig {
+fn run(method: &dyn AnyMethod) -> Value {
     let augmentation = Augmentation {
         crop: Some(CropRange::new([0.5, 1.0])),
         jitter: Some(JitterRange::uniform(0.4)),
         rand_augment: Some(RandAugment::papers()),
         ..Augmentation::mae()
     };
-    let json = json!({
-        "task": task,
+    json!({
+        "format": 2,
+        "method": method.name(),
+        "numbers": method.json(),
         "data": "shapes",
         "statistics": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
         "augmentation": augmentation,
         "seed": 1,
-    });
-    serde_json::from_value(json).unwrap()
+    })
 }
 
 #[test]
 fn an_absent_field_is_the_default() {
-    let given = json!({"method": "mae", "encoder": {
+    let given = json!({"encoder": {
         "image": {"channels": 3, "height": 224, "width": 224},
         "patch": 16, "width": 768, "depth": 12, "heads": 12,
     }});
-    let task: TaskConfig = serde_json::from_value(given).unwrap();
-    assert_eq!(task, burn_mim::MaeConfig::base_patch16().into());
+    let mae: MaeConfig = serde_json::from_value(given).unwrap();
+    assert_eq!(mae, MaeConfig::base_patch16());
     assert_eq!(serde_json::from_value::<Recipe>(json!({})).unwrap(), Recipe::mae());
 }
 
 #[test]
 fn a_misspelt_field_is_told_with_its_place_and_the_right_name() {
-    let message = |json: Value| serde_json::from_value::<TaskConfig>(json).unwrap_err().to_string();
-    let mut json = serde_json::to_value(&tasks()[0]).unwrap();
-    json["mask_ratoi"] = 0.5.into();
-    assert_eq!(message(json.clone()), "unknown field `mask_ratoi`; did you mean `mask_ratio`?");
-    json.as_object_mut().unwrap().remove("mask_ratoi");
+    let message = |json: Value| serde_json::from_value::<MaeConfig>(json).unwrap_err().to_string();
+    let mut json = methods()[0].json();
+    json["normalised"] = true.into();
+    assert_eq!(message(json.clone()), "unknown field `normalised`; did you mean `normalized`?");
+    json.as_object_mut().unwrap().remove("normalised");
     json["encoder"]["image"]["heigth"] = 5.into();
     assert!(message(json).starts_with("in `encoder.image`: unknown field `heigth`"));
-}
-
-#[test]
-fn a_methods_name_is_its_name_in_files_and_older_spellings_are_read() {
-    for task in tasks() {
-        let mut json = serde_json::to_value(&task).unwrap();
-        assert_eq!(json["method"], task.name());
-        json["method"] = task.name().replace('_', "").into();
-        assert_eq!(serde_json::from_value::<TaskConfig>(json).unwrap(), task);
-    }
 }
 
 #[test]

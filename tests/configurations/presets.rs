@@ -5,15 +5,17 @@ use burn_mim::method::{BeitV2Config, PatchPairs};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
 use burn_mim::{
-    BeitConfig, ContextConfig, DecoderConfig, EncoderConfig, GradientTargetConfig, ImageGptConfig,
-    ImageShape, MaeConfig, MaskFeatConfig, Normalization, RestorationConfig, SelfieConfig,
-    SimMimConfig, SwinConfig, SwinV2Config, TaskConfig, TokenizerConfig, VitConfig,
+    BeitConfig, ContextConfig, DecoderConfig, EncoderSizes, GradientTargetConfig, ImageGptConfig,
+    ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, Normalization, RestorationConfig,
+    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
+
+use crate::any_method::AnyMethod;
 
 const IMAGE: ImageShape = ImageShape::square(3, 32);
 
 /// A method on each of its encoders and targets.
-pub(crate) fn tasks() -> Vec<TaskConfig> {
+pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
     let palette = TokenizerConfig::Palette(PaletteConfig::new(IMAGE).with_cell(4));
     let bert = ImageGptConfig::small_images(ImageShape::square(3, 8)).bert();
     let vit = VitConfig::new(IMAGE, 4, 128, 4, 4)
@@ -25,20 +27,21 @@ pub(crate) fn tasks() -> Vec<TaskConfig> {
     let swin_v2 = SwinV2Config::small_images(IMAGE)
         .with_pretrained_windows(vec![4, 4])
         .with_extra_norm_every(Some(2));
+    let sliding = Normalization::Sliding { side: 9 };
     vec![
-        MaeConfig::small_images(IMAGE).into(),
-        simmim(vit.into()).with_normalization(Normalization::Cell).into(),
-        simmim(SwinConfig::small_images(IMAGE).into()).into(),
-        simmim(swin_v2.into()).with_normalization(Normalization::Sliding { side: 9 }).into(),
-        BeitConfig::small_images(palette.clone()).into(),
-        BeitV2Config::small_images(palette).into(),
-        MaskFeatConfig::small_images(IMAGE).into(),
-        MaskFeatConfig::small_images(IMAGE).with_target(GradientTargetConfig::Sobel).into(),
-        ContextConfig::small_images(IMAGE).into(),
-        SelfieConfig::small_images(IMAGE).into(),
-        // Without its own objective a mask ratio may be anything.
-        bert.into(),
-        RestorationConfig::small_images(IMAGE).into(),
+        Box::new(MaeConfig::small_images(IMAGE)),
+        Box::new(simmim(vit, 16).with_normalization(Normalization::Cell)),
+        Box::new(simmim(SwinConfig::small_images(IMAGE), 16)),
+        Box::new(simmim(swin_v2, 16).with_normalization(sliding)),
+        Box::new(BeitConfig::small_images(palette.clone())),
+        Box::new(BeitV2Config::small_images(palette)),
+        Box::new(MaskFeatConfig::small_images(IMAGE)),
+        Box::new(MaskFeatConfig::small_images(IMAGE).with_target(GradientTargetConfig::Sobel)),
+        Box::new(ContextConfig::small_images(IMAGE)),
+        Box::new(SelfieConfig::small_images(IMAGE)),
+        // Without its own objective a mask may be anything.
+        Box::new(bert),
+        Box::new(RestorationConfig::small_images(IMAGE)),
     ]
 }
 
@@ -53,15 +56,15 @@ pub(crate) fn tokenizers() -> Vec<TokenizerConfig> {
     ]
 }
 
-fn simmim(encoder: EncoderConfig) -> SimMimConfig<EncoderConfig> {
-    SimMimConfig::new(encoder).with_mask_unit(16)
+fn simmim<C: EncoderSizes>(encoder: C, unit: usize) -> SimMimConfig<C> {
+    SimMimConfig::new(encoder).with_mask(MaskConfig::Simmim { unit, ratio: 0.6 })
 }
 
 /// Images of the tiny configurations.
 const TINY: ImageShape = ImageShape::new(2, 8, 12);
 
 /// A method on each of its encoders and targets, so small that its loss takes no time.
-pub(crate) fn tiny_tasks() -> Vec<TaskConfig> {
+pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
     let vit = VitConfig::new(TINY, 4, 8, 2, 2);
     let palette = PaletteConfig::new(TINY).with_cell(4).with_vocabulary(5);
     let swin = SwinConfig::new(TINY, 2, 4, vec![1, 2], vec![1, 2], 2);
@@ -69,29 +72,31 @@ pub(crate) fn tiny_tasks() -> Vec<TaskConfig> {
     let gpt = ImageGptConfig::new(GptConfig::new(ImageShape::new(2, 3, 4), 8, 1, 2).with_colors(5));
     let pairs = PatchPairs::new(TINY, 2, 0, 1).with_min_pixels(1);
     let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
-    let simmim = |encoder| SimMimConfig::<EncoderConfig>::new(encoder).with_mask_unit(4);
     let vq = VqConfig::new(vit.clone()).with_vocabulary(5).with_code_width(4);
-    let beit = BeitConfig::new(vit.clone(), TokenizerConfig::Palette(palette)).with_min_block(1);
-    let beit_v2 = BeitConfig::new(vit.clone(), TokenizerConfig::Vq(vq)).with_min_block(2);
+    let beit = BeitConfig::new(vit.clone(), TokenizerConfig::Palette(palette))
+        .with_mask(MaskConfig::blocks(75.0 / 196.0, 1));
+    let beit_v2 = BeitConfig::new(vit.clone(), TokenizerConfig::Vq(vq))
+        .with_mask(MaskConfig::blocks(75.0 / 196.0, 2));
     let square = VitConfig { image: ImageShape::square(2, 12), ..vit.clone() };
+    let (sliding, hog) = (
+        Normalization::Sliding { side: 3 },
+        GradientTargetConfig::Hog { cell: 2, window: Some(4) },
+    );
+    let swin_v2 = SwinV2Config::new(swin.clone()).with_pretrained_windows(vec![2, 2]);
+    let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
-        MaeConfig::new(vit.clone()).with_decoder(decoder).into(),
-        simmim(vit.clone().into()).with_normalization(Normalization::Cell).into(),
-        simmim(swin.clone().into()).into(),
-        simmim(SwinV2Config::new(swin).with_pretrained_windows(vec![2, 2]).into())
-            .with_normalization(Normalization::Sliding { side: 3 })
-            .into(),
-        beit.into(),
-        BeitV2Config::new(beit_v2).with_early_blocks(1).with_condenser_blocks(1).into(),
-        MaskFeatConfig::new(vit)
-            .with_target(GradientTargetConfig::Hog { cell: 2, window: Some(4) })
-            .with_min_block(1)
-            .into(),
-        ContextConfig::new(residual.clone(), pairs).with_hidden(4).into(),
-        SelfieConfig::new(TINY, residual).with_patch(4).with_depth(1).with_heads(2).into(),
-        gpt.clone().into(),
-        gpt.bert().into(),
-        RestorationConfig::new(square).with_features(4).into(),
+        Box::new(MaeConfig::new(vit.clone()).with_decoder(decoder)),
+        Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
+        Box::new(simmim(swin, 4)),
+        Box::new(simmim(swin_v2, 4).with_normalization(sliding)),
+        Box::new(beit),
+        Box::new(BeitV2Config::new(beit_v2).with_early_blocks(1).with_condenser_blocks(1)),
+        Box::new(maskfeat.with_mask(MaskConfig::blocks(0.4, 1))),
+        Box::new(ContextConfig::new(residual.clone(), pairs).with_hidden(4)),
+        Box::new(SelfieConfig::new(TINY, residual).with_patch(4).with_depth(1).with_heads(2)),
+        Box::new(gpt.clone()),
+        Box::new(gpt.bert()),
+        Box::new(RestorationConfig::new(square).with_features(4)),
     ]
 }
 

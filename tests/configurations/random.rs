@@ -6,15 +6,14 @@ use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use burn_mim::{Result, TaskConfig, TokenizerConfig};
+use burn_mim::{Result, TokenizerConfig};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::loss::{of_task, of_tokenizer};
-use crate::presets::{tiny_tasks, tiny_tokenizers};
+use crate::any_method::AnyMethod;
+use crate::loss::of_tokenizer;
+use crate::presets::{tiny_methods, tiny_tokenizers};
 
 /// What a number may become: the edges of rules, and sizes that take no time.
 const WHOLE: [u64; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, u64::MAX];
@@ -67,19 +66,15 @@ fn other(value: &Value, draw: usize) -> Value {
     }
 }
 
-/// `config` with some of its values changed; `None` where it cannot be read.
-fn changed<C: Serialize + DeserializeOwned>(
-    config: &C,
-    changes: &[(prop::sample::Index, usize)],
-) -> Option<C> {
-    let mut json = serde_json::to_value(config).unwrap();
+/// `json` with some of its values changed.
+fn changed(mut json: Value, changes: &[(prop::sample::Index, usize)]) -> Value {
     let mut paths = Vec::new();
     leaves(&json, "", &mut paths);
     for (place, draw) in changes {
         let place = json.pointer_mut(place.get::<String>(&paths)).unwrap();
         *place = other(place, *draw);
     }
-    serde_json::from_value(json).ok()
+    json
 }
 
 thread_local! {
@@ -106,7 +101,11 @@ fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-fn agree<C: Debug>(config: &C, validate: fn(&C) -> Result<()>, loss: fn(&C) -> f32) {
+fn agree<C: Debug + ?Sized>(
+    config: &C,
+    validate: impl Fn(&C) -> Result<()>,
+    loss: impl Fn(&C) -> f32,
+) {
     let valid = caught(|| validate(config)).unwrap_or_else(|panic| {
         panic!("validate panics with {panic:?} on {config:?}");
     });
@@ -143,8 +142,10 @@ proptest! {
         which in any::<prop::sample::Index>(),
         changes in changes(),
     ) {
-        if let Some(config) = changed(which.get(&tiny_tasks()), &changes) {
-            agree(&config, TaskConfig::validate, of_task);
+        let methods = tiny_methods();
+        let method = &methods[which.index(methods.len())];
+        if let Ok(method) = method.with(changed(method.json(), &changes)) {
+            agree(&*method, AnyMethod::validate, AnyMethod::loss);
         }
     }
 
@@ -153,7 +154,8 @@ proptest! {
         which in any::<prop::sample::Index>(),
         changes in changes(),
     ) {
-        if let Some(config) = changed(which.get(&tiny_tokenizers()), &changes) {
+        let json = serde_json::to_value(which.get(&tiny_tokenizers())).unwrap();
+        if let Ok(config) = serde_json::from_value(changed(json, &changes)) {
             agree(&config, TokenizerConfig::validate, of_tokenizer);
         }
     }
@@ -161,9 +163,9 @@ proptest! {
 
 #[test]
 fn every_configuration_that_is_changed_computes_a_loss_as_it_is() {
-    for config in tiny_tasks() {
-        agree(&config, TaskConfig::validate, of_task);
-        config.validate().unwrap();
+    for method in tiny_methods() {
+        agree(&*method, AnyMethod::validate, AnyMethod::loss);
+        method.validate().unwrap();
     }
     for config in tiny_tokenizers() {
         agree(&config, TokenizerConfig::validate, of_tokenizer);

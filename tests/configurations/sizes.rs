@@ -1,12 +1,10 @@
 //! Absurd numbers are refused before anything is allocated or counted to.
 
 use burn_mim::train::Recipe;
-use burn_mim::{Result, TaskConfig, TokenizerConfig};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use burn_mim::{Result, TokenizerConfig};
 use serde_json::Value;
 
-use crate::presets::{tasks, tokenizers};
+use crate::presets::{methods, tokenizers};
 
 /// Numbers that any size is right for: smallest sizes, which are cut to what there is, and the
 /// distance of norms.
@@ -45,35 +43,38 @@ fn numbers(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// What is said of `config` with each of its numbers in turn replaced by `number`: the path, and
-/// the message or nothing.
-fn with_each<C: Serialize + DeserializeOwned>(
-    config: &C,
+/// What is said of `json` with each of its numbers in turn replaced by `number`: the path, and the
+/// message or nothing. `validate` gives nothing where a number is none of the field's type, which the
+/// reader refuses.
+fn with_each(
+    json: &Value,
     number: &Value,
-    validate: fn(&C) -> Result<()>,
+    validate: impl Fn(Value) -> Option<Result<()>>,
 ) -> Vec<(String, Option<String>)> {
-    let json = serde_json::to_value(config).unwrap();
     let mut paths = Vec::new();
-    numbers(&json, "", &mut paths);
+    numbers(json, "", &mut paths);
     let said = |path: String| {
         let mut json = json.clone();
         *json.pointer_mut(&path).unwrap() = number.clone();
-        // What is no number of the field's type is refused by the reader.
-        let config = serde_json::from_value::<C>(json).ok()?;
-        let message = validate(&config).err().map(|error| error.to_string());
-        Some((path, message))
+        Some((path, validate(json)?.err().map(|error| error.to_string())))
     };
     paths.into_iter().filter_map(said).collect()
 }
 
 fn all(number: &Value) -> Vec<(String, Option<String>)> {
-    let tasks = tasks();
-    let tokenizers = tokenizers();
-    let tasks = tasks.iter().flat_map(|config| with_each(config, number, TaskConfig::validate));
-    let tokenizers =
-        tokenizers.iter().flat_map(|config| with_each(config, number, TokenizerConfig::validate));
-    let recipe = with_each(&Recipe::simmim_800(), number, Recipe::validate);
-    tasks.chain(tokenizers).chain(recipe).collect()
+    let methods = methods().into_iter().flat_map(|method| {
+        with_each(&method.json(), number, |json| Some(method.with(json).ok()?.validate()))
+    });
+    let tokenizers = tokenizers().into_iter().flat_map(|config| {
+        with_each(&serde_json::to_value(config).unwrap(), number, |json| {
+            Some(serde_json::from_value::<TokenizerConfig>(json).ok()?.validate())
+        })
+    });
+    let recipe = serde_json::to_value(Recipe::simmim_800()).unwrap();
+    let recipe = with_each(&recipe, number, |json| {
+        Some(serde_json::from_value::<Recipe>(json).ok()?.validate())
+    });
+    methods.chain(tokenizers).chain(recipe).collect()
 }
 
 #[test]

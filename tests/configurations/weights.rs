@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
-use burn_mim::method::load_tokenizer;
+use burn_mim::encoder::VitBody;
+use burn_mim::method::{BuiltIn, load_tokenizer};
 use burn_mim::run::BackboneSource;
 use burn_mim::target::tokenizer::VqConfig;
-use burn_mim::{ImageShape, MaeConfig, TaskConfig, TokenizerConfig, VitConfig};
+use burn_mim::{ImageShape, MaeConfig, TokenizerConfig, VitConfig};
 use serde_json::{Value, json};
 
 const IMAGE: ImageShape = ImageShape::square(3, 32);
@@ -30,10 +31,12 @@ fn tokenizer(config: &Value) -> String {
     load_tokenizer(folder.path(), &Device::flex()).unwrap_err().to_string()
 }
 
-fn run(task: &Value) -> String {
+fn run(mae: &Value) -> String {
     let folder = tempfile::tempdir().unwrap();
     let config = json!({
-        "task": task,
+        "format": 2,
+        "method": "mae",
+        "numbers": mae,
         "data": "shapes",
         "statistics": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
         "augmentation": {},
@@ -57,7 +60,7 @@ fn run(task: &Value) -> String {
     });
     write(&checkpoint, "state.json", &state);
     let source = BackboneSource::Folder(folder.path().to_path_buf());
-    source.load(&huge().into(), 0, &Device::flex()).unwrap_err().to_string()
+    source.load::<BuiltIn, VitBody>(None, &huge(), 0, &Device::flex()).unwrap_err().to_string()
 }
 
 #[test]
@@ -71,15 +74,14 @@ fn weights_that_cannot_hold_a_tokenizers_parameters_are_refused_with_both_number
 
 #[test]
 fn weights_that_cannot_hold_a_runs_parameters_are_refused_with_both_numbers() {
-    let task = TaskConfig::from(MaeConfig::new(huge()));
-    let message = run(&serde_json::to_value(task).unwrap());
+    let message = run(&serde_json::to_value(MaeConfig::new(huge())).unwrap());
     assert!(message.contains("model.bpk") && message.contains("5000 bytes"), "{message}");
     assert!(message.contains("asks for 25") && message.contains("parameters"), "{message}");
 }
 
 #[test]
 fn a_broken_rule_names_the_file_that_breaks_it() {
-    let mut task = serde_json::to_value(TaskConfig::from(MaeConfig::small_images(IMAGE))).unwrap();
+    let mut task = serde_json::to_value(MaeConfig::small_images(IMAGE)).unwrap();
     task["encoder"]["heads"] = 3.into();
     let message = run(&task);
     assert!(message.contains("config.json: 3 heads do not divide a width of 128"), "{message}");

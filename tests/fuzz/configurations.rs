@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use burn_mim::data::augment::Augmentation;
-use burn_mim::encoder::EncoderConfig;
-use burn_mim::method::{BeitV2Config, TaskConfig};
+use burn_mim::method::{BeitV2Config, Method};
 use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, ContextConfig, Error, ImageGptConfig, ImageShape, MaeConfig, MaskFeatConfig,
-    RestorationConfig, Result, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
-    TokenizerConfig,
+    BeitConfig, ContextConfig, Error, ImageGptConfig, ImageShape, MaeConfig, MaskConfig,
+    MaskFeatConfig, RestorationConfig, Result, SelfieConfig, SimMimConfig, SwinConfig,
+    SwinV2Config, TokenizerConfig,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,22 +33,22 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     let beit = BeitConfig::small_images(palette);
     let swin = SwinConfig::new(image, 2, 8, vec![2, 2], vec![2, 4], 2);
     let swin_v2 = SwinV2Config::new(swin.clone());
-    let simmim = |encoder: EncoderConfig| SimMimConfig::new(encoder).with_mask_unit(8);
-    let tasks: Vec<TaskConfig> = vec![
-        MaeConfig::small_images(image).into(),
-        simmim(swin.into()).into(),
-        simmim(swin_v2.into()).into(),
-        beit.clone().into(),
-        BeitV2Config::small_images(beit.tokenizer.clone()).into(),
-        MaskFeatConfig::small_images(image).into(),
-        ContextConfig::small_images(image).into(),
-        SelfieConfig::small_images(image).into(),
-        ImageGptConfig::small_images(image).into(),
-        RestorationConfig::small_images(image).into(),
-    ];
-    let seeds: Vec<Seed> = tasks.iter().map(json).collect();
-    let valid = |folder: &Path| read::<TaskConfig>(folder)?.validate();
-    fuzz("methods", 200, &seeds, |_| true, valid);
+    let mask = MaskConfig::Simmim { unit: 8, ratio: 0.6 };
+    check(MaeConfig::small_images(image));
+    check(SimMimConfig::new(swin).with_mask(mask.clone()));
+    check(SimMimConfig::new(swin_v2).with_mask(mask));
+    check(beit.clone());
+    check(BeitV2Config::small_images(beit.tokenizer));
+    check(MaskFeatConfig::small_images(image));
+    check(ContextConfig::small_images(image));
+    check(SelfieConfig::small_images(image));
+    check(ImageGptConfig::small_images(image));
+    check(RestorationConfig::small_images(image));
+}
+
+fn check<M: Method>(method: M) {
+    let name = format!("methods-{}{}", M::NAME, M::VARIANT);
+    fuzz(&name, 20, &[json(&method)], |_| true, |folder| read::<M>(folder)?.validate());
 }
 
 #[test]

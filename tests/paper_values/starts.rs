@@ -8,8 +8,8 @@ use burn_mim::method::BeitV2Config;
 use burn_mim::nn::{InitialWeights, Positions};
 use burn_mim::target::tokenizer::VqConfig;
 use burn_mim::{
-    BeitConfig, GradientTarget, HogTarget, ImageShape, MaskFeatConfig, MaskStrategy, SimMimConfig,
-    VitConfig,
+    BeitConfig, GradientTarget, HogTarget, ImageShape, MaskConfig, MaskFeatConfig, MaskStrategy,
+    SimMimConfig, VitConfig,
 };
 
 use crate::common::device;
@@ -79,7 +79,9 @@ fn so_are_those_of_the_second_beit_and_its_condenser_goes_on_counting() {
 fn simmims_encoder_starts_as_beits_and_its_head_at_0_02() {
     let mut config = SimMimConfig::base_patch16();
     config.encoder = small(config.encoder);
-    let simmim = config.with_mask_unit(8).init(&mut InitialWeights::new(0, &device()));
+    let simmim = config
+        .with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 })
+        .init(&mut InitialWeights::new(0, &device()));
     assert_truncated(simmim.encoder.body.transformer.blocks[1].mlp.fc2.weight.val(), 0.01);
     assert_normal(simmim.head.projection.weight.val(), 0.02);
 }

@@ -12,8 +12,8 @@ use burn_mim::checkpoint::{
 };
 use burn_mim::encoder::swin::{SwinTransformer, WindowBlock};
 use burn_mim::{
-    Backbone, Encoder, EncoderSizes, Grid, GridTokens, ImageShape, MimBatch, PretextTask, SimMim,
-    SimMimConfig, SwinConfig, SwinV2Config,
+    Backbone, Encoder, EncoderSizes, Grid, GridTokens, ImageShape, MaskConfig, MimBatch,
+    PretextTask, SimMim, SimMimConfig, SwinConfig, SwinV2Config,
 };
 use safetensors::tensor::SafeTensors;
 
@@ -144,7 +144,8 @@ fn official_files_give_their_numbers_and_can_be_written_again() {
     let again = out.path().join("again.safetensors");
 
     let (name, config) = ("official_swin_simmim", SimMimConfig::new(official(6, [2, 3])));
-    let (config, io) = (config.with_mask_unit(4), Io::open(name));
+    let (config, io) =
+        (config.with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 }), Io::open(name));
     let file = folder(name).join("model.pth");
     let loaded = load_official_simmim_swin(file, &config, STRICT, &device()).unwrap();
     check_simmim(name, &io, &loaded.model, cells(&config));
@@ -154,7 +155,8 @@ fn official_files_give_their_numbers_and_can_be_written_again() {
 
     let encoder = SwinV2Config::new(official(5, [2, 2]));
     let (name, config) = ("official_swin_v2_simmim", SimMimConfig::new(encoder));
-    let (config, io) = (config.with_mask_unit(4), Io::open(name));
+    let (config, io) =
+        (config.with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 }), Io::open(name));
     let file = folder(name).join("model.pth");
     let loaded = load_official_simmim_swin_v2(file, &config, STRICT, &device()).unwrap();
     check_simmim(name, &io, &loaded.model, cells(&config));
@@ -165,7 +167,8 @@ fn official_files_give_their_numbers_and_can_be_written_again() {
 
 #[test]
 fn an_official_file_loads_into_another_window_if_asked() {
-    let config = SimMimConfig::new(official(8, [2, 3])).with_mask_unit(4);
+    let config = SimMimConfig::new(official(8, [2, 3]))
+        .with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 });
     let file = folder("official_swin_simmim").join("model.pth");
     let error = load_official_simmim_swin(&file, &config, STRICT, &device()).unwrap_err();
     assert!(error.to_string().contains("it can be resized, if asked for"), "{error}");

@@ -11,7 +11,7 @@ use burn_mim::checkpoint::{
 use burn_mim::encoder::{RelativePositions, VitBody};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::{
-    Backbone, DecoderConfig, Encoder, GridTokens, ImageShape, Mae, MaeConfig, MimBatch,
+    Backbone, DecoderConfig, Encoder, GridTokens, ImageShape, Mae, MaeConfig, MaskConfig, MimBatch,
     PretextTask, SimMim, SimMimConfig, VisibleTokens, VitConfig,
 };
 use safetensors::tensor::SafeTensors;
@@ -255,7 +255,8 @@ fn official_simmim_gives_its_numbers() {
             .with_relative_positions(RelativePositions::Shared)
             .with_qkv_bias(QkvBias::QueryValue)
             .with_layer_scale(Some(0.1));
-        let config = SimMimConfig::new(encoder).with_mask_unit(4);
+        let config =
+            SimMimConfig::new(encoder).with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 });
         let path = folder(name).join("model.pth");
         let loaded = load_official_simmim(path, &config, STRICT, &device());
         check_simmim(

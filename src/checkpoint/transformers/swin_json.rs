@@ -7,6 +7,7 @@ use super::json::{Size, image_size, only_gelu};
 use crate::encoder::{EncoderSizes, SwinConfig, SwinV2Config};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+use crate::mask::MaskConfig;
 use crate::method::SimMimConfig;
 
 /// The most numbers of the masks of shifted windows.
@@ -105,7 +106,7 @@ impl SwinJson {
                 self.encoder_stride
             )));
         }
-        Ok(SimMimConfig::new(encoder).with_mask_unit(stride))
+        Ok(SimMimConfig::new(encoder).with_mask(MaskConfig::Simmim { unit: stride, ratio: 0.6 }))
     }
 }
 

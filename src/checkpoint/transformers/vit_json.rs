@@ -8,6 +8,7 @@ use crate::encoder::{RelativePositions, VitConfig};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::head::DecoderConfig;
+use crate::mask::{MaskConfig, MaskStrategy};
 use crate::method::{MaeConfig, SimMimConfig};
 use crate::nn::{Positions, QkvBias};
 
@@ -96,7 +97,7 @@ impl VitJson {
         // Its position tables are those of MAE: fixed.
         let config = MaeConfig::new(self.encoder()?.with_positions(Positions::SinCos))
             .with_decoder(decoder)
-            .with_mask_ratio(self.mask_ratio)
+            .with_mask(MaskConfig::Mae { ratio: self.mask_ratio })
             .with_normalized(self.norm_pix_loss);
         config.validate()?;
         Ok(config)
@@ -111,7 +112,8 @@ impl VitJson {
             )));
         }
         let patch = encoder.patch;
-        let config = SimMimConfig::new(encoder).with_mask_unit(patch);
+        let config =
+            SimMimConfig::new(encoder).with_mask(MaskConfig::Simmim { unit: patch, ratio: 0.6 });
         config.validate()?;
         Ok(config)
     }
@@ -161,7 +163,9 @@ pub(super) fn mae_json(config: &MaeConfig) -> Result<Value> {
     json["decoder_num_hidden_layers"] = json!(decoder.depth);
     json["decoder_num_attention_heads"] = json!(decoder.heads);
     json["decoder_intermediate_size"] = json!(decoder.mlp_width);
-    json["mask_ratio"] = json!(config.mask_ratio);
+    let mask = config.mask()?;
+    let share = mask.hidden() as f64 / mask.grid().cells() as f64;
+    json["mask_ratio"] = json!(config.mask.ratio().unwrap_or(share));
     json["norm_pix_loss"] = json!(config.normalized);
     Ok(json)
 }

@@ -28,12 +28,23 @@ impl PixelGpt {
     ///
     /// When the palette is not of the transformer's colors and channels.
     pub fn new(gpt: Gpt, palette: Option<Tensor<2>>) -> Self {
-        let config = gpt.config();
-        let palette = palette.map(|palette| {
-            assert_shape!(&palette, [config.colors, config.image.channels]);
-            Param::from_tensor(palette.detach()).set_require_grad(false)
-        });
-        Self { layer: config.depth / 2, palette, gpt }
+        let new = Self { layer: gpt.config().depth / 2, palette: None, gpt };
+        match palette {
+            Some(palette) => new.with_palette(palette),
+            None => new,
+        }
+    }
+
+    /// The same encoder that reads pixels by `palette`, `[colors, channels]`.
+    ///
+    /// # Panics
+    ///
+    /// When the palette is not of the transformer's colors and channels.
+    pub fn with_palette(mut self, palette: Tensor<2>) -> Self {
+        let config = self.gpt.config();
+        assert_shape!(&palette, [config.colors, config.image.channels]);
+        self.palette = Some(Param::from_tensor(palette.detach()).set_require_grad(false));
+        self
     }
 
     /// The same encoder with features from the input of the block at `layer`.
@@ -114,6 +125,11 @@ impl Backbone for PixelGpt {
 
     fn width(&self) -> usize {
         self.gpt.config().width
+    }
+
+    fn describe(&self) -> String {
+        let config = self.gpt.config();
+        format!("transformer {}×{}", config.width, config.depth)
     }
 
     fn layers(&self) -> usize {

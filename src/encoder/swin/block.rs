@@ -52,6 +52,8 @@ impl SwinBlock {
 }
 
 impl WindowBlock for SwinBlock {
+    const TITLE: &'static str = "Swin";
+
     fn drop_path(&self) -> &DropPath {
         &self.drop_path
     }

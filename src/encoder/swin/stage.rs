@@ -9,6 +9,9 @@ use crate::nn::{DropPath, Dropped, Windows, checkpointed};
 
 /// A block whose attention stays within windows.
 pub trait WindowBlock: Module + ModuleDisplay + Sync + 'static {
+    /// What a transformer of such blocks is called.
+    const TITLE: &'static str;
+
     /// What drops its two branches.
     fn drop_path(&self) -> &DropPath;
 

@@ -134,6 +134,11 @@ impl<B: WindowBlock> Backbone for SwinTransformer<B> {
         self.mask_token.dims()[1] << (self.stages.len() - 1)
     }
 
+    fn describe(&self) -> String {
+        let depths: Vec<_> = self.stages.iter().map(|s| s.blocks.len().to_string()).collect();
+        format!("{} {}×{}", B::TITLE, self.mask_token.dims()[1], depths.join("-"))
+    }
+
     fn layers(&self) -> usize {
         self.blocks_before(self.stages.len())
     }

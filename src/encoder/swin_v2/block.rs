@@ -66,6 +66,8 @@ impl SwinV2Block {
 }
 
 impl WindowBlock for SwinV2Block {
+    const TITLE: &'static str = "Swin-v2";
+
     fn drop_path(&self) -> &DropPath {
         &self.drop_path
     }

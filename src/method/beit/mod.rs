@@ -2,6 +2,10 @@
 
 #[cfg(feature = "run")]
 mod picture;
+#[cfg(feature = "run")]
+mod pretrain;
+
+use std::path::PathBuf;
 
 use crate::config::config;
 use crate::encoder::{RelativePositions, Vit, VitConfig, VitInit};
@@ -9,7 +13,7 @@ use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::head::LinearHead;
 use crate::limits;
-use crate::mask::BlockMask;
+use crate::mask::{MaskConfig, MaskStrategy};
 use crate::nn::{InitialWeights, Positions, QkvBias};
 use crate::target::TokenTarget;
 use crate::target::tokenizer::{AnyTokenizer, DvaeConfig, Tokenizer, TokenizerConfig};
@@ -30,13 +34,12 @@ config! {
         pub encoder: VitConfig,
         /// What gives the tokens; its grid is the encoder's.
         pub tokenizer: TokenizerConfig,
-        /// The share of patches hidden. Default: 75 / 196, about 40 % (§2.3, Algorithm 1)
-        pub mask_ratio: f64 = 75.0 / 196.0,
-        /// Patches of the smallest block, or all that are hidden where those are fewer. Default: 16
-        /// (Algorithm 1)
-        pub min_block: usize = 16,
-        /// A block's narrowest aspect ratio. Default: 0.3 (Algorithm 1)
-        pub block_aspect: f64 = 0.3,
+        /// What is hidden. Default: 75 of 196 patches, in blocks of at least 16, or of all that are
+        /// hidden where those are fewer (§2.3, Algorithm 1)
+        pub mask: MaskConfig = MaskConfig::blocks(75.0 / 196.0, 16),
+        /// The folder of the tokenizer, which must have the sizes above. Default: none, so that a
+        /// run trains one first
+        pub tokenizer_folder: Option<PathBuf> = None,
     }
 }
 
@@ -59,7 +62,7 @@ impl BeitConfig {
     /// 4, encoder 128 × 4 with sin-cos positions, blocks of at least 4 patches.
     pub fn small_images(tokenizer: TokenizerConfig) -> Self {
         let encoder = VitConfig::new(tokenizer.image(), 4, 128, 4, 4);
-        Self::new(encoder, tokenizer).with_min_block(4)
+        Self::new(encoder, tokenizer).with_mask(MaskConfig::blocks(75.0 / 196.0, 4))
     }
 
     /// The images the tokenizer reads: the batches' second view.
@@ -85,14 +88,13 @@ impl BeitConfig {
         self.mask().map(|_| ())
     }
 
-    /// The paper's masks: random blocks.
+    /// What draws the masks.
     ///
     /// # Errors
     ///
-    /// When the ratio hides nothing or everything, or a block does not fit.
-    pub fn mask(&self) -> Result<BlockMask> {
-        let grid = self.encoder.image.grid(self.encoder.patch)?;
-        BlockMask::with_ratio(grid, self.mask_ratio, self.min_block, self.block_aspect)
+    /// As [`MaskConfig::build`].
+    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+        self.mask.build(self.encoder.image, self.encoder.patch)
     }
 
     /// The model with fresh weights around `tokenizer`, which is frozen. `mean` and `std` are those

@@ -7,7 +7,7 @@ use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::grid::Grid;
 use crate::head::PredictionHead;
-use crate::image::denormalize;
+use crate::image::{ChannelStatistics, denormalize};
 use crate::target::{TokenTarget, Tokenizer};
 use crate::task::Mim;
 use crate::viz::{Picture, PictureGrid, masked, pictures};
@@ -17,7 +17,7 @@ const COLUMNS: [&str; 4] = ["input", "masked", "true tokens", "predicted tokens"
 /// A sheet of `batch`, one row per sample: what the model saw, the tokens of the image, and those
 /// it predicted of the rest; each token in a color of its own.
 ///
-/// `mean` and `std` are the statistics the batch's images were normalized with.
+/// `statistics` are those that the batch's images were normalized with.
 ///
 /// # Errors
 ///
@@ -26,8 +26,7 @@ pub fn token_sheet<E, H, K>(
     title: &str,
     model: &Mim<E, H, TokenTarget<K>>,
     batch: &MimBatch,
-    mean: &[f32],
-    std: &[f32],
+    statistics: &ChannelStatistics,
 ) -> Result<PictureGrid>
 where
     E: Encoder,
@@ -38,7 +37,7 @@ where
     let target = &model.target;
     let grid = target.grid(batch);
     let maps = |ids| token_maps(ids, grid, [height, width]);
-    let images = pictures(denormalize(batch.images.clone(), mean, std))?;
+    let images = pictures(denormalize(batch.images.clone(), &statistics.mean, &statistics.std))?;
     let truth = maps(target.ids(batch));
     let predictions = maps(target.completed_ids(model.predict(batch), batch));
     let mut sheet = PictureGrid::new(title, COLUMNS).with_footer(

@@ -1,5 +1,8 @@
 //! BEiT v2 (Peng et al. 2022, arXiv 2208.06366).
 
+#[cfg(feature = "run")]
+mod pretrain;
+
 use crate::config::config;
 use crate::encoder::{CondensedVit, CondensedVitConfig};
 use crate::error::Result;

@@ -4,6 +4,8 @@
 mod collate;
 #[cfg(feature = "run")]
 mod picture;
+#[cfg(feature = "run")]
+mod pretrain;
 
 use burn::module::Module;
 use burn::nn::Linear;

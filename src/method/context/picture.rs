@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::encoder::Backbone;
 use crate::error::Result;
-use crate::image::denormalize;
+use crate::image::{ChannelStatistics, denormalize};
 use crate::method::{ContextBatch, ContextPrediction, NEIGHBORS};
 use crate::viz::{Picture, PictureGrid, pictures};
 
@@ -13,7 +13,7 @@ const EMPTY: [u8; 3] = [225; 3];
 
 /// One row for each of up to `rows` pairs: the neighbor where it was, and where the task puts it.
 ///
-/// `mean` and `std` are the statistics the patches were normalized with.
+/// `statistics` are those that the patches were normalized with.
 ///
 /// # Errors
 ///
@@ -22,7 +22,7 @@ pub fn context_sheet<E: Backbone>(
     title: &str,
     task: &ContextPrediction<E>,
     batch: &ContextBatch,
-    [mean, std]: [&[f32]; 2],
+    statistics: &ChannelStatistics,
     rows: usize,
 ) -> Result<PictureGrid> {
     let rows = rows.min(batch.centers.dims()[0]);
@@ -31,7 +31,7 @@ pub fn context_sheet<E: Backbone>(
     let logits = task.predict(centers.clone(), neighbors.clone());
     let chosen = logits.argmax(1).into_data();
     let right = batch.positions.clone().narrow(0, 0, rows).into_data();
-    let show = |patches| pictures(denormalize(patches, mean, std));
+    let show = |patches| pictures(denormalize(patches, &statistics.mean, &statistics.std));
     let mut sheet = PictureGrid::new(title, ["where it is", "where it was put"]).with_footer(
         "The middle patch and one neighbor, as the network sees them: gaps closed, most shrunk and \
          enlarged or without some of their colors.",

@@ -1,5 +1,7 @@
 //! Samples into batches of Image GPT.
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
 
 use crate::data::Rendering;
@@ -7,7 +9,7 @@ use crate::data::augment::{Augmentation, Normalization, View};
 use crate::data::{Collate, Item};
 use crate::error::Result;
 use crate::image::ChannelStatistics;
-use crate::mask::{Mask, MaskStrategy, RandomMask};
+use crate::mask::{Mask, MaskStrategy};
 use crate::method::{ImageGptBatch, ImageGptConfig};
 use crate::rng::Purpose;
 
@@ -18,7 +20,7 @@ pub struct ImageGptCollate {
     view: View,
     normalization: Normalization,
     augmentation: Augmentation,
-    mask: Option<RandomMask>,
+    mask: Option<Arc<dyn MaskStrategy>>,
 }
 
 impl ImageGptCollate {
@@ -34,7 +36,7 @@ impl ImageGptCollate {
             view: View::new(image)?,
             normalization: Normalization::new(&ChannelStatistics::none(image.channels))?,
             augmentation: Augmentation::none(),
-            mask: config.mask()?,
+            mask: config.mask()?.map(Arc::from),
         })
     }
 

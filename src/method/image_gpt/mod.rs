@@ -4,6 +4,8 @@
 mod collate;
 #[cfg(feature = "run")]
 mod picture;
+#[cfg(feature = "run")]
+mod pretrain;
 mod sampling;
 
 use burn::module::Module;
@@ -22,7 +24,7 @@ use crate::encoder::{GptConfig, PixelGpt};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 use crate::image::grid_of;
-use crate::mask::{Mask, RandomMask};
+use crate::mask::{Mask, MaskConfig, MaskStrategy};
 use crate::nn::{Init, InitialWeights, cast_parameters, per_token};
 use crate::target::{entropy, shares};
 use crate::task::{Measured, PretextTask, TaskOutput};
@@ -35,8 +37,8 @@ config! {
     pub struct ImageGptConfig {
         /// The transformer.
         pub encoder: GptConfig,
-        /// The share of pixels that the BERT objective hides. Default: 0.15 (§2.1)
-        pub mask_ratio: f64 = 0.15,
+        /// What the BERT objective hides. Default: 15 % of the pixels, at random (§2.1)
+        pub mask: MaskConfig = MaskConfig::Simmim { unit: 1, ratio: 0.15 },
     }
 }
 
@@ -80,16 +82,13 @@ impl ImageGptConfig {
         self.mask().map(|_| ())
     }
 
-    /// The BERT objective's masks: uniformly random pixels; `None` for the autoregressive one.
+    /// What draws the masks of the BERT objective; `None` for the autoregressive one.
     ///
     /// # Errors
     ///
-    /// When the ratio hides nothing or everything.
-    pub fn mask(&self) -> Result<Option<RandomMask>> {
-        if self.encoder.causal {
-            return Ok(None);
-        }
-        RandomMask::simmim(self.encoder.image, 1, self.mask_ratio).map(Some)
+    /// As [`MaskConfig::build`].
+    pub fn mask(&self) -> Result<Option<Box<dyn MaskStrategy>>> {
+        (!self.encoder.causal).then(|| self.mask.build(self.encoder.image, 1)).transpose()
     }
 
     /// The model with fresh weights, on the colors of `palette`.
@@ -295,9 +294,9 @@ mod tests {
     #[test]
     fn every_broken_rule_is_named_with_its_values() {
         let broken = |config: ImageGptConfig| config.validate().unwrap_err().to_string();
-        let message = broken(config().bert().with_mask_ratio(1.0));
+        let message = broken(config().bert().with_mask(MaskConfig::Simmim { unit: 1, ratio: 1.0 }));
         assert!(message.contains("(everything hidden), got 1"), "{message}");
-        config().with_mask_ratio(1.0).validate().unwrap();
+        config().with_mask(MaskConfig::Simmim { unit: 1, ratio: 1.0 }).validate().unwrap();
     }
 
     #[test]

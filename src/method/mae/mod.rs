@@ -1,11 +1,14 @@
 //! Masked autoencoders (He et al. 2021, arXiv 2111.06377).
 
+#[cfg(feature = "run")]
+mod pretrain;
+
 use crate::config::config;
 use crate::encoder::{VisibleVit, VitConfig};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::{Decoder, DecoderConfig};
-use crate::mask::RandomMask;
+use crate::mask::{MaskConfig, MaskStrategy};
 use crate::nn::InitialWeights;
 use crate::target::{Normalization, PixelTarget, Target};
 use crate::task::Mim;
@@ -21,8 +24,8 @@ config! {
         pub encoder: VitConfig,
         /// The decoder. Default: 512 features, 8 blocks, 16 heads (§4.1, Table 1)
         pub decoder: DecoderConfig = DecoderConfig::new(),
-        /// The share of patches hidden. Default: 0.75 (§4.1, Figure 5)
-        pub mask_ratio: f64 = 0.75,
+        /// What is hidden. Default: three quarters of the patches, at random (§4.1, Figure 5)
+        pub mask: MaskConfig = MaskConfig::Mae { ratio: 0.75 },
         /// Whether each patch's pixels are normalized. Default: true, the better of the two (Table
         /// 1d)
         pub normalized: bool = true,
@@ -67,13 +70,13 @@ impl MaeConfig {
         self.mask().map(|_| ())
     }
 
-    /// The paper's masks: uniformly random patches.
+    /// What draws the masks.
     ///
     /// # Errors
     ///
-    /// When the ratio hides nothing or everything.
-    pub fn mask(&self) -> Result<RandomMask> {
-        RandomMask::mae(self.encoder.image.grid(self.encoder.patch)?, self.mask_ratio)
+    /// As [`MaskConfig::build`].
+    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+        self.mask.build(self.encoder.image, self.encoder.patch)
     }
 
     /// The model with fresh weights.

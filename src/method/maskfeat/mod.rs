@@ -1,17 +1,22 @@
 //! MaskFeat (Wei et al. 2021, arXiv 2112.09133).
 
+#[cfg(feature = "run")]
+mod edges;
+#[cfg(feature = "run")]
+mod pretrain;
+
+#[cfg(feature = "run")]
+pub use edges::{edges, predicted_edges};
+
 use crate::config::config;
 use crate::encoder::{Vit, VitConfig, VitInit};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::head::LinearHead;
-use crate::mask::BlockMask;
+use crate::mask::{MaskConfig, MaskStrategy};
 use crate::nn::{InitialWeights, Positions};
 use crate::target::{GradientTarget, GradientTargetConfig, Target};
 use crate::task::Mim;
-
-/// Narrowest aspect ratio of the masks' blocks, as BEiT has it.
-const ASPECT: f64 = 0.3;
 
 /// MaskFeat: encode all patches, the hidden ones as a mask token, and read the gradients of the
 /// hidden pixels off with one linear layer.
@@ -25,11 +30,10 @@ config! {
         pub encoder: VitConfig,
         /// What is predicted. Default: histograms of gradients in cells of 8 pixels (§3)
         pub target: GradientTargetConfig = GradientTargetConfig::Hog { cell: 8, window: None },
-        /// The share of patches hidden, in blocks. Default: 0.4 (official configuration)
-        pub mask_ratio: f64 = 0.4,
-        /// The fewest patches of a block, or all that are hidden where those are fewer. Default:
-        /// 15, a fifth of the 78 hidden ones of 14 × 14 (official code)
-        pub min_block: usize = 15,
+        /// What is hidden. Default: 40 % of the patches (official configuration), in blocks of at
+        /// least 15, a fifth of the 78 hidden ones of 14 × 14, or of all that are hidden where those
+        /// are fewer (official code)
+        pub mask: MaskConfig = MaskConfig::blocks(0.4, 15),
     }
 }
 
@@ -49,7 +53,9 @@ impl MaskFeatConfig {
     /// encoder 128 × 4 with sin-cos positions.
     pub fn small_images(image: ImageShape) -> Self {
         let hog = GradientTargetConfig::Hog { cell: 4, window: Some(8) };
-        Self::new(VitConfig::new(image, 4, 128, 4, 4)).with_target(hog).with_min_block(4)
+        Self::new(VitConfig::new(image, 4, 128, 4, 4))
+            .with_target(hog)
+            .with_mask(MaskConfig::blocks(0.4, 4))
     }
 
     /// Checks every rule the parts must keep.
@@ -68,14 +74,13 @@ impl MaskFeatConfig {
         self.mask().map(|_| ())
     }
 
-    /// The paper's masks: blocks, as BEiT draws them.
+    /// What draws the masks.
     ///
     /// # Errors
     ///
-    /// When the ratio hides nothing or everything.
-    pub fn mask(&self) -> Result<BlockMask> {
-        let grid = self.encoder.image.grid(self.encoder.patch)?;
-        BlockMask::with_ratio(grid, self.mask_ratio, self.min_block, ASPECT)
+    /// As [`MaskConfig::build`].
+    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+        self.mask.build(self.encoder.image, self.encoder.patch)
     }
 
     /// The model with fresh weights.
@@ -121,6 +126,6 @@ mod tests {
         let odd = config.clone().with_target(GradientTargetConfig::Hog { cell: 5, window: None });
         let message = odd.validate().unwrap_err().to_string();
         assert!(message.contains("cells of 5 pixels do not divide a patch of 16"), "{message}");
-        assert!(config.with_mask_ratio(1.5).validate().is_err());
+        assert!(config.with_mask(MaskConfig::blocks(1.5, 15)).validate().is_err());
     }
 }

@@ -7,7 +7,13 @@ mod contrast;
 #[cfg(feature = "run")]
 pub mod corrupt;
 mod corruption;
+#[cfg(feature = "run")]
+mod denoise;
 mod network;
+#[cfg(feature = "run")]
+mod pretrain;
+#[cfg(feature = "run")]
+mod report;
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -16,7 +22,11 @@ use burn::tensor::{FloatDType, Tensor};
 #[cfg(feature = "run")]
 pub use collate::RestorationCollate;
 pub use corruption::CorruptionConfig;
+#[cfg(feature = "run")]
+pub use denoise::denoise;
 pub use network::{RestorationEncoder, RestorationEncoderConfig, RestorationHead};
+#[cfg(feature = "run")]
+pub use report::{Quality, Restored};
 
 use crate::batch::RestorationBatch;
 use crate::config::config;

@@ -121,6 +121,11 @@ impl Backbone for RestorationEncoder {
         self.body.config().width
     }
 
+    fn describe(&self) -> String {
+        let VitConfig { width, depth, patch, .. } = self.body.config();
+        format!("transformer {width}×{depth}, patch {patch}")
+    }
+
     fn layers(&self) -> usize {
         self.body.config().depth
     }

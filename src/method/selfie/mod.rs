@@ -2,6 +2,8 @@
 
 #[cfg(feature = "run")]
 mod picture;
+#[cfg(feature = "run")]
+mod pretrain;
 
 use burn::module::{Module, Param};
 use burn::tensor::{FloatDType, Int, Tensor, s};
@@ -15,7 +17,7 @@ use crate::encoder::{Backbone, Patchwise, ResidualConfig, ResidualNet};
 use crate::error::{Error, Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::mask::{MaskStrategy, RandomMask};
+use crate::mask::{MaskConfig, MaskStrategy};
 use crate::nn::{
     Init, InitialWeights, PositionTable, Positions, Transformer, TransformerConfig, cast_parameters,
 };
@@ -31,8 +33,9 @@ config! {
         pub patch: usize = 8,
         /// The network that reads every patch.
         pub encoder: ResidualConfig,
-        /// The share of patches that are hidden, and are each other's distractors. Default: 0.5
-        pub mask_ratio: f64 = 0.5,
+        /// Which patches are hidden, and are each other's distractors. Default: half of them, at
+        /// random
+        pub mask: MaskConfig = MaskConfig::Mae { ratio: 0.5 },
         /// Blocks of the attention pooling. Default: 3
         pub depth: usize = 3,
         /// Attention heads of these. Default: 4
@@ -62,8 +65,7 @@ impl SelfieConfig {
         let mask = self.mask()?;
         ensure!(
             mask.hidden() >= 2,
-            "a mask ratio of {} hides one patch of {}: there is nothing to choose from",
-            self.mask_ratio,
+            "a mask hides one patch of {}: there is nothing to choose from",
             mask.grid()
         );
         let pooling = self.pooling()?;
@@ -73,13 +75,13 @@ impl SelfieConfig {
         limits::parameters(limits::product(&[cells, pooling.width]))
     }
 
-    /// The masks: uniformly random patches.
+    /// What draws the masks.
     ///
     /// # Errors
     ///
-    /// When the patch does not divide the image, or the ratio hides nothing or everything.
-    pub fn mask(&self) -> Result<RandomMask> {
-        RandomMask::mae(self.image.grid(self.patch)?, self.mask_ratio)
+    /// As [`MaskConfig::build`].
+    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+        self.mask.build(self.image, self.patch)
     }
 
     /// The model with fresh weights.
@@ -277,7 +279,10 @@ mod tests {
     #[test]
     fn every_broken_rule_is_named_with_its_values() {
         let broken = |config: SelfieConfig| config.validate().unwrap_err().to_string();
-        assert!(broken(config().with_mask_ratio(0.1)).contains("nothing to choose from"));
+        assert!(
+            broken(config().with_mask(MaskConfig::Mae { ratio: 0.1 }))
+                .contains("nothing to choose from")
+        );
         assert!(broken(config().with_patch(7)).contains("squares of 7"));
         assert!(broken(config().with_heads(3)).contains("3 heads do not divide a width of 16"));
         let wrong = SelfieConfig { encoder: ResidualConfig::new(3), ..config() };

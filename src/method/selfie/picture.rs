@@ -5,14 +5,14 @@ use burn::tensor::{Int, Tensor};
 use crate::batch::MimBatch;
 use crate::encoder::Backbone;
 use crate::error::Result;
-use crate::image::{PatchLayout, denormalize, unpatchify};
+use crate::image::{ChannelStatistics, PatchLayout, denormalize, unpatchify};
 use crate::method::Selfie;
 use crate::viz::{Picture, PictureGrid, pictures};
 
 /// One row for each sample: the image, what is visible of it, and the hidden patches in the places
 /// they were chosen for.
 ///
-/// `mean` and `std` are the statistics the images were normalized with.
+/// `statistics` are those that the images were normalized with.
 ///
 /// # Errors
 ///
@@ -21,7 +21,7 @@ pub fn selfie_sheet<E: Backbone>(
     title: &str,
     task: &Selfie<E>,
     batch: &MimBatch,
-    [mean, std]: [&[f32]; 2],
+    statistics: &ChannelStatistics,
 ) -> Result<PictureGrid> {
     let (grid, patches) = task.encoder.patches(batch.images.clone());
     let mask = batch.mask.at(grid);
@@ -36,7 +36,7 @@ pub fn selfie_sheet<E: Backbone>(
     let placed = mask.fill_visible(placed.reshape([samples, count, width]), zeros());
     let show = |patches: Tensor<3>| {
         let images = unpatchify(patches, grid, task.encoder.patch, PatchLayout::ChannelsFirst);
-        pictures(denormalize(images, mean, std))
+        pictures(denormalize(images, &statistics.mean, &statistics.std))
     };
     let columns = [show(patches.clone())?, show(visible.clone())?, show(visible + placed)?];
     let mut sheet = PictureGrid::new(title, ["image", "visible", "put together"]).with_footer(
@@ -72,7 +72,8 @@ mod tests {
             let mask = UnitMask::from_indices(Grid::new(1, 3), hidden).unwrap();
             let mask = Mask::new(vec![mask; 2], &test_device()).unwrap();
             let batch = MimBatch::new(images.clone(), mask);
-            selfie_sheet("Title", &model, &batch, [&[0.5; 3], &[0.2; 3]]).unwrap()
+            let statistics = ChannelStatistics { mean: vec![0.5; 3], std: vec![0.2; 3] };
+            selfie_sheet("Title", &model, &batch, &statistics).unwrap()
         };
         for row in sheet(vec![1]).rows() {
             assert_eq!(row[2], row[0], "one hidden patch has one place");

@@ -1,15 +1,18 @@
 //! SimMIM (Xie et al. 2021, arXiv 2111.09886).
 
+#[cfg(feature = "run")]
+mod pretrain;
+
 use crate::config::config;
 use crate::encoder::{
     EncoderSizes, RelativePositions, ReplacingEncoder, SwinConfig, SwinV2Config, Vit, VitConfig,
     VitInit,
 };
-use crate::error::{Result, ensure};
+use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::LinearHead;
 use crate::limits;
-use crate::mask::RandomMask;
+use crate::mask::{MaskConfig, MaskStrategy};
 use crate::nn::{InitialWeights, Positions, QkvBias};
 use crate::target::{Normalization, PixelTarget, Target};
 use crate::task::Mim;
@@ -36,11 +39,8 @@ config! {
     pub struct SimMimConfig<C = VitConfig> {
         /// The encoder.
         pub encoder: C,
-        /// Side of a mask unit in pixels, a multiple of the encoder's stride. Default: 32 (§3.2,
-        /// Table 1)
-        pub mask_unit: usize = 32,
-        /// The share of mask units hidden. Default: 0.6 (§4.1)
-        pub mask_ratio: f64 = 0.6,
+        /// What is hidden. Default: 60 % of squares of 32 pixels, at random (§3.2, Table 1, §4.1)
+        pub mask: MaskConfig = MaskConfig::Simmim { unit: 32, ratio: 0.6 },
         /// How the target pixels are normalized. Default: not at all (§3.4)
         pub normalization: Normalization = Normalization::None,
     }
@@ -54,31 +54,20 @@ impl<C: EncoderSizes> SimMimConfig<C> {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
-        let (unit, stride) = (self.mask_unit, self.encoder.stride());
+        let stride = self.encoder.stride();
         let cell = limits::product(&[self.encoder.image().channels, stride, stride]);
         self.normalization.validate_for(cell)?;
-        ensure!(
-            unit.is_multiple_of(stride),
-            "a mask unit of {unit} pixels is not a multiple of the encoder's stride of {stride}"
-        );
         limits::parameters(limits::product(&[cell, self.encoder.width()]))?;
         self.mask().map(|_| ())
     }
 
-    /// The paper's masks: uniformly random units.
+    /// What draws the masks.
     ///
     /// # Errors
     ///
-    /// When the unit does not divide the image, or the ratio hides nothing or everything.
-    pub fn mask(&self) -> Result<RandomMask> {
-        RandomMask::simmim(self.encoder.image(), self.mask_unit, self.mask_ratio)
-    }
-
-    /// The same on the encoder that `into` makes of its own, the choice of a type put off to run
-    /// time, for one.
-    pub fn map_encoder<D>(self, into: impl FnOnce(C) -> D) -> SimMimConfig<D> {
-        let Self { encoder, mask_unit, mask_ratio, normalization } = self;
-        SimMimConfig { encoder: into(encoder), mask_unit, mask_ratio, normalization }
+    /// As [`MaskConfig::build`].
+    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+        self.mask.build(self.encoder.image(), self.encoder.stride())
     }
 }
 
@@ -120,8 +109,13 @@ impl SimMimConfig {
     /// Its encoder is a plain one with sin-cos positions: SimMIM's own variant starts with neither
     /// positions nor, by its layer scale, much of its blocks, and needs many epochs to grow them.
     pub fn small_images(image: ImageShape) -> Self {
-        Self::new(VitConfig::new(image, 4, 128, 4, 4)).with_mask_unit(8)
+        Self::new(VitConfig::new(image, 4, 128, 4, 4)).with_mask(small_mask())
     }
+}
+
+/// Masks for images of a few dozen pixels: 60 % of squares of 8 pixels.
+fn small_mask() -> MaskConfig {
+    MaskConfig::Simmim { unit: 8, ratio: 0.6 }
 }
 
 impl SimMimConfig<SwinConfig> {
@@ -145,33 +139,38 @@ impl SimMimConfig<SwinV2Config> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mask::MaskStrategy;
+
+    fn predicts_one_unit_per_output_cell<C: EncoderSizes>(config: &SimMimConfig<C>) {
+        config.validate().unwrap();
+        assert_eq!((config.encoder.stride(), config.encoder.width()), (32, 1024));
+        assert_eq!(config.mask().unwrap().grid().cells(), 36);
+    }
 
     #[test]
     fn presets_predict_one_unit_per_output_cell() {
         SimMimConfig::base_patch16().validate().unwrap();
-        for config in [
-            SimMimConfig::swin_base().map_encoder(crate::encoder::EncoderConfig::from),
-            SimMimConfig::swin_v2_base().map_encoder(crate::encoder::EncoderConfig::from),
-        ] {
-            config.validate().unwrap();
-            assert_eq!((config.encoder.stride(), config.encoder.width()), (32, 1024));
-            assert_eq!((config.mask().unwrap().grid().cells(), config.mask_unit), (36, 32));
-        }
+        predicts_one_unit_per_output_cell(&SimMimConfig::swin_base());
+        predicts_one_unit_per_output_cell(&SimMimConfig::swin_v2_base());
+    }
+
+    fn units(unit: usize) -> MaskConfig {
+        MaskConfig::Simmim { unit, ratio: 0.6 }
     }
 
     #[test]
     fn a_unit_finer_than_the_features_is_refused() {
-        let message = SimMimConfig::swin_base().with_mask_unit(16).validate().unwrap_err();
+        let message = SimMimConfig::swin_base().with_mask(units(16)).validate().unwrap_err();
         assert!(
-            message.to_string().contains("16 pixels is not a multiple of the encoder's stride")
+            message
+                .to_string()
+                .contains("a mask unit of 16 pixels is not a multiple of the model's patch of 32")
         );
     }
 
     #[test]
     fn a_mask_unit_that_is_no_multiple_of_the_patch_is_refused() {
         let small = SimMimConfig::small_images(ImageShape::square(3, 48));
-        small.clone().with_mask_unit(12).validate().unwrap();
-        small.with_mask_unit(6).validate().unwrap_err();
+        small.clone().with_mask(units(12)).validate().unwrap();
+        small.with_mask(units(6)).validate().unwrap_err();
     }
 }

@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::report::{TokenizerReport, sheet};
+use super::{
+    DvaeSchedule, DvaeTask, PixelObjective, TeacherObjective, TokenizerCollate, VqObjective, VqTask,
+};
 use crate::batch::TokenizerBatch;
-use crate::data::augment::Augmentation;
-use crate::data::{ImageData, Loader};
+use crate::data::augment::{Augmentation, CropRange};
+use crate::data::{ChannelStatistics, Loader};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::file::{create_folder, load_weights, read_json, write_json};
-use crate::method::TokenizerCollate;
-use crate::method::{
-    DvaeSchedule, DvaeTask, PixelObjective, TeacherObjective, VqObjective, VqTask,
-};
+use crate::grid::ImageShape;
+use crate::method::{Fitted, Run};
 use crate::nn::InitialWeights;
-use crate::run::{LoadedBackbone, Run};
 use crate::target::TokenizerConfig;
 use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
 use crate::task::PretextTask;
@@ -31,6 +31,9 @@ const MANIFEST: &str = "tokenizer.manifest.json";
 
 /// Training images that a palette, or the start of a codebook, is fitted on.
 const FITTED_IMAGES: usize = 512;
+
+/// Training images, with repetitions, that a tokenizer sees where a method has it trained first.
+const SHOWN_IMAGES: usize = 30_000;
 
 /// How a tokenizer is trained; a palette is not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +58,70 @@ pub struct FittedTokenizer {
     pub report: TokenizerReport,
 }
 
+/// A network whose features a tokenizer learns to keep.
+#[derive(Debug)]
+pub struct Teacher<B> {
+    /// The network, on a plain device.
+    pub backbone: B,
+    /// The images that it reads.
+    pub image: ImageShape,
+    /// How these are normalized; as the run's images are where it is `None`.
+    pub statistics: Option<ChannelStatistics>,
+    /// What it is, in a few words.
+    pub title: String,
+}
+
+impl TokenizerRecipe {
+    /// A recipe for images of a few dozen pixels that a laptop's processor trains in minutes.
+    pub fn small_images(epochs: usize) -> Self {
+        let crop = Some(CropRange::new([0.5, 1.0]));
+        let recipe = Recipe::new()
+            .with_epochs(epochs.max(1))
+            .with_base_lr(1.2e-2)
+            .with_warmup_epochs(0.2)
+            .with_betas([0.9, 0.99])
+            .with_weight_decay(1e-4)
+            .with_clip_norm(Some(1.0));
+        let schedule =
+            DvaeSchedule::new().with_cooling(0.25).with_kl_weight(1e-4).with_balance(0.1);
+        let augmentation = Augmentation { crop, ..Augmentation::mae() };
+        Self { augmentation, recipe, schedule }
+    }
+}
+
+/// The tokenizer that a method with tokens of the sizes `config` is trained on: the one in `folder`;
+/// where there is none, the one in `tokenizer/` of the run's folder, which is trained first.
+///
+/// # Errors
+///
+/// When the tokenizer in the folder has other sizes; when a tokenizer has collapsed, since nothing is
+/// worth training on that; when its training was stopped.
+pub(in crate::method) fn fitted_for(
+    run: &Run,
+    config: &TokenizerConfig,
+    folder: Option<&Path>,
+) -> Result<Fitted<AnyTokenizer>> {
+    let own = run.out.join("tokenizer");
+    let finished = (run.resume && has_tokenizer(&own)).then_some(&*own);
+    let (fitted, resumed) = if let Some(found) = folder.or(finished) {
+        let (saved, tokenizer) = load_tokenizer(found, &run.device)?;
+        if saved != *config {
+            let reason = format!("holds the tokenizer {saved:?}, but the method needs {config:?}");
+            return Err(Error::checkpoint(found, reason));
+        }
+        let report = run.measure_tokenizer(config, &tokenizer)?;
+        (FittedTokenizer { config: saved, tokenizer, report }, folder.is_none())
+    } else {
+        let first = Run { out: own, ..run.clone() };
+        let recipe = TokenizerRecipe::small_images(SHOWN_IMAGES.div_ceil(run.data.train.len()));
+        let fitted = first.fit_tokenizer(config.clone(), &recipe)?;
+        (fitted.ok_or(Error::Interrupted)?, run.resume)
+    };
+    run.progress.note(&format!("tokenizer: {}", fitted.report));
+    fitted.report.usage.check()?;
+    Ok(Fitted { task: fitted.tokenizer, resumed })
+}
+
 impl Run {
     /// Fits the tokenizer of `config` and leaves `tokenizer.json`, `tokenizer.bpk`, `metrics.json`
     /// and `reconstruction.png` in the run's folder, beside checkpoints where it is trained; `None`
@@ -70,7 +137,6 @@ impl Run {
     pub fn fit_tokenizer(
         &self,
         config: TokenizerConfig,
-        data: &ImageData,
         recipe: &TokenizerRecipe,
     ) -> Result<Option<FittedTokenizer>> {
         config.validate()?;
@@ -84,16 +150,16 @@ impl Run {
         let _lock = RunFolder::new(&self.out).lock()?;
         let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let fitted = match &config {
-            TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette, data)?),
+            TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette)?),
             TokenizerConfig::Vq(vq) => {
                 let objective = PixelObjective { cell: vq.encoder.patch };
-                self.train_vq(vq.init(weights), objective, data, recipe)?.map(AnyTokenizer::Vq)
+                self.train_vq(vq.init(weights), objective, recipe)?.map(AnyTokenizer::Vq)
             }
             TokenizerConfig::Dvae(dvae) => {
-                self.train_dvae(dvae.init(weights), data, recipe)?.map(AnyTokenizer::Dvae)
+                self.train_dvae(dvae.init(weights), recipe)?.map(AnyTokenizer::Dvae)
             }
         };
-        self.finish_tokenizer(config, fitted, data)
+        self.finish_tokenizer(config, fitted)
     }
 
     /// As [`Run::fit_tokenizer`], on the features of `teacher` instead of pixels (BEiT v2's VQ-KD).
@@ -103,11 +169,10 @@ impl Run {
     ///
     /// As [`Run::fit_tokenizer`]; when the teacher reads other images or has another grid than the
     /// tokenizer.
-    pub fn distil_tokenizer(
+    pub fn distil_tokenizer<B: Backbone>(
         &self,
         config: VqConfig,
-        teacher: LoadedBackbone,
-        data: &ImageData,
+        teacher: Teacher<B>,
         recipe: &TokenizerRecipe,
     ) -> Result<Option<FittedTokenizer>> {
         let config = config.with_output(VqOutput::Features { width: teacher.backbone.width() });
@@ -115,22 +180,21 @@ impl Run {
         check_teacher(&config, &teacher)?;
         let _lock = RunFolder::new(&self.out).lock()?;
         let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
-        let statistics = teacher.statistics().unwrap_or(&data.statistics).clone();
+        let statistics = teacher.statistics.as_ref().unwrap_or(&self.data.statistics).clone();
         let objective = TeacherObjective::new(teacher.backbone, &statistics.mean, &statistics.std);
-        let fitted = self.train_vq(config.init(weights), objective, data, recipe)?;
-        self.finish_tokenizer(TokenizerConfig::Vq(config), fitted.map(AnyTokenizer::Vq), data)
+        let fitted = self.train_vq(config.init(weights), objective, recipe)?;
+        self.finish_tokenizer(TokenizerConfig::Vq(config), fitted.map(AnyTokenizer::Vq))
     }
 
     fn finish_tokenizer(
         &self,
         config: TokenizerConfig,
         fitted: Option<AnyTokenizer>,
-        data: &ImageData,
     ) -> Result<Option<FittedTokenizer>> {
         let Some(tokenizer) = fitted else { return Ok(None) };
-        let report = self.measure_tokenizer(&config, &tokenizer, data)?;
+        let report = self.measure_tokenizer(&config, &tokenizer)?;
         let fitted = FittedTokenizer { config, tokenizer, report };
-        self.leave_tokenizer(&fitted, data)?;
+        self.leave_tokenizer(&fitted)?;
         Ok(Some(fitted))
     }
 
@@ -143,16 +207,15 @@ impl Run {
         &self,
         config: &TokenizerConfig,
         tokenizer: &AnyTokenizer,
-        data: &ImageData,
     ) -> Result<TokenizerReport> {
         let collate = TokenizerCollate::new(config.image())?;
-        let images = self.loader(&data.test, collate, false)?;
+        let images = self.loader(&self.data.test, collate, false)?;
         TokenizerReport::of(tokenizer, config.grid()?, &images)
     }
 
-    fn fit_palette(&self, config: &PaletteConfig, data: &ImageData) -> Result<AnyTokenizer> {
+    fn fit_palette(&self, config: &PaletteConfig) -> Result<AnyTokenizer> {
         let collate = TokenizerCollate::new(config.image)?;
-        let images = first_images(&self.loader(&data.train, collate, true)?)?;
+        let images = first_images(&self.loader(&self.data.train, collate, true)?)?;
         let palette = config.fit(images, self.seed)?;
         if let Some(aside) = RunFolder::new(&self.out).set_aside()? {
             let aside = aside.display();
@@ -166,43 +229,36 @@ impl Run {
         &self,
         vq: Vq,
         objective: O,
-        data: &ImageData,
         recipe: &TokenizerRecipe,
     ) -> Result<Option<Vq>> {
         let config = TokenizerConfig::Vq(vq.config().clone());
         let collate = TokenizerCollate::new(config.image())?;
         let train = collate.clone().with_augmentation(recipe.augmentation)?;
-        let train = self.loader(&data.train, train, true)?;
+        let train = self.loader(&self.data.train, train, true)?;
         let latents = vq.valid().latents(first_images(&train)?);
         let vq = vq.with_codes_from(latents, self.seed)?;
-        let valid = self.loader(&data.test, collate, false)?;
+        let valid = self.loader(&self.data.test, collate, false)?;
         let task = self.train_tokenizer(
             &config,
             VqTask { tokenizer: vq, objective },
-            data,
             [&train, &valid],
             recipe,
         )?;
         Ok(task.map(|task| task.tokenizer))
     }
 
-    fn train_dvae(
-        &self,
-        dvae: Dvae,
-        data: &ImageData,
-        recipe: &TokenizerRecipe,
-    ) -> Result<Option<Dvae>> {
+    fn train_dvae(&self, dvae: Dvae, recipe: &TokenizerRecipe) -> Result<Option<Dvae>> {
         recipe.schedule.validate()?;
         let config = TokenizerConfig::Dvae(dvae.config().clone());
         let collate = TokenizerCollate::new(config.image())?;
         let train = collate.clone().with_augmentation(recipe.augmentation)?;
         let train = train.with_noise(config.grid()?.cells(), config.vocabulary());
-        let train = self.loader(&data.train, train, true)?;
-        let valid = self.loader(&data.test, collate, false)?;
+        let train = self.loader(&self.data.train, train, true)?;
+        let valid = self.loader(&self.data.test, collate, false)?;
         let features = dvae.valid().features(first_images(&train)?);
         let dvae = dvae.with_tokens_from(features, self.seed)?;
         let task = DvaeTask::new(dvae, recipe.schedule.clone());
-        let task = self.train_tokenizer(&config, task, data, [&train, &valid], recipe)?;
+        let task = self.train_tokenizer(&config, task, [&train, &valid], recipe)?;
         Ok(task.map(|task| task.tokenizer))
     }
 
@@ -210,13 +266,13 @@ impl Run {
         &self,
         config: &TokenizerConfig,
         task: T,
-        data: &ImageData,
         [train, valid]: [&Loader<TokenizerCollate>; 2],
         recipe: &TokenizerRecipe,
     ) -> Result<Option<T>>
     where
         T: PretextTask<Batch = TokenizerBatch>,
     {
+        let data = &self.data;
         // The recipe is compared by itself.
         let TokenizerRecipe { augmentation, schedule, .. } = recipe;
         let training = json!({ "augmentation": augmentation, "schedule": schedule });
@@ -228,13 +284,13 @@ impl Run {
             .progress(self.progress)
             .accept_changed_data(self.accept_changed_data)
             .images(data.train.len(), data.test.len(), &data.identity)
-            .config(&json!({ "tokenizer": config, "training": recipe, "data": self.data }))?
+            .config(&json!({ "tokenizer": config, "training": recipe, "data": data.origin }))?
             .identity(&json!({ "tokenizer": config, "training": training }))?
             .run(task, train, valid)?;
         Ok((!trained.interrupted).then_some(trained.task))
     }
 
-    fn leave_tokenizer(&self, fitted: &FittedTokenizer, data: &ImageData) -> Result<()> {
+    fn leave_tokenizer(&self, fitted: &FittedTokenizer) -> Result<()> {
         let FittedTokenizer { config, tokenizer, report } = fitted;
         let metrics = self.out.join("metrics.json");
         // What training measured, where there was any.
@@ -246,7 +302,7 @@ impl Run {
         create_folder(&self.out)?;
         write_json(&metrics, &all)?;
         let collate = TokenizerCollate::new(config.image())?;
-        let test = self.loader(&data.test, collate, false)?;
+        let test = self.loader(&self.data.test, collate, false)?;
         if let Some(batch) = test.epoch(0, 0).next() {
             let sheet = sheet(tokenizer, config, batch?.images)?;
             sheet.save(self.out.join("reconstruction.png"))?;
@@ -290,8 +346,8 @@ pub fn has_tokenizer(folder: &Path) -> bool {
 }
 
 /// Checks that a teacher has features for the tokenizer's cells.
-fn check_teacher(config: &VqConfig, teacher: &LoadedBackbone) -> Result<()> {
-    let (own, image) = (config.encoder.image, teacher.config.image());
+fn check_teacher<B: Backbone>(config: &VqConfig, teacher: &Teacher<B>) -> Result<()> {
+    let (own, image) = (config.encoder.image, teacher.image);
     if own != image {
         let title = &teacher.title;
         return Err(Error::config(format!(

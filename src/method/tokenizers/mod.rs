@@ -13,7 +13,9 @@ mod vq;
 pub use collate::TokenizerCollate;
 pub use dvae::{DvaeSchedule, DvaeTask};
 #[cfg(feature = "run")]
-pub use fit::{FittedTokenizer, TokenizerRecipe, has_tokenizer, load_tokenizer};
+pub(super) use fit::fitted_for;
+#[cfg(feature = "run")]
+pub use fit::{FittedTokenizer, Teacher, TokenizerRecipe, has_tokenizer, load_tokenizer};
 #[cfg(feature = "run")]
 pub use report::TokenizerReport;
 pub use vq::{PixelObjective, TeacherObjective, VqObjective, VqTask};

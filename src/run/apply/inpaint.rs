@@ -5,18 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::tensor::{Device, Tensor};
 
 use super::spread::spread;
-use super::tiles::{Mosaic, Tiles};
-use super::{BATCH, batch, eight_bits, unit_values};
 use crate::batch::MimBatch;
+use crate::data::tiles::{Mosaic, TILES, Tiles, batch, eight_bits, unit_values};
 use crate::data::{ChannelStatistics, Image};
-use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::grid::{Grid, ImageShape};
-use crate::head::PredictionHead;
+use crate::grid::ImageShape;
 use crate::image::{denormalize, normalize};
 use crate::mask::{Mask, UnitMask};
-use crate::target::Reconstruct;
-use crate::task::Mim;
+use crate::method::Inpainting;
 
 /// The pixels that are light in `mask`, row by row.
 ///
@@ -43,21 +39,16 @@ pub fn marked_pixels(mask: &Image, shape: ImageShape) -> Result<Vec<bool>> {
 
 /// Fills marked pixels of one image, whatever the model.
 pub(super) struct Painter<'a> {
+    pub(super) model: &'a Inpainting,
     pub(super) tile: ImageShape,
-    pub(super) units: Grid,
     pub(super) statistics: &'a ChannelStatistics,
     pub(super) image: &'a Image,
     pub(super) device: &'a Device,
 }
 
 impl Painter<'_> {
-    /// The image with its `marked` pixels filled by `model`.
-    pub(super) fn fill<E, H, T>(&self, model: &Mim<E, H, T>, marked: &[bool]) -> Result<Image>
-    where
-        E: Encoder,
-        H: PredictionHead<E::Features, Prediction = T::Prediction>,
-        T: Reconstruct,
-    {
+    /// The image with its `marked` pixels filled by the model.
+    pub(super) fn fill(&self, marked: &[bool]) -> Result<Image> {
         let shape = self.image.shape();
         let area = shape.height * shape.width;
         assert_eq!(marked.len(), area, "one mark a pixel");
@@ -71,7 +62,7 @@ impl Painter<'_> {
         while !hidden.is_empty() {
             let next = self.next(&hidden)?;
             for indices in &next {
-                self.predict(model, indices, &tiles, &values, &hidden, &mut mosaic)?;
+                self.predict(indices, &tiles, &values, &hidden, &mut mosaic)?;
             }
             let next: Vec<usize> = next.into_iter().flatten().collect();
             for &index in &next {
@@ -119,21 +110,21 @@ impl Painter<'_> {
         if most == 0 {
             return Err(Error::config(format!(
                 "the mask leaves no {}×{} pixels of the image whole, the least a model looks at",
-                self.tile.height / self.units.rows,
-                self.tile.width / self.units.cols
+                self.tile.height / self.model.units.rows,
+                self.tile.width / self.model.units.cols
             )));
         }
-        let enough = most.min(self.units.cells() / 2);
+        let enough = most.min(self.model.units.cells() / 2);
         let mut alike = BTreeMap::<usize, Vec<usize>>::new();
         for (&index, mask) in hidden.iter().filter(|(_, mask)| mask.visible() >= enough) {
             alike.entry(mask.hidden()).or_default().push(index);
         }
-        Ok(alike.values().flat_map(|tiles| tiles.chunks(BATCH)).map(<[usize]>::to_vec).collect())
+        Ok(alike.values().flat_map(|tiles| tiles.chunks(TILES)).map(<[usize]>::to_vec).collect())
     }
 
     /// The units of a tile that hold an unknown pixel.
     fn hidden_units(&self, unknown: &[bool]) -> Result<UnitMask> {
-        let (ImageShape { height, width, .. }, units) = (self.tile, self.units);
+        let (ImageShape { height, width, .. }, units) = (self.tile, self.model.units);
         let mut bits = vec![false; units.cells()];
         for at in (0..unknown.len()).filter(|&at| unknown[at]) {
             bits[at / width * units.rows / height * units.cols + at % width * units.cols / width] =
@@ -143,26 +134,20 @@ impl Painter<'_> {
     }
 
     /// Adds what the model expects in `indices`, tiles of which it is shown as much, to `mosaic`.
-    fn predict<E, H, T>(
+    fn predict(
         &self,
-        model: &Mim<E, H, T>,
         indices: &[usize],
         tiles: &Tiles,
         values: &[f32],
         hidden: &BTreeMap<usize, UnitMask>,
         mosaic: &mut Mosaic<'_>,
-    ) -> Result<()>
-    where
-        E: Encoder,
-        H: PredictionHead<E::Features, Prediction = T::Prediction>,
-        T: Reconstruct,
-    {
+    ) -> Result<()> {
         let ChannelStatistics { mean, std } = self.statistics;
         let cut = indices.iter().flat_map(|&index| tiles.cut(index, values)).collect();
         let images = normalize(batch(cut, self.tile, self.device), mean, std);
         let masks: Vec<_> = indices.iter().map(|index| hidden[index].clone()).collect();
         let batch = MimBatch::new(images, Mask::new(masks, self.device)?);
-        let pixels: Tensor<4> = denormalize(model.reconstruct(&batch), mean, std);
+        let pixels: Tensor<4> = denormalize((self.model.predict)(&batch), mean, std);
         let pixels: Vec<f32> = pixels.into_data().iter().collect();
         for (&index, tile) in indices.iter().zip(pixels.chunks_exact(self.tile.values())) {
             mosaic.add(index, tile);
@@ -174,7 +159,8 @@ impl Painter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method::{SimMim, SimMimConfig};
+    use crate::grid::Grid;
+    use crate::method::SimMimConfig;
     use crate::nn::InitialWeights;
     use crate::test_device;
 
@@ -185,14 +171,15 @@ mod tests {
         Image::new(shape, (0..shape.values()).map(|i| (i * 13 % 251) as u8).collect()).unwrap()
     }
 
-    fn model() -> SimMim {
-        SimMimConfig::small_images(TILE).init(&mut InitialWeights::new(0, &test_device()))
+    fn model() -> Inpainting {
+        let weights = &mut InitialWeights::new(0, &test_device());
+        Inpainting::new(Grid::new(2, 2), SimMimConfig::small_images(TILE).init(weights))
     }
 
     fn fill(image: &Image, marked: &[bool]) -> Result<Image> {
         let statistics = ChannelStatistics { mean: vec![0.5], std: vec![0.25] };
-        let (units, device) = (Grid::new(2, 2), &test_device());
-        Painter { tile: TILE, units, statistics: &statistics, image, device }.fill(&model(), marked)
+        let (model, device) = (&model(), &test_device());
+        Painter { model, tile: TILE, statistics: &statistics, image, device }.fill(marked)
     }
 
     fn mask(height: usize, width: usize, is_marked: impl Fn(usize, usize) -> bool) -> Vec<bool> {

@@ -2,44 +2,28 @@
 
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::Device;
 
 use super::inpaint::Painter;
-use super::{lacking, open, other_method, with_channels};
-use crate::checkpoint::{LoadOptions, TransformersModel};
+use crate::checkpoint::{LoadOptions, Transformers, TransformersModel};
 use crate::data::source::MemoryDataset;
 use crate::data::{ChannelStatistics, Image};
-use crate::encoder::{EncoderConfig, Swin, SwinV2};
-use crate::error::Result;
-use crate::grid::{Grid, ImageShape};
-use crate::mask::MaskStrategy;
-use crate::method::{Mae, SimMim, TaskConfig};
-use crate::nn::InitialWeights;
+use crate::error::{Error, Result};
+use crate::grid::ImageShape;
+use crate::method::{BuiltIn, Inpainting, Method, MethodVisitor, Methods};
 use crate::run::published::{is_published, notes, open_published};
-
-const NEEDED: &str = "one of MAE or SimMIM";
-const TRAIN: &str = "cargo run --release --example simmim_cifar10";
+use crate::train::RunFolder;
 
 /// What fills marked pixels: a masked image model of pixels, and what is known of it.
 #[derive(Debug)]
 pub struct Inpainter {
-    model: Model,
+    model: Inpainting,
     tile: ImageShape,
-    units: Grid,
+    device: Device,
     /// How its images are normalized; by the image's own mean and deviation where nothing says so.
     statistics: Option<ChannelStatistics>,
-    /// What is to be known of published weights, line by line.
+    /// What is to be known of the weights, line by line.
     pub notes: Vec<String>,
-}
-
-/// The models whose predictions are pixels.
-#[derive(Debug)]
-enum Model {
-    Mae(Box<Mae>),
-    SimMim(Box<SimMim>),
-    Swin(Box<SimMim<Swin>>),
-    SwinV2(Box<SimMim<SwinV2>>),
 }
 
 /// `image` with its `marked` pixels filled by the model in `path`: see [`Inpainter`].
@@ -56,64 +40,49 @@ pub fn inpaint(path: &Path, image: &Image, marked: &[bool], device: &Device) -> 
 }
 
 impl Inpainter {
-    /// Opens a run of MAE or SimMIM, or published weights of either with their decoder.
+    /// Opens a run of a method of this crate that predicts pixels, MAE or SimMIM, or published
+    /// weights of either with their decoder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inpainter::open_from`].
+    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+        Self::open_from::<BuiltIn>(path, device)
+    }
+
+    /// Opens a run of a method of the list `L` that predicts pixels, or published weights with
+    /// their decoder.
     ///
     /// # Errors
     ///
     /// When there is no such model in `path`, or a weight of it is missing.
-    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+    pub fn open_from<L: Methods>(path: &Path, device: &Device) -> Result<Self> {
         if is_published(path)? {
-            return Self::of_published(path, device);
+            return Self::of_published(&open_published(path)?, device);
         }
-        let (folder, config) = open(path, NEEDED, TRAIN)?;
-        let weights = &mut InitialWeights::new(config.seed, device);
-        let model = match &config.task {
-            TaskConfig::Mae(mae) => Model::Mae(folder.load(mae.init(weights))?.into()),
-            TaskConfig::SimMim(simmim) => match simmim.encoder.clone() {
-                EncoderConfig::Vit(vit) => {
-                    let simmim = simmim.clone().map_encoder(|_| vit);
-                    Model::SimMim(folder.load(simmim.init(weights))?.into())
-                }
-                EncoderConfig::Swin(swin) => {
-                    let simmim = simmim.clone().map_encoder(|_| swin);
-                    Model::Swin(folder.load(simmim.init(weights))?.into())
-                }
-                EncoderConfig::SwinV2(swin) => {
-                    let simmim = simmim.clone().map_encoder(|_| swin);
-                    Model::SwinV2(folder.load(simmim.init(weights))?.into())
-                }
-            },
-            _ => return Err(other_method(path, &config, NEEDED, TRAIN)),
-        };
-        let (tile, units) = (config.task.image(), config.task.mask()?.grid());
-        let statistics = Some(config.statistics);
-        Ok(Self { model, tile, units, statistics, notes: Vec::new() })
+        let folder = &RunFolder::new(path);
+        folder.require_latest()?;
+        folder.visit::<L, _>(Opening { folder, device })
     }
 
-    fn of_published(path: &Path, device: &Device) -> Result<Self> {
-        let opened = open_published(path)?;
+    fn of_published(opened: &Transformers, device: &Device) -> Result<Self> {
         let loaded = opened.load(LoadOptions::default(), device)?;
         let report = loaded.report().clone();
         report.require_all(opened.path())?;
-        let (model, tile, units) = match loaded {
-            TransformersModel::Mae(l) => {
-                (Model::Mae(l.model.into()), l.config.encoder.image, l.config.mask()?.grid())
+        let (model, tile) = match loaded {
+            TransformersModel::Mae(l) => inpainting(&l.config, l.model)?,
+            TransformersModel::SimMim(l) => inpainting(&l.config, l.model)?,
+            TransformersModel::SwinSimMim(l) => inpainting(&l.config, l.model)?,
+            TransformersModel::SwinV2SimMim(l) => inpainting(&l.config, l.model)?,
+            _ => {
+                let title = opened.architecture();
+                return Err(other(opened.path(), &format!("holds a {title}")));
             }
-            TransformersModel::SimMim(l) => {
-                (Model::SimMim(l.model.into()), l.config.encoder.image, l.config.mask()?.grid())
-            }
-            TransformersModel::SwinSimMim(l) => {
-                (Model::Swin(l.model.into()), l.config.encoder.image, l.config.mask()?.grid())
-            }
-            TransformersModel::SwinV2SimMim(l) => {
-                let image = l.config.encoder.sizes.image;
-                (Model::SwinV2(l.model.into()), image, l.config.mask()?.grid())
-            }
-            _ => return Err(lacking(&opened, "one of MAE or SimMIM with its decoder")),
         };
+        let model = model.ok_or_else(|| other(opened.path(), "predicts no pixels"))?;
         let statistics = opened.statistics(tile.channels)?;
-        let notes = notes(&opened, &report, statistics.as_ref(), "the image's");
-        Ok(Self { model, tile, units, statistics, notes })
+        let notes = notes(opened, &report, statistics.as_ref(), "the image's");
+        Ok(Self { model, tile, device: device.clone(), statistics, notes })
     }
 
     /// `image` with its `marked` pixels filled; all others keep their values.
@@ -132,32 +101,53 @@ impl Inpainter {
     ///
     /// When `marked` is not of the image's size.
     pub fn fill(&self, image: &Image, marked: &[bool]) -> Result<Image> {
-        let image = &with_channels(image, self.tile.channels)?;
+        let image = &image.clone().with_channels(self.tile.channels)?;
         let own = match self.statistics {
             Some(_) => None,
             None => Some(statistics_of(image)?),
         };
         let statistics = self.statistics.as_ref().or(own.as_ref()).expect("one of them is set");
-        let (tile, units) = (self.tile, self.units);
-        let device = &self.device();
-        let painter = Painter { tile, units, statistics, image, device };
-        match &self.model {
-            Model::Mae(model) => painter.fill(model, marked),
-            Model::SimMim(model) => painter.fill(model, marked),
-            Model::Swin(model) => painter.fill(model, marked),
-            Model::SwinV2(model) => painter.fill(model, marked),
-        }
+        let Self { model, tile, device, .. } = self;
+        Painter { model, tile: *tile, statistics, image, device }.fill(marked)
     }
+}
 
-    fn device(&self) -> Device {
-        let devices = match &self.model {
-            Model::Mae(model) => model.devices(),
-            Model::SimMim(model) => model.devices(),
-            Model::Swin(model) => model.devices(),
-            Model::SwinV2(model) => model.devices(),
-        };
-        devices.into_iter().next().expect("a model has parameters")
+/// Opens a run of whatever method it is of.
+struct Opening<'a> {
+    folder: &'a RunFolder,
+    device: &'a Device,
+}
+
+impl MethodVisitor for Opening<'_> {
+    type Output = Inpainter;
+
+    fn visit<M: Method>(self) -> Result<Inpainter> {
+        let run = self.folder.load::<M>(self.device)?;
+        let (model, tile) = inpainting(&run.config.numbers, run.task)?;
+        let fault = || other(self.folder.path(), &format!("is a run of {}", M::TITLE));
+        let (statistics, device) = (Some(run.config.statistics), self.device.clone());
+        Ok(Inpainter {
+            model: model.ok_or_else(fault)?,
+            tile,
+            device,
+            statistics,
+            notes: run.notes,
+        })
     }
+}
+
+/// What a task fills hidden pixels with, and the images that it reads.
+fn inpainting<M: Method>(method: &M, task: M::Task) -> Result<(Option<Inpainting>, ImageShape)> {
+    Ok((method.inpainting(task)?, method.image()))
+}
+
+/// The fault of a model that does not predict pixels.
+fn other(path: &Path, found: &str) -> Error {
+    let reason = format!(
+        "{found}, but a model that predicts pixels, such as MAE or SimMIM with its decoder, is \
+         needed; train one with\n    cargo run --release --example simmim_cifar10"
+    );
+    Error::checkpoint(path, reason)
 }
 
 /// The mean and deviation of each channel of one image.

@@ -157,7 +157,7 @@ impl RunFolder {
     /// # Errors
     ///
     /// When there is no checkpoint, or it is not of such a model.
-    pub fn load<M: Module>(&self, model: M) -> Result<M> {
+    pub fn load_into<M: Module>(&self, model: M) -> Result<M> {
         self.require_latest()?.load(model)
     }
 

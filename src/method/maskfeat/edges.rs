@@ -4,20 +4,16 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 
-use super::tiles::{Mosaic, Tiles};
-use super::{BATCH, batch, eight_bits, open, other_method, unit_values, with_channels};
+use super::{MaskFeat, MaskFeatConfig};
 use crate::batch::MimBatch;
 use crate::data::Image;
+use crate::data::tiles::{Mosaic, TILES, Tiles, batch, eight_bits, unit_values};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::image::{normalize, sobel};
 use crate::mask::{Mask, UnitMask};
-use crate::method::{MaskFeat, TaskConfig};
-use crate::nn::InitialWeights;
 use crate::target::{Depict, GradientTargetConfig, Target};
-
-const NEEDED: &str = "one of MaskFeat on edges";
-const TRAIN: &str = "cargo run --release --example maskfeat_cifar10 -- --target sobel";
+use crate::train::RunFolder;
 
 /// The strength of Sobel's gradient of every channel, white beside a step from black to white.
 ///
@@ -43,22 +39,21 @@ pub fn edges(image: &Image, device: &Device) -> Result<Image> {
 ///
 /// When there is no such run of the Sobel target, or the image has other channels than its model.
 pub fn predicted_edges(path: &Path, image: &Image, device: &Device) -> Result<[Image; 2]> {
-    let (folder, config) = open(path, NEEDED, TRAIN)?;
-    let TaskConfig::MaskFeat(maskfeat) = &config.task else {
-        return Err(other_method(path, &config, NEEDED, TRAIN));
-    };
+    let run = RunFolder::new(path).load::<MaskFeatConfig>(device)?;
+    let (maskfeat, model) = (&run.config.numbers, run.task);
     if maskfeat.target != GradientTargetConfig::Sobel {
-        return Err(other_method(path, &config, NEEDED, TRAIN));
+        let reason = "is a run of MaskFeat on other targets than edges; train one on edges with\n    \
+                      cargo run --release --example maskfeat_cifar10 -- --target sobel";
+        return Err(Error::checkpoint(path, reason));
     }
-    let model = folder.load(maskfeat.init(&mut InitialWeights::new(config.seed, device)))?;
     let (tile, grid) = (maskfeat.encoder.image, maskfeat.encoder.grid());
-    let image = with_channels(image, tile.channels)?;
+    let image = image.clone().with_channels(tile.channels)?;
     let (values, tiles) = (unit_values(&image), Tiles::new(image.shape(), tile));
     let mut mosaics = [Mosaic::new(&tiles, tile.channels), Mosaic::new(&tiles, tile.channels)];
     let indices: Vec<usize> = (0..tiles.count()).collect();
-    for indices in indices.chunks(BATCH) {
+    for indices in indices.chunks(TILES) {
         let cut = indices.iter().flat_map(|&index| tiles.cut(index, &values)).collect();
-        let (mean, std) = (&config.statistics.mean, &config.statistics.std);
+        let (mean, std) = (&run.config.statistics.mean, &run.config.statistics.std);
         let images = normalize(batch(cut, tile, device), mean, std);
         for (mosaic, drawn) in mosaics.iter_mut().zip(whole_tiles(&model, &images, grid)?) {
             let drawn: Vec<f32> = drawn.into_data().iter().collect();
@@ -94,7 +89,7 @@ fn whole_tiles(model: &MaskFeat, images: &Tensor<4>, grid: Grid) -> Result<[Tens
 mod tests {
     use super::*;
     use crate::grid::ImageShape;
-    use crate::method::MaskFeatConfig;
+    use crate::nn::InitialWeights;
     use crate::test_device;
 
     #[test]

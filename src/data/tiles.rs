@@ -1,10 +1,35 @@
-//! An image of any size as overlapping tiles of one size.
+//! An image of any size as overlapping tiles of the size that a model reads.
 
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::data::Image;
+use crate::error::Result;
 use crate::grid::ImageShape;
+
+/// Tiles that go through a model at once.
+pub(crate) const TILES: usize = 16;
+
+/// Values from 0 to 1.
+pub(crate) fn unit_values(image: &Image) -> Vec<f32> {
+    image.pixels().iter().map(|&value| f32::from(value) / 255.0).collect()
+}
+
+/// Values from 0 to 1 in 8 bits; others are cut off.
+pub(crate) fn eight_bits(shape: ImageShape, values: &[f32]) -> Result<Image> {
+    let level = |value: &f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+    Image::new(shape, values.iter().map(level).collect())
+}
+
+/// A batch of tiles, `[tiles, channels, height, width]`.
+pub(crate) fn batch(tiles: Vec<f32>, tile: ImageShape, device: &Device) -> Tensor<4> {
+    let ImageShape { channels, height, width } = tile;
+    let count = tiles.len() / tile.values();
+    Tensor::from_data(TensorData::new(tiles, [count, channels, height, width]), device)
+}
 
 /// Tiles that cover an image; neighbors overlap by at least half.
 #[derive(Debug)]
-pub(super) struct Tiles {
+pub(crate) struct Tiles {
     image: ImageShape,
     tile: ImageShape,
     /// Upper left corners, (row, column), row by row.
@@ -16,7 +41,7 @@ pub(super) struct Tiles {
 impl Tiles {
     /// Tiles of the height and width of `tile` over an image of shape `image`, which may be
     /// smaller: beyond its lower and right edge a tile repeats the last pixel.
-    pub(super) fn new(image: ImageShape, tile: ImageShape) -> Self {
+    pub(crate) fn new(image: ImageShape, tile: ImageShape) -> Self {
         let cols = starts(image.width, tile.width);
         let rows = starts(image.height, tile.height);
         let corners = rows.iter().flat_map(|&row| cols.iter().map(move |&col| (row, col)));
@@ -24,12 +49,12 @@ impl Tiles {
     }
 
     /// How many.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.corners.len()
     }
 
     /// The tiles that share a pixel with tile `index`, itself among them.
-    pub(super) fn overlapping(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn overlapping(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
         // Tiles begin every half of a side, but for the last, which may begin earlier.
         let near = |place: usize, count: usize| place.saturating_sub(3)..(place + 4).min(count);
         let (top, left) = self.corners[index];
@@ -44,7 +69,7 @@ impl Tiles {
     }
 
     /// The part of `planes`, values of one or more channels of the image, that tile `index` covers.
-    pub(super) fn cut<T: Copy>(&self, index: usize, planes: &[T]) -> Vec<T> {
+    pub(crate) fn cut<T: Copy>(&self, index: usize, planes: &[T]) -> Vec<T> {
         let (top, left) = self.corners[index];
         let area = self.image.height * self.image.width;
         let mut cut = Vec::with_capacity(planes.len() / area * self.tile.height * self.tile.width);
@@ -68,7 +93,7 @@ fn starts(length: usize, side: usize) -> Vec<usize> {
 
 /// Tiles put together again: where they overlap, a mean in which a tile's middle counts most.
 #[derive(Debug)]
-pub(super) struct Mosaic<'a> {
+pub(crate) struct Mosaic<'a> {
     tiles: &'a Tiles,
     sums: Vec<f32>,
     weights: Vec<f32>,
@@ -76,13 +101,13 @@ pub(super) struct Mosaic<'a> {
 
 impl<'a> Mosaic<'a> {
     /// A mosaic of images of `channels` without any tile.
-    pub(super) fn new(tiles: &'a Tiles, channels: usize) -> Self {
+    pub(crate) fn new(tiles: &'a Tiles, channels: usize) -> Self {
         let area = tiles.image.height * tiles.image.width;
         Self { tiles, sums: vec![0.0; channels * area], weights: vec![0.0; area] }
     }
 
     /// Adds what was made of tile `index`, `[channels][height][width]`.
-    pub(super) fn add(&mut self, index: usize, values: &[f32]) {
+    pub(crate) fn add(&mut self, index: usize, values: &[f32]) {
         let Tiles { image, tile, corners, .. } = self.tiles;
         let (top, left) = corners[index];
         let area = image.height * image.width;
@@ -101,7 +126,7 @@ impl<'a> Mosaic<'a> {
 
     /// Hands over the means at the pixels of tile `index` by channel and place, counted row by row,
     /// and forgets them: each is handed over once.
-    pub(super) fn take(&mut self, index: usize, mut give: impl FnMut(usize, usize, f32)) {
+    pub(crate) fn take(&mut self, index: usize, mut give: impl FnMut(usize, usize, f32)) {
         let Tiles { image, tile, corners, .. } = self.tiles;
         let (top, left) = corners[index];
         let area = image.height * image.width;
@@ -119,7 +144,7 @@ impl<'a> Mosaic<'a> {
     }
 
     /// The means; not a number where no tile is.
-    pub(super) fn values(&self) -> Vec<f32> {
+    pub(crate) fn values(&self) -> Vec<f32> {
         let weights = self.weights.iter().cycle();
         self.sums.iter().zip(weights).map(|(sum, weight)| sum / weight).collect()
     }

@@ -1,0 +1,221 @@
+//! What a run needs of a method.
+
+use std::fmt::Debug;
+
+use burn::tensor::Tensor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Run;
+use crate::batch::MimBatch;
+use crate::data::augment::Augmentation;
+use crate::data::{ChannelStatistics, Collate};
+use crate::encoder::{Backbone, Encoder};
+use crate::error::Result;
+use crate::grid::{Grid, ImageShape};
+use crate::head::PredictionHead;
+use crate::nn::InitialWeights;
+use crate::target::Reconstruct;
+use crate::task::{Mim, PretextTask};
+use crate::train::Recipe;
+use crate::viz::Picture;
+
+/// A method of pre-training: a plain struct of its numbers, which says everything that a run needs.
+///
+/// One `impl` is enough: [`Run::pretrain`](crate::run::Run::pretrain) trains it, and what it leaves
+/// can be resumed, loaded, probed, evaluated and put on a score card, by the same calls and the same
+/// commands as the methods of this crate. `docs/adding-a-method.md` builds one.
+///
+/// The numbers are written to the run's `config.json`, and read from there to build the task again.
+pub trait Method:
+    Debug + Clone + Serialize + DeserializeOwned + Send + Sync + Sized + 'static
+{
+    /// The method's name in files, in JSON and on command lines, such as `mae`.
+    const NAME: &'static str;
+    /// The method's name in titles and prose, such as `MAE`.
+    const TITLE: &'static str;
+    /// What tells apart methods of one name: the kind of encoder that a generic method is on, such
+    /// as `swin`. Default: empty
+    const VARIANT: &'static str = "";
+    /// Where the numbers hold paths of files, as JSON pointers: a run that is resumed may find these
+    /// elsewhere. Default: nowhere
+    const PATHS: &'static [&'static str] = &[];
+    /// The name of the file that [`picture`](Self::picture) goes to.
+    const PICTURE: &'static str = "reconstruction.png";
+
+    /// What learns.
+    type Task: PretextTask;
+    /// What makes the task's batches of samples.
+    type Collate: Collate<Batch = <Self::Task as PretextTask>::Batch>;
+    /// What is kept after pre-training.
+    type Encoder: Backbone + Clone;
+
+    /// The images that the encoder reads.
+    fn image(&self) -> ImageShape;
+
+    /// Checks every rule that the numbers must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    fn validate(&self) -> Result<()>;
+
+    /// How the paper trains.
+    fn recipe(&self) -> Recipe;
+
+    /// How the paper augments images.
+    fn augmentation(&self) -> Augmentation;
+
+    /// The statistics that images are normalized with, given those of the training images.
+    /// Default: the same
+    fn normalization(&self, measured: ChannelStatistics) -> ChannelStatistics {
+        measured
+    }
+
+    /// What makes batches of images that are augmented by `augmentation`.
+    ///
+    /// # Errors
+    ///
+    /// When the numbers, the data and the augmentation do not go together.
+    fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<Self::Collate>;
+
+    /// The task with fresh weights.
+    ///
+    /// # Errors
+    ///
+    /// When the numbers and the data do not go together.
+    fn init(&self, data: &DataFacts, weights: &mut InitialWeights) -> Result<Self::Task>;
+
+    /// The task with what is fitted to the images before it is trained, such as a palette or a
+    /// tokenizer. A resumed run, whose checkpoint holds that, does not ask. Default: the task as it is
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be fitted, and [`Error::Interrupted`](crate::Error::Interrupted) when it was
+    /// stopped.
+    fn fit(&self, task: Self::Task, run: &Run) -> Result<Fitted<Self::Task>> {
+        let _ = run;
+        Ok(task.into())
+    }
+
+    /// What is kept of a task.
+    fn encoder(task: &Self::Task) -> &Self::Encoder;
+
+    /// The encoder with fresh weights and with what [`fit`](Self::fit) gave to `trained`: the
+    /// baseline that a trained encoder is compared with. Default: the encoder of a fresh task
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    fn untrained(
+        &self,
+        trained: &Self::Encoder,
+        data: &DataFacts,
+        weights: &mut InitialWeights,
+    ) -> Result<Self::Encoder> {
+        let _ = trained;
+        Ok(Self::encoder(&self.init(data, weights)?).clone())
+    }
+
+    /// A picture of what the trained task makes of a batch of validation images, if there is
+    /// something to see. Default: none
+    ///
+    /// # Errors
+    ///
+    /// When the picture cannot be drawn.
+    fn picture(
+        &self,
+        task: &Self::Task,
+        batch: <Self::Task as PretextTask>::Batch,
+        data: &DataFacts,
+    ) -> Result<Option<Picture>> {
+        let _ = (task, batch, data);
+        Ok(None)
+    }
+
+    /// Leaves further files in the folder of a run that has ended. Default: nothing
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written.
+    fn finish(&self, task: &Self::Task, run: &Run) -> Result<()> {
+        let _ = (task, run);
+        Ok(())
+    }
+
+    /// What fills hidden pixels, if the task predicts pixels. Default: none
+    ///
+    /// # Errors
+    ///
+    /// When the numbers are broken.
+    fn inpainting(&self, task: Self::Task) -> Result<Option<Inpainting>> {
+        let _ = task;
+        Ok(None)
+    }
+}
+
+/// Rows of a method's picture.
+pub(super) const PICTURE_ROWS: usize = 8;
+
+/// The title of the picture of `M`.
+pub(super) fn picture_title<M: Method>() -> String {
+    format!("{}: validation images", M::TITLE)
+}
+
+/// What a method may know of the images before it sees one.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DataFacts {
+    /// The statistics that images are normalized with.
+    pub statistics: ChannelStatistics,
+}
+
+impl DataFacts {
+    /// The facts of images that are normalized with `statistics`.
+    pub fn new(statistics: ChannelStatistics) -> Self {
+        Self { statistics }
+    }
+}
+
+/// A task with what was fitted to the images.
+#[derive(Debug)]
+pub struct Fitted<T> {
+    /// The task.
+    pub task: T,
+    /// Whether fitting went on from where it had been stopped: what follows it is then new, and a
+    /// run that is resumed begins there.
+    pub resumed: bool,
+}
+
+impl<T> From<T> for Fitted<T> {
+    fn from(task: T) -> Self {
+        Self { task, resumed: false }
+    }
+}
+
+/// A model whose predictions are pixels.
+pub struct Inpainting {
+    /// The grid of what is hidden or visible as a whole.
+    pub units: Grid,
+    /// The predicted pixels of hidden cells, zero elsewhere, in the units of the batch's images:
+    /// `[batch, channels, height, width]`.
+    pub predict: Box<dyn Fn(&MimBatch) -> Tensor<4>>,
+}
+
+impl Inpainting {
+    /// What `model` predicts, which hides whole `units`.
+    pub fn new<E, H, T>(units: Grid, model: Mim<E, H, T>) -> Self
+    where
+        E: Encoder + 'static,
+        H: PredictionHead<E::Features, Prediction = T::Prediction> + 'static,
+        T: Reconstruct + 'static,
+    {
+        Self { units, predict: Box::new(move |batch| model.reconstruct(batch)) }
+    }
+}
+
+impl Debug for Inpainting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inpainting").field("units", &self.units).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! Lists of methods, for commands that read a method's name in a file.
+
+use super::Method;
+use crate::config::nearest;
+use crate::error::{Error, Result};
+
+/// Generic code that a [`Methods`] list calls with one of its methods.
+pub trait MethodVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Works with the method `M`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever goes wrong.
+    fn visit<M: Method>(self) -> Result<Self::Output>;
+}
+
+/// A list of methods, made by [`methods!`](crate::methods).
+pub trait Methods {
+    /// The names of the methods, in the list's order; one for each variant.
+    const NAMES: &'static [&'static str];
+
+    /// Calls `visitor` with the method of this name and variant.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such method in the list, and those of the visitor.
+    fn visit<V: MethodVisitor>(name: &str, variant: &str, visitor: V) -> Result<V::Output>;
+}
+
+/// Makes a type that is a [`Methods`] list: `methods!(pub MyMethods: Mine, MaeConfig)`.
+///
+/// A program with a list of its own has the commands of this crate for its own methods.
+#[macro_export]
+macro_rules! methods {
+    ($(#[$meta:meta])* $vis:vis $list:ident: $($method:ty),+ $(,)?) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy)]
+        $vis struct $list;
+
+        impl $crate::method::Methods for $list {
+            const NAMES: &'static [&'static str] =
+                &[$(<$method as $crate::method::Method>::NAME),+];
+
+            fn visit<V: $crate::method::MethodVisitor>(
+                name: &str,
+                variant: &str,
+                visitor: V,
+            ) -> $crate::error::Result<V::Output> {
+                $(
+                    if name == <$method as $crate::method::Method>::NAME
+                        && variant == <$method as $crate::method::Method>::VARIANT
+                    {
+                        return visitor.visit::<$method>();
+                    }
+                )+
+                Err($crate::method::unknown_method::<Self>(name, variant))
+            }
+        }
+    };
+}
+
+/// The error of a name that is not in a list.
+#[doc(hidden)]
+pub fn unknown_method<L: Methods>(name: &str, variant: &str) -> Error {
+    let hint = nearest(name, L::NAMES)
+        .map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"));
+    let on = if variant.is_empty() { String::new() } else { format!(" on `{variant}`") };
+    let mut names = L::NAMES.to_vec();
+    names.dedup();
+    let known = names.join(", ");
+    Error::config(format!("unknown method `{name}`{on}, expected one of {known}{hint}"))
+}

@@ -1,0 +1,60 @@
+//! What a run needs of MAE.
+
+use super::{Mae, MaeConfig};
+use crate::batch::MimBatch;
+use crate::data::MimCollate;
+use crate::data::augment::Augmentation;
+use crate::encoder::VitBody;
+use crate::error::Result;
+use crate::grid::ImageShape;
+use crate::method::{DataFacts, Inpainting, Method, PICTURE_ROWS, picture_title};
+use crate::nn::InitialWeights;
+use crate::train::Recipe;
+use crate::viz::{Picture, reconstruction_sheet};
+
+impl Method for MaeConfig {
+    const NAME: &'static str = "mae";
+    const TITLE: &'static str = "MAE";
+    type Task = Mae;
+    type Collate = MimCollate;
+    type Encoder = VitBody;
+
+    fn image(&self) -> ImageShape {
+        self.encoder.image
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.validate()
+    }
+
+    fn recipe(&self) -> Recipe {
+        Recipe::mae()
+    }
+
+    fn augmentation(&self) -> Augmentation {
+        Augmentation::mae()
+    }
+
+    fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
+        MimCollate::new(self.encoder.image, &data.statistics, self.mask()?.into())?
+            .with_augmentation(augmentation)
+    }
+
+    fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Mae> {
+        Ok(self.init(weights))
+    }
+
+    fn encoder(task: &Mae) -> &VitBody {
+        &task.encoder.body
+    }
+
+    fn picture(&self, task: &Mae, batch: MimBatch, data: &DataFacts) -> Result<Option<Picture>> {
+        let batch = batch.first(PICTURE_ROWS)?;
+        let title = picture_title::<Self>();
+        reconstruction_sheet(&title, task, &batch, &data.statistics)?.render().map(Some)
+    }
+
+    fn inpainting(&self, task: Mae) -> Result<Option<Inpainting>> {
+        Ok(Some(Inpainting::new(self.mask()?.grid(), task)))
+    }
+}

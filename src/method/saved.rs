@@ -1,0 +1,176 @@
+//! What a run says of itself, and what it leaves to be loaded.
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{DataFacts, Method, MethodVisitor, Methods};
+use crate::data::augment::Augmentation;
+use crate::data::{ChannelStatistics, DataOptions, DataSpec};
+use crate::error::{Error, Result};
+use crate::nn::InitialWeights;
+use crate::train::RunFolder;
+
+/// The version of the files that runs leave.
+const FORMAT: u64 = 2;
+
+/// A run's `config.json`: everything needed to build the model again and feed it the same images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound = "M: Method")]
+pub struct RunConfig<M> {
+    format: u64,
+    /// [`Method::NAME`].
+    method: String,
+    /// [`Method::VARIANT`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    variant: String,
+    /// The method.
+    pub numbers: M,
+    /// Where the images came from; `None` of data sets in memory.
+    #[serde(default)]
+    pub data: Option<DataSpec>,
+    /// How they were opened: their channels, what became of damaged ones, and how many were used.
+    #[serde(default)]
+    pub data_options: DataOptions,
+    /// How they were normalized.
+    pub statistics: ChannelStatistics,
+    /// What was done to them in training.
+    pub augmentation: Augmentation,
+    /// Seed of weights, order, crops and masks.
+    pub seed: u64,
+}
+
+/// A trained run.
+#[derive(Debug)]
+pub struct LoadedRun<M: Method> {
+    /// What it says of itself.
+    pub config: RunConfig<M>,
+    /// The task with its weights: the averaged ones where the run kept them.
+    pub task: M::Task,
+    /// Which checkpoint they are of, and which newer ones are damaged, line by line.
+    pub notes: Vec<String>,
+}
+
+impl<M: Method> RunConfig<M> {
+    /// The configuration of a run of `method`.
+    #[allow(clippy::too_many_arguments, reason = "its fields")]
+    pub(crate) fn new(
+        method: &M,
+        data: Option<DataSpec>,
+        data_options: DataOptions,
+        statistics: ChannelStatistics,
+        augmentation: Augmentation,
+        seed: u64,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            method: M::NAME.into(),
+            variant: M::VARIANT.into(),
+            numbers: method.clone(),
+            data,
+            data_options,
+            statistics,
+            augmentation,
+            seed,
+        }
+    }
+
+    /// Reads the configuration of the run in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When it is missing, of another method or another version, or breaks a rule; names the file.
+    pub fn of(folder: &RunFolder) -> Result<Self> {
+        let (name, variant) = method_of(folder)?;
+        let path = folder.path().join("config.json");
+        if (&*name, &*variant) != (M::NAME, M::VARIANT) {
+            let on = |variant: &str| match variant {
+                "" => String::new(),
+                variant => format!(" on {variant}"),
+            };
+            let (found, wanted) = (on(&variant), on(M::VARIANT));
+            let reason = format!("is a run of {name}{found}, not of {}{wanted}", M::NAME);
+            return Err(Error::checkpoint(path, reason));
+        }
+        let config: Self = folder.config()?;
+        config.validate().map_err(|error| error.in_file(&path))?;
+        Ok(config)
+    }
+
+    /// Checks every rule that the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.numbers.validate()?;
+        self.augmentation.validate()?;
+        self.statistics.check(self.numbers.image())
+    }
+
+    /// What the method knows of the images.
+    pub fn facts(&self) -> DataFacts {
+        DataFacts::new(self.statistics.clone())
+    }
+
+    /// What of it decides a run's bits: all but where files lie, and what would become of damaged
+    /// ones.
+    pub(crate) fn identity(&self) -> Result<Value> {
+        let json = serde_json::to_value(self);
+        let mut json = json.map_err(|error| Error::config(error.to_string()))?;
+        let paths = M::PATHS.iter().map(|path| format!("/numbers{path}"));
+        for path in paths.chain(["/data".into(), "/data_options/on_bad_image".into()]) {
+            let (within, name) = path.rsplit_once('/').unwrap_or_default();
+            let within = json.pointer_mut(within).and_then(Value::as_object_mut);
+            within.map(|within| within.remove(name));
+        }
+        Ok(json)
+    }
+}
+
+impl RunFolder {
+    /// Loads the run of the method `M` from its newest whole checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// When there is no checkpoint, the run is of another method, or its files do not fit each
+    /// other.
+    pub fn load<M: Method>(&self, device: &Device) -> Result<LoadedRun<M>> {
+        let config = RunConfig::<M>::of(self)?;
+        let task = config.numbers.init(&config.facts(), &mut InitialWeights::new(0, device))?;
+        let task = self.load_into(task)?;
+        let mut notes = Vec::new();
+        if let Some((checkpoint, damaged)) = self.newest_whole()? {
+            notes.extend(damaged.iter().map(|error| format!("warning: {error}")));
+            notes.push(format!("its weights are those of {}", checkpoint.path().display()));
+        }
+        Ok(LoadedRun { config, task, notes })
+    }
+
+    /// Calls `visitor` with the method, one of the list `L`, that the run is of.
+    ///
+    /// # Errors
+    ///
+    /// When the folder holds no run, its method is not in the list, and those of the visitor.
+    pub fn visit<L: Methods, V: MethodVisitor>(&self, visitor: V) -> Result<V::Output> {
+        let (name, variant) = method_of(self)?;
+        L::visit(&name, &variant, visitor)
+    }
+}
+
+/// The name and the variant of a run's method.
+fn method_of(folder: &RunFolder) -> Result<(String, String)> {
+    let path = folder.path().join("config.json");
+    let saved: Value = folder.config()?;
+    if saved["format"] != FORMAT {
+        let reason = match saved.get("task") {
+            Some(_) => "was written by burn-mim before version 0.2, whose runs cannot be read any \
+                        more: train again, or go on with the version that wrote it"
+                .to_string(),
+            None => format!("is not that of a run: its `format` must be {FORMAT}"),
+        };
+        return Err(Error::checkpoint(path, reason));
+    }
+    let text = |field: &str| saved[field].as_str().unwrap_or_default().to_string();
+    Ok((text("method"), text("variant")))
+}
