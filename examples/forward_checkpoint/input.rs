@@ -73,7 +73,10 @@ impl<'a> Input<'a> {
     }
 
     /// Each sample's kept cells by increasing noise, and its mask.
-    pub(crate) fn noise(&self, strategy: &dyn MaskStrategy) -> Result<(Vec<Vec<usize>>, Vec<UnitMask>)> {
+    pub(crate) fn noise(
+        &self,
+        strategy: &dyn MaskStrategy,
+    ) -> Result<(Vec<Vec<usize>>, Vec<UnitMask>)> {
         let (shape, noise) = self.floats("noise", 2)?;
         self.check_cells("noise", shape[1], strategy.grid())?;
         let orders = noise.chunks(shape[1]).map(|noise| {
