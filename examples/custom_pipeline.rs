@@ -97,8 +97,8 @@ impl Encoder for ConvEncoder {
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> GridTokens {
         let (mask, patches) = (mask.at(GRID), patchify(images, PATCH, PatchLayout::ChannelsFirst));
-        let visible = self.embed.forward(mask.select_visible(patches));
-        self.mix(mask.fill_hidden(visible, self.mask_token.val()))
+        let visible = self.embed.forward(mask.visible.select(patches));
+        self.mix(mask.visible.fill(visible, self.mask_token.val()))
     }
 }
 
@@ -112,7 +112,7 @@ impl PredictionHead<GridTokens> for TwoLayers {
     type Prediction = Tensor<3>;
 
     fn predict(&self, features: GridTokens, mask: &Mask) -> Tensor<3> {
-        let hidden = mask.at(features.grid).select_hidden(features.tokens);
+        let hidden = mask.at(features.grid).asked.select(features.tokens);
         self.second.forward(gelu(self.first.forward(hidden)))
     }
 }
@@ -133,7 +133,7 @@ impl Target for MeanColor {
         let patches = patchify(batch.images.clone(), PATCH, PatchLayout::ChannelsFirst);
         let [samples, cells, _] = patches.dims();
         let colors = patches.reshape([samples, cells, 3, PATCH * PATCH]).mean_dim(3);
-        batch.mask.at(GRID).select_hidden(colors.squeeze_dim(3))
+        batch.mask.at(GRID).asked.select(colors.squeeze_dim(3))
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {

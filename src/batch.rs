@@ -37,7 +37,7 @@ impl MimBatch {
     /// When `count` is 0.
     pub fn first(self, count: usize) -> Result<Self> {
         let count = count.min(self.size());
-        let mask = Mask::new(&self.mask.samples()[..count], &self.images.device())?;
+        let mask = self.mask.first(count, &self.images.device())?;
         Ok(Self {
             images: self.images.slice_dim(0, 0..count),
             target_view: self.target_view.map(|view| view.slice_dim(0, 0..count)),

@@ -28,6 +28,8 @@ pub enum Purpose {
     Sampling = 9,
     /// The corruption of a batch of images.
     Corruption = 10,
+    /// How much is hidden of a batch of images.
+    BatchMask = 11,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

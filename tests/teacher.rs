@@ -29,7 +29,7 @@ impl Target for TeacherFeatures {
 
     fn of(&self, batch: &MimBatch) -> Tensor<3> {
         let features = self.teacher.represent(batch.images.clone());
-        batch.mask.at(features.grid).select_hidden(features.tokens)
+        batch.mask.at(features.grid).asked.select(features.tokens)
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {

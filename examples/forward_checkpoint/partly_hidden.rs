@@ -58,7 +58,7 @@ fn units(masks: &[UnitMask], grid: Grid) -> Option<Vec<UnitMask>> {
 fn hidden_pixels(mask: &Mask, images: &Tensor<4>) -> Tensor<4> {
     let ([batch, channels, height, width], grid) = (images.dims(), mask.grid());
     let patch = height / grid.rows;
-    let hidden = mask.at(grid).is_hidden().float().reshape([batch, 1, grid.rows, 1, grid.cols, 1]);
+    let hidden = mask.at(grid).asked.map().reshape([batch, 1, grid.rows, 1, grid.cols, 1]);
     hidden
         .expand([batch, channels, grid.rows, patch, grid.cols, patch])
         .reshape([batch, channels, height, width])

@@ -7,10 +7,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation, Normalization, Scratch, Transform, View};
 use crate::data::loader::{Collate, Item};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
-use crate::mask::{Mask, MaskStrategy, UnitMask};
+use crate::mask::{KnownGrids, Mask, MaskStrategy, UnitMask};
 use crate::rng::Purpose;
 
 /// Augments, normalizes and masks samples.
@@ -20,6 +20,7 @@ pub struct MimCollate {
     augmentation: Augmentation,
     normalization: Normalization,
     mask: Arc<dyn MaskStrategy>,
+    grids: KnownGrids,
     target_view: Option<(View, Normalization)>,
 }
 
@@ -44,7 +45,8 @@ impl MimCollate {
             )));
         }
         let (view, augmentation) = (View::new(shape)?, Augmentation::none());
-        Ok(Self { view, augmentation, normalization, mask, target_view: None })
+        let grids = KnownGrids::default();
+        Ok(Self { view, augmentation, normalization, mask, grids, target_view: None })
     }
 
     /// The same batches with a second view of every crop, of `shape`, resized by `interpolation` and
@@ -85,24 +87,21 @@ impl MimCollate {
     }
 }
 
-impl MimCollate {
-    /// The mask of a sample, which hides as much as its strategy says.
-    fn sampled_mask(&self, item: &Item) -> Result<UnitMask> {
-        let mask = self.mask.sample(&mut item.stream(Purpose::Mask));
-        let promised = (self.mask.hidden(), self.mask.grid());
-        if (mask.hidden(), mask.grid()) != promised {
-            return Err(Error::config(format!(
-                "a mask strategy that promises {} hidden units of {} drew a mask of {} of {} for \
-                 sample {}: its `hidden` must be the count that its `sample` hides",
-                promised.0,
-                promised.1,
-                mask.hidden(),
-                mask.grid(),
-                item.index
-            )));
-        }
-        Ok(mask)
-    }
+/// The mask of a sample, which hides as much as `strategy` says.
+fn sampled_mask(strategy: &dyn MaskStrategy, item: &Item) -> Result<UnitMask> {
+    let mask = strategy.sample(&mut item.stream(Purpose::Mask));
+    let promised = (strategy.hidden(), strategy.grid());
+    ensure!(
+        (mask.hidden(), mask.grid()) == promised,
+        "a mask strategy that promises {} hidden units of {} drew a mask of {} of {} for sample {}: \
+         its `hidden` must be the count that its `sample` hides",
+        promised.0,
+        promised.1,
+        mask.hidden(),
+        mask.grid(),
+        item.index
+    );
+    Ok(mask)
 }
 
 impl Collate for MimCollate {
@@ -120,13 +119,17 @@ impl Collate for MimCollate {
             .as_ref()
             .map(|(view, normalization)| Rendering::new(view, normalization, batch));
         let (mut masks, mut labels) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
+        let mut strategy = None;
         for item in items {
             let item = item?;
+            // The batch's own stream is that of its first sample.
+            let of_batch = || self.mask.for_batch(&mut item.stream(Purpose::BatchMask));
+            let strategy = strategy.get_or_insert_with(of_batch).as_deref().unwrap_or(&self.mask);
             let mut rng = item.stream(Purpose::Augmentation);
             let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
             images.push(&item, &transform)?;
             target_view.iter_mut().try_for_each(|view| view.push(&item, &transform))?;
-            masks.push(self.sampled_mask(&item)?);
+            masks.push(sampled_mask(strategy, &item)?);
             labels.extend(item.sample.label.map(|label| label as i64));
         }
         let labels = (labels.len() == batch)
@@ -134,7 +137,7 @@ impl Collate for MimCollate {
         Ok(MimBatch {
             images: images.finish(device),
             target_view: target_view.map(|view| view.finish(device)),
-            mask: Mask::new(masks, device)?,
+            mask: Mask::new(masks, device)?.prepared(&self.grids),
             labels,
         })
     }
@@ -203,13 +206,16 @@ mod tests {
     }
 
     fn batch_of(collate: MimCollate) -> Result<MimBatch> {
+        loader(collate, 4, 4).epoch(0, 0).next().unwrap()
+    }
+
+    fn loader(collate: MimCollate, samples: usize, batch_size: usize) -> Loader<MimCollate> {
         // Brightness grows from left to right, so a flip or a crop shows.
         let pixels = (0..SHAPE.values()).map(|i| (i % 12 * 20) as u8).collect::<Vec<_>>();
         let sample = Sample { image: Image::new(SHAPE, pixels).unwrap(), label: None };
-        let dataset = Arc::new(InMemDataset::new(vec![sample; 4]));
-        let config = LoaderConfig { batch_size: 4, seed: 3, workers: 0, training: true };
-        let loader = Loader::new(dataset, collate, config, &test_device()).unwrap();
-        loader.epoch(0, 0).next().unwrap()
+        let dataset = Arc::new(InMemDataset::new(vec![sample; samples]));
+        let config = LoaderConfig { batch_size, seed: 3, workers: 0, training: true };
+        Loader::new(dataset, collate, config, &test_device()).unwrap()
     }
 
     #[test]
@@ -260,6 +266,44 @@ mod tests {
         let message = batch_of(collate).unwrap_err().to_string();
         assert!(message.contains("promises 2 hidden units of 2×3"), "{message}");
         assert!(message.contains("drew a mask of 4 of 2×3"), "{message}");
+    }
+
+    /// Hides two units of every sample of a batch, or four.
+    #[derive(Debug)]
+    struct TwoOrFour;
+
+    impl MaskStrategy for TwoOrFour {
+        fn grid(&self) -> Grid {
+            Grid::new(2, 3)
+        }
+
+        fn hidden(&self) -> usize {
+            4
+        }
+
+        fn sample(&self, rng: &mut dyn rand::Rng) -> UnitMask {
+            RandomMask::new(self.grid(), 4).unwrap().sample(rng)
+        }
+
+        fn for_batch(&self, rng: &mut dyn rand::Rng) -> Option<Box<dyn MaskStrategy>> {
+            let hidden = if rng.next_u64().is_multiple_of(2) { 2 } else { 4 };
+            Some(Box::new(RandomMask::new(self.grid(), hidden).unwrap()))
+        }
+    }
+
+    #[test]
+    fn the_number_of_hidden_units_may_differ_by_batch_and_is_the_same_within_one() {
+        let collate = MimCollate::new(SHAPE, &statistics(0.5), Arc::new(TwoOrFour)).unwrap();
+        let loader = loader(collate, 32, 2);
+        let counts = |epoch| -> Vec<usize> {
+            let batches = loader.epoch(epoch, 0);
+            batches.map(|batch| batch.unwrap().mask.at(Grid::new(4, 6)).asked.count()).collect()
+        };
+        let first = counts(0);
+        assert_eq!(first.len(), 16);
+        assert!(first.contains(&8) && first.contains(&16), "{first:?}");
+        assert_eq!(counts(0), first);
+        assert_ne!(counts(1), first);
     }
 
     #[test]

@@ -122,8 +122,8 @@ impl Vit {
         let (grid, patches) = self.body.patches(images);
         let tokens = match mask.map(|mask| mask.at(grid)) {
             Some(mask) => {
-                let visible = self.body.embed(mask.select_visible(patches));
-                mask.fill_hidden(visible, self.mask_token.val())
+                let visible = self.body.embed(mask.visible.select(patches));
+                mask.visible.fill(visible, self.mask_token.val())
             }
             None => self.body.embed(patches),
         };
@@ -159,9 +159,9 @@ impl Encoder for VisibleVit {
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> VisibleTokens {
         let (grid, patches) = self.body.patches(images);
         let mask = mask.at(grid);
-        let mut tokens = self.body.embed(mask.select_visible(patches));
+        let mut tokens = self.body.embed(mask.visible.select(patches));
         if let Some(positions) = &self.body.positions {
-            tokens = tokens + mask.visible_from_table(positions.cells(grid));
+            tokens = tokens + mask.visible.select_from_table(positions.cells(grid));
         }
         let (tokens, class_token) = self.body.transform(tokens, grid);
         VisibleTokens { tokens, class_token, grid }
@@ -210,7 +210,7 @@ mod tests {
     fn hidden_pixels_do_not_reach_the_features() {
         let hidden = [0, 2, 3, 5];
         let seen = images(8, 12, 1);
-        let visible = mask(hidden).at(Grid::new(2, 3)).is_hidden().bool_not();
+        let visible = mask(hidden).at(Grid::new(2, 3)).visible.contains();
         let keep = visible.float().reshape([2, 1, 2, 1, 3, 1]).expand([2, 2, 2, 4, 3, 4]);
         let other = seen.clone() * keep.reshape([2, 2, 8, 12]);
         for config in variants() {

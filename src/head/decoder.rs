@@ -107,7 +107,7 @@ impl PredictionHead<VisibleTokens> for Decoder {
     fn predict(&self, features: VisibleTokens, mask: &Mask) -> Tensor<3> {
         let VisibleTokens { tokens, class_token, grid } = features;
         let mask = mask.at(grid);
-        let cells = mask.fill_hidden(per_token(&self.embed, tokens), self.mask_token.val());
+        let cells = mask.visible.fill(per_token(&self.embed, tokens), self.mask_token.val());
         let cells = cells + self.positions.cells(grid).unsqueeze();
         let first_cell = usize::from(class_token.is_some());
         let tokens = match class_token {
@@ -118,7 +118,7 @@ impl PredictionHead<VisibleTokens> for Decoder {
             None => cells,
         };
         let hidden = self.transformer.forward_some(tokens, grid, |tokens| {
-            mask.select_hidden(tokens.slice(s![.., first_cell.., ..]))
+            mask.asked.select(tokens.slice(s![.., first_cell.., ..]))
         });
         per_token(&self.projection, hidden)
     }
@@ -183,5 +183,19 @@ mod tests {
             let got = predicted(&decoder, other);
             assert!(got[0] != expected[0] && got[1] != expected[1]);
         }
+    }
+
+    #[test]
+    fn a_part_of_the_hidden_cells_may_be_asked_for() {
+        let (decoder, mask) = (decoder(), |cells: &[usize]| {
+            UnitMask::from_indices(GRID, cells.iter().copied()).unwrap()
+        });
+        let [_, second] = predicted(&decoder, features());
+        let asked = Mask::new([mask(&[1, 4])], &test_device()).unwrap();
+        let asked = asked.with_asked([mask(&[4])]).unwrap();
+        let got = decoder.predict(features(), &asked);
+        assert_eq!(got.dims(), [1, 1, 5]);
+        let got: Vec<f32> = got.into_data().try_to_vec().unwrap();
+        assert!(got.iter().zip(second).all(|(a, b)| (a - b).abs() < 1e-6));
     }
 }

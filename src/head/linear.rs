@@ -46,7 +46,7 @@ impl PredictionHead<GridTokens> for LinearHead {
     type Prediction = Tensor<3>;
 
     fn predict(&self, features: GridTokens, mask: &Mask) -> Tensor<3> {
-        per_token(&self.projection, mask.at(features.grid).select_hidden(features.tokens))
+        per_token(&self.projection, mask.at(features.grid).asked.select(features.tokens))
     }
 }
 

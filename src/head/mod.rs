@@ -11,7 +11,8 @@ pub use linear::LinearHead;
 
 use crate::mask::Mask;
 
-/// Predicts the hidden cells from features of type `F`.
+/// Predicts the asked cells from features of type `F`: what is hidden, unless
+/// [`Mask::with_asked`](crate::Mask::with_asked) says otherwise.
 ///
 /// `F` is an encoder's [`Features`](crate::Encoder::Features), so a head that needs the whole grid
 /// cannot be put on an encoder that only computes visible cells: it does not compile.
@@ -51,17 +52,17 @@ use crate::mask::Mask;
             replace them (`GridTokens`) take `LinearHead`"
 )]
 pub trait PredictionHead<F>: Module + ModuleDisplay {
-    /// What is predicted: `Tensor<3>`, `[batch, hidden, target width]`, unless the head predicts
+    /// What is predicted: `Tensor<3>`, `[batch, asked, target width]`, unless the head predicts
     /// more than once.
     type Prediction: Prediction;
 
-    /// One prediction for each hidden cell, in ascending order; nothing for visible ones.
+    /// One prediction for each asked cell, in ascending order; nothing for the others.
     fn predict(&self, features: F, mask: &Mask) -> Self::Prediction;
 }
 
-/// What a head predicts and a target judges: `[batch, hidden, width]`, or two of these.
+/// What a head predicts and a target judges: `[batch, asked, width]`, or two of these.
 pub trait Prediction: Clone {
-    /// Numbers for each hidden cell.
+    /// Numbers for each asked cell.
     fn width(&self) -> usize;
 
     /// The same in another type: what is computed in half precision is judged in single precision.

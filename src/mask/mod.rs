@@ -11,6 +11,7 @@ mod count;
 mod fixed;
 mod random;
 mod region;
+mod selection;
 mod uniform;
 mod unit_mask;
 
@@ -21,21 +22,22 @@ use rand::Rng;
 
 use crate::grid::Grid;
 
-pub use batch::{GridMask, Mask};
+pub use batch::{GridMask, KnownGrids, Mask};
 pub use block::BlockMask;
 pub use closure::{ClosureMask, mask_fn};
 pub use config::MaskConfig;
 pub use fixed::FixedMask;
 pub use random::RandomMask;
 pub use region::RegionMask;
+pub use selection::Selection;
 pub use uniform::UniformMask;
 pub use unit_mask::UnitMask;
 
 /// How the hidden cells of a sample are chosen.
 ///
-/// Every sample hides exactly [`hidden`](Self::hidden) cells, so that a batch's hidden (or visible)
-/// cells make a whole tensor. The mask depends on `rng` alone: the same stream, the same mask. A
-/// closure is the shortest way to a strategy of one's own: [`mask_fn`].
+/// Every sample of a batch hides exactly [`hidden`](Self::hidden) cells, so that a batch's hidden (or
+/// visible) cells make a whole tensor. The mask depends on `rng` alone: the same stream, the same
+/// mask. A closure is the shortest way to a strategy of one's own: [`mask_fn`].
 ///
 /// ```
 /// use burn_mim::{Grid, MaskStrategy, RandomMask};
@@ -59,6 +61,14 @@ pub trait MaskStrategy: Debug + Send + Sync {
 
     /// One sample's mask, of [`grid`](Self::grid) and with [`hidden`](Self::hidden) hidden units.
     fn sample(&self, rng: &mut dyn Rng) -> UnitMask;
+
+    /// The strategy of one batch, where the number of hidden units differs from batch to batch, as
+    /// MAGE's does (arXiv 2211.09117); `rng` is the batch's own. It must be of the same grid. Default:
+    /// `None`, every batch is masked by this strategy
+    fn for_batch(&self, rng: &mut dyn Rng) -> Option<Box<dyn MaskStrategy>> {
+        let _ = rng;
+        None
+    }
 }
 
 impl<S: MaskStrategy + ?Sized> MaskStrategy for Box<S> {
@@ -73,6 +83,10 @@ impl<S: MaskStrategy + ?Sized> MaskStrategy for Box<S> {
     fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
         (**self).sample(rng)
     }
+
+    fn for_batch(&self, rng: &mut dyn Rng) -> Option<Box<dyn MaskStrategy>> {
+        (**self).for_batch(rng)
+    }
 }
 
 impl<S: MaskStrategy + ?Sized> MaskStrategy for Arc<S> {
@@ -86,6 +100,10 @@ impl<S: MaskStrategy + ?Sized> MaskStrategy for Arc<S> {
 
     fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
         (**self).sample(rng)
+    }
+
+    fn for_batch(&self, rng: &mut dyn Rng) -> Option<Box<dyn MaskStrategy>> {
+        (**self).for_batch(rng)
     }
 }
 

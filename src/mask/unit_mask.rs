@@ -133,6 +133,11 @@ impl UnitMask {
         Ok(Self { grid, bits })
     }
 
+    /// The mask that hides what this one shows, and shows what it hides.
+    pub fn inverted(&self) -> Self {
+        Self { grid: self.grid, bits: self.bits.iter().map(|bit| !bit).collect() }
+    }
+
     fn indices(&self, wanted: bool) -> impl Iterator<Item = usize> + '_ {
         self.bits.iter().enumerate().filter_map(move |(i, &bit)| (bit == wanted).then_some(i))
     }

@@ -152,7 +152,7 @@ impl Target for HogTarget {
         assert_shape!(&batch.images, [_, self.channels, _, _]);
         let histograms = self.histograms(batch.images.clone());
         let patches = patchify(histograms, self.cells_per_patch(), PatchLayout::ChannelsFirst);
-        mask_of_patches(batch, self.patch).select_hidden(patches).detach()
+        mask_of_patches(batch, self.patch).asked.select(patches).detach()
     }
 
     /// Mean squared error (arXiv 2112.09133 §3).
@@ -173,7 +173,7 @@ impl Depict for HogTarget {
     fn depict(&self, value: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
         let mask = mask_of_patches(batch, self.patch);
         let nothing = Tensor::zeros([1, self.width()], (&value.device(), value.dtype()));
-        let patches = mask.fill_visible(value, nothing);
+        let patches = mask.asked.fill(value, nothing);
         let (side, layout) = (self.cells_per_patch(), PatchLayout::ChannelsFirst);
         let histograms = unpatchify(patches, mask.grid(), side, layout);
         let [batch, _, rows, cols] = histograms.dims();

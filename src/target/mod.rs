@@ -29,22 +29,23 @@ use crate::head::Prediction;
 use crate::image::grid_of;
 use crate::mask::GridMask;
 
-/// What the hidden cells should have been.
+/// What the asked cells should have been: the hidden ones, unless
+/// [`Mask::with_asked`](crate::Mask::with_asked) says otherwise.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no target: it does not say what hidden cells should have been",
     note = "implement `Target`, or use one of this crate's, such as `PixelTarget`"
 )]
 pub trait Target: Module + ModuleDisplay {
-    /// What a head predicts of it: `Tensor<3>`, `[batch, hidden, width]`, or two of these.
+    /// What a head predicts of it: `Tensor<3>`, `[batch, asked, width]`, or two of these.
     type Prediction: Prediction;
 
     /// The values to predict: `Tensor<3>` for a regression, `Tensor<2, Int>` for token ids.
     type Value: Clone;
 
-    /// How many numbers the head predicts for each hidden cell.
+    /// How many numbers the head predicts for each asked cell.
     fn width(&self) -> usize;
 
-    /// The batch's values at hidden cells only, each sample's in ascending order. Carries no
+    /// The batch's values at asked cells only, each sample's in ascending order. Carries no
     /// gradient.
     fn of(&self, batch: &MimBatch) -> Self::Value;
 
@@ -84,7 +85,7 @@ pub trait Target: Module + ModuleDisplay {
 
 /// A target whose predictions can be looked at.
 pub trait Reconstruct: Target {
-    /// Predictions as images in the units of `batch.images`, zero at visible cells.
+    /// Predictions as images in the units of `batch.images`, zero where nothing was asked.
     ///
     /// # Shapes
     ///
@@ -99,11 +100,11 @@ pub trait Reconstruct: Target {
 
 /// A target that is no image, but whose values can be drawn.
 pub trait Depict: Target<Prediction = Tensor<3>, Value = Tensor<3>> {
-    /// The values of hidden cells as pictures, black at visible cells.
+    /// The values of asked cells as pictures, black elsewhere.
     ///
     /// # Shapes
     ///
-    /// - value: `[batch, hidden, width]`, predicted or true
+    /// - value: `[batch, asked, width]`, predicted or true
     /// - output: `[batch, channels or 1, k · height, k · width]` in [0, 1], for a whole k
     fn depict(&self, value: Tensor<3>, batch: &MimBatch) -> Tensor<4>;
 }

@@ -92,14 +92,14 @@ impl PixelTarget {
     pub fn place(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
         let mask = mask_of_patches(batch, self.cell);
         let nothing = Tensor::zeros([1, self.width()], (&prediction.device(), prediction.dtype()));
-        let cells = mask.fill_visible(prediction, nothing);
+        let cells = mask.asked.fill(prediction, nothing);
         unpatchify(cells, mask.grid(), self.cell, self.layout)
     }
 
     /// The hidden cells of an image-sized tensor.
     fn hidden(&self, images: Tensor<4>, batch: &MimBatch) -> Tensor<3> {
         let patches = patchify(images, self.cell, self.layout);
-        mask_of_patches(batch, self.cell).select_hidden(patches).detach()
+        mask_of_patches(batch, self.cell).asked.select(patches).detach()
     }
 
     /// Mean and standard deviation of the hidden cells' pixels, to be broadcast over `raw`, these

@@ -42,7 +42,7 @@ impl Target for SobelTarget {
         assert_shape!(&batch.images, [_, self.channels, _, _]);
         let edges = sobel(batch.images.clone());
         let patches = patchify(edges, self.patch, PatchLayout::ChannelsFirst);
-        mask_of_patches(batch, self.patch).select_hidden(patches).detach()
+        mask_of_patches(batch, self.patch).asked.select(patches).detach()
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
@@ -61,7 +61,7 @@ impl Depict for SobelTarget {
     fn depict(&self, value: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
         let mask = mask_of_patches(batch, self.patch);
         let nothing = Tensor::zeros([1, self.width()], (&value.device(), value.dtype()));
-        let patches = mask.fill_visible(value, nothing);
+        let patches = mask.asked.fill(value, nothing);
         let edges = unpatchify(patches, mask.grid(), self.patch, PatchLayout::ChannelsFirst);
         (edges / STEP).clamp(0.0, 1.0)
     }

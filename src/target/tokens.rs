@@ -63,7 +63,7 @@ impl<K: Tokenizer> TokenTarget<K> {
     /// When the batch has no second view.
     pub fn completed_ids(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<2, Int> {
         let predicted = prediction.without_autodiff().argmax(2).squeeze_dim(2);
-        batch.mask.at(self.grid(batch)).replace_hidden_ids(self.ids(batch), predicted)
+        batch.mask.at(self.grid(batch)).asked.replace_ids(self.ids(batch), predicted)
     }
 }
 
@@ -79,7 +79,7 @@ impl<K: Tokenizer> Target for TokenTarget<K> {
     ///
     /// When the batch has no second view.
     fn of(&self, batch: &MimBatch) -> Tensor<2, Int> {
-        batch.mask.at(self.grid(batch)).select_hidden_ids(self.ids(batch))
+        batch.mask.at(self.grid(batch)).asked.select_ids(self.ids(batch))
     }
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<2, Int>) -> Tensor<1> {
@@ -128,13 +128,7 @@ impl<K: Tokenizer> Reconstruct for TokenTarget<K> {
         };
         let [_, _, height, width] = batch.images.dims();
         let decoded = normalize(resized(decoded, [height, width]), &self.mean, &self.std);
-        let hidden = batch.mask.at(grid).is_hidden().float().reshape([
-            batch.size(),
-            1,
-            grid.rows,
-            grid.cols,
-        ]);
-        decoded * resized(hidden, [height, width])
+        decoded * resized(batch.mask.at(grid).asked.map(), [height, width])
     }
 
     fn caption(&self) -> &'static str {

@@ -166,8 +166,8 @@ impl<B: WindowBlock> Encoder for SwinTransformer<B> {
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> GridTokens {
         let (grid, patches) = self.patch_embed.patches(images);
         let mask = mask.at(grid);
-        let visible = self.patch_embed.embed(mask.select_visible(patches));
-        self.features(mask.fill_hidden(visible, self.mask_token.val()), grid)
+        let visible = self.patch_embed.embed(mask.visible.select(patches));
+        self.features(mask.visible.fill(visible, self.mask_token.val()), grid)
     }
 }
 
@@ -206,7 +206,7 @@ mod tests {
 
     fn hidden_pixels_do_not_reach(encoder: impl Encoder<Features = GridTokens>) {
         let mask = mask([0, 3, 5, 6, 11]);
-        let visible = mask.at(Grid::new(3, 4)).is_hidden().bool_not();
+        let visible = mask.at(Grid::new(3, 4)).visible.contains();
         let keep = visible.float().reshape([2, 1, 3, 1, 4, 1]).expand([2, 2, 3, 8, 4, 8]);
         let other = images(24, 32) * keep.reshape([2, 2, 24, 32]);
         let features = encoder.encode(images(24, 32), &mask);

@@ -9,7 +9,7 @@ use crate::data::augment::{Augmentation, Normalization, View};
 use crate::data::{Collate, Item};
 use crate::error::Result;
 use crate::image::ChannelStatistics;
-use crate::mask::{Mask, MaskStrategy};
+use crate::mask::{KnownGrids, Mask, MaskStrategy};
 use crate::method::{ImageGptBatch, ImageGptConfig};
 use crate::rng::Purpose;
 
@@ -21,6 +21,7 @@ pub struct ImageGptCollate {
     normalization: Normalization,
     augmentation: Augmentation,
     mask: Option<Arc<dyn MaskStrategy>>,
+    grids: KnownGrids,
 }
 
 impl ImageGptCollate {
@@ -37,6 +38,7 @@ impl ImageGptCollate {
             normalization: Normalization::new(&ChannelStatistics::none(image.channels))?,
             augmentation: Augmentation::none(),
             mask: config.mask()?.map(Arc::from),
+            grids: KnownGrids::default(),
         })
     }
 
@@ -72,7 +74,10 @@ impl Collate for ImageGptCollate {
                 self.mask.as_ref().map(|mask| mask.sample(&mut item.stream(Purpose::Mask))),
             );
         }
-        let mask = if masks.is_empty() { None } else { Some(Mask::new(masks, device)?) };
+        let mask = match masks.is_empty() {
+            true => None,
+            false => Some(Mask::new(masks, device)?.prepared(&self.grids)),
+        };
         Ok(ImageGptBatch { images: images.finish(device), mask })
     }
 }

@@ -163,11 +163,11 @@ impl ImageGpt {
         };
         let mask = mask.at(grid);
         // Positions are added after, so the model knows where something is hidden (§2.2).
-        let visible = mask.select_visible(gpt.embed(ids.clone()));
+        let visible = mask.visible.select(gpt.embed(ids.clone()));
         let nothing = Tensor::zeros([1, gpt.config().width], (&visible.device(), visible.dtype()));
-        let tokens = mask.fill_hidden(visible, nothing) + gpt.positions.cells(grid).unsqueeze();
-        let features = mask.select_hidden(gpt.transform(tokens, gpt.config().depth));
-        (per_token(&self.head, features), mask.select_hidden_ids(ids))
+        let tokens = mask.visible.fill(visible, nothing) + gpt.positions.cells(grid).unsqueeze();
+        let features = mask.asked.select(gpt.transform(tokens, gpt.config().depth));
+        (per_token(&self.head, features), mask.asked.select_ids(ids))
     }
 
     /// The entropy in nats of the colors' frequencies among all pixels of a batch, whose `ids`

@@ -138,13 +138,13 @@ impl AttentionPooling {
     fn forward(&self, patches: Tensor<3>, grid: Grid, batch: &MimBatch) -> Tensor<3> {
         let mask = batch.mask.at(grid);
         let ([samples, cells, width], table) = (patches.dims(), self.positions.cells(grid));
-        let visible = mask.select_visible(patches) + mask.visible_from_table(table.clone());
+        let visible = mask.visible.select(patches) + mask.visible.select_from_table(table.clone());
         let summary = self.summary_token.val().unsqueeze::<3>().expand([samples, 1, width]);
         let tokens = Tensor::cat(vec![summary, visible], 1);
         let first = |tokens: Tensor<3>| tokens.slice(s![.., 0..1, ..]);
         let summary = self.transformer.forward_some(tokens, grid, first);
         let places = table.unsqueeze::<3>().expand([samples, cells, width]);
-        summary + mask.select_hidden(places)
+        summary + mask.asked.select(places)
     }
 }
 
@@ -171,7 +171,7 @@ impl<E: Backbone> Selfie<E> {
     pub fn predict(&self, batch: &MimBatch) -> Tensor<3> {
         let (grid, patches) = self.encoder.patches(batch.images.clone());
         let patches = self.encoder.encode_patches(patches);
-        let candidates = batch.mask.at(grid).select_hidden(patches.clone());
+        let candidates = batch.mask.at(grid).asked.select(patches.clone());
         let places = self.pooling.forward(patches, grid, batch);
         let scale = (self.encoder.width() as f64).powf(-0.5);
         (places * scale).matmul(candidates.transpose())
@@ -202,7 +202,7 @@ impl<E: Backbone> PretextTask for Selfie<E> {
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {
         let grid = self.encoder.patches(batch.images.clone()).0;
-        Some(guessing(batch.mask.at(grid).hidden(), &batch.images.device()))
+        Some(guessing(batch.mask.at(grid).asked.count(), &batch.images.device()))
     }
 }
 
@@ -308,7 +308,7 @@ mod tests {
         let batch = batch(images(), [0, 1, 4]);
         let (grid, patches) = selfie.encoder.patches(batch.images.clone());
         let patches = selfie.encoder.encode_patches(patches);
-        let candidates = batch.mask.at(grid).select_hidden(patches.clone());
+        let candidates = batch.mask.at(grid).asked.select(patches.clone());
         let places = selfie.pooling.forward(patches, grid, &batch);
         // 16 features.
         let expected = places.matmul(candidates.transpose()) / 4.0;

@@ -25,15 +25,15 @@ pub fn selfie_sheet<E: Backbone>(
 ) -> Result<PictureGrid> {
     let (grid, patches) = task.encoder.patches(batch.images.clone());
     let mask = batch.mask.at(grid);
-    let hidden = mask.select_hidden(patches.clone());
+    let hidden = mask.asked.select(patches.clone());
     let [samples, count, width] = hidden.dims();
     let chosen = task.predict(batch).argmax(2).reshape([samples * count]);
     let first_rows = Tensor::<1, Int>::arange(0..samples as i64, &chosen.device()) * count as i64;
     let rows = first_rows.unsqueeze_dim::<2>(1).expand([samples, count]).reshape([samples * count]);
     let placed = hidden.reshape([samples * count, width]).select(0, chosen + rows);
     let zeros = || Tensor::zeros([1, width], &patches.device());
-    let visible = mask.fill_hidden(mask.select_visible(patches.clone()), zeros());
-    let placed = mask.fill_visible(placed.reshape([samples, count, width]), zeros());
+    let visible = mask.visible.fill(mask.visible.select(patches.clone()), zeros());
+    let placed = mask.asked.fill(placed.reshape([samples, count, width]), zeros());
     let show = |patches: Tensor<3>| {
         let images = unpatchify(patches, grid, task.encoder.patch, PatchLayout::ChannelsFirst);
         pictures(denormalize(images, &statistics.mean, &statistics.std))

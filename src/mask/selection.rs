@@ -1,0 +1,151 @@
+//! The cells of a batch that are visible, or asked for, as index tensors.
+
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, assert_shape};
+
+use super::UnitMask;
+use crate::grid::Grid;
+
+/// Cells of a grid, the same number in every sample of a batch: moves their rows out of
+/// `[batch, cells, width]` tensors and back. Selected cells are always in ascending order.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    grid: Grid,
+    batch: usize,
+    count: usize,
+    /// The selected cells' rows among the cells of all samples.
+    rows: Tensor<1, Int>,
+    /// The selected cells within their sample.
+    cells: Tensor<1, Int>,
+    /// For every cell its row among the selected ones, which one more row follows for all others.
+    row_or_filler: Tensor<1, Int>,
+}
+
+impl Selection {
+    /// The cells that `masks`, all of one grid and count, hide (`hidden`) or do not.
+    pub(super) fn new(masks: &[UnitMask], hidden: bool, device: &Device) -> Self {
+        let grid = masks[0].grid();
+        let count = if hidden { masks[0].hidden() } else { masks[0].visible() };
+        let filler = (masks.len() * count) as i64;
+        let (mut rows, mut cells, mut row_or_filler) = (vec![], vec![], vec![]);
+        for (sample, mask) in masks.iter().enumerate() {
+            for (cell, &bit) in mask.bits().iter().enumerate() {
+                if bit == hidden {
+                    row_or_filler.push(rows.len() as i64);
+                    rows.push((sample * grid.cells() + cell) as i64);
+                    cells.push(cell as i64);
+                } else {
+                    row_or_filler.push(filler);
+                }
+            }
+        }
+        let tensor = |rows: Vec<i64>| {
+            let length = rows.len();
+            Tensor::from_data(TensorData::new(rows, [length]), device)
+        };
+        let [rows, cells, row_or_filler] = [rows, cells, row_or_filler].map(tensor);
+        Self { grid, batch: masks.len(), count, rows, cells, row_or_filler }
+    }
+
+    /// Selected cells per sample.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The selected cells' rows.
+    ///
+    /// # Shapes
+    ///
+    /// - cells: `[batch, cells, width]`
+    /// - output: `[batch, selected, width]`
+    ///
+    /// # Panics
+    ///
+    /// When `cells` is of another batch or grid.
+    pub fn select(&self, cells: Tensor<3>) -> Tensor<3> {
+        assert_shape!(cells, [self.batch, self.grid.cells(), _]);
+        let [.., width] = cells.dims();
+        let all = cells.reshape([self.batch * self.grid.cells(), width]);
+        all.select(0, self.rows.clone()).reshape([self.batch, self.count, width])
+    }
+
+    /// For each sample's selected cells, the rows of a table over the grid.
+    ///
+    /// # Shapes
+    ///
+    /// - table: `[cells, width]`
+    /// - output: `[batch, selected, width]`
+    pub fn select_from_table(&self, table: Tensor<2>) -> Tensor<3> {
+        let [_, width] = table.dims();
+        table.select(0, self.cells.clone()).reshape([self.batch, self.count, width])
+    }
+
+    /// The whole grid from its selected rows, with `filler` at every other cell.
+    ///
+    /// # Shapes
+    ///
+    /// - selected: `[batch, selected, width]`
+    /// - filler: `[1, width]`
+    /// - output: `[batch, cells, width]`
+    ///
+    /// # Panics
+    ///
+    /// When `selected` is not of this batch's selected cells.
+    pub fn fill(&self, selected: Tensor<3>, filler: Tensor<2>) -> Tensor<3> {
+        assert_shape!(selected, [self.batch, self.count, _]);
+        let [.., width] = selected.dims();
+        let selected = selected.reshape([self.batch * self.count, width]);
+        let all = Tensor::cat(vec![selected, filler], 0);
+        let rows = self.row_or_filler.clone();
+        all.select(0, rows).reshape([self.batch, self.grid.cells(), width])
+    }
+
+    /// The selected cells' ids.
+    ///
+    /// # Shapes
+    ///
+    /// - ids: `[batch, cells]`
+    /// - output: `[batch, selected]`
+    ///
+    /// # Panics
+    ///
+    /// When `ids` is of another batch or grid.
+    pub fn select_ids(&self, ids: Tensor<2, Int>) -> Tensor<2, Int> {
+        assert_shape!(ids, [self.batch, self.grid.cells()]);
+        let all = ids.reshape([self.batch * self.grid.cells()]);
+        all.select(0, self.rows.clone()).reshape([self.batch, self.count])
+    }
+
+    /// All cells' ids, with those of the selected cells replaced.
+    ///
+    /// # Shapes
+    ///
+    /// - ids: `[batch, cells]`
+    /// - selected: `[batch, selected]`
+    /// - output: `[batch, cells]`
+    ///
+    /// # Panics
+    ///
+    /// When `ids` or `selected` is of another batch or grid.
+    pub fn replace_ids(&self, ids: Tensor<2, Int>, selected: Tensor<2, Int>) -> Tensor<2, Int> {
+        assert_shape!(ids, [self.batch, self.grid.cells()]);
+        assert_shape!(selected, [self.batch, self.count]);
+        let selected = selected.reshape([self.batch * self.count]);
+        let filler = Tensor::zeros([1], (&selected.device(), selected.dtype()));
+        let placed = Tensor::cat(vec![selected, filler], 0).select(0, self.row_or_filler.clone());
+        ids.mask_where(self.contains(), placed.reshape([self.batch, self.grid.cells()]))
+    }
+
+    /// Which cells are selected, `[batch, cells]`.
+    pub fn contains(&self) -> Tensor<2, Bool> {
+        let filler = (self.batch * self.count) as i64;
+        let selected = self.row_or_filler.clone().not_equal_elem(filler);
+        selected.reshape([self.batch, self.grid.cells()])
+    }
+
+    /// 1 at every selected cell and 0 elsewhere, as images of one channel, `[batch, 1, rows, cols]`:
+    /// what a convolution is masked by.
+    pub fn map(&self) -> Tensor<4> {
+        let Grid { rows, cols } = self.grid;
+        self.contains().float().reshape([self.batch, 1, rows, cols])
+    }
+}
