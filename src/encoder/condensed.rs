@@ -9,7 +9,7 @@ use crate::error::{Result, ensure};
 use crate::grid::Grid;
 use crate::limits;
 use crate::mask::Mask;
-use crate::nn::{Block, InitialWeights, TransformerConfig};
+use crate::nn::{Block, DropPath, InitialWeights, TransformerConfig};
 
 config! {
     /// The sizes of a [`CondensedVit`].
@@ -117,6 +117,14 @@ impl Backbone for CondensedVit {
             Some(parameter) => self.vit.layer_of(parameter),
             None => self.layers() + 1,
         }
+    }
+
+    fn with_drop_path(self, probability: f64) -> Self {
+        let depth = self.layers().max(self.early_blocks + self.condenser.len());
+        let rate = |index| DropPath::growing_to(probability, index, depth);
+        let blocks = self.condenser.into_iter().zip(self.early_blocks..);
+        let condenser = blocks.map(|(block, index)| block.with_drop_path(rate(index))).collect();
+        Self { vit: self.vit.with_drop_path(probability), condenser, ..self }
     }
 }
 

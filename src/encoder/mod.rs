@@ -2,6 +2,8 @@
 
 mod condensed;
 mod config;
+#[cfg(test)]
+mod drop_path_tests;
 mod gpt;
 mod patchwise;
 mod residual;
@@ -49,15 +51,6 @@ pub trait Backbone: Module + ModuleDisplay {
         format!("network of {} features", self.width())
     }
 
-    /// The same network with another drop-path probability, where there is such a thing.
-    fn with_drop_path(self, probability: f64) -> Self
-    where
-        Self: Sized,
-    {
-        let _ = probability;
-        self
-    }
-
     /// Blocks one after another that fine-tuning tells apart. Default: 0
     fn layers(&self) -> usize {
         0
@@ -69,6 +62,20 @@ pub trait Backbone: Module + ModuleDisplay {
     /// follow the last block
     fn layer_of(&self, _parameter: &str) -> usize {
         self.layers() + 1
+    }
+
+    /// The same network, its weights and their identities kept, that drops residual branches in
+    /// training with another probability: for the last block, growing linearly from 0 at the first.
+    /// What fine-tuning sets. Default: unchanged, for networks without stochastic depth
+    ///
+    /// # Panics
+    ///
+    /// When the probability is not in [0, 1).
+    fn with_drop_path(self, _probability: f64) -> Self
+    where
+        Self: Sized,
+    {
+        self
     }
 }
 

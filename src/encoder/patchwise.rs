@@ -72,6 +72,10 @@ impl<E: Backbone> Backbone for Patchwise<E> {
     fn layer_of(&self, parameter: &str) -> usize {
         self.network.layer_of(parameter.strip_prefix("network.").unwrap_or(parameter))
     }
+
+    fn with_drop_path(self, probability: f64) -> Self {
+        Self { network: self.network.with_drop_path(probability), ..self }
+    }
 }
 
 #[cfg(test)]

@@ -81,6 +81,10 @@ impl Backbone for Vit {
     fn layer_of(&self, parameter: &str) -> usize {
         self.body.layer_of(parameter)
     }
+
+    fn with_drop_path(self, probability: f64) -> Self {
+        Self { body: self.body.with_drop_path(probability), ..self }
+    }
 }
 
 impl Encoder for Vit {
@@ -150,6 +154,10 @@ impl Backbone for VisibleVit {
 
     fn layer_of(&self, parameter: &str) -> usize {
         self.body.layer_of(parameter)
+    }
+
+    fn with_drop_path(self, probability: f64) -> Self {
+        Self { body: self.body.with_drop_path(probability) }
     }
 }
 

@@ -124,4 +124,9 @@ impl Backbone for VitBody {
         let path = parameter.strip_prefix("body.").unwrap_or(parameter);
         path.strip_prefix("transformer.").map_or(0, |path| self.transformer.layer_of(path))
     }
+
+    fn with_drop_path(self, probability: f64) -> Self {
+        let config = self.config.with_drop_path(probability);
+        Self { transformer: self.transformer.with_drop_path(probability), config, ..self }
+    }
 }

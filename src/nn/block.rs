@@ -67,6 +67,15 @@ pub struct Block {
 }
 
 impl Block {
+    /// The same weights with another probability to drop each residual branch.
+    ///
+    /// # Panics
+    ///
+    /// When the probability is not in [0, 1).
+    pub fn with_drop_path(self, probability: f64) -> Self {
+        Self { drop_path: self.drop_path.with_probability(probability), ..self }
+    }
+
     /// The tokens after this block, [`checkpointed`].
     ///
     /// # Shapes

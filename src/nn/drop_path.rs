@@ -29,6 +29,22 @@ impl DropPath {
         self.per_sample.prob
     }
 
+    /// The probability of the block at `index`, counted from 0, of `count` blocks: it grows linearly
+    /// from 0 to `last`, and stays there in blocks beyond.
+    pub(crate) fn growing_to(last: f64, index: usize, count: usize) -> f64 {
+        last * (index as f64 / count.saturating_sub(1).max(1) as f64).min(1.0)
+    }
+
+    /// The same, frozen or not, with another probability.
+    ///
+    /// # Panics
+    ///
+    /// When `prob` is not in [0, 1).
+    pub fn with_probability(self, prob: f64) -> Self {
+        let Dropout { training, .. } = self.per_sample;
+        Self { per_sample: Dropout { training, ..Self::new(prob).per_sample } }
+    }
+
     /// The branch, dropped for some samples.
     ///
     /// # Shapes

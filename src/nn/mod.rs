@@ -9,6 +9,7 @@ mod conv;
 mod cosine_attention;
 mod drop_path;
 mod follow;
+mod fresh_ids;
 mod init;
 mod layer_scale;
 mod mlp;
@@ -18,6 +19,7 @@ mod per_token;
 mod position;
 mod relative_position;
 mod table_resize;
+mod trainable;
 mod transformer;
 mod unit;
 mod windows;
@@ -31,6 +33,7 @@ pub use conv::{Conv, ConvPair};
 pub use cosine_attention::CosineAttention;
 pub use drop_path::{DropPath, Dropped};
 pub use follow::follow;
+pub use fresh_ids::with_fresh_ids;
 pub use init::{Init, InitialWeights};
 pub use layer_scale::LayerScale;
 pub use mlp::{Mlp, MlpActivation};
@@ -45,6 +48,7 @@ pub use position::{PositionTable, Positions, sin_cos_table};
 pub use relative_position::{RelativePositionBias, relative_position_index};
 pub use table_resize::TableResize;
 pub(crate) use table_resize::resize_offsets;
+pub use trainable::trainable;
 pub use transformer::{
     BiasSource, ResidualInit, ScoreScale, TokenGrid, Transformer, TransformerCache,
     TransformerConfig,

@@ -13,7 +13,7 @@ use crate::data::{ImageDataset, Subset};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::eval::{FineTuning, Score, TestResult};
-use crate::nn::InitialWeights;
+use crate::nn::{InitialWeights, trainable};
 use crate::train::{Pretraining, RunFolder, sha256};
 
 impl<B: Backbone + Clone> Evaluation<'_, B> {
@@ -58,7 +58,7 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
     ) -> Result<TestResult> {
         let device = self.device.clone().autodiff();
         let encoder = self.backbone(start, seed)?.with_drop_path(tuning.drop_path);
-        let encoder = encoder.train().fork(&device);
+        let encoder = trainable(encoder, &device);
         let classes = self.data.class_names.len();
         let task = tuning.task(encoder, classes, &mut InitialWeights::new(seed, &device))?;
         let identity = json!({

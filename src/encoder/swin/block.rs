@@ -58,6 +58,10 @@ impl WindowBlock for SwinBlock {
         &self.drop_path
     }
 
+    fn with_drop_path(self, probability: f64) -> Self {
+        Self { drop_path: self.drop_path.with_probability(probability), ..self }
+    }
+
     fn compute(&self, tokens: Tensor<3>, windows: &Windows, dropped: &[Dropped; 2]) -> Tensor<3> {
         let bias = windows.with_mask(self.relative_positions.within(windows.window()), PENALTY);
         let within = windows.partition(self.norm1.forward(tokens.clone()));

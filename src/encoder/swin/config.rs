@@ -5,7 +5,7 @@ use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{AttentionConfig, Init, InitialWeights, QkvBias, check_norm_epsilon};
+use crate::nn::{AttentionConfig, DropPath, Init, InitialWeights, QkvBias, check_norm_epsilon};
 
 /// How every matrix but the patch embedding's starts (official code).
 const INIT: Init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
@@ -177,7 +177,7 @@ impl SwinConfig {
     pub(in crate::encoder) fn block_drop_path(&self, stage: usize, block: usize) -> f64 {
         let total: usize = self.depths.iter().sum();
         let before: usize = self.depths[..stage].iter().sum();
-        self.drop_path * (before + block) as f64 / (total - 1).max(1) as f64
+        DropPath::growing_to(self.drop_path, before + block, total)
     }
 }
 

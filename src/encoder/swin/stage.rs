@@ -15,6 +15,9 @@ pub trait WindowBlock: Module + ModuleDisplay + Sync + 'static {
     /// What drops its two branches.
     fn drop_path(&self) -> &DropPath;
 
+    /// The same weights with another probability to drop each branch.
+    fn with_drop_path(self, probability: f64) -> Self;
+
     /// The tokens after this block, whose branches are `dropped` for some samples.
     ///
     /// # Shapes

@@ -10,7 +10,7 @@ use super::{
 use crate::encoder::{Backbone, Encoder, GridTokens};
 use crate::grid::Grid;
 use crate::mask::Mask;
-use crate::nn::{Init, InitialWeights, Norm, TableResize};
+use crate::nn::{DropPath, Init, InitialWeights, Norm, TableResize};
 
 /// Stages of window attention over fewer and fewer tokens, hidden patches replaced by one learned
 /// mask token (SimMIM). [`Swin`](super::Swin) and [`SwinV2`](crate::encoder::SwinV2) differ in
@@ -157,6 +157,17 @@ impl<B: WindowBlock> Backbone for SwinTransformer<B> {
             ["norm", ..] => self.layers() + 1,
             _ => 0,
         }
+    }
+
+    fn with_drop_path(mut self, probability: f64) -> Self {
+        let (count, mut index) = (self.layers(), 0..);
+        for stage in &mut self.stages {
+            let blocks = stage.blocks.drain(..).zip(&mut index);
+            stage.blocks = blocks
+                .map(|(block, i)| block.with_drop_path(DropPath::growing_to(probability, i, count)))
+                .collect();
+        }
+        self
     }
 }
 

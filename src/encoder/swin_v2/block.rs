@@ -72,6 +72,10 @@ impl WindowBlock for SwinV2Block {
         &self.drop_path
     }
 
+    fn with_drop_path(self, probability: f64) -> Self {
+        Self { drop_path: self.drop_path.with_probability(probability), ..self }
+    }
+
     fn compute(&self, tokens: Tensor<3>, windows: &Windows, dropped: &[Dropped; 2]) -> Tensor<3> {
         let bias = windows.with_mask(self.position_bias.bias(), PENALTY);
         let within = windows.partition(tokens.clone());

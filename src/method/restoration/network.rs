@@ -133,4 +133,8 @@ impl Backbone for RestorationEncoder {
     fn layer_of(&self, parameter: &str) -> usize {
         self.body.layer_of(parameter)
     }
+
+    fn with_drop_path(self, probability: f64) -> Self {
+        Self { body: self.body.with_drop_path(probability), ..self }
+    }
 }

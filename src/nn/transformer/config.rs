@@ -6,7 +6,8 @@ use crate::error::{Result, ensure};
 use crate::grid::Grid;
 use crate::limits;
 use crate::nn::{
-    AttentionConfig, BlockConfig, Init, MlpActivation, NormKind, QkvBias, check_norm_epsilon,
+    AttentionConfig, BlockConfig, DropPath, Init, MlpActivation, NormKind, QkvBias,
+    check_norm_epsilon,
 };
 
 /// What decides how large attention scores are before the softmax.
@@ -150,7 +151,7 @@ impl TransformerConfig {
             norm: self.norm,
             norm_epsilon: self.norm_epsilon,
             layer_scale: self.layer_scale,
-            drop_path: ramp(self.drop_path, index, self.depth),
+            drop_path: DropPath::growing_to(self.drop_path, index, self.depth),
         }
     }
 
@@ -161,11 +162,6 @@ impl TransformerConfig {
         let layer = if by_layer { (index + 1) as f64 } else { 1.0 };
         1.0 / (width.sqrt() * layer)
     }
-}
-
-/// The drop-path probability of the block at `index` of `depth` where that of the last is `last`.
-pub(super) fn ramp(last: f64, index: usize, depth: usize) -> f64 {
-    last * (index as f64 / depth.saturating_sub(1).max(1) as f64)
 }
 
 #[cfg(test)]

@@ -148,9 +148,10 @@ impl Transformer {
     /// When it is not in [0, 1).
     pub fn with_drop_path(mut self, last: f64) -> Self {
         let depth = self.blocks.len();
-        for (index, block) in self.blocks.iter_mut().enumerate() {
-            block.drop_path = DropPath::new(config::ramp(last, index, depth));
-        }
+        let blocks = self.blocks.into_iter().enumerate();
+        let blocks =
+            blocks.map(|(i, block)| block.with_drop_path(DropPath::growing_to(last, i, depth)));
+        self.blocks = blocks.collect();
         self
     }
 
