@@ -18,11 +18,11 @@ use crate::task::{Measured, PretextTask, TaskOutput};
 /// [`LabelledCollate`]; its validation metric is `top1`, in percent.
 #[derive(Module, Debug)]
 pub struct Classification<B: Module> {
-    /// What is fine-tuned.
+    /// The encoder that is fine-tuned.
     pub encoder: B,
-    /// Of the pooled features.
+    /// The normalization of the pooled features.
     pub norm: Norm,
-    /// Features → classes.
+    /// The linear layer from features to classes.
     pub head: Linear,
     #[module(skip)]
     pooling: Pooling,
@@ -41,9 +41,9 @@ impl<B: Backbone> Classification<B> {
         }
     }
 
-    /// The same with all but the last `blocks` of the encoder's blocks frozen, and what comes
-    /// before them; with none, what comes after them too (MAE, arXiv 2111.06377 §4.3 and Figure 9).
-    /// With all blocks or more nothing is frozen.
+    /// Freezes all blocks of the encoder except the last `blocks`, and everything before the
+    /// blocks; with 0 blocks, the encoder's layers after the blocks too (MAE, arXiv 2111.06377 §4.3
+    /// and Figure 9). If `blocks` is the number of blocks or more, nothing is frozen.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl<B: Backbone> Classification<B> {
         self.head.forward(self.norm.forward(pooled))
     }
 
-    /// How well all batches are classified, by a task on a plain device.
+    /// Classifies all batches with this task, which must be on a plain device.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl<B: Backbone> PretextTask for Classification<B> {
         Measured { loss: cross_entropy(logits, batch.targets), metrics: vec![("top1", top1)] }
     }
 
-    /// The same score for every class.
+    /// Gives every class the same score.
     fn trivial_loss(&self, batch: &LabelledBatch) -> Option<Tensor<1>> {
         let logits = batch.targets.zeros_like();
         Some(cross_entropy(logits, batch.targets.clone()))
@@ -158,7 +158,7 @@ impl<B: Backbone> ModuleVisitor for Below<'_, B> {
         self.add(param.id);
     }
 
-    /// So that no path is dropped in a frozen block.
+    /// Keeps a frozen block from dropping paths.
     fn visit_flag(&mut self, flag: &Param<Flag>) {
         self.add(flag.id);
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
-/// Draws of a rectangle that does not fit before an image is left alone.
+/// How many rectangles that do not fit are drawn before an image is left as it is.
 const ATTEMPTS: usize = 10;
 /// Smallest and largest share of an image's area (timm's).
 const AREA: [f64; 2] = [0.02, 1.0 / 3.0];
@@ -24,12 +24,12 @@ pub struct RandomErasing {
 }
 
 impl RandomErasing {
-    /// Nothing is erased.
+    /// Erases nothing.
     pub const fn none() -> Self {
         Self { probability: 0.0 }
     }
 
-    /// Checks that the probability is one.
+    /// Checks that the probability is in [0, 1].
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What an encoder makes of a data set, once.
+//! The features of a data set, extracted once.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::data::Loader;
 use crate::encoder::{Backbone, GridTokens};
 use crate::error::{Error, Result};
 
-/// One vector per image out of an encoder's tokens.
+/// How the tokens of an image become one vector.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pooling {
@@ -47,11 +47,12 @@ pub struct Features {
 }
 
 impl Features {
-    /// Vectors and their classes.
+    /// Features from vectors and their classes.
     ///
     /// # Errors
     ///
-    /// When there is not one label a vector, no vector at all, or a label is not below `classes`.
+    /// When the number of labels differs from the number of vectors, when there is no vector, or
+    /// when a label is not below `classes`.
     pub fn new(values: Tensor<2>, labels: Vec<usize>, classes: usize) -> Result<Self> {
         let [samples, _] = values.dims();
         if samples == 0 || labels.len() != samples {
@@ -63,7 +64,7 @@ impl Features {
         Ok(Self { values, labels, classes })
     }
 
-    /// What `backbone`, on a plain device, makes of all batches, in their order.
+    /// The features that `backbone`, on a plain device, extracts from all batches, in their order.
     ///
     /// # Errors
     ///
@@ -84,22 +85,22 @@ impl Features {
         Self::new(Tensor::cat(values, 0), labels, classes)
     }
 
-    /// How many there are.
+    /// The number of samples.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Never: there is at least one.
+    /// Always false, since there is at least one sample.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// Numbers in a vector.
+    /// The length of each vector.
     pub fn width(&self) -> usize {
         self.values.dims()[1]
     }
 
-    /// Where they are.
+    /// The device of the vectors.
     pub fn device(&self) -> Device {
         self.values.device()
     }
@@ -108,7 +109,7 @@ impl Features {
     ///
     /// # Errors
     ///
-    /// When there are none.
+    /// When `places` is empty.
     ///
     /// # Panics
     ///
@@ -119,7 +120,7 @@ impl Features {
         Self::new(values, labels, self.classes)
     }
 
-    /// Classes as targets, `[samples, classes]`, one 1 a row.
+    /// The classes as one-hot targets, `[samples, classes]`.
     pub(super) fn one_hot(&self) -> Tensor<2> {
         let mut targets = vec![0.0f32; self.len() * self.classes];
         for (row, &label) in targets.chunks_exact_mut(self.classes).zip(&self.labels) {
@@ -130,7 +131,7 @@ impl Features {
     }
 }
 
-/// Places as a tensor that selects them.
+/// The places as a tensor of indices.
 pub(super) fn indices(places: &[usize], device: &Device) -> Tensor<1, Int> {
     let places: Vec<i32> = places.iter().map(|&place| place as i32).collect();
     let count = places.len();

@@ -9,31 +9,33 @@ use crate::error::Result;
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 
-/// Everything that decides how an encoder is fine-tuned, but for the encoder's own drop path.
+/// Every number that decides how an encoder is fine-tuned, except the drop path that is part of the
+/// encoder itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FineTuning {
-    /// Steps, rates and their decay from layer to layer.
+    /// Epochs, learning rates and their decay from layer to layer.
     pub recipe: Recipe,
     /// Drop-path probability of the encoder's last block.
     pub drop_path: f64,
     /// Crops, flips and colors.
     pub augmentation: Augmentation,
-    /// Parts of images erased.
+    /// The erasing of parts of images.
     pub erasing: RandomErasing,
-    /// Images mixed with each other.
+    /// The mixing of pairs of images.
     pub mixing: Mixing,
     /// The share of every target spread over all classes.
     pub smoothing: f32,
-    /// One vector per image out of the encoder's tokens.
+    /// How the encoder's tokens become one vector.
     pub pooling: Pooling,
-    /// How many of the encoder's last blocks are trained; all, and what is below them, if `None`.
+    /// How many of the encoder's last blocks are trained; `None` trains the whole encoder.
     pub last_blocks: Option<usize>,
 }
 
 impl FineTuning {
-    /// What the three papers' recipes share: AdamW, a cosine, weight decay 0.05, drop path 0.1, crops
-    /// of 8 % of the area and up, RandAugment, erasing 0.25, mixup 0.8, CutMix 1.0, smoothing 0.1.
+    /// The numbers that the recipes of the three papers share: AdamW, a cosine, weight decay 0.05,
+    /// drop path 0.1, crops of 8 % of the area and up, RandAugment, erasing 0.25, mixup 0.8, CutMix
+    /// 1.0, smoothing 0.1.
     fn papers(epochs: usize, base_lr: f64, layer_decay: f64) -> Self {
         let crop = Some(CropRange::new([0.08, 1.0]));
         Self {
@@ -57,47 +59,47 @@ impl FineTuning {
         }
     }
 
-    /// MAE's of ViT-B (arXiv 2111.06377, Table 9, and the official code, whose base rate and decay
-    /// differ from the paper's): 100 epochs, base rate 5e-4 per 256, decay 0.65.
+    /// MAE's fine-tuning of ViT-B (arXiv 2111.06377, Table 9, and the official code, whose base
+    /// rate and decay differ from the paper's): 100 epochs, base rate 5e-4 per 256, decay 0.65.
     pub fn mae_base() -> Self {
         Self::mae(100, 5e-4, 0.65)
     }
 
-    /// MAE's of ViT-L: 50 epochs, base rate 1e-3 per 256, decay 0.75, drop path 0.2.
+    /// MAE's fine-tuning of ViT-L: 50 epochs, base rate 1e-3 per 256, decay 0.75, drop path 0.2.
     pub fn mae_large() -> Self {
         Self { drop_path: 0.2, ..Self::mae(50, 1e-3, 0.75) }
     }
 
-    /// MAE's of ViT-H: as of ViT-L, with drop path 0.3.
+    /// MAE's fine-tuning of ViT-H: as for ViT-L, with drop path 0.3.
     pub fn mae_huge() -> Self {
         Self { drop_path: 0.3, ..Self::mae_large() }
     }
 
     fn mae(epochs: usize, base_lr: f64, layer_decay: f64) -> Self {
         let papers = Self::papers(epochs, base_lr, layer_decay);
-        // The official smallest rate is 1e-6 as it is, at a batch of 1024.
+        // The official smallest rate is 1e-6 without scaling, at a batch of 1024.
         let recipe = papers.recipe.with_warmup_epochs(5.0).with_min_lr(2.5e-7);
         Self { recipe, ..papers }
     }
 
-    /// SimMIM's of ViT-B (arXiv 2111.09886 §4.1 and the official configuration): 100 epochs, base rate
-    /// 1.25e-3 per 512, decay 0.65, clipped at 5.
+    /// SimMIM's fine-tuning of ViT-B (arXiv 2111.09886 §4.1 and the official configuration): 100
+    /// epochs, base rate 1.25e-3 per 512, decay 0.65, clipped at 5.
     pub fn simmim_base() -> Self {
         let papers = Self::papers(100, 1.25e-3, 0.65);
         let recipe = papers.recipe.with_lr_batch(512).with_warmup_lr(2.5e-7).with_min_lr(2.5e-7);
         Self { recipe: recipe.with_clip_norm(Some(5.0)), ..papers }
     }
 
-    /// BEiT's of ViT-B (arXiv 2106.08254, appendix): 100 epochs, rate 4e-3 at a batch of 1024, decay
-    /// 0.65.
+    /// BEiT's fine-tuning of ViT-B (arXiv 2106.08254, appendix): 100 epochs, rate 4e-3 at a batch
+    /// of 1024, decay 0.65.
     pub fn beit_base() -> Self {
         let papers = Self::papers(100, 1e-3, 0.65);
         let recipe = papers.recipe.with_warmup_lr(2.5e-7).with_min_lr(2.5e-7);
         Self { recipe, ..papers }
     }
 
-    /// Ours, for small images and few steps: layers decay by 0.75, a tenth of the epochs is warm-up,
-    /// images are neither mixed nor erased, and there is no RandAugment.
+    /// This crate's own recipe for small images and few steps: layers decay by 0.75, a tenth of the
+    /// epochs is warm-up, images are neither mixed nor erased, and there is no RandAugment.
     pub fn small_images(epochs: usize) -> Self {
         let papers = Self::papers(epochs, 4e-3, 0.75);
         Self {
@@ -113,7 +115,8 @@ impl FineTuning {
         }
     }
 
-    /// Training batches: those of `plain`, augmented, erased, mixed and smoothed.
+    /// The collate of training batches: `plain` with this recipe's augmentation, erasing, mixing
+    /// and label smoothing.
     ///
     /// # Errors
     ///
@@ -126,7 +129,8 @@ impl FineTuning {
             .with_smoothing(self.smoothing)
     }
 
-    /// The task to train: `encoder` with a fresh classifier, and frozen below the last blocks.
+    /// The task to train: `encoder` with a fresh classifier, frozen below the last blocks if only
+    /// those are trained.
     ///
     /// # Errors
     ///

@@ -7,38 +7,39 @@ use super::Features;
 use crate::error::{Error, Result};
 use crate::nn::unit;
 
-/// Similarities computed at once.
+/// How many similarities are computed at once.
 const BLOCK: usize = 1 << 24;
 
 /// Weighted k-nearest-neighbor classification on cosine similarity (Wu et al. 2018, arXiv
 /// 1805.01978 §3.4): every neighbor votes for its class with exp(similarity / temperature).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Knn {
-    /// How many neighbors vote, one result for each number; more than there are training samples
-    /// is all of them.
+    /// How many neighbors vote; there is one result for each of these numbers. A number above the
+    /// number of training samples stands for all of them.
     pub neighbors: Vec<usize>,
-    /// How fast a vote's weight falls with its distance.
+    /// How fast the weight of a vote falls with the distance of its neighbor.
     pub temperature: f64,
 }
 
 /// A training sample near a query.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbor {
-    /// Its place among the training samples.
+    /// The place of the neighbor among the training samples.
     pub index: usize,
-    /// The cosine of the angle between the two.
+    /// The cosine of the angle between the neighbor and the query.
     pub similarity: f32,
 }
 
 impl Default for Knn {
-    /// 20 neighbors at a temperature of 0.07 (as in arXiv 2104.14294 §4), and 5, 10, 50 and 200.
+    /// The temperature 0.07 with 20 neighbors (as in arXiv 2104.14294 §4), and with 5, 10, 50 and
+    /// 200.
     fn default() -> Self {
         Self { neighbors: vec![20, 5, 10, 50, 200], temperature: 0.07 }
     }
 }
 
 impl Knn {
-    /// What to call the votes of `count` neighbors among `samples` training samples.
+    /// The name of the setting with `count` neighbors among `samples` training samples.
     pub(crate) fn setting(count: usize, samples: usize) -> String {
         let all =
             if count > samples { format!(", all {samples} there are") } else { String::new() };
@@ -69,7 +70,7 @@ impl Knn {
         let votes = |count: usize| {
             let mut votes = vec![0.0f32; queries.len() * train.classes];
             for (row, found) in votes.chunks_exact_mut(train.classes).zip(&nearest) {
-                // Relative to the nearest, so that no weight overflows.
+                // Weights are relative to the nearest neighbor's, so that none overflows.
                 let top = found[0].similarity;
                 for &Neighbor { index, similarity } in found.iter().take(count) {
                     let weight = (f64::from(similarity - top) / self.temperature).exp();
@@ -83,8 +84,8 @@ impl Knn {
     }
 }
 
-/// The `count` training samples most similar to each query, the most similar first and of equals
-/// the first; all of them where there are fewer.
+/// The `count` training samples most similar to each query, the most similar first (of equally
+/// similar ones the earlier sample first); all samples if there are fewer.
 ///
 /// Similarities are matrix products of a block of queries with all training samples.
 ///
@@ -110,7 +111,8 @@ pub fn nearest(train: &Features, queries: &Features, count: usize) -> Result<Vec
     Ok(found)
 }
 
-/// The `count` largest values of a row in descending order, of equals the first.
+/// The `count` largest values of a row in descending order; of equal values the earlier one comes
+/// first.
 fn largest(row: &[f32], count: usize) -> Vec<Neighbor> {
     let mut best: Vec<Neighbor> = Vec::with_capacity(count.min(row.len()) + 1);
     let mut least = f32::NEG_INFINITY;

@@ -1,4 +1,4 @@
-//! Samples with their classes as batches.
+//! Batches of samples with their classes.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -9,26 +9,26 @@ use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::rng::Purpose;
 
-/// Normalized images and what to say of each.
+/// Normalized images with their target classes.
 #[derive(Debug, Clone)]
 pub struct LabelledBatch {
     /// `[batch, channels, height, width]`, normalized per channel.
     pub images: Tensor<4>,
-    /// How much of each class is in the image, `[batch, classes]`, rows of sum 1: one class alone
-    /// unless images are mixed or labels smoothed.
+    /// The share of each class in each image, `[batch, classes]`; every row sums to 1. It is
+    /// one-hot unless images are mixed or labels smoothed.
     pub targets: Tensor<2>,
-    /// Each sample's own class, before any mixing.
+    /// The class of each sample before any mixing.
     pub labels: Vec<usize>,
 }
 
 impl LabelledBatch {
-    /// The class there is most of, `[batch]`.
+    /// The class with the largest share, `[batch]`.
     pub fn classes(&self) -> Tensor<1, Int> {
         self.targets.clone().argmax(1).squeeze_dim(1)
     }
 }
 
-/// Shows, augments and normalizes labelled samples.
+/// Makes batches of labelled samples: renders, augments and normalizes them.
 #[derive(Debug, Clone)]
 pub struct LabelledCollate {
     view: View,
@@ -41,16 +41,17 @@ pub struct LabelledCollate {
 }
 
 impl LabelledCollate {
-    /// Batches of images of `shape`, normalized by `statistics`, of one of `classes` classes each,
-    /// and not augmented.
+    /// Makes batches of images of `shape` with one of `classes` classes each, normalized by
+    /// `statistics` and not augmented.
     ///
     /// # Errors
     ///
-    /// When there are fewer than two classes, or the statistics are not of the image's channels.
+    /// When there are fewer than two classes, or the statistics are for another number of channels
+    /// than the images have.
     pub fn new(shape: ImageShape, statistics: &ChannelStatistics, classes: usize) -> Result<Self> {
         if classes < 2 {
             return Err(Error::config(format!(
-                "telling classes apart needs 2 of them, got {classes}"
+                "a classifier needs at least 2 classes, got {classes}"
             )));
         }
         statistics.check(shape)?;
@@ -66,7 +67,7 @@ impl LabelledCollate {
         })
     }
 
-    /// The same batches of augmented images.
+    /// Augments the images.
     ///
     /// # Errors
     ///
@@ -78,18 +79,18 @@ impl LabelledCollate {
         Ok(self)
     }
 
-    /// The same batches with a part of some images erased.
+    /// Erases a part of some images.
     ///
     /// # Errors
     ///
-    /// When the probability is none.
+    /// When the probability is outside [0, 1].
     pub fn with_erasing(mut self, erasing: RandomErasing) -> Result<Self> {
         erasing.validate()?;
         self.erasing = erasing;
         Ok(self)
     }
 
-    /// The same batches with pairs of images mixed.
+    /// Mixes pairs of images.
     ///
     /// # Errors
     ///
@@ -100,8 +101,8 @@ impl LabelledCollate {
         Ok(self)
     }
 
-    /// The same batches with a share of every target spread over all classes (label smoothing,
-    /// Szegedy et al. 2016, arXiv 1512.00567 §7).
+    /// Spreads a share of every target over all classes (label smoothing, Szegedy et al. 2016,
+    /// arXiv 1512.00567 §7).
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl LabelledCollate {
         Ok(self)
     }
 
-    /// Classes to tell apart.
+    /// The number of classes.
     pub fn classes(&self) -> usize {
         self.classes
     }
@@ -131,7 +132,10 @@ impl LabelledCollate {
         let fault = |reason: String| Error::data(format!("sample {}", item.index), reason);
         let label = item.sample.label.ok_or_else(|| fault("has no label".into()))?;
         if label >= self.classes {
-            return Err(fault(format!("is of class {label}, but there are {}", self.classes)));
+            return Err(fault(format!(
+                "has the class {label}, but there are only {} classes",
+                self.classes
+            )));
         }
         Ok(label)
     }
@@ -164,7 +168,8 @@ impl Collate for LabelledCollate {
             self.erasing.apply(image, shape, &mut rng);
             labels.push(self.label(&item)?);
             self.write_target(labels[labels.len() - 1], target);
-            // A batch is mixed in one way, which its first sample decides.
+            // All images of a batch are mixed in the same way, which the random stream of the first
+            // sample decides.
             mixed.get_or_insert_with(|| self.mixing.sample(shape, &mut item.stream(Purpose::Mix)));
         }
         if let Some(mix) = mixed {
@@ -231,7 +236,7 @@ mod tests {
         let message = |labels| batch(collate(), labels).unwrap_err().to_string();
         assert!(message(None).ends_with("has no label"));
         let message = message(Some(vec![3; 4]));
-        assert!(message.ends_with("is of class 3, but there are 3"), "{message}");
+        assert!(message.ends_with("has the class 3, but there are 3 classes"), "{message}");
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! What data lacks that is to be evaluated on.
+//! Checks that data has the labels that evaluation needs.
 
 use crate::data::ImageData;
 use crate::error::{Error, Result};
 
-/// That every image has a label, or else which have none.
+/// Checks that every image has a label; the error names images without one.
 pub(crate) fn require_labels(data: &ImageData) -> Result<()> {
     if data.class_names.is_empty() {
         return Err(Error::config(

@@ -5,8 +5,8 @@ use burn::tensor::activation::log_softmax;
 
 use super::{Features, TestResult};
 
-/// Features with every number's mean 0 and standard deviation 1: what the papers' batch norm
-/// without affine parameters is to a frozen encoder, over the whole training set.
+/// Standardizes features: every number has mean 0 and standard deviation 1 over the training set.
+/// With a frozen encoder this is what the papers' batch norm without affine parameters does.
 #[derive(Debug, Clone)]
 pub(super) struct Standardizer {
     mean: Tensor<2>,
@@ -14,11 +14,12 @@ pub(super) struct Standardizer {
 }
 
 impl Standardizer {
-    /// By the mean and (population) deviation of `train`. A number that never changes stays 0.
+    /// The standardization by the mean and the (population) standard deviation of `train`. A number
+    /// that never changes becomes 0.
     pub(super) fn of(train: &Features) -> Self {
         let mean = train.values.clone().mean_dim(0);
         let std = (train.values.clone() - mean.clone()).square().mean_dim(0).sqrt();
-        // What is left of a constant in 32 bits is rounding, and not to be blown up.
+        // The deviation of a constant in 32 bits is a rounding error, which must not be scaled up.
         let least = mean.clone().abs() * 1e-5 + 1e-12;
         Self { mean, std: std.max_pair(least) }
     }
@@ -32,9 +33,9 @@ impl Standardizer {
 #[derive(Debug, Clone)]
 pub struct LinearClassifier {
     pub(super) standardizer: Standardizer,
-    /// `[width, classes]`, of standardized features.
+    /// The weight for standardized features, `[width, classes]`.
     pub weight: Tensor<2>,
-    /// `[1, classes]`.
+    /// The bias, `[1, classes]`.
     pub bias: Tensor<2>,
 }
 
@@ -43,7 +44,7 @@ impl LinearClassifier {
     ///
     /// # Panics
     ///
-    /// When the features are not as wide as those it was trained on.
+    /// When the features have another width than the training features.
     pub fn scores(&self, features: &Features) -> Tensor<2> {
         let [width, _] = self.weight.dims();
         assert!(
@@ -55,7 +56,7 @@ impl LinearClassifier {
         log_softmax(inputs.matmul(self.weight.clone()) + self.bias.clone(), 1)
     }
 
-    /// How well it classifies `test`.
+    /// The result of classifying `test`.
     ///
     /// # Panics
     ///
@@ -75,7 +76,7 @@ impl LinearClassifier {
 ///
 /// # Panics
 ///
-/// When the two are not of as many classes and samples.
+/// When the two shapes differ.
 pub(super) fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     let ([scored, guesses], [samples, classes]) = (logits.dims(), targets.dims());
     assert!(

@@ -9,14 +9,15 @@ use super::{Features, LinearClassifier};
 use crate::error::{Error, Result};
 use crate::nn::{Init, InitialWeights};
 
-/// A linear probe with nothing to tune: multinomial logistic regression on standardized features,
-/// by L-BFGS on all samples at once. The objective is scikit-learn's `LogisticRegression`'s.
+/// A linear probe without hyperparameters to tune: multinomial logistic regression on standardized
+/// features, solved by L-BFGS on all samples at once. The objective is the one of scikit-learn's
+/// `LogisticRegression`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LogisticRegression {
-    /// Inverse strength of the penalty on squared weights, as against the *sum* of the samples'
-    /// losses.
+    /// The inverse strength of the penalty on squared weights, relative to the *sum* of the
+    /// samples' losses.
     pub c: f64,
-    /// Most iterations.
+    /// The largest number of iterations.
     pub iterations: usize,
 }
 
@@ -28,7 +29,7 @@ impl Default for LogisticRegression {
 }
 
 impl LogisticRegression {
-    /// The classifier of `train` with the smallest penalized loss.
+    /// The classifier with the smallest penalized loss on `train`.
     ///
     /// # Errors
     ///
@@ -43,7 +44,7 @@ impl LogisticRegression {
         let standardizer = Standardizer::of(train);
         let (inputs, targets) = (standardizer.apply(train.values.clone()), train.one_hot());
         let penalty = 0.5 / (self.c * train.len() as f64);
-        // Where it starts does not matter: the loss has one minimum.
+        // The starting point does not matter: the loss has a single minimum.
         let weights = &mut InitialWeights::new(0, &train.device().autodiff());
         let layer = weights.linear(train.width(), train.classes, Init::Constant(0.0));
         let mut optimizer = LBFGSConfig::new()

@@ -1,9 +1,9 @@
-//! How often a classifier is right, and what it takes for what.
+//! How often a classifier is right, and which classes it confuses.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Which classes were taken for which.
+/// Counts of which class was taken for which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConfusionMatrix {
@@ -11,26 +11,27 @@ pub struct ConfusionMatrix {
 }
 
 impl ConfusionMatrix {
-    /// No sample yet of any of `classes` classes.
+    /// An empty matrix of `classes` classes.
     pub fn new(classes: usize) -> Self {
         Self { counts: vec![vec![0; classes]; classes] }
     }
 
-    /// One more sample of class `label` that was taken for `prediction`.
+    /// Counts one more sample of class `label` that was taken for `prediction`.
     ///
     /// # Panics
     ///
-    /// When one of the two is no class.
+    /// When `label` or `prediction` is not a class of the matrix.
     pub fn add(&mut self, label: usize, prediction: usize) {
         self.counts[label][prediction] += 1;
     }
 
-    /// Samples of a class (row) taken for a class (column).
+    /// How many samples of one class (row) were taken for another (column).
     pub fn counts(&self) -> &[Vec<usize>] {
         &self.counts
     }
 
-    /// The share of a class's samples that were taken for it, in percent; `None` of no sample.
+    /// The share of a class's samples that were classified correctly, in percent; `None` without
+    /// samples.
     pub fn recall(&self, class: usize) -> Option<f64> {
         let row = &self.counts[class];
         let samples: usize = row.iter().sum();
@@ -38,21 +39,21 @@ impl ConfusionMatrix {
     }
 }
 
-/// How a classifier did on a test set.
+/// The result of a classifier on a test set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TestResult {
     /// Percent of samples whose class has the highest score.
     pub top1: f64,
-    /// Percent of samples whose class has one of the five highest scores (100 where there are no
-    /// more classes than that).
+    /// Percent of samples whose class has one of the five highest scores (100 if there are at most
+    /// five classes).
     pub top5: f64,
-    /// What was taken for what.
+    /// The confusion matrix.
     pub confusion: ConfusionMatrix,
 }
 
 impl TestResult {
-    /// The result of `scores`, the higher the likelier, of samples of classes `labels`. Of equal
-    /// scores the first class's counts as higher.
+    /// The result of classifying samples of the classes `labels` by `scores`, where a higher score
+    /// means a likelier class. Of equal scores the one of the earlier class counts as higher.
     ///
     /// # Shapes
     ///
@@ -60,7 +61,7 @@ impl TestResult {
     ///
     /// # Panics
     ///
-    /// When there is not one label a row, or one that is no class.
+    /// When the number of labels differs from the number of rows, or a label is not a class.
     pub fn new(scores: Tensor<2>, labels: &[usize]) -> Self {
         let [samples, classes] = scores.dims();
         assert!(labels.len() == samples, "{samples} rows of scores for {} labels", labels.len());
@@ -94,12 +95,12 @@ fn best(scores: &[f32]) -> usize {
 pub struct Summary {
     /// The mean.
     pub mean: f64,
-    /// The standard deviation of the sample (of n − 1); 0 for a single value.
+    /// The sample standard deviation (divided by n − 1); 0 for a single value.
     pub std: f64,
 }
 
 impl Summary {
-    /// Of at least one value.
+    /// Summarizes at least one value.
     ///
     /// # Panics
     ///

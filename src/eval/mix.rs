@@ -1,4 +1,4 @@
-//! Mixup and CutMix: two images and their labels in one.
+//! Mixup and CutMix, which mix two images and their labels.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Beta, Distribution};
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
-/// How a batch's images are mixed: each with the one as far from the batch's end as it is from its
-/// beginning, all by one draw (timm's `Mixup` in its mode `batch`).
+/// How the images of a batch are mixed: the first with the last, the second with the last but one
+/// and so on, all by one draw (timm's `Mixup` in its mode `batch`).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mixing {
@@ -24,13 +24,13 @@ pub struct Mixing {
 pub enum Mix {
     /// Every image stays as it is.
     None,
-    /// All pixels are this share of the image itself, and the rest of the other.
+    /// Every pixel is this share of the image itself plus the rest of the other image.
     Blend(f32),
     /// These rows and columns, from the first to before the last, show the other image.
     Paste {
-        /// First row and the one after the last.
+        /// The first row, and the row after the last.
         rows: [usize; 2],
-        /// First column and the one after the last.
+        /// The first column, and the column after the last.
         cols: [usize; 2],
     },
 }
@@ -41,7 +41,8 @@ impl Mixing {
         Self { mixup: 0.0, cutmix: 0.0 }
     }
 
-    /// Mixup 0.8 and CutMix 1.0 (MAE, arXiv 2111.06377 Table 9; SimMIM and BEiT have the same).
+    /// Mixup 0.8 and CutMix 1.0 (MAE, arXiv 2111.06377 Table 9; SimMIM and BEiT use the same
+    /// values).
     pub const fn papers() -> Self {
         Self { mixup: 0.8, cutmix: 1.0 }
     }
@@ -86,7 +87,7 @@ fn paste(share: f64, shape: ImageShape, rng: &mut dyn Rng) -> Mix {
 }
 
 impl Mix {
-    /// How much of each image is its own: what its label is weighed by.
+    /// The share of its own pixels in each image, which is the weight of its own label.
     pub fn share(&self, shape: ImageShape) -> f32 {
         match *self {
             Self::None => 1.0,
@@ -127,7 +128,7 @@ impl Mix {
     }
 }
 
-/// Both become `share` of themselves and the rest of each other.
+/// Each of the two becomes `share` of itself plus the rest of the other.
 fn blend(own: &mut [f32], other: &mut [f32], share: f32) {
     for (a, b) in own.iter_mut().zip(other) {
         (*a, *b) = (share * *a + (1.0 - share) * *b, share * *b + (1.0 - share) * *a);

@@ -1,11 +1,11 @@
-//! What an encoder is worth: classification on top of it, by the papers' protocols.
+//! Evaluation of an encoder: classification on top of its features, by the papers' protocols.
 //!
-//! All of them read any [`Backbone`](crate::Backbone) and compare nothing but its features:
+//! Every protocol takes any [`Backbone`](crate::Backbone) and uses nothing but its features:
 //!
 //! - [`Knn`]: the most similar training images vote; nothing is trained.
-//! - [`LogisticRegression`] and [`LinearProbe`]: one linear layer on frozen features, solved without
-//!   anything to tune, or by the papers' optimizer.
-//! - [`FineTuning`]: the encoder is trained on, whole or from some block on.
+//! - [`LogisticRegression`] and [`LinearProbe`]: one linear layer on frozen features, solved
+//!   without hyperparameters, or trained by the papers' optimizer.
+//! - [`FineTuning`]: the encoder is trained further, as a whole or its last blocks.
 //!
 //! [`Features`] are extracted once, and every protocol that needs no gradient reads them.
 

@@ -13,12 +13,13 @@ use crate::nn::{Init, InitialWeights};
 use crate::rng::{Purpose, stream};
 use crate::train::{Recipe, Schedule};
 
-/// How far a step of LARS may move a matrix, in its own length (You et al. 2017, arXiv 1708.03888).
+/// How far a step of LARS may move a matrix, relative to the norm of the matrix (You et al. 2017,
+/// arXiv 1708.03888).
 const TRUST: f64 = 1e-3;
 
 config! {
-    /// A linear layer on batch-normalized features, trained by momentum SGD or LARS: the papers'
-    /// protocol on features that are extracted once, and so not augmented.
+    /// A linear layer on batch-normalized features, trained by momentum SGD or LARS. This is the
+    /// papers' protocol, except that features are extracted once, without augmentation.
     #[derive(Debug, PartialEq)]
     pub struct LinearProbe {
         /// Passes over the training features. Default: 90
@@ -29,28 +30,28 @@ config! {
         pub base_lr: f64 = 0.1,
         /// Epochs of linear warm-up. Default: 10
         pub warmup_epochs: f64 = 10.0,
-        /// Share of the last step in the next. Default: 0.9
+        /// Momentum: the share of the last step in the next. Default: 0.9
         pub momentum: f64 = 0.9,
-        /// Pull of the weight to 0, through the gradient. Default: 0
+        /// Weight decay, added to the gradient. Default: 0
         pub weight_decay: f64 = 0.0,
-        /// Whether a step of the weight is scaled to its length (LARS). Default: true
+        /// Whether steps of the weight are scaled to its norm (LARS). Default: true
         pub lars: bool = true,
     }
 }
 
 impl LinearProbe {
-    /// MAE's: LARS, batches of 16384, 90 epochs, no weight decay (arXiv 2111.06377, Table 10).
+    /// MAE's linear probe: LARS, batches of 16384, 90 epochs, no weight decay (arXiv 2111.06377,
+    /// Table 10).
     pub fn mae() -> Self {
         Self::new()
     }
 
-    /// MoCo v3's: momentum SGD, batches of 1024, 90 epochs (arXiv 2104.02057 §A).
+    /// MoCo v3's linear probe: momentum SGD, batches of 1024, 90 epochs (arXiv 2104.02057 §A).
     pub fn sgd() -> Self {
         Self::new().with_batch_size(1024).with_warmup_epochs(0.0).with_lars(false)
     }
 
-    /// The classifier that training on `train` ends with. The seed decides its first weights and
-    /// the order of samples.
+    /// Trains a classifier on `train`. The seed decides its first weights and the order of samples.
     ///
     /// # Errors
     ///
@@ -86,7 +87,7 @@ impl LinearProbe {
     }
 }
 
-/// The layer under training, with each part's last step.
+/// The layer under training, with the last step of its weight and its bias.
 struct State {
     weight: Tensor<2>,
     bias: Tensor<2>,
@@ -128,7 +129,7 @@ impl State {
     }
 }
 
-/// The root of the sum of squares, `[1, 1]`, never 0.
+/// The norm of a tensor, `[1, 1]`; a small positive number instead of 0.
 fn length(values: Tensor<2>) -> Tensor<2> {
     values.square().sum().sqrt().clamp_min(1e-12).unsqueeze()
 }

@@ -1,4 +1,4 @@
-//! What a protocol came to.
+//! The score of a protocol.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,17 @@ use super::{Summary, TestResult};
 pub struct Score {
     /// The protocol's name, as on a command line.
     pub protocol: String,
-    /// What of the protocol was chosen, such as the number of neighbors.
+    /// The setting of the protocol, such as the number of neighbors.
     pub setting: String,
-    /// What was evaluated.
+    /// A description of the encoder.
     pub encoder: String,
     /// One result for each seed.
     pub results: Vec<TestResult>,
-    /// Labelled images that were learned from.
+    /// The number of labelled images for training.
     pub train_images: usize,
-    /// Images that were classified.
+    /// The number of images that were classified.
     pub test_images: usize,
-    /// Wall time of all seeds, features not counted where they are shared.
+    /// Wall time of all seeds, without the extraction of features that several protocols share.
     pub seconds: f64,
 }
 

@@ -1,4 +1,4 @@
-//! A part of a data set's labels.
+//! A part of a data set with the same share of every class.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 
 /// A share of a data set with the same share of every class, at least one sample of each.
 ///
-/// The same seed gives the same samples, and a larger share holds those of a smaller one. Labels
-/// are read by [`ImageDataset::label`], so no image is decoded for them.
+/// The same seed gives the same samples, and a larger share contains the samples of a smaller one.
+/// Labels are read by [`ImageDataset::label`], so no image is decoded for them.
 ///
 /// # Errors
 ///
@@ -31,7 +31,8 @@ pub fn labelled_share(
     Ok(Arc::new(Subset::new(dataset.clone(), stratified(&labels, share, seed))?))
 }
 
-/// The places of a share of every class, rounded and at least 1, ascending.
+/// The places of the chosen samples in ascending order: of each class its share, rounded and at
+/// least 1.
 fn stratified(labels: &[Option<usize>], share: f64, seed: u64) -> Vec<usize> {
     let mut chosen = Vec::new();
     for places in by_class(labels, seed).into_values() {

@@ -9,10 +9,10 @@ use plotters::prelude::BitMapBackend;
 use crate::error::{Error, Result};
 use crate::viz::picture::Picture;
 
-/// What plotters draws on, in fine pixels.
+/// The area that plotters draws on, in fine pixels.
 pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
-/// What can go wrong in plotters; its own types name the backend.
+/// The result of drawing. The error is boxed because plotters' own error types name the backend.
 pub(super) type DrawResult<T = ()> = std::result::Result<T, Box<dyn StdError>>;
 
 /// White, the color of the page.
@@ -24,7 +24,7 @@ pub(super) const PAPER: [u8; 3] = [255; 3];
 /// the picture is the mean of it.
 const FINE: usize = 3;
 
-/// A length in pixels of the picture, as plotters is to draw it.
+/// A length in pixels of the picture, converted to fine pixels.
 pub(super) const fn fine(pixels: usize) -> u32 {
     (pixels * FINE) as u32
 }
@@ -33,7 +33,7 @@ pub(super) const fn fine(pixels: usize) -> u32 {
 ///
 /// # Errors
 ///
-/// When plotters cannot draw, which on memory means that it has no font.
+/// When plotters cannot draw. When it draws into memory, that means it has no font.
 pub(super) fn draw(
     width: usize,
     height: usize,

@@ -100,14 +100,15 @@ fn label() -> TextStyle<'static> {
     font(fine(LABEL_SIZE)).color(&INK)
 }
 
-/// All epochs, with one more at either side as a margin.
+/// The range of all epochs, with one more at either side as a margin.
 fn epochs(series: &Series) -> Range<i64> {
     let lines = [&series.train, &series.validation, &series.learning_rate];
     let epochs = || lines.into_iter().flatten().map(|&(epoch, _)| epoch as i64);
     epochs().min().unwrap_or(1) - 1..epochs().max().unwrap_or(1) + 1
 }
 
-/// All finite losses, with a twentieth of their span as a margin; 0 to 1 if there are none.
+/// The range of all finite losses, with a twentieth of their span as a margin; 0 to 1 if there are
+/// none.
 fn losses(series: &Series) -> Range<f64> {
     let lines = [&series.train, &series.validation];
     let values = lines.into_iter().flatten().map(|&(_, loss)| loss).chain(series.trivial);
@@ -128,7 +129,7 @@ fn highest(values: &[EpochValue]) -> f64 {
     if highest > 0.0 { highest * 1.05 } else { 1.0 }
 }
 
-/// The epoch, but nothing in the margins of the axis.
+/// The label of an epoch; empty in the margins of the axis.
 fn epoch_tick(epoch: i64, axis: &Range<i64>) -> String {
     if epoch > axis.start && epoch < axis.end { epoch.to_string() } else { String::new() }
 }

@@ -48,8 +48,8 @@ impl LossCurve {
         self
     }
 
-    /// Draws a dashed line at the loss of a predictor that learnt nothing from the images, such as the
-    /// mean of the training data: a model above it has not learnt anything either.
+    /// Draws a dashed line at the loss of a predictor that learned nothing from the images, such as
+    /// the mean of the training data: a model above it has not learned anything either.
     pub fn with_trivial(mut self, loss: f64) -> Self {
         self.series.trivial = Some(loss);
         self
@@ -109,7 +109,7 @@ impl LossCurve {
         Ok(legend)
     }
 
-    /// What the chart does not show.
+    /// A note about values that the chart does not show.
     fn note(&self) -> String {
         let Series { train, validation, learning_rate, trivial } = &self.series;
         let lines = [train, validation, learning_rate];

@@ -1,4 +1,4 @@
-//! What a model predicts of a target that is no image, as a page of pictures.
+//! A page of pictures for predictions of a target that is no image.
 
 use super::images::pictures;
 use super::picture::Picture;
@@ -15,8 +15,8 @@ use crate::task::Mim;
 
 const COLUMNS: [&str; 4] = ["input", "masked", "true target", "prediction"];
 
-/// A sheet of `batch`, one row per sample: what the model saw, what it should have said of the rest,
-/// and what it said.
+/// A sheet of `batch`, one row per sample: the image, the image without its hidden patches, the
+/// target, and the prediction for the hidden patches.
 ///
 /// `statistics` are those that the batch's images were normalized with.
 ///

@@ -32,7 +32,7 @@ pub struct PictureGrid {
 }
 
 impl PictureGrid {
-    /// A page without rows. A title that is too long for its column goes on below.
+    /// A page without rows. A title that is too long for its column is broken into lines.
     pub fn new(
         title: impl Into<String>,
         columns: impl IntoIterator<Item = impl Into<String>>,
@@ -54,7 +54,7 @@ impl PictureGrid {
     ///
     /// # Errors
     ///
-    /// When there are more or fewer pictures than columns, or one has not the size of the first.
+    /// When there are more or fewer pictures than columns, or one differs in size from the first.
     pub fn push_row(&mut self, pictures: Vec<Picture>) -> Result<()> {
         if pictures.len() != self.columns.len() || pictures.is_empty() {
             return Err(Error::config(format!(
@@ -74,7 +74,7 @@ impl PictureGrid {
         Ok(())
     }
 
-    /// The pictures pushed so far.
+    /// The pictures that were added so far.
     pub fn rows(&self) -> &[Vec<Picture>] {
         &self.rows
     }
@@ -108,13 +108,13 @@ impl PictureGrid {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::render`] and [`Picture::save`].
+    /// When [`Self::render`] or [`Picture::save`] fails.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         self.render()?.save(path)
     }
 }
 
-/// Where everything goes, in pixels of the page.
+/// The layout of the page, in pixels.
 struct Layout {
     title: Picture,
     headings: Vec<Picture>,

@@ -12,7 +12,8 @@ use crate::image::{ChannelStatistics, denormalize};
 use crate::target::Reconstruct;
 use crate::task::Mim;
 
-/// A sheet of `batch`, one row per sample: what the model saw, and what it made of the rest.
+/// A sheet of `batch`, one row per sample: the image, the image without its hidden patches, and the
+/// model's prediction of the hidden patches.
 ///
 /// `statistics` are those that the batch's images were normalized with.
 ///

@@ -1,4 +1,4 @@
-//! What a model makes of the patches it does not see, as a page of pictures.
+//! A page of pictures that shows what a model predicts for hidden patches.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const COLUMNS: [&str; 4] = ["input", "masked", "prediction", "prediction + visib
 /// Covers what the encoder does not see.
 pub(super) const HIDDEN: [u8; 3] = [173, 181, 189];
 
-/// The two grays of cells that nothing was predicted for.
+/// The two grays of the hatching over cells without a prediction.
 const HATCHING: [[u8; 3]; 2] = [[222, 226, 230], [248, 249, 250]];
 
 /// One sample of a [`ReconstructionSheet`].
@@ -21,21 +21,22 @@ const HATCHING: [[u8; 3]; 2] = [[222, 226, 230], [248, 249, 250]];
 pub struct SheetRow {
     /// The image, planar (`[channels][height][width]`), 0 = black, 1 = white.
     pub input: Vec<f32>,
-    /// The predicted image, laid out alike; read in hidden cells only.
+    /// The predicted image in the same layout. Only its hidden cells are shown.
     pub prediction: Vec<f32>,
     /// Which cells the encoder did not see. The mask's grid may be coarser than the model's patches
     /// but divides the image.
     pub mask: UnitMask,
 }
 
-/// A page with one row a sample: input, masked input, prediction, and prediction pasted into the input.
+/// A page with one row per sample: input, masked input, prediction, and prediction pasted into the
+/// input.
 ///
-/// The prediction is shown in hidden cells only, since nothing else was predicted; visible cells are
-/// hatched there. How values become colors is [`Picture::from_planar`]'s business, and the footer
-/// says it where an image has neither 1 nor 3 channels.
+/// The prediction is shown in hidden cells only, since nothing else was predicted; visible cells
+/// are hatched there. [`Picture::from_planar`] turns values into colors; for an image with neither
+/// 1 nor 3 channels the footer says how.
 ///
-/// A model that predicts normalized patches needs their mean and deviation to be shown at all. Taken
-/// from the image these leak its colors and contrast into the prediction: say so with
+/// The prediction of normalized patches can be shown only with the mean and the deviation of each
+/// true patch. These leak the colors and the contrast of the image into the prediction; say so with
 /// [`Self::with_note`].
 #[derive(Debug, Clone)]
 pub struct ReconstructionSheet {
@@ -65,13 +66,14 @@ impl ReconstructionSheet {
     ///
     /// # Errors
     ///
-    /// When the input or the prediction has not the values of the sheet's shape, or the mask's grid
-    /// does not divide the image.
+    /// When the input or the prediction does not have the sheet's shape, or the mask's grid does
+    /// not divide the image.
     pub fn push(&mut self, row: &SheetRow) -> Result<()> {
         let input = Picture::from_planar(self.shape, &row.input)?;
         let prediction = Picture::from_planar(self.shape, &row.prediction)?;
         let (cell_height, cell_width) = cell(self.shape, &row.mask)?;
-        // Magnified first, so that the hatching is as fine on small images as on large ones.
+        // Images are magnified first, so that the hatching is as fine on small images as on large
+        // ones.
         let factor = magnification(&input)?;
         let (input, prediction) = (input.magnified(factor), prediction.magnified(factor));
         let (width, height) = (input.width(), input.height());
@@ -101,7 +103,7 @@ impl ReconstructionSheet {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::render`] and [`Picture::save`].
+    /// When [`Self::render`] or [`Picture::save`] fails.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         self.grid.save(path)
     }
@@ -122,7 +124,7 @@ fn cell(shape: ImageShape, mask: &UnitMask) -> Result<(usize, usize)> {
     Ok((shape.height / grid.rows, shape.width / grid.cols))
 }
 
-/// Diagonal stripes, to be taken for no image.
+/// Diagonal stripes, which nobody takes for an image.
 fn hatching(x: usize, y: usize) -> [u8; 3] {
     HATCHING[usize::from((x + y) % 6 >= 2)]
 }

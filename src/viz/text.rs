@@ -16,11 +16,11 @@ pub(super) struct TextStyle {
     pub size: usize,
     /// Red, green and blue.
     pub color: [u8; 3],
-    /// Where lines shorter than the paragraph stand.
+    /// The alignment of lines that are shorter than the paragraph.
     pub align: Align,
 }
 
-/// Where a short line stands in its paragraph.
+/// The alignment of a short line in its paragraph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {
     /// At the left.
@@ -42,16 +42,17 @@ pub(super) const NOTE: TextStyle =
 
 /// The bundled font for letters `size` fine pixels high.
 ///
-/// It has the signs of Latin and Greek scripts and of mathematics; any other is drawn as a box.
+/// The font has the characters of the Latin and Greek scripts and of mathematics; any other
+/// character is drawn as a box.
 pub(super) fn font(size: u32) -> FontDesc<'static> {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| {
         let roboto = include_bytes!("font/Roboto-Regular-subset.ttf");
-        // Should it fail, drawing reports that there is no font.
+        // If this fails, drawing reports that there is no font.
         let _ = register_font("sans-serif", FontStyle::Normal, roboto);
     });
-    // The general name, because where another crate switches on plotters' `ttf` feature the system's
-    // fonts are asked instead, and they know no other.
+    // The font has a general name, because plotters looks for the system's fonts instead if another
+    // crate switches on its `ttf` feature, and those have general names only.
     (FontFamily::SansSerif, size).into_font()
 }
 

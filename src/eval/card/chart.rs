@@ -9,10 +9,10 @@ use crate::train::History;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 250.0;
-/// Room for the numbers at the left and below.
+/// The room for the numbers at the left and below, in units of the drawing.
 const LEFT: f64 = 62.0;
 const BELOW: f64 = 30.0;
-/// Classes up to which cells are large enough for their counts and names.
+/// Up to this number of classes, cells are large enough for their counts and names.
 const NAMED: usize = 20;
 
 /// Training and validation loss over the epochs, and the trivial predictor's.
@@ -65,7 +65,8 @@ pub(super) fn losses(history: &History) -> String {
     svg + "</svg>"
 }
 
-/// A square a pair of classes: the row's samples that were taken for the column's class.
+/// One square for each pair of classes: how many samples of the row's class were taken for the
+/// column's class.
 pub(super) fn confusion(card: &ScoreCard, matrix: &ConfusionMatrix) -> String {
     let classes = matrix.counts().len();
     let named = classes <= NAMED;
@@ -95,7 +96,7 @@ pub(super) fn confusion(card: &ScoreCard, matrix: &ConfusionMatrix) -> String {
             let x = left + side * column as f64;
             let share = count as f64 / samples;
             let class = if row == column { "cell" } else { "cell wrong" };
-            // Mistakes are rarer than hits: they are drawn stronger for their share.
+            // Mistakes are rarer than hits, so they are drawn stronger than their share.
             let opacity = if row == column { 0.75 * share } else { (1.8 * share).min(0.85) };
             let inner = side - 1.0;
             let _ = write!(
@@ -111,7 +112,7 @@ pub(super) fn confusion(card: &ScoreCard, matrix: &ConfusionMatrix) -> String {
     svg + "</svg>"
 }
 
-/// The first letters of a name, as far as there is room.
+/// The first letters of a name, as many as there is room for.
 fn short(name: &str) -> String {
     let fits = name.chars().count() <= 13;
     let text =

@@ -131,7 +131,7 @@ impl ScoreCard {
         let Some(score) = self.scores.first() else { return String::new() };
         let matrix = &score.results[0].confusion;
         let note = format!(
-            "{}, {}: rows are what images show, columns what they were taken for.",
+            "{}, {}: rows are the true classes, columns the predicted ones.",
             protocol_title(&score.protocol),
             score.setting
         );
@@ -143,7 +143,7 @@ impl ScoreCard {
         let image = png(bytes, "images, what the encoder saw of them, and what was predicted");
         section(
             "Reconstructions",
-            "What the pre-trained model makes of what it does not see.",
+            "What the pre-trained model predicts for hidden patches.",
             &format!("<div class=\"picture\">{image}</div>"),
         )
     }

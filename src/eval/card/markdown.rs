@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::{ScoreCard, gain, percent, protocol_title};
 
 impl ScoreCard {
-    /// The card's numbers: the table of protocols, what each class is taken for most, and the
-    /// configuration.
+    /// The numbers of the card: the table of protocols, the most frequent mistake for each class,
+    /// and the configuration.
     pub fn to_markdown(&self) -> String {
         let mut text = format!("# {}\n\n{}\n\n", self.encoder, self.data);
         text += "| protocol | setting | top-1 % | random % | gain | top-5 % | seconds |\n";

@@ -1,4 +1,4 @@
-//! All that is known of an encoder's worth, on one page.
+//! The score card of an encoder: all its scores on one page.
 
 mod chart;
 mod html;
@@ -15,27 +15,28 @@ use crate::file::write_whole;
 use crate::train::History;
 use crate::viz::Picture;
 
-/// An encoder's scores with what explains them, as a page in HTML that needs nothing else, and as
-/// Markdown.
+/// The scores of an encoder with the pictures and curves that explain them, as one page of HTML
+/// without other files, and as Markdown.
 #[derive(Debug, Clone)]
 pub struct ScoreCard {
-    /// What was evaluated.
+    /// A description of the encoder.
     pub encoder: String,
-    /// On which images.
+    /// A description of the images.
     pub data: String,
-    /// The encoder's scores, in the order they are shown. The first one's confusion matrix is shown.
+    /// The scores of the encoder, in the order in which they are shown. The card shows the
+    /// confusion matrix of the first one.
     pub scores: Vec<Score>,
     /// Scores of random encoders of the same shape, by the same protocols and settings.
     pub baselines: Vec<Score>,
-    /// The classes' names.
+    /// The names of the classes.
     pub class_names: Vec<String>,
-    /// Pre-training, epoch by epoch, where it is known.
+    /// The losses of pre-training epoch by epoch, if known.
     pub history: Option<History>,
-    /// What the encoder's task made of hidden patches, as a PNG file, where it is known.
+    /// The predictions of the encoder's task for hidden patches as a PNG file, if known.
     pub reconstructions: Option<Vec<u8>>,
     /// Test images with the training images most similar to them.
     pub neighbors: Vec<NeighborRow>,
-    /// How the encoder was trained, where it is known.
+    /// The configuration of the encoder's training, if known.
     pub config: Option<Value>,
 }
 
@@ -44,7 +45,8 @@ pub struct ScoreCard {
 pub struct NeighborRow {
     /// The test image.
     pub query: LabelledPicture,
-    /// The most similar first, each with the cosine of its angle to the query.
+    /// The neighbors, the most similar first, each with the cosine of the angle between its
+    /// features and the query's.
     pub found: Vec<(LabelledPicture, f32)>,
 }
 

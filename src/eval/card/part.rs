@@ -1,11 +1,11 @@
-//! What HTML is made of.
+//! Parts of an HTML page.
 
 use crate::error::Result;
 use crate::viz::Picture;
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// `text` with nothing in it that HTML would read as markup.
+/// `text` with all characters escaped that HTML would read as markup.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
