@@ -63,7 +63,7 @@ fn another_grid_or_channel_count_is_resized_only_when_asked() {
     let image = ImageShape::new(5, 24, 8);
     let opened = Transformers::open(fixture("mae_raw")).unwrap().with_image(image);
     let message = opened.mae(LoadOptions::default(), &Device::flex()).unwrap_err().to_string();
-    assert!(message.contains("it can be resized, if asked for"), "{message}");
+    assert!(message.contains("to resize it, set the option resize"), "{message}");
     let loaded = opened.encoder(RESIZE, &Device::flex()).unwrap();
     assert_eq!(loaded.report.reshaped.len(), 2, "{}", loaded.report);
     let images = burn::tensor::Tensor::zeros([1, 5, 24, 8], &Device::flex());

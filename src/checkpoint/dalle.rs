@@ -15,7 +15,7 @@ use crate::target::tokenizer::{Dvae, DvaeConfig};
 /// `blocks.group_1.block_1.res_path.conv_1.w`, ...), in safetensors or a PyTorch file: the tokenizer
 /// of BEiT, with [`DvaeConfig::dalle_encoder`].
 ///
-/// The file OpenAI publishes is a pickled module; what is read here is its `state_dict()`.
+/// The file that OpenAI publishes is a pickled module; this function reads its `state_dict()`.
 ///
 /// # Errors
 ///

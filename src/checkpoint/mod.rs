@@ -1,9 +1,9 @@
-//! Published weights in and out: one file a family of layouts.
+//! Reads and writes published weights, with one file for each family of layouts.
 //!
 //! A *layout* lists, for one family, which tensors of a file make up which parameter of a model and
-//! how (an `Entry`); the same list loads and saves. Every load returns a
-//! [`LoadReport`], and nothing is guessed from file names: what a model looks like is read from its
-//! `config.json`, or said by the caller where a format has none.
+//! how (an `Entry`); the same list loads and saves. Every load returns a [`LoadReport`]. Nothing is
+//! guessed from file names: the sizes of a model are read from its `config.json`, or given by the
+//! caller if a format has no such file.
 
 mod dalle;
 mod layout;

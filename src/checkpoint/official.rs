@@ -1,5 +1,5 @@
-//! The official code's own files, and timm's: weights without a configuration, which the caller
-//! says.
+//! Files of the papers' official code and of timm: weights without a configuration, which the
+//! caller gives.
 
 use std::path::Path;
 
@@ -51,7 +51,7 @@ pub fn load_official_mae_encoder(
     options: LoadOptions,
     device: &Device,
 ) -> Result<Loaded<VisibleVit, VitConfig>> {
-    // The official encoder is timm's.
+    // The official encoder has the layout of timm.
     load_timm(path, config, options, device)
 }
 
@@ -162,7 +162,7 @@ pub fn save_official_beit_v2(
     write_safetensors(path.as_ref(), layout::save(model, &entries))
 }
 
-/// A masked autoencoder by the official names.
+/// The entries of a masked autoencoder with the official names.
 pub(super) fn official_mae_entries(config: &MaeConfig) -> Vec<Entry> {
     let MaeConfig { encoder, decoder, .. } = config;
     let mut entries = VitNames::timm("").body("encoder.body", encoder);
@@ -187,7 +187,7 @@ fn beit_entries(config: &VitConfig, vocabulary: usize) -> Vec<Entry> {
     entries
 }
 
-/// A [`Vit`] at the path `ours`, which ends with a dot or is empty.
+/// The entries of a [`Vit`] at the path `ours`, which ends with a dot or is empty.
 pub(super) fn beit_vit_entries(ours: &str, config: &VitConfig, mask_token: bool) -> Vec<Entry> {
     let (names, body) = (VitNames::timm(""), format!("{ours}body"));
     let mut entries = names.body(&body, config);
@@ -210,7 +210,7 @@ fn load<M: burn::module::Module, C: Clone>(
     device: &Device,
 ) -> Result<Loaded<M, C>> {
     let mut file = WeightsFile::open(path)?;
-    // timm's layer scale, by the name the official code has for it.
+    // timm's layer scale has another name in the official code.
     file.rename(|key| key.replace(".ls1.gamma", ".gamma_1").replace(".ls2.gamma", ".gamma_2"));
     let grid = grid_of(&file, encoder);
     let form = "official and timm ViT";
@@ -219,8 +219,8 @@ fn load<M: burn::module::Module, C: Clone>(
     Ok(Loaded { model, config: config.clone(), report })
 }
 
-/// The grid of the file's position table, which these formats do not say: the encoder's where it
-/// has as many cells, else a square, as that of every published file.
+/// The grid of the file's position table, which these formats do not state. It is the encoder's
+/// grid if that has as many cells, and otherwise a square, like the grid of every published file.
 fn grid_of(file: &WeightsFile, encoder: &VitConfig) -> Option<Grid> {
     let rows = *file.shape(file.find("pos_embed")?)?.get(1)?;
     let cells = rows.checked_sub(usize::from(encoder.class_token))?;

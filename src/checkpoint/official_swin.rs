@@ -1,5 +1,5 @@
 //! SimMIM on Swin and Swin-v2 in the official layout: weights without a configuration, which the
-//! caller says.
+//! caller gives.
 
 use std::path::Path;
 
@@ -16,11 +16,11 @@ use crate::error::Result;
 use crate::method::{SimMim, SimMimConfig};
 use crate::nn::InitialWeights;
 
-/// Tensors that hold no weights: they are computed from the sizes.
+/// Tensors without weights, which are computed from the sizes.
 const BUFFERS: [&str; 3] = ["relative_position_index", "relative_coords_table", "attn_mask"];
 
 /// Loads SimMIM on Swin in the official layout (`simmim_pretrain__swin_base__*.pth`). Tables for
-/// another window are resized geometrically, if asked for.
+/// another window are resized geometrically if [`LoadOptions::resize`] is set.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub fn load_official_simmim_swin_v2(
     load(path, make, config, &entries, options, device)
 }
 
-/// Writes the weights by the official code's names as safetensors: in PyTorch,
+/// Writes the weights of SimMIM on Swin with the official code's names, as safetensors: in PyTorch,
 /// `torch.save({"model": safetensors.torch.load_file(path)}, "model.pth")` is what that code loads.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ pub fn save_official_simmim_swin(
     write_safetensors(path.as_ref(), layout::save(model, &entries))
 }
 
-/// The same for Swin-v2.
+/// Writes the weights of SimMIM on Swin-v2 in the way of [`save_official_simmim_swin`].
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ fn load<M: Module, C: Clone>(
     device: &Device,
 ) -> Result<Loaded<M, C>> {
     let mut file = WeightsFile::open(path)?;
-    // The released Swin-v2 files have an older name.
+    // The released Swin-v2 files use an older name.
     file.rename(|key| key.replace(".rpe_mlp.", ".cpb_mlp."));
     let source = Source { file: &file, form: "official Swin", grid: None, device: device.clone() };
     let (model, report) = layout::load(make, entries, &source, &BUFFERS, options)?;

@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::weights_file::HostTensor;
 use crate::nn::named_parameters;
 
-/// The shape of every parameter; draws none of them.
+/// The shape of every parameter. No parameter is drawn for this.
 pub(super) fn shapes<M: Module>(module: &M) -> BTreeMap<String, Vec<usize>> {
     named_parameters(module).into_iter().map(|found| (found.path, found.shape)).collect()
 }
@@ -20,7 +20,7 @@ pub(super) fn values<M: Module>(module: &M) -> BTreeMap<String, HostTensor> {
     visitor.values
 }
 
-/// `module` with new values for the parameters named; the shapes must be theirs.
+/// `module` with new values for the named parameters, which must have the same shapes.
 pub(super) fn replaced<M: Module>(module: M, values: HashMap<String, HostTensor>) -> M {
     module.map(&mut Replace { path: Path::default(), values })
 }

@@ -1,4 +1,4 @@
-//! What a load found, and how strict it is.
+//! The report of a load, and its strictness.
 
 use std::fmt;
 use std::path::Path;
@@ -10,43 +10,43 @@ use crate::error::{Error, Result};
 pub struct LoadOptions {
     /// Whether a missing, unused or reshaped key is an error.
     pub strict: bool,
-    /// Whether position tables may be resized to another grid (bicubically) and patch embeddings
-    /// to another number of channels (inflation: the mean over the old channels, scaled to keep
-    /// the sum). Otherwise another shape is an error.
+    /// Whether position tables may be resized to another grid (bicubically) and patch embeddings to
+    /// another number of channels (inflation: the mean over the old channels, scaled to keep the
+    /// sum). Without this option, another shape is an error.
     pub resize: bool,
 }
 
-/// What became of every key, sorted.
+/// The fate of every key of a load, each list sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// Keys of the file that were loaded.
     pub matched: Vec<String>,
     /// Keys the model needs and the file lacks; those parameters keep their initial values.
     pub missing: Vec<String>,
-    /// Those of the missing ones that are weights of the encoder, without which its features mean
-    /// nothing; a mask token and a head are not.
+    /// The missing keys that belong to the encoder, without which its features mean nothing. A mask
+    /// token and a head do not belong to it.
     pub encoder_missing: Vec<String>,
     /// Keys of the file that the model has no place for.
     pub unused: Vec<String>,
     /// Keys that were resized, with both shapes.
     pub reshaped: Vec<String>,
-    /// Whose names the keys are, such as `transformers ViTMAE`, and what stands in front of them.
+    /// The layout whose keys the file has, such as `transformers ViTMAE`, and their prefix.
     pub form: String,
 }
 
-/// A loaded model, the configuration it was built by, and what became of the file's keys.
+/// A loaded model, the configuration it was built from, and the report of the load.
 #[derive(Debug)]
 pub struct Loaded<M, C> {
     /// The model, on a plain device.
     pub model: M,
-    /// What it is made of.
+    /// The configuration of the model.
     pub config: C,
-    /// What became of the keys.
+    /// The report of the load.
     pub report: LoadReport,
 }
 
 impl LoadReport {
-    /// Checks what a strict load refuses, and that there is anything of the model at all.
+    /// Checks the rules of a strict load, and that the file has any weight of the model at all.
     pub(super) fn check(&mut self, options: LoadOptions, path: &Path) -> Result<()> {
         let Self { matched, missing, encoder_missing, unused, reshaped, .. } = self;
         for keys in [matched, missing, encoder_missing, unused, reshaped] {
@@ -63,7 +63,7 @@ impl LoadReport {
         Ok(())
     }
 
-    /// Refuses an encoder of which a part was left at random.
+    /// Refuses an encoder if some of its weights were not in the file and stay random.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl LoadReport {
         require(&self.encoder_missing, "of the encoder's weights", path.as_ref())
     }
 
-    /// Refuses a model of which any part was left at random.
+    /// Refuses a model if some of its weights were not in the file and stay random.
     ///
     /// # Errors
     ///
@@ -81,8 +81,8 @@ impl LoadReport {
         require(&self.missing, "of the model's weights", path.as_ref())
     }
 
-    /// What became of the keys of `path`, to be shown: one line, and a second one where not every
-    /// key has its place.
+    /// Lines for people about the keys of `path`: one line, and a second one if some keys did not
+    /// match.
     pub fn lines(&self, path: impl AsRef<Path>) -> Vec<String> {
         let (count, path) = (self.matched.len(), path.as_ref().display());
         let mut lines = vec![format!("{count} keys of {path} matched, form: {}", self.form)];
@@ -93,7 +93,7 @@ impl LoadReport {
         lines
     }
 
-    /// What did not match, with the first keys of each kind.
+    /// The keys that did not match, with the first ones of each kind.
     fn differences(&self) -> Vec<String> {
         let kinds =
             [(&self.missing, "missing"), (&self.unused, "unused"), (&self.reshaped, "reshaped")];
@@ -102,10 +102,10 @@ impl LoadReport {
     }
 }
 
-/// The longest list of keys in a message.
+/// The length of the longest list of keys in a message.
 const LONGEST: usize = 300;
 
-/// The first of `keys`, at most `most` and no more than a message has room for.
+/// The first of `keys`, at most `most` of them, and no more than fit into a message.
 fn some(keys: &[String], most: usize) -> String {
     let mut list = String::new();
     for (nth, key) in keys.iter().enumerate() {

@@ -9,7 +9,7 @@ use super::weights_file::HostTensor;
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 
-/// Little-endian bytes, as safetensors keeps them.
+/// The values as little-endian bytes, as safetensors stores them.
 struct Bytes {
     shape: Vec<usize>,
     bytes: Vec<u8>,
@@ -33,7 +33,7 @@ impl View for &Bytes {
     }
 }
 
-/// Writes tensors by key, as PyTorch's readers expect them.
+/// Writes tensors by key, with the metadata that PyTorch's readers expect.
 pub(super) fn write_safetensors(path: &Path, tensors: Vec<(String, HostTensor)>) -> Result<()> {
     let bytes = |HostTensor { shape, values }: HostTensor| Bytes {
         shape,

@@ -1,4 +1,4 @@
-//! The names of both Swins' tensors, as each family spells them.
+//! The names of the tensors of Swin and Swin-v2 in each family of files.
 
 use super::layout::Entry;
 use super::vit_names::{linear, norm, pointwise};
@@ -6,11 +6,12 @@ use crate::encoder::{SwinConfig, SwinV2Config};
 use crate::grid::Grid;
 use crate::nn::{ContinuousPositionBias, TableResize};
 
-/// A family's names; every one of them with its prefix, those of a block within it.
+/// The names in one family of files. Every name includes its prefix; names within a block follow
+/// the block's own name.
 #[derive(Debug, Clone)]
 pub(super) struct SwinNames {
     embeddings: Embeddings,
-    /// The stages' names up to their number.
+    /// The names of the stages up to their number.
     stages: String,
     norm: String,
     block: BlockNames,
@@ -24,14 +25,14 @@ struct Embeddings {
     positions: String,
 }
 
-/// A family's names within one block.
+/// The names within one block in one family of files.
 #[derive(Debug, Clone, Copy)]
 struct BlockNames {
-    /// Of the attention before its own parts.
+    /// The prefix of the attention's tensors.
     attention: &'static str,
-    /// One fused layer, or query, key and value.
+    /// The name of one fused layer, or the names of query, key and value.
     query_key_value: &'static [&'static str],
-    /// Swin-v2's biases of query and value.
+    /// The names of Swin-v2's biases of query and value.
     query_value_bias: [&'static str; 2],
     position_network: &'static str,
     out: &'static str,
@@ -39,11 +40,11 @@ struct BlockNames {
     mlp: [&'static str; 2],
     /// How a bias table for another window is resized.
     resize: TableResize,
-    /// Whether the tables are those of the windows that a stage's grid has room for.
+    /// Whether a table is only as large as the window that the grid of its stage has room for.
     shrinks: bool,
 }
 
-/// The spelling of the official code.
+/// The names in the official code.
 const OFFICIAL: BlockNames = BlockNames {
     attention: "attn",
     query_key_value: &["qkv"],
@@ -56,7 +57,7 @@ const OFFICIAL: BlockNames = BlockNames {
     shrinks: true,
 };
 
-/// The spelling of transformers.
+/// The names in transformers.
 const TRANSFORMERS: BlockNames = BlockNames {
     attention: "attention.self",
     query_key_value: &["query", "key", "value"],
@@ -102,34 +103,35 @@ impl SwinNames {
         }
     }
 
-    /// A [`Swin`](crate::encoder::Swin) at the path `ours`, which ends with a dot or is empty.
+    /// The entries of a [`Swin`](crate::encoder::Swin) at the path `ours`, which ends with a dot or
+    /// is empty.
     pub(super) fn swin(&self, ours: &str, config: &SwinConfig) -> Vec<Entry> {
         self.hierarchy(ours, config, 4, |ours, theirs, stage, _| {
             self.block.swin(ours, theirs, config, stage)
         })
     }
 
-    /// A [`SwinV2`](crate::encoder::SwinV2) at the path `ours`.
+    /// The entries of a [`SwinV2`](crate::encoder::SwinV2) at the path `ours`.
     pub(super) fn swin_v2(&self, ours: &str, config: &SwinV2Config) -> Vec<Entry> {
         self.hierarchy(ours, &config.sizes, 2, |ours, theirs, stage, block| {
             self.block.swin_v2(ours, theirs, config, stage, block)
         })
     }
 
-    /// The mask token, which encoders alone come without.
+    /// The entry of the mask token, which files of an encoder alone lack.
     pub(super) fn mask_token(&self, ours: &str, config: &SwinConfig) -> Entry {
         let theirs = self.embeddings.mask_token.clone();
         Entry::tensor(format!("{ours}mask_token"), theirs, &[1, 1, config.width])
     }
 
-    /// SimMIM on Swin: the encoder at the path `encoder`, and its head.
+    /// The entries of SimMIM on Swin: the encoder at the path `encoder`, and its head.
     pub(super) fn simmim(&self, config: &SwinConfig) -> Vec<Entry> {
         let mut entries = self.swin("encoder.", config);
         entries.extend(self.mask_token_and_head(config));
         entries
     }
 
-    /// SimMIM on Swin-v2.
+    /// The entries of SimMIM on Swin-v2.
     pub(super) fn simmim_v2(&self, config: &SwinV2Config) -> Vec<Entry> {
         let mut entries = self.swin_v2("encoder.", config);
         entries.extend(self.mask_token_and_head(&config.sizes));
@@ -144,7 +146,8 @@ impl SwinNames {
         entries
     }
 
-    /// Everything but the mask token; a merging's norm is `merged` times the stage's width.
+    /// Everything except the mask token. The norm of a patch merging has `merged` times the width
+    /// of its stage.
     fn hierarchy(
         &self,
         ours: &str,
@@ -246,7 +249,7 @@ impl BlockNames {
         entries
     }
 
-    /// What the blocks of both have: projections, norms and the MLP.
+    /// The entries that the blocks of both encoders share: projections, norms and the MLP.
     fn shared(
         &self,
         ours: &str,

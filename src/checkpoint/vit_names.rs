@@ -1,40 +1,40 @@
-//! The names of a vision transformer's tensors, as each family spells them.
+//! The names of a vision transformer's tensors in each family of files.
 
 use super::layout::Entry;
 use crate::encoder::{RelativePositions, VitConfig};
 use crate::head::DecoderConfig;
 use crate::nn::{Positions, QkvBias, TransformerConfig};
 
-/// A family's names within one block.
+/// The names within one block in one family of files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BlockNames {
     norm1: &'static str,
-    /// One fused layer, or query, key and value.
+    /// The name of one fused layer, or the names of query, key and value.
     query_key_value: &'static [&'static str],
-    /// Where query and value alone have a bias.
+    /// The names of the biases, if only query and value have one.
     query_value_bias: [&'static str; 2],
     out: &'static str,
     norm2: &'static str,
     fc1: &'static str,
     fc2: &'static str,
-    /// Up to the number of the branch, from 1.
+    /// The name of a layer scale up to the number of its branch, which counts from 1.
     layer_scale: &'static str,
     relative_positions: &'static str,
 }
 
-/// A family's names around the blocks; every one of them with its prefix.
+/// The names around the blocks in one family of files; every name includes its prefix.
 #[derive(Debug, Clone)]
 pub(super) struct VitNames {
     pub(super) patch_embed: String,
     pub(super) class_token: String,
     pub(super) positions: String,
-    /// The blocks' names up to their number.
+    /// The names of the blocks up to their number.
     pub(super) blocks: String,
     pub(super) norm: String,
     pub(super) block: BlockNames,
 }
 
-/// timm's spelling, and that of the official code of MAE, SimMIM and BEiT.
+/// The names in timm and in the official code of MAE, SimMIM and BEiT.
 pub(super) const TIMM: BlockNames = BlockNames {
     norm1: "norm1",
     query_key_value: &["attn.qkv"],
@@ -47,7 +47,7 @@ pub(super) const TIMM: BlockNames = BlockNames {
     relative_positions: "attn",
 };
 
-/// The spelling of transformers.
+/// The names in transformers.
 pub(super) const TRANSFORMERS: BlockNames = BlockNames {
     norm1: "layernorm_before",
     query_key_value: &[
@@ -89,7 +89,7 @@ impl VitNames {
         }
     }
 
-    /// A [`VitBody`](crate::encoder::VitBody) at the path `ours`.
+    /// The entries of a [`VitBody`](crate::encoder::VitBody) at the path `ours`.
     pub(super) fn body(&self, ours: &str, config: &VitConfig) -> Vec<Entry> {
         let VitConfig { image, patch, width, .. } = *config;
         let rows = usize::from(config.class_token);
@@ -114,7 +114,7 @@ impl VitNames {
         entries
     }
 
-    /// Blocks at the path `ours`, of the sizes of `config`.
+    /// The entries of blocks at the path `ours`, with the sizes in `config`.
     pub(super) fn blocks(&self, ours: &str, config: &TransformerConfig) -> Vec<Entry> {
         (0..config.depth)
             .flat_map(|index| {
@@ -125,8 +125,8 @@ impl VitNames {
             .collect()
     }
 
-    /// A [`Decoder`](crate::head::Decoder) at the path `head`, with the official names; `blocks`
-    /// are its blocks' names up to their number.
+    /// The entries of a [`Decoder`](crate::head::Decoder) at the path `head`, with the official
+    /// names. `blocks` is the name of its blocks up to their number.
     pub(super) fn decoder(
         prefix: &str,
         blocks: &str,
@@ -195,8 +195,8 @@ impl BlockNames {
     }
 }
 
-/// The bias table that all blocks share, whose key is `shared`, or that of each block, where there
-/// are any; of a [`VitBody`](crate::encoder::VitBody) at the path `ours`.
+/// The entries of the bias tables, if any, of a [`VitBody`](crate::encoder::VitBody) at the path
+/// `ours`: one table that all blocks share, with the key `shared`, or one table for each block.
 pub(super) fn relative_positions(
     ours: &str,
     names: &VitNames,
@@ -222,7 +222,7 @@ pub(super) fn relative_positions(
     }
 }
 
-/// A linear layer with bias.
+/// The entries of a linear layer with bias.
 pub(super) fn linear(ours: &str, theirs: &str, inputs: usize, outputs: usize) -> Vec<Entry> {
     let (weight, bias) = (format!("{theirs}.weight"), format!("{theirs}.bias"));
     vec![
@@ -231,7 +231,7 @@ pub(super) fn linear(ours: &str, theirs: &str, inputs: usize, outputs: usize) ->
     ]
 }
 
-/// A 1 × 1 convolution with bias, as a linear layer.
+/// The entries of a 1 × 1 convolution with bias, as a linear layer.
 pub(super) fn pointwise(ours: &str, theirs: &str, inputs: usize, outputs: usize) -> Vec<Entry> {
     let (weight, bias) = (format!("{theirs}.weight"), format!("{theirs}.bias"));
     let shape = [outputs, inputs, 1, 1];
@@ -241,7 +241,7 @@ pub(super) fn pointwise(ours: &str, theirs: &str, inputs: usize, outputs: usize)
     ]
 }
 
-/// A layer norm.
+/// The entries of a layer norm.
 pub(super) fn norm(ours: &str, theirs: &str, width: usize) -> Vec<Entry> {
     [("gamma", "weight"), ("beta", "bias")]
         .map(|(mine, their)| {

@@ -201,7 +201,7 @@ fn what_transformers_mixes_up_is_refused() {
         loaded.unwrap_err().to_string()
     };
     assert!(copy("use_mean_pooling", false.into()).contains("normalizes twice"));
-    assert!(copy("use_mask_token", false.into()).contains("nothing stands for hidden patches"));
+    assert!(copy("use_mask_token", false.into()).contains("needs a mask token"));
     assert!(copy("use_relative_position_bias", true.into()).contains("both shared and of each"));
     let sizes = serde_json::json!([16, 20]);
     assert!(copy("image_size", sizes).contains("mixes up the axes"));

@@ -171,7 +171,7 @@ fn an_official_file_loads_into_another_window_if_asked() {
         .with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 });
     let file = folder("official_swin_simmim").join("model.pth");
     let error = load_official_simmim_swin(&file, &config, STRICT, &device()).unwrap_err();
-    assert!(error.to_string().contains("it can be resized, if asked for"), "{error}");
+    assert!(error.to_string().contains("to resize it, set the option resize"), "{error}");
     let options = LoadOptions { resize: true, ..LoadOptions::default() };
     let loaded = load_official_simmim_swin(&file, &config, options, &device()).unwrap();
     // The second stage's 6×6 tokens still fill one window of 6.

@@ -12,7 +12,8 @@ use crate::nn::TableResize;
 pub(in crate::checkpoint) struct Entry {
     /// The parameter's path in the model.
     pub(super) ours: String,
-    /// The file's keys: one, or several of equal shape that are joined along their first axis.
+    /// The keys in the file: one key, or several with tensors of equal shape that are joined along
+    /// their first axis.
     pub(super) theirs: Vec<String>,
     /// The shape of each of the file's tensors.
     pub(super) shape: Vec<usize>,
@@ -27,17 +28,17 @@ impl Entry {
         Self { ours, theirs, shape, transposed, resize: None }
     }
 
-    /// The same values in the same order, whatever the leading axes of size 1.
+    /// A tensor with the same values in the same order; leading axes of size 1 may differ.
     pub(in crate::checkpoint) fn tensor(ours: String, theirs: String, shape: &[usize]) -> Self {
         Self::new(ours, vec![theirs], shape.to_vec(), false)
     }
 
-    /// Vectors of `length` joined to one.
+    /// Several vectors of `length` numbers, joined to one.
     pub(in crate::checkpoint) fn vectors(ours: String, theirs: Vec<String>, length: usize) -> Self {
         Self::new(ours, theirs, vec![length], false)
     }
 
-    /// Linear layers `[outputs, inputs]` joined along their outputs.
+    /// Several linear layers `[outputs, inputs]`, joined along their outputs.
     pub(in crate::checkpoint) fn matrices(
         ours: String,
         theirs: Vec<String>,
@@ -77,8 +78,8 @@ impl Entry {
         Self { resize: Some(Resize::Positions { rows, grid }), ..entry }
     }
 
-    /// A table `[offsets, heads]` of the offsets within a square `window`, or within the `smaller`
-    /// one where the file has only these.
+    /// A table `[offsets, heads]` of the offsets within a square `window`, or within a `smaller`
+    /// window if the file has only these.
     pub(in crate::checkpoint) fn offsets(
         ours: String,
         theirs: String,
@@ -91,24 +92,25 @@ impl Entry {
         Self { resize: Some(Resize::Offsets { window, smaller, resize }), ..entry }
     }
 
-    /// Whether the part belongs to an encoder: neither to a head nor is it a mask token.
+    /// Whether the parameter belongs to the encoder, that is, neither to a head nor to a mask
+    /// token.
     pub(super) fn is_encoders(&self) -> bool {
         !self.ours.starts_with("head.") && !self.ours.ends_with("mask_token")
     }
 
-    /// How many numbers the parameter has.
+    /// The number of values in the parameter.
     pub(super) fn numbers(&self) -> usize {
         let each = self.shape.iter().fold(1usize, |size, side| size.saturating_mul(*side));
         each.saturating_mul(self.theirs.len())
     }
 
-    /// Decides by its shape what is to be done with the tensor `key` of the file.
+    /// Decides from the shape of the tensor `key` in the file how it is to be read.
     pub(super) fn fit(&self, key: &str, source: &Source, options: LoadOptions) -> Result<Fit> {
         let was = source.file.shape(key).unwrap_or_default();
         fit(&was, &self.shape, self.resize, options, source).ok_or_else(|| {
             let hint = match self.resize {
                 Some(_) if !options.resize => {
-                    "; it can be resized, if asked for (resize, --image-size)"
+                    "; to resize it, set the option resize (--image-size)"
                 }
                 _ => "",
             };
@@ -117,7 +119,7 @@ impl Entry {
         })
     }
 
-    /// The parameter's values out of the tensors `keys` of the file.
+    /// Reads the values of the parameter from the tensors `keys` of the file.
     pub(super) fn read(
         &self,
         keys: &[String],
@@ -151,7 +153,8 @@ impl Entry {
         Ok(transpose(&joined, outputs, inputs))
     }
 
-    /// The whole table around that of a smaller window, 0 where the file has no number.
+    /// The whole table with the table of a smaller window in its middle, and 0 where the file has
+    /// no number.
     fn in_the_middle(&self, tensor: &HostTensor) -> Option<Vec<f32>> {
         let Some(Resize::Offsets { window, smaller: Some(smaller), .. }) = self.resize else {
             return None;
@@ -167,7 +170,7 @@ impl Entry {
         Some(whole)
     }
 
-    /// The file's tensors for the value of the parameter.
+    /// The tensors that a file keeps for `value`, the value of the parameter.
     pub(super) fn written(&self, value: HostTensor) -> Vec<(String, HostTensor)> {
         if let Some(Resize::Offsets { window, smaller: Some(smaller), .. }) = self.resize {
             let heads = self.shape[1];

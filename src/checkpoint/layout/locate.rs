@@ -1,4 +1,4 @@
-//! Where a file keeps what a layout names: below which prefix.
+//! Finds the prefix below which a file keeps the tensors of a layout.
 //!
 //! Training frameworks put words in front of every key: `module.`, `_orig_mod.`, `model.`,
 //! `state_dict.model.`, `teacher.backbone.`. No list of them is needed: the prefix is the one below
@@ -8,26 +8,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Entry;
 
-/// What stands in front of a layout's keys in a file.
+/// The prefix of a layout's keys in a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Place {
-    /// What the layout's own keys begin with and the file's do not.
+    /// The beginning of the layout's own keys that the file's keys lack.
     stripped: String,
-    /// What the file's keys begin with.
+    /// The beginning of the file's keys that the layout's keys lack.
     pub(super) prefix: String,
-    /// Other prefixes that hold as much.
+    /// Other prefixes below which as many keys are found.
     pub(super) beside: Vec<String>,
 }
 
 impl Place {
-    /// `key` of the layout as the file has it.
+    /// The file's spelling of the layout's `key`.
     pub(super) fn of(&self, key: &str) -> String {
         let rest = key.strip_prefix(self.stripped.as_str()).unwrap_or(key);
         format!("{}{rest}", self.prefix)
     }
 }
 
-/// Where the encoder is, and where everything else.
+/// The prefix of the encoder's keys, and the prefix of all others.
 pub(super) fn places(entries: &[Entry], keys: &BTreeSet<&str>) -> [Place; 2] {
     let (encoder, others): (Vec<_>, Vec<_>) =
         entries.iter().partition(|entry| !entry.ours.starts_with("head."));
@@ -41,7 +41,7 @@ pub(super) fn places(entries: &[Entry], keys: &BTreeSet<&str>) -> [Place; 2] {
     [of_encoder, of_others]
 }
 
-/// The place in which most of `names` are; the names as they are where none is found.
+/// The place in which most of `names` are found; without a prefix if none is found.
 fn place(names: &[String], keys: &BTreeSet<&str>) -> Place {
     let own = common_prefix(names);
     let mut found: Vec<(usize, Place)> = Vec::new();
@@ -49,7 +49,7 @@ fn place(names: &[String], keys: &BTreeSet<&str>) -> Place {
         let rest: BTreeSet<&str> =
             names.iter().map(|name| name.strip_prefix(stripped).unwrap_or(name)).collect();
         for (prefix, count) in prefixes(&rest, keys) {
-            // The same place as without stripping.
+            // This is the same place as without stripping.
             if !stripped.is_empty() && prefix.ends_with(stripped) {
                 continue;
             }
@@ -66,7 +66,7 @@ fn place(names: &[String], keys: &BTreeSet<&str>) -> Place {
     first
 }
 
-/// How many of `names` the file has below each prefix, with its last dot.
+/// How many of `names` the file has below each prefix; a prefix ends with a dot.
 fn prefixes<'a>(names: &BTreeSet<&str>, keys: &BTreeSet<&'a str>) -> BTreeMap<&'a str, usize> {
     let mut counts = BTreeMap::new();
     for key in keys {
@@ -80,9 +80,9 @@ fn prefixes<'a>(names: &BTreeSet<&str>, keys: &BTreeSet<&'a str>) -> BTreeMap<&'
     counts
 }
 
-/// Which of two prefixes that hold as much is taken, the smaller first: averaged weights as those
-/// of a teacher, as every evaluation of such models does; then the shortest prefix; the student and
-/// what optimizers keep last.
+/// The order of prefixes below which equally many keys are found, the preferred one first: averaged
+/// weights such as a teacher's, which every evaluation of such models uses; then the shortest
+/// prefix; a student and the state of an optimizer last.
 fn rank(prefix: &str) -> (usize, usize, String) {
     let segments = || prefix.split('.').filter(|segment| !segment.is_empty());
     let is_average = |segment: &str| {
@@ -100,7 +100,7 @@ fn rank(prefix: &str) -> (usize, usize, String) {
     (kind, segments().count(), prefix.to_string())
 }
 
-/// What all names begin with, up to a dot.
+/// The beginning that all names share, up to a dot.
 fn common_prefix(names: &[String]) -> &str {
     let Some(first) = names.first() else { return "" };
     let dots = first.match_indices('.').map(|(dot, _)| &first[..=dot]);

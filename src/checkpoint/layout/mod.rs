@@ -1,4 +1,4 @@
-//! Which tensors of a file make up which parameter of a model.
+//! The tensors of a file that make up each parameter of a model.
 
 mod entry;
 mod locate;
@@ -19,25 +19,26 @@ pub(super) use entry::Entry;
 use locate::{Place, places};
 use resize::Fit;
 
-/// What a model may have beyond what its file has, in numbers: a decoder to be trained anew.
+/// How many values a model may have that its file lacks, such as a decoder that is to be trained
+/// anew.
 const NEW_NUMBERS: usize = 1 << 26;
 
-/// A file and what a load must know of it.
+/// A file, and the facts about it that a load needs.
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     pub(super) file: &'a WeightsFile,
-    /// Whose names the layout has, as the report says it.
+    /// The name of the layout in the report.
     pub(super) form: &'a str,
-    /// The grid of its position tables, where that is known.
+    /// The grid of the file's position tables, if it is known.
     pub(super) grid: Option<Grid>,
-    /// Where to compute.
+    /// The device to compute on.
     pub(super) device: Device,
 }
 
-/// Loads into the model that `make` makes what `entries` find in `source`.
+/// Makes a model by `make`, and loads the tensors that `entries` find in `source` into it.
 ///
-/// Nothing is read, and no model made, before all shapes are known to fit. `buffers` are endings of
-/// keys that hold no weights; they are not reported.
+/// Nothing is read and no model is made until all shapes are known to fit. `buffers` are endings of
+/// keys without weights, which the report leaves out.
 pub(super) fn load<M: Module>(
     make: impl FnOnce() -> M,
     entries: &[Entry],
@@ -82,7 +83,7 @@ pub(super) fn load<M: Module>(
     Ok((read(make(), &found, source, options)?, report))
 }
 
-/// Reads what was found.
+/// Reads the tensors that were found.
 fn read<M: Module>(
     model: M,
     found: &[(&Entry, Vec<String>)],
@@ -99,7 +100,7 @@ fn read<M: Module>(
     Ok(parameters::replaced(model, values))
 }
 
-/// Refuses what would take memory out of all proportion to the file.
+/// Refuses a model that would take memory out of all proportion to the file.
 fn check_size(report: &LoadReport, new: usize, file: &WeightsFile) -> Result<()> {
     file.check_claims(&report.matched)?;
     if new <= NEW_NUMBERS.max(4 * file.bytes() as usize) {
@@ -112,7 +113,7 @@ fn check_size(report: &LoadReport, new: usize, file: &WeightsFile) -> Result<()>
     Err(Error::checkpoint(file.path(), reason))
 }
 
-/// Whose keys were read, and where they are.
+/// The name of the layout whose keys were read, and their prefix.
 fn form(names: &str, place: &Place) -> String {
     let mut form = names.to_string();
     if !place.prefix.is_empty() {
@@ -124,7 +125,7 @@ fn form(names: &str, place: &Place) -> String {
     form
 }
 
-/// The file's tensors for every entry of `model`.
+/// The tensors that a file keeps for every parameter of `model`.
 pub(super) fn save<M: Module>(model: &M, entries: &[Entry]) -> Vec<(String, HostTensor)> {
     let mut values = parameters::values(model);
     let written = |entry: &Entry| {

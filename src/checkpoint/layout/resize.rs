@@ -1,4 +1,4 @@
-//! Making tensors of one shape fit another.
+//! Resizes the tensors of a file to the shapes that a model needs.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -20,7 +20,7 @@ pub(super) enum Resize {
     Offsets { window: usize, smaller: Option<usize>, resize: TableResize },
 }
 
-/// What is to be done with a tensor of a file, decided by its shape before it is read.
+/// How a tensor of a file is to be read, decided from its shape before it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
     AsItIs,
@@ -29,7 +29,7 @@ pub(super) enum Fit {
     Resized,
 }
 
-/// How a tensor of the shape `from` becomes one of the shape `to`, if it can.
+/// How a tensor of the shape `from` can become one of the shape `to`; `None` if it cannot.
 pub(super) fn fit(
     from: &[usize],
     to: &[usize],
@@ -38,7 +38,7 @@ pub(super) fn fit(
     source: &Source,
 ) -> Option<Fit> {
     let same_grid = match resize {
-        // A table of as many cells may be over another grid.
+        // A table of equally many cells may belong to another grid.
         Some(Resize::Positions { grid, .. }) => source.grid.is_none_or(|from| from == grid),
         _ => true,
     };
@@ -102,7 +102,7 @@ pub(super) fn transpose(values: &[f32], rows: usize, cols: usize) -> Vec<f32> {
 }
 
 /// Patch embeddings for another number of channels: each new channel gets the mean over the old
-/// ones, scaled so that equal channels give what they gave before (I3D's inflation).
+/// ones, scaled so that equal channels give the same sum as before (I3D's inflation).
 fn inflate(tensor: &HostTensor, shape: &[usize]) -> Option<Vec<f32>> {
     let (&[outputs, old, height, width], &[.., new, _, _]) = (&tensor.shape[..], shape) else {
         return None;
@@ -119,20 +119,20 @@ fn inflate(tensor: &HostTensor, shape: &[usize]) -> Option<Vec<f32>> {
     Some(values)
 }
 
-/// The grid of a table of `table` rows, of which the first `rows` are not cells: the one that is
-/// known if it has as many, else a square.
+/// The grid of a table of `table` rows, of which the first `rows` are not cells. It is the known
+/// grid if that has as many cells, and otherwise a square.
 fn grid_of(table: usize, rows: usize, known: Option<Grid>) -> Option<Grid> {
     let cells = table.checked_sub(rows).filter(|cells| *cells > 0)?;
     let square = Grid::square(cells.isqrt());
     known.into_iter().chain([square]).find(|grid| grid.cells() == cells)
 }
 
-/// The offsets within a square window.
+/// The number of offsets within a square window.
 pub(super) fn offsets(window: usize) -> usize {
     window.saturating_mul(2).saturating_sub(1).saturating_pow(2)
 }
 
-/// The rows that the offsets within a `smaller` window have in the table of `window`.
+/// The rows of the table of `window` that belong to the offsets within a `smaller` window.
 pub(super) fn middle_rows(window: usize, smaller: usize) -> impl Iterator<Item = usize> {
     let (side, inner, margin) = (2 * window - 1, 2 * smaller - 1, window - smaller);
     (0..inner * inner).map(move |row| (row / inner + margin) * side + row % inner + margin)
@@ -144,7 +144,7 @@ fn window_of(rows: usize) -> Option<usize> {
     (window > 0 && offsets(window) == rows).then_some(window)
 }
 
-/// A table of offsets within some square window, for `window`.
+/// Resizes a table of offsets within some square window to `window`.
 fn resize_offsets_of(
     tensor: &HostTensor,
     heads: usize,
@@ -160,7 +160,7 @@ fn resize_offsets_of(
     Some(resized.into_data().iter::<f32>().collect())
 }
 
-/// A position table over `from`, read on `grid`.
+/// Resizes a position table from the grid `from` to `grid`.
 fn resize_positions(
     tensor: &HostTensor,
     rows: usize,

@@ -31,7 +31,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 impl Transformers {
-    /// Loads a BEiT with its head, whose final norm is the encoder's.
+    /// Loads a BEiT with its head. The final norm becomes a part of the encoder.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ fn encoder(
 
 /// `key` as `save_pretrained` spells it.
 fn as_saved(key: &str) -> String {
-    // The official code's own spelling, of which some parts are alike.
+    // The official code has its own names, some of which are the same.
     if key.contains("blocks.") {
         return key.to_string();
     }
@@ -108,7 +108,7 @@ fn as_saved(key: &str) -> String {
 ///
 /// # Errors
 ///
-/// When the model has a part that transformers' has not, or a file cannot be written.
+/// When the model has a part that transformers' class lacks, or a file cannot be written.
 pub fn save_beit(
     folder: impl AsRef<Path>,
     model: &Network<Vit, LinearHead>,
@@ -124,7 +124,7 @@ pub fn save_beit(
 ///
 /// # Errors
 ///
-/// When the model has a part that transformers' has not, or a file cannot be written.
+/// When the model has a part that transformers' class lacks, or a file cannot be written.
 pub fn save_beit_encoder(folder: impl AsRef<Path>, model: &Vit, config: &VitConfig) -> Result<()> {
     let json = beit_json(config, "BeitModel")?;
     let entries = encoder_entries("", "", "pooler.layernorm", config, true);

@@ -10,7 +10,7 @@ use crate::grid::ImageShape;
 use crate::method::check_vocabulary;
 use crate::nn::{Positions, QkvBias};
 
-/// What is read of a `config.json`; what it leaves out has the value transformers gives it.
+/// The fields of a `config.json` that are read. An absent field has the default of transformers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub(super) struct BeitJson {
@@ -110,11 +110,11 @@ impl BeitJson {
         Ok(config)
     }
 
-    /// The encoder of a model with a head, and the head's tokens.
+    /// The encoder of a model with a head, and the number of tokens that the head predicts.
     pub(super) fn network(&self) -> Result<(VitConfig, usize)> {
         if !self.use_mask_token {
             return Err(Error::config(
-                "use_mask_token is false: nothing stands for hidden patches",
+                "use_mask_token is false, but a model that predicts hidden patches needs a mask token",
             ));
         }
         if !self.use_mean_pooling {
@@ -132,7 +132,7 @@ impl BeitJson {
 ///
 /// # Errors
 ///
-/// When the encoder has a part that transformers' BEiT has not.
+/// When the encoder has a part that transformers' BEiT lacks.
 pub(super) fn beit_json(config: &VitConfig, architecture: &str) -> Result<Value> {
     let refuse = |has: bool, what: &str| {
         let message = format!("transformers' BEiT has no {what}, so this model cannot be saved so");

@@ -1,4 +1,4 @@
-//! Reading a `config.json` as people and programs write it.
+//! Reads a `config.json` as people and programs write it.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,12 @@ use serde_json::{Map, Value};
 use super::super::weights_file::WeightsFile;
 use crate::error::{Error, Result};
 
-/// The longest file: published ones have a few kilobytes, or a name for each of many classes.
+/// The size of the longest file. Published files have a few kilobytes, or a name for each of many
+/// classes.
 const LONGEST: u64 = 1 << 24;
 
-/// The object in `path`: a byte-order mark is left out, so are fields that are null, and whole
-/// numbers that are written as `32.0` become whole.
+/// Reads the object in `path`. A byte-order mark and fields that are null are left out, and whole
+/// numbers written as `32.0` become integers.
 pub(super) fn read(path: &Path) -> Result<Value> {
     let fault = |error: &dyn std::fmt::Display| Error::checkpoint(path, error);
     let size = fs::metadata(path).map_err(|error| fault(&error))?.len();
@@ -65,8 +66,8 @@ pub(super) fn parsed<T: DeserializeOwned>(json: &Value) -> Result<T, String> {
     })
 }
 
-/// Fields and the largest value that any model in use comes near; what a field has beyond is a
-/// fault that would cost the machine's memory before weights are compared.
+/// Fields with an upper limit that no model in use comes near. A larger value is a fault that would
+/// exhaust the machine's memory before any weights are compared.
 const LARGEST: [(&[&str], u64); 7] = [
     (&["hidden_size", "intermediate_size", "embed_dim", "n_embd", "n_inner"], 1 << 17),
     (&["decoder_hidden_size", "decoder_intermediate_size"], 1 << 17),
@@ -77,10 +78,10 @@ const LARGEST: [(&[&str], u64); 7] = [
     (&["vocab_size", "n_positions", "max_position_embeddings"], 1 << 22),
 ];
 
-/// Fields that count blocks: each has keys in the weights.
+/// Fields that count blocks, each of which has keys in the weights.
 const DEPTHS: [&str; 4] = ["num_hidden_layers", "decoder_num_hidden_layers", "n_layer", "depths"];
 
-/// Refuses sizes that no model has, and more blocks than the weights have keys.
+/// Refuses sizes above these limits, and more blocks than the weights have keys.
 pub(super) fn check_sizes(json: &Value, file: &WeightsFile) -> Result<(), String> {
     let keys = file.keys().count().max(64) as u64;
     let limits =
@@ -106,7 +107,7 @@ pub(super) fn check_sizes(json: &Value, file: &WeightsFile) -> Result<(), String
 fn largest(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| {
-            // Beyond what whole numbers there are.
+            // A number beyond the range of integers.
             number.as_f64().filter(|value| *value >= 1e15).map(|_| u64::MAX)
         }),
         Value::Array(values) => values.iter().filter_map(largest).max(),

@@ -63,7 +63,7 @@ impl Transformers {
         self.fill(|c, w| PixelGpt::new(c.init(w), palette), config, &entries, None, options, device)
     }
 
-    /// The configuration, and the palette in [0, 1] where there is one.
+    /// The configuration, and the palette in [0, 1] if there is one.
     fn gpt(&self, device: &Device) -> Result<(GptConfig, Option<Tensor<2>>)> {
         let json: ImageGptJson = self.parsed()?;
         let palette = self.clusters()?;
@@ -102,7 +102,7 @@ fn encoder(
 ///
 /// # Errors
 ///
-/// When the model has a part that transformers' has not, or a file cannot be written.
+/// When the model has a part that transformers' class lacks, or a file cannot be written.
 pub fn save_image_gpt(
     folder: impl AsRef<Path>,
     model: &ImageGpt,
@@ -117,7 +117,7 @@ pub fn save_image_gpt(
 ///
 /// # Errors
 ///
-/// When the model has a part that transformers' has not, or a file cannot be written.
+/// When the model has a part that transformers' class lacks, or a file cannot be written.
 pub fn save_pixel_gpt(
     folder: impl AsRef<Path>,
     model: &PixelGpt,

@@ -18,7 +18,7 @@ const ACTIVATIONS: [(&str, MlpActivation); 6] = [
     ("silu", MlpActivation::Silu),
 ];
 
-/// What is read of a `config.json`; what it leaves out has the value transformers gives it.
+/// The fields of a `config.json` that are read. An absent field has the default of transformers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub(super) struct ImageGptJson {
@@ -60,9 +60,9 @@ impl Default for ImageGptJson {
 }
 
 impl ImageGptJson {
-    /// The transformer, for pixels of `channels`. A file says how many positions there are, not in
-    /// how many rows: they are those of `image` where that is given, a square where there is one,
-    /// and otherwise one row.
+    /// The transformer for pixels of `channels` channels. A file states the number of positions but
+    /// not their rows: the rows come from `image` if it is given; otherwise the positions form a
+    /// square if their number is one, and a single row if not.
     pub(super) fn gpt(&self, channels: usize, image: Option<ImageShape>) -> Result<GptConfig> {
         let refuse = |is: bool, what: &str| {
             let message = format!("an ImageGPT {what} is not supported");
@@ -109,7 +109,7 @@ impl ImageGptJson {
 ///
 /// # Errors
 ///
-/// When every pixel sees all, which transformers' never does.
+/// When every pixel attends to all others, which the ImageGPT of transformers never does.
 pub(super) fn image_gpt_json(config: &GptConfig, architecture: &str) -> Result<Value> {
     if !config.causal {
         return Err(Error::config(

@@ -1,4 +1,4 @@
-//! What the families' `config.json` have in common.
+//! Fields that the `config.json` of several families have in common.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -75,7 +75,7 @@ pub(super) fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D
     names.ok_or_else(|| D::Error::custom("expected a list of names of classes"))
 }
 
-/// As [`Size`] is written: one number for a square.
+/// Writes a [`Size`]: one number for a square.
 pub(super) fn image_size(image: ImageShape) -> Value {
     let ImageShape { height, width, .. } = image;
     if height == width { json!(height) } else { json!([height, width]) }

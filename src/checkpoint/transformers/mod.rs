@@ -1,4 +1,4 @@
-//! Folders of Hugging Face transformers, in and out: one file a family.
+//! Reads and writes folders of Hugging Face transformers, with one file for each family.
 
 mod beit;
 mod beit_json;
@@ -41,7 +41,7 @@ pub use preprocessor::save_preprocessor;
 pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
 pub use vit::{save_mae, save_simmim, save_vit};
 
-/// What every `config.json` says.
+/// The fields that every `config.json` has.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 struct Header {
@@ -52,14 +52,14 @@ struct Header {
     use_mean_pooling: bool,
 }
 
-/// An opened folder: its configuration, and its weights unread.
+/// An opened folder: its configuration, and its weights, which are not read yet.
 #[derive(Debug)]
 pub struct Transformers {
     folder: PathBuf,
-    /// What the configuration comes from: its file, or the weights.
+    /// The configuration, from its file or from the shapes of the weights.
     config: PathBuf,
     header: Header,
-    /// The class its weights are loaded as.
+    /// The class that the weights are loaded as.
     architecture: String,
     json: Value,
     file: WeightsFile,
@@ -67,7 +67,7 @@ pub struct Transformers {
     assumed: Option<String>,
 }
 
-/// What a folder holds.
+/// The models that a folder can hold.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TransformersModel {
@@ -96,7 +96,7 @@ pub enum TransformersModel {
 }
 
 impl TransformersModel {
-    /// What became of the keys.
+    /// The report of the load.
     pub fn report(&self) -> &LoadReport {
         match self {
             Self::Mae(loaded) => &loaded.report,
@@ -118,11 +118,11 @@ impl TransformersModel {
 #[derive(Debug)]
 struct Family {
     model_types: &'static [&'static str],
-    /// Each class and what loads it.
+    /// Each class with the function that loads it.
     architectures: &'static [(&'static str, Load)],
-    /// A key as `save_pretrained` spells it.
+    /// Turns a key into the spelling of `save_pretrained`.
     as_saved: fn(&str) -> String,
-    /// What the weights are of a folder that names no class: a key and the class that has it.
+    /// For a folder that names no class: keys, each with the class whose weights have it.
     by_key: &'static [(&'static str, &'static str)],
 }
 
@@ -203,7 +203,7 @@ impl Transformers {
         let mut file = WeightsFile::open(path)?;
         if config.is_file() {
             let json = config_file::read(&config)?;
-            // That of a run, or of something else, says nothing of these weights.
+            // The `config.json` of a run, or of something else, describes other weights.
             if json.get("model_type").or(json.get("architectures")).is_some() {
                 return Self::new(folder, config, json, file);
             }
@@ -225,14 +225,15 @@ impl Transformers {
         Ok(Self { folder, config, header, architecture, json, file, image: None, assumed: None })
     }
 
-    /// Builds the model for other images than those it was trained on; needs
+    /// Builds the model for images of another shape than it was trained on. This needs
     /// [`LoadOptions::resize`].
     pub fn with_image(mut self, image: ImageShape) -> Self {
         self.image = Some(image);
         self
     }
 
-    /// The same for square images of `side` pixels, with the channels the model has.
+    /// Builds the model for square images of `side` pixels and the model's own channels, as
+    /// [`with_image`](Self::with_image) does.
     pub fn resized_to(mut self, side: usize) -> Self {
         let channels = self.json["num_channels"].as_u64().unwrap_or(3) as usize;
         self.image = Some(ImageShape::square(channels, side));
@@ -245,7 +246,7 @@ impl Transformers {
         &self.architecture
     }
 
-    /// What is assumed of a file that comes without a configuration, to be shown.
+    /// The assumptions about a file without a configuration, as a text for people.
     pub fn assumed(&self) -> Option<&str> {
         self.assumed.as_deref()
     }
@@ -255,13 +256,13 @@ impl Transformers {
         self.file.path()
     }
 
-    /// The share of patches a masked autoencoder hides.
+    /// The share of patches that a masked autoencoder hides.
     pub fn mask_ratio(&self) -> f64 {
         self.header.mask_ratio
     }
 
-    /// Whether a BEiT's final norm comes after pooling: its `last_hidden_state` is then that of
-    /// [`Vit::tokens_after`] all blocks.
+    /// Whether a BEiT's final norm comes after pooling: its `last_hidden_state` is then the output
+    /// of [`Vit::tokens_after`] all blocks.
     pub fn mean_pooling(&self) -> bool {
         self.header.use_mean_pooling
     }
@@ -290,8 +291,8 @@ impl Transformers {
         config_file::parsed(&self.json).map_err(|error| self.fault(error))
     }
 
-    /// Loads into the model that `make` makes what `entries` find in the folder, whose position
-    /// tables are over `grid`.
+    /// Makes a model by `make`, and loads the tensors that `entries` find in the folder, whose
+    /// position tables belong to `grid`.
     fn fill<M: Module, C>(
         &self,
         make: impl FnOnce(&C, &mut InitialWeights) -> M,

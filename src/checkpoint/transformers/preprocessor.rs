@@ -11,10 +11,10 @@ use crate::file::write_whole;
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
 
-/// The file's name.
+/// The name of the file.
 pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
 
-/// What is read of it.
+/// The fields that are read.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 pub(super) struct Preprocessor {
@@ -41,12 +41,12 @@ impl Default for Preprocessor {
 }
 
 impl Transformers {
-    /// How `preprocessor_config.json` says that images of `channels` are normalized, in units of
-    /// the full range; `None` where there is no such file or it says nothing of it.
+    /// The statistics by which `preprocessor_config.json` normalizes images of `channels` channels,
+    /// in units of the full range; `None` if there is no such file, or it does not normalize.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or its numbers are not of the images' channels.
+    /// When the file cannot be read, or its numbers are for another number of channels.
     pub fn statistics(&self, channels: usize) -> Result<Option<ChannelStatistics>> {
         let Some(file) = self.preprocessor()? else { return Ok(None) };
         let path = self.folder.join(PREPROCESSOR);
@@ -54,7 +54,7 @@ impl Transformers {
         statistics.map_err(|reason| Error::checkpoint(path, reason))
     }
 
-    /// The file, where there is one.
+    /// The file, if there is one.
     pub(super) fn preprocessor(&self) -> Result<Option<Preprocessor>> {
         let path = self.folder.join(PREPROCESSOR);
         if !path.exists() {
@@ -71,7 +71,7 @@ impl Preprocessor {
     /// from 0 to 1.
     fn statistics(&self, channels: usize) -> Result<Option<ChannelStatistics>, String> {
         if self.clusters.is_some() {
-            // Colors are compared with a palette as they are.
+            // Colors are compared with a palette without normalization.
             return Ok(Some(ChannelStatistics::none(channels)));
         }
         let factor = if self.do_rescale { self.rescale_factor } else { 1.0 };
@@ -110,7 +110,8 @@ fn numbers(name: &str, value: &Value, channels: usize) -> Result<Vec<f64>, Strin
     let is_one = numbers.iter().all(|number| *number == numbers[0]);
     match numbers.len() {
         count if count == channels => Ok(numbers),
-        // The same for all: transformers' default for a model of another number of channels.
+        // All numbers are the same: this is transformers' default, which it also uses for models of
+        // another number of channels.
         _ if is_one => Ok(vec![numbers[0]; channels]),
         count => Err(format!("{name} has {count} numbers, the model reads {channels} channels")),
     }

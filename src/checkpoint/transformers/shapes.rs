@@ -1,13 +1,13 @@
-//! A configuration out of the weights themselves, for a file that comes without one.
+//! Derives a configuration from the shapes of the weights, for a file without a `config.json`.
 //!
-//! Shapes tell everything of a vision transformer but its heads and its epsilon. Those are assumed
-//! as every published model has them, and said.
+//! Shapes determine everything about a vision transformer except its number of heads and its
+//! epsilon. These are assumed to be as in every published model, and the assumption is reported.
 
 use serde_json::{Value, json};
 
 use crate::checkpoint::weights_file::WeightsFile;
 
-/// A configuration and what of it is not in the shapes.
+/// A configuration, and the assumptions that do not follow from the shapes.
 pub(super) struct Guess {
     pub(super) json: Value,
     pub(super) assumed: String,
@@ -87,8 +87,8 @@ const TRANSFORMERS: Spelling = Spelling {
     epsilon: 1e-12,
 };
 
-/// The configuration of the vision transformer in `file`, whose keys are spelled as
-/// `save_pretrained` spells them where they are those of transformers.
+/// The configuration of the vision transformer in `file`, whose keys have the spelling of
+/// `save_pretrained` if they come from transformers.
 pub(super) fn guess(file: &WeightsFile) -> Result<Guess, String> {
     let spelling = [OFFICIAL, TRANSFORMERS].into_iter().find_map(|spelling| {
         let key = file.find(spelling.embedding)?;
@@ -101,7 +101,7 @@ pub(super) fn guess(file: &WeightsFile) -> Result<Guess, String> {
     Shapes { file, spelling, prefix }.guess()
 }
 
-/// Keys of parts around the blocks that a plain vision transformer has not.
+/// Keys of parts around the blocks that a plain vision transformer does not have.
 const STRANGERS: [&str; 8] = [
     "reg_token",
     "register_tokens",
@@ -191,7 +191,7 @@ impl Shapes<'_> {
         Ok(Guess { json, assumed })
     }
 
-    /// What the shapes tell of a masked autoencoder's decoder, where there is one.
+    /// The sizes of a masked autoencoder's decoder from its shapes, if there is a decoder.
     fn add_decoder(&self, json: &mut Value) {
         let Some(embed) = self.file.find("decoder_embed.weight") else { return };
         let width = self.file.shape(embed).and_then(|shape| shape.first().copied()).unwrap_or(0);
@@ -203,16 +203,17 @@ impl Shapes<'_> {
         json["architectures"] = json!(["ViTMAEForPreTraining"]);
         json["decoder_hidden_size"] = json!(width);
         json["decoder_num_hidden_layers"] = json!(depth);
-        // As the decoders of all published masked autoencoders.
+        // This is the value in the decoders of all published masked autoencoders.
         json["decoder_num_attention_heads"] = json!(16);
         json["decoder_intermediate_size"] = json!(mlp);
     }
 
-    /// Cells along a side of the square grid, by the position table or that of the offsets.
+    /// The number of cells along a side of the square grid, from the position table or the table of
+    /// offsets.
     fn side(&self, table: Option<&Vec<usize>>) -> Result<usize, String> {
         let cells = match (self.shape(self.spelling.positions), table) {
             (Some(positions), _) => positions.get(1).map(|rows| rows.saturating_sub(1)),
-            // 2 n − 1 offsets in each direction, and 3 of the class token.
+            // There are 2 n − 1 offsets in each direction, and 3 for the class token.
             (None, Some(table)) => table.first().map(|rows| {
                 let offsets = rows.saturating_sub(3);
                 let side = offsets.isqrt().div_ceil(2);
@@ -229,8 +230,8 @@ impl Shapes<'_> {
         Err(format!("its {cells} positions are no square: the images' size needs a config.json"))
     }
 
-    /// Whether a key is of a part that these models have not: it would be left out, and all features
-    /// be other ones.
+    /// Whether a key belongs to a part that these models do not have. Without that part all
+    /// features would differ.
     fn is_strange(&self, key: &str) -> bool {
         let Some(rest) = key.strip_prefix(self.prefix.as_str()) else { return false };
         match rest.strip_prefix(self.spelling.block) {
@@ -253,7 +254,7 @@ impl Shapes<'_> {
     }
 }
 
-/// How many blocks there are whose keys begin with `block`, after `prefix` or after any.
+/// The number of blocks whose keys begin with `block`, after `prefix` or after any prefix.
 fn blocks(file: &WeightsFile, block: &str, prefix: Option<&str>) -> usize {
     let number = |key: &str| -> Option<usize> {
         let rest = match prefix {
@@ -265,7 +266,7 @@ fn blocks(file: &WeightsFile, block: &str, prefix: Option<&str>) -> usize {
     file.keys().filter_map(number).max().map_or(0, |last| last.saturating_add(1))
 }
 
-/// 64 features to a head, as in all published vision transformers.
+/// Heads have 64 features, as in all published vision transformers.
 fn heads(width: usize) -> Result<usize, String> {
     if width > 0 && width.is_multiple_of(64) {
         return Ok(width / 64);

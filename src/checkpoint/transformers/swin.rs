@@ -41,8 +41,8 @@ pub(super) const SWIN_V2: Family = Family {
     by_key: &[("decoder.0.weight", "Swinv2ForMaskedImageModeling"), ("", "Swinv2Model")],
 };
 
-/// Spellings of a part of a key by the modules of transformers 5 in memory, and how
-/// `save_pretrained` spells it.
+/// Spellings of a part of a key in the modules of transformers 5 in memory, each with the spelling
+/// of `save_pretrained`.
 const SPELLINGS: [(&str, &str); 7] = [
     (".attention.q_proj.", ".attention.self.query."),
     (".attention.k_proj.", ".attention.self.key."),
@@ -118,8 +118,8 @@ impl Transformers {
         self.fill(|c, w| c.init(w), config, &entries, Some(grid), options, device)
     }
 
-    /// What `read` makes of the configuration, for the images asked for, and the grid of the
-    /// folder's own.
+    /// The configuration that `read` makes for the images asked for, and the grid of the folder's
+    /// own images.
     fn swin_with<C: EncoderSizes>(
         &self,
         read: fn(&SwinJson) -> Result<C>,
@@ -185,8 +185,8 @@ pub fn save_swin_simmim(
     write(folder.as_ref(), json, layout::save(model, &entries))
 }
 
-/// Writes a folder that transformers loads as `SwinModel`, without the mask token, which that has
-/// not.
+/// Writes a folder that transformers loads as `SwinModel`, without the mask token, which that class
+/// lacks.
 ///
 /// # Errors
 ///
@@ -200,7 +200,7 @@ pub fn save_swin(folder: impl AsRef<Path>, model: &Swin, config: &SwinConfig) ->
 ///
 /// # Errors
 ///
-/// When the model has a part that transformers' has not, or a file cannot be written.
+/// When the model has a part that transformers' class lacks, or a file cannot be written.
 pub fn save_swin_v2_simmim(
     folder: impl AsRef<Path>,
     model: &SimMim<SwinV2>,
@@ -211,12 +211,12 @@ pub fn save_swin_v2_simmim(
     write(folder.as_ref(), json, layout::save(model, &entries))
 }
 
-/// Writes a folder that transformers loads as `Swinv2Model`, without the mask token, which that
-/// has not.
+/// Writes a folder that transformers loads as `Swinv2Model`, without the mask token, which that class
+/// lacks.
 ///
 /// # Errors
 ///
-/// When the model has a part that transformers' has not, or a file cannot be written.
+/// When the model has a part that transformers' class lacks, or a file cannot be written.
 pub fn save_swin_v2(folder: impl AsRef<Path>, model: &SwinV2, config: &SwinV2Config) -> Result<()> {
     let entries = SwinNames::transformers("").swin_v2("", config);
     write(folder.as_ref(), swin_v2_json(config, "Swinv2Model")?, layout::save(model, &entries))

@@ -1,4 +1,4 @@
-//! The `config.json` of both Swins.
+//! The `config.json` of Swin and Swin-v2.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use crate::grid::ImageShape;
 use crate::mask::MaskConfig;
 use crate::method::SimMimConfig;
 
-/// The most numbers of the masks of shifted windows.
+/// The largest number of values in the masks of shifted windows.
 const LARGEST_MASK: usize = 1 << 27;
 
-/// What is read of a `config.json`; what it leaves out has the value transformers gives it.
+/// The fields of a `config.json` that are read. An absent field has the default of transformers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub(super) struct SwinJson {
@@ -66,7 +66,7 @@ impl SwinJson {
             .with_qkv_bias(self.qkv_bias)
             .with_absolute_positions(self.use_absolute_embeddings);
         config.validate()?;
-        // What the shifted windows' masks take, which no weight of the file bounds.
+        // The memory of the shifted windows' masks, which no weight of the file bounds.
         let (cells, window) = (config.grid().cells(), config.window);
         if cells.saturating_mul(window * window) > LARGEST_MASK {
             return Err(Error::config(format!(
@@ -84,7 +84,7 @@ impl SwinJson {
             ));
         }
         let sizes = self.swin()?;
-        // Its default names four stages, whatever their number.
+        // The default lists four stages, even if the model has another number.
         let mut pretrained = self.pretrained_window_sizes.clone();
         pretrained.truncate(sizes.depths.len());
         let is_set = pretrained.iter().any(|&window| window > 0);
@@ -97,7 +97,7 @@ impl SwinJson {
         Ok(config)
     }
 
-    /// SimMIM on `encoder`, as the head of the folder has it.
+    /// SimMIM on `encoder`, with the head of the folder.
     pub(super) fn simmim<C: EncoderSizes>(&self, encoder: C) -> Result<SimMimConfig<C>> {
         let stride = encoder.stride();
         if self.encoder_stride != stride {
@@ -140,7 +140,7 @@ pub(super) fn swin_json(config: &SwinConfig, architecture: &str) -> Value {
 ///
 /// # Errors
 ///
-/// When the encoder has a part that transformers' Swin-v2 has not.
+/// When the encoder has a part that transformers' Swin-v2 lacks.
 pub(super) fn swin_v2_json(config: &SwinV2Config, architecture: &str) -> Result<Value> {
     let refuse = |has: bool, what: &str| {
         let message =

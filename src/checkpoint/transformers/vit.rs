@@ -37,10 +37,10 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-/// The decoder's blocks as `save_pretrained` of transformers 5 names them.
+/// The prefix of the decoder's blocks in files of `save_pretrained` of transformers 5.
 const DECODER_BLOCKS: &str = "decoder.decoder_encoder.layer";
-/// Other spellings of a part of a key, and how `save_pretrained` spells it: those of the files on
-/// the hub and of the modules of transformers 5 in memory.
+/// Other spellings of a part of a key, each with the spelling of `save_pretrained`: spellings in
+/// files on the hub, and in the modules of transformers 5 in memory.
 pub(super) const SPELLINGS: [(&str, &str); 7] = [
     ("decoder.decoder_layers.", "decoder.decoder_encoder.layer."),
     (".attention.q_proj.", ".attention.attention.query."),
@@ -97,18 +97,18 @@ impl Transformers {
         self.fill(|c, w| c.init_visible(w), config, &entries, grid, options, device)
     }
 
-    /// Whether the weights have the keys of timm and of the official code.
+    /// Whether the weights have the keys of timm and the official code.
     fn is_timm(&self) -> bool {
         self.file.find("blocks.0.attn.qkv.weight").is_some()
     }
 
-    /// The names of an encoder's weights, those of transformers after `prefix`.
+    /// The names of an encoder's weights; the names of transformers follow `prefix`.
     fn vit_names(&self, prefix: &str) -> VitNames {
         if self.is_timm() { VitNames::timm("") } else { VitNames::transformers(prefix) }
     }
 
-    /// What `read` makes of the configuration for the images asked for, and the grid of the
-    /// folder's own.
+    /// The configuration that `read` makes for the images asked for, and the grid of the folder's
+    /// own images.
     fn vit<C>(&self, read: fn(&VitJson) -> Result<C>) -> Result<(C, Option<Grid>)> {
         let json: VitJson = self.parsed()?;
         let grid = json.encoder().ok().map(|config| config.grid());
@@ -127,7 +127,7 @@ fn encoder(
 
 /// `key` as `save_pretrained` spells it.
 fn as_saved(key: &str) -> String {
-    // timm's and the official code's own spelling, of which some parts are alike.
+    // timm and the official code have their own names, some of which are the same.
     if key.contains("blocks.") {
         return key.to_string();
     }
@@ -136,8 +136,8 @@ fn as_saved(key: &str) -> String {
     SPELLINGS.iter().fold(key, |key, (other, saved)| key.replace(other, saved))
 }
 
-/// What stands before and after `layers.` in the key of a block, as the modules of transformers 5
-/// in memory spell it, with any prefix.
+/// The parts of a block's key before and after `layers.` in the modules of transformers 5 in
+/// memory, with any prefix.
 pub(super) fn blocks_as_saved(key: &str) -> Option<(&str, &str)> {
     let (prefix, block) = match key.strip_prefix("layers.") {
         Some(block) => ("", block),
@@ -153,7 +153,7 @@ pub(super) fn blocks_as_saved(key: &str) -> Option<(&str, &str)> {
 ///
 /// # Errors
 ///
-/// When the model has a part that transformers' has not, or a file cannot be written.
+/// When the model has a part that transformers' class lacks, or a file cannot be written.
 pub fn save_mae(folder: impl AsRef<Path>, model: &Mae, config: &MaeConfig) -> Result<()> {
     write(folder.as_ref(), mae_json(config)?, layout::save(model, &mae_entries(config)))
 }
@@ -162,7 +162,7 @@ pub fn save_mae(folder: impl AsRef<Path>, model: &Mae, config: &MaeConfig) -> Re
 ///
 /// # Errors
 ///
-/// When the model has a part that transformers' has not, or a file cannot be written.
+/// When the model has a part that transformers' class lacks, or a file cannot be written.
 pub fn save_simmim(folder: impl AsRef<Path>, model: &SimMim, config: &SimMimConfig) -> Result<()> {
     let json = vit_json(&config.encoder, "ViTForMaskedImageModeling", "vit")?;
     write(folder.as_ref(), json, layout::save(model, &simmim_entries(&config.encoder)))
@@ -173,7 +173,7 @@ pub fn save_simmim(folder: impl AsRef<Path>, model: &SimMim, config: &SimMimConf
 ///
 /// # Errors
 ///
-/// When the model has a part that transformers' has not, or a file cannot be written.
+/// When the model has a part that transformers' class lacks, or a file cannot be written.
 pub fn save_vit(folder: impl AsRef<Path>, model: &VisibleVit, config: &VitConfig) -> Result<()> {
     let json = vit_json(config, "ViTMAEModel", "vit_mae")?;
     let entries = VitNames::transformers("").body("body", config);

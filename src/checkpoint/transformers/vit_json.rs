@@ -12,7 +12,7 @@ use crate::mask::{MaskConfig, MaskStrategy};
 use crate::method::{MaeConfig, SimMimConfig};
 use crate::nn::{Positions, QkvBias};
 
-/// What is read of a `config.json`; what it leaves out has the value transformers gives it.
+/// The fields of a `config.json` that are read. An absent field has the default of transformers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub(super) struct VitJson {
@@ -94,7 +94,7 @@ impl VitJson {
             .with_depth(self.decoder_num_hidden_layers)
             .with_heads(self.decoder_num_attention_heads)
             .with_mlp_ratio(mlp_ratio);
-        // Its position tables are those of MAE: fixed.
+        // Its position tables are fixed, like MAE's.
         let config = MaeConfig::new(self.encoder()?.with_positions(Positions::SinCos))
             .with_decoder(decoder)
             .with_mask(MaskConfig::Mae { ratio: self.mask_ratio })
@@ -123,7 +123,7 @@ impl VitJson {
 ///
 /// # Errors
 ///
-/// When the encoder has a part that transformers' ViT has not.
+/// When the encoder has a part that transformers' ViT lacks.
 pub(super) fn vit_json(config: &VitConfig, architecture: &str, model_type: &str) -> Result<Value> {
     let refuse = |has: bool, what: &str| {
         let message = format!("transformers' ViT has no {what}, so this model cannot be saved so");

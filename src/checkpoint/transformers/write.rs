@@ -1,4 +1,4 @@
-//! Writing a folder.
+//! Writes a folder.
 
 use std::fs;
 use std::path::Path;

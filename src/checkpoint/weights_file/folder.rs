@@ -1,4 +1,4 @@
-//! Which files of a folder are its weights.
+//! Finds the files of a folder that hold its weights.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -10,10 +10,10 @@ use super::WeightsFile;
 use super::format;
 use crate::error::{Error, Result};
 
-/// The names transformers gives to whole files, in the order in which it looks for them.
+/// The names of whole files in transformers, in the order in which it looks for them.
 const WHOLE: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
-/// An index: which shard holds which key.
+/// An index file, which maps every key to its shard.
 #[derive(Deserialize)]
 struct Index {
     weight_map: HashMap<String, String>,
@@ -50,14 +50,14 @@ pub(super) fn weights(folder: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// The shards an index names.
+/// The shards that an index names.
 fn indexed(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
     let json = fs::read(index).map_err(|error| Error::checkpoint(index, error))?;
     let Index { weight_map } =
         serde_json::from_slice(&json).map_err(|error| Error::checkpoint(index, error))?;
     let shards: BTreeSet<_> = weight_map.into_values().collect();
     let path = |shard: String| {
-        // A shard is a file of this folder, not a path that leads out of it.
+        // A shard must be a file of this folder, not a path that leads out of it.
         if Path::new(&shard).file_name() != Some(shard.as_ref()) {
             let shard: String = shard.chars().take(100).collect();
             return Err(Error::checkpoint(index, format!("names the shard {shard:?}")));
@@ -76,7 +76,7 @@ fn weights_by_content(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|error| Error::checkpoint(folder, error))?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|file| file.is_file() && format::of(file).is_ok());
-    // What a trainer keeps beside its weights (training_args.bin) has no tensor.
+    // Other files of a trainer (training_args.bin) have no tensor.
     files.retain(|file| WeightsFile::open(file).is_ok());
     files.sort();
     Ok(files)

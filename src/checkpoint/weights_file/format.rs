@@ -1,4 +1,4 @@
-//! The format of a file, by its first bytes.
+//! Finds the format of a file from its first bytes.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,15 +6,15 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// A format that weights come in.
+/// A format of files with weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Safetensors,
-    /// Zip, legacy, tar or a bare pickle.
+    /// A PyTorch file: zip, legacy, tar or a bare pickle.
     PyTorch,
 }
 
-/// As many first bytes as it takes to tell: tar's mark is the last.
+/// How many first bytes are needed to tell the format; the signature of tar comes last.
 const FIRST: u64 = 262;
 
 /// The format of the file at `path`.
@@ -41,7 +41,7 @@ fn recognized(first: &[u8]) -> Result<Format, &'static str> {
         return Err("is cut short: it has no header");
     }
     let is_tar = first.get(257..262) == Some(b"ustar");
-    // A pickle begins with its protocol, or with a container or class of protocol 0.
+    // A pickle begins with the number of its protocol, or with a container or class of protocol 0.
     if first.starts_with(b"PK") || is_tar || matches!(first[0], 0x80 | b'(' | b'}' | b']' | b'c') {
         return Ok(Format::PyTorch);
     }

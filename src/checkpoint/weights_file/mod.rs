@@ -28,16 +28,16 @@ pub(super) struct HostTensor {
 pub struct WeightsFile {
     path: PathBuf,
     tensors: Tensors,
-    /// The size of all its files.
+    /// The size of all files together, in bytes.
     bytes: u64,
-    /// What the tensors are read from where it is not `path` itself.
+    /// The files that the tensors are read from, if they are not `path` itself.
     _copy: Option<TempPath>,
 }
 
 type Tensors = BTreeMap<String, Stored>;
 
-/// What tensors may claim beyond the size of their file, in bytes: a table of zeros may be one
-/// number in a file, but not a model.
+/// How many bytes tensors may claim beyond the size of their file: a table of zeros may be a single
+/// number in a file, but a model may not.
 const EXPANDED: u64 = 1 << 26;
 
 impl std::fmt::Debug for WeightsFile {
@@ -47,10 +47,11 @@ impl std::fmt::Debug for WeightsFile {
 }
 
 impl WeightsFile {
-    /// Opens a file of safetensors or one of PyTorch (zip, legacy, tar or a bare pickle), whatever
-    /// its name: the first bytes tell. Of a PyTorch file's nested dictionaries the keys are joined
-    /// with dots; where all its tensors are in its `model`, `state_dict`, `model_state_dict` or
-    /// `module`, that word is left out. A folder is opened by [`open_folder`](Self::open_folder).
+    /// Opens a file of safetensors or one of PyTorch (zip, legacy, tar or a bare pickle), with any
+    /// name: the format is told by the first bytes. The keys of nested dictionaries in a PyTorch
+    /// file are joined with dots. If all tensors are in one dictionary `model`, `state_dict`,
+    /// `model_state_dict` or `module`, that word is left out. A folder is opened by
+    /// [`open_folder`](Self::open_folder).
     ///
     /// # Errors
     ///
@@ -66,7 +67,7 @@ impl WeightsFile {
     }
 
     /// Opens the weights in a folder: `model.safetensors` or `pytorch_model.bin`, shards of either
-    /// with or without their index, or else the only file of weights there is.
+    /// with or without their index, or the only file of weights in the folder.
     ///
     /// # Errors
     ///
@@ -119,7 +120,7 @@ impl WeightsFile {
             .find(|key| key.strip_suffix(name).is_some_and(|p| p.is_empty() || p.ends_with('.')))
     }
 
-    /// Gives keys other names, to read another spelling of a layout.
+    /// Renames keys, to read another spelling of a layout.
     pub(super) fn rename(&mut self, rename: impl Fn(&str) -> String) {
         let tensors = std::mem::take(&mut self.tensors);
         self.tensors = tensors.into_iter().map(|(key, tensor)| (rename(&key), tensor)).collect();
@@ -161,7 +162,7 @@ impl WeightsFile {
     }
 }
 
-/// The tensors of one file, and the copy they are read from where it took one.
+/// The tensors of one file, and the temporary copy that they are read from, if there is one.
 fn read(path: &Path) -> Result<(Tensors, Option<TempPath>)> {
     match format::of(path)? {
         format::Format::Safetensors => Ok((safetensors::read(path)?, None)),

@@ -1,8 +1,8 @@
-//! PyTorch files whose pickle holds objects the reader does not know.
+//! Reads PyTorch files whose pickle holds objects of unknown classes.
 //!
 //! A checkpoint often carries its training configuration as an object of some Python class. The
-//! objects are of no interest here and are never made: their opcodes are exchanged for those of
-//! empty dictionaries, and what remains are containers, numbers, strings and tensors.
+//! objects are of no interest here and are never made: their opcodes are replaced by the opcodes of
+//! empty dictionaries, so that only containers, numbers, strings and tensors remain.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,14 +15,13 @@ use zip::{ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
 
-/// The longest pickle: those of published checkpoints have a few megabytes, since tensors are
-/// beside it.
+/// The size of the longest pickle. The pickles of published checkpoints have a few megabytes, since
+/// tensors are stored outside of them.
 const LONGEST: u64 = 1 << 26;
-/// The most values that wait on a pickle's stack; torch.save writes a thousand at a time.
+/// The largest number of values on a pickle's stack; torch.save writes a thousand at a time.
 const HIGHEST: usize = 200_000;
 
-/// Refuses a pickle which takes minutes to find out that it is none: dictionaries nested without
-/// end.
+/// Refuses a pickle of endlessly nested dictionaries, which would take minutes to read.
 pub(super) fn check(path: &Path) -> Result<()> {
     let Ok(pickle) = pickle_of(path) else { return Ok(()) };
     let fault = |reason: String| Err(Error::checkpoint(path, reason));
@@ -39,7 +38,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
 fn pickle_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let Ok(mut archive) = opened(path) else {
-        // What follows the pickle are the tensors.
+        // The tensors follow the pickle.
         File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
         return Ok(bytes);
     };
@@ -50,17 +49,18 @@ fn pickle_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A zip that begins where its file does. Where a reader looks for the beginning itself, it takes
-/// the second entry of a directory for the first if that has as many bytes (76) as the 64-bit part of
-/// its end, which torch.save writes: as for files that were saved as `mae_pretrain_vit_base.pth`.
+/// Opens a zip archive that begins at the start of its file. A reader that looks for the beginning
+/// itself mistakes the second entry of the directory for the first if the first has as many bytes
+/// (76) as the 64-bit end record that torch.save writes. This happens with files that were saved as
+/// `mae_pretrain_vit_base.pth`.
 fn opened(path: &Path) -> io::Result<ZipArchive<File>> {
     let config = Config { archive_offset: ArchiveOffset::Known(0) };
     Ok(ZipArchive::with_config(config, File::open(path)?)?)
 }
 
-/// The most values that lie on the stack while the pickles in `bytes` are read, up to the first
-/// thing that is no opcode, and no more than torch's older files begin with: what follows are
-/// tensors. Not more than one beyond [`HIGHEST`] is counted.
+/// The largest number of values on the stack while the pickles in `bytes` are read, up to the first
+/// byte that is no opcode. No more pickles are read than torch's older files begin with, since
+/// tensors follow them. Counting stops one beyond [`HIGHEST`].
 fn height(bytes: &[u8]) -> usize {
     const PICKLES: usize = 5;
     let (mut rest, mut height, mut highest, mut marks) = (bytes, 0usize, 0, Vec::new());
@@ -126,7 +126,7 @@ fn without_objects(pickle: &[u8]) -> Option<Vec<u8>> {
             0x81 => out.extend(b"00}"),
             0x92 => out.extend(b"000}"),
             b'b' => out.push(b'0'),
-            // Frames only announce how many bytes follow, which has changed.
+            // Frames only announce how many bytes follow, and that number has changed.
             0x95 => {}
             _ => out.extend(rest.get(..length)?),
         }
@@ -135,7 +135,7 @@ fn without_objects(pickle: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// How many bytes after an opcode are its argument (CPython's pickletools).
+/// The number of bytes after an opcode that are its argument (CPython's pickletools).
 fn argument_length(opcode: u8, after: &[u8]) -> Option<usize> {
     let counted = |bytes: usize| {
         let count = after.get(..bytes)?.iter().rev().fold(0usize, |n, b| n << 8 | usize::from(*b));

@@ -11,19 +11,19 @@ use super::stored::Stored;
 use super::{Tensors, pickle};
 use crate::error::{Error, Result};
 
-/// Words that training code puts a whole state dictionary under.
+/// Keys under which training code puts a whole state dictionary.
 const WRAPPERS: [&str; 4] = ["model", "state_dict", "model_state_dict", "module"];
-/// How words begin under which training code keeps what is no weight.
+/// Beginnings of keys under which training code keeps values that are no weights.
 const TRAINING: [&str; 9] =
     ["optim", "lr_", "sched", "scaler", "amp", "native_amp", "loss", "rng", "callbacks"];
 
-/// The tensors of a PyTorch file, and the copy they are read from where it took one.
+/// The tensors of a PyTorch file, and the temporary copy that they are read from, if there is one.
 pub(super) fn read(path: &Path) -> Result<(Tensors, Option<TempPath>)> {
     pickle::check(path)?;
     let (tensors, copy) = match read_tensors(path) {
         Ok(tensors) => (tensors, None),
-        // Objects that are dictionaries (SimMIM's files hold their configuration as one) are
-        // beyond the reader: it gets a copy without them.
+        // The reader cannot read objects that are dictionaries (SimMIM's files hold their
+        // configuration as one), so it gets a copy without them.
         Err(error) => match pickle::copy_without_objects(path) {
             Ok(copy) => (read_tensors(&copy).map_err(|_| error)?, Some(copy)),
             Err(_) => return Err(error),
@@ -47,8 +47,8 @@ fn read_tensors(path: &Path) -> Result<Tensors> {
     Ok(tensors.iter().map(stored).collect())
 }
 
-/// The tensors by their keys within the one dictionary that holds all weights, as often as there is
-/// one.
+/// The tensors without the key of the dictionary that holds all weights, for as many such
+/// dictionaries as there are.
 fn unwrapped(mut tensors: Tensors) -> Tensors {
     while let Some(wrapper) = wrapper(&tensors) {
         let inner = tensors.into_iter().filter_map(|(key, tensor)| {
@@ -60,7 +60,7 @@ fn unwrapped(mut tensors: Tensors) -> Tensors {
     tensors
 }
 
-/// The wrapper below which all weights are.
+/// The key of the dictionary that holds all weights, if there is one.
 fn wrapper(tensors: &Tensors) -> Option<&'static str> {
     let firsts: BTreeSet<&str> =
         tensors.keys().map(|key| key.split_once('.').map_or("", |(first, _)| first)).collect();

@@ -12,10 +12,10 @@ use super::Tensors;
 use super::stored::Stored;
 use crate::error::{Error, Result};
 
-/// The longest header, as safetensors itself has it.
+/// The longest header that safetensors itself accepts.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// The tensors a safetensors file names in its header.
+/// The tensors that a safetensors file lists in its header.
 pub(super) fn read(path: &Path) -> Result<Tensors> {
     let fault = |error: &dyn std::fmt::Display| Error::checkpoint(path, error);
     let mut file = fs::File::open(path).map_err(|error| fault(&error))?;
@@ -50,7 +50,7 @@ pub(super) fn read(path: &Path) -> Result<Tensors> {
     metadata.tensors().into_iter().map(entry).collect()
 }
 
-/// burn's name of a type of numbers; all that are not floating-point are one here, since no weight
+/// burn's name of a number type. All types that are not floating-point become one, since no weight
 /// is read from them.
 fn dtype(dtype: safetensors::Dtype) -> DType {
     match dtype {

@@ -1,4 +1,4 @@
-//! Where the bytes of a tensor are.
+//! The place where the bytes of a tensor are stored.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
@@ -11,8 +11,8 @@ use burn::tensor::{DType, TensorData};
 
 /// A tensor that is read when it is asked for.
 pub(super) enum Stored {
-    /// At an offset in a safetensors file. Reading it there, not through a memory map, keeps the
-    /// memory of a load to that of its weights.
+    /// At an offset in a safetensors file. Reading it there, and not through a memory map, limits
+    /// the memory of a load to the size of its weights.
     Slice { path: Arc<Path>, dtype: DType, shape: Vec<usize>, offset: u64, length: usize },
     /// In a PyTorch file.
     PyTorch(PyTorchTensor),
@@ -33,7 +33,7 @@ impl Stored {
         }
     }
 
-    /// How many bytes its shape and type ask for.
+    /// The number of bytes that the shape and type of the tensor require.
     pub(super) fn bytes(&self) -> u64 {
         let size = self.dtype().size() as u64;
         self.shape().iter().fold(size, |bytes, side| bytes.saturating_mul(*side as u64))
