@@ -132,10 +132,8 @@ impl LabelledCollate {
         let fault = |reason: String| Error::data(format!("sample {}", item.index), reason);
         let label = item.sample.label.ok_or_else(|| fault("has no label".into()))?;
         if label >= self.classes {
-            return Err(fault(format!(
-                "has the class {label}, but there are only {} classes",
-                self.classes
-            )));
+            let reason = format!("has the class {label}, expected a class below {}", self.classes);
+            return Err(fault(reason));
         }
         Ok(label)
     }
@@ -236,7 +234,7 @@ mod tests {
         let message = |labels| batch(collate(), labels).unwrap_err().to_string();
         assert!(message(None).ends_with("has no label"));
         let message = message(Some(vec![3; 4]));
-        assert!(message.ends_with("has the class 3, but there are 3 classes"), "{message}");
+        assert!(message.ends_with("has the class 3, expected a class below 3"), "{message}");
     }
 
     #[test]
@@ -248,7 +246,7 @@ mod tests {
         );
         let statistics = ChannelStatistics { mean: vec![0.5; 2], std: vec![0.25; 2] };
         let classes = LabelledCollate::new(SHAPE, &statistics, 1).unwrap_err().to_string();
-        assert!(classes.ends_with("needs 2 of them, got 1"), "{classes}");
+        assert!(classes.ends_with("needs at least 2 classes, got 1"), "{classes}");
         let smoothing = collate().with_smoothing(1.0).unwrap_err().to_string();
         assert!(smoothing.ends_with("must be in [0, 1), got 1"), "{smoothing}");
     }
