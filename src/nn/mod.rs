@@ -23,6 +23,7 @@ mod trainable;
 mod transformer;
 mod unit;
 mod windows;
+mod windows_cache;
 
 pub use attention::{Attention, AttentionConfig, KeysValues, QkvBias};
 pub use block::{Block, BlockConfig};
@@ -55,3 +56,4 @@ pub use transformer::{
 };
 pub(crate) use unit::unit;
 pub use windows::Windows;
+pub use windows_cache::WindowsCache;

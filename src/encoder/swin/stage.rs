@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use super::PatchMerging;
 use crate::grid::Grid;
-use crate::nn::{DropPath, Dropped, Windows, checkpointed};
+use crate::nn::{DropPath, Dropped, Windows, WindowsCache, checkpointed};
 
 /// A block whose attention stays within windows.
 pub trait WindowBlock: Module + ModuleDisplay + Sync + 'static {
@@ -49,6 +49,8 @@ pub struct Stage<B: Module> {
     pub merging: Option<PatchMerging>,
     #[module(skip)]
     pub(super) window: StageWindow,
+    #[module(skip)]
+    pub(super) windows: WindowsCache,
 }
 
 /// What a stage is made of.
@@ -95,11 +97,8 @@ impl<B: WindowBlock> Stage<B> {
     pub fn forward(&self, mut tokens: Tensor<3>, grid: Grid) -> Tensor<3> {
         let ([batch, ..], device) = (tokens.dims(), tokens.device());
         let (side, shift) = self.window.over(grid);
-        let plain = Windows::new(grid, side, 0, batch, &device);
-        let shifted = match shift {
-            0 => plain.clone(),
-            _ => Windows::new(grid, side, shift, batch, &device),
-        };
+        let [plain, shifted] =
+            [0, shift].map(|shift| self.windows.get(grid, side, shift, batch, &device));
         for (index, block) in self.blocks.iter().enumerate() {
             let windows = if index % 2 == 0 { &plain } else { &shifted };
             tokens = block.forward(tokens, windows);

@@ -10,7 +10,7 @@ use super::{
 use crate::encoder::{Backbone, Encoder, GridTokens};
 use crate::grid::Grid;
 use crate::mask::Mask;
-use crate::nn::{DropPath, Init, InitialWeights, Norm, TableResize};
+use crate::nn::{DropPath, Init, InitialWeights, Norm, TableResize, WindowsCache};
 
 /// Stages of window attention over fewer and fewer tokens, hidden patches replaced by one learned
 /// mask token (SimMIM). [`Swin`](super::Swin) and [`SwinV2`](crate::encoder::SwinV2) differ in
@@ -50,7 +50,7 @@ impl<B: Module> SwinTransformer<B> {
                     let width = config.stage_width(index);
                     let merging =
                         (index + 1 < stages).then(|| PatchMerging::new(width, norm_last, weights));
-                    Stage { blocks, merging, window }
+                    Stage { blocks, merging, window, windows: WindowsCache::default() }
                 })
                 .collect(),
             norm: weights.norm(config.output_width(), config.norm_epsilon),
