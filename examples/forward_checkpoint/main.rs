@@ -136,8 +136,9 @@ fn run(args: &Args) -> Result<()> {
             for (index, mask) in masks.iter().enumerate() {
                 let image = images.clone().narrow(0, index, 1);
                 let mask = Mask::new([mask.clone()], &device)?;
-                let last = network.encoder.tokens_after(encoder.depth, image.clone(), Some(&mask));
-                features.push(class_token_first(last));
+                let mut last =
+                    network.encoder.encode_layers(image.clone(), &mask, &[encoder.depth]);
+                features.push(class_token_first(last.remove(0)));
                 logits.push(network.predict(image, &mask).squeeze_dim::<2>(0));
             }
             outputs.add("features", Tensor::cat(features, 0));
@@ -147,7 +148,7 @@ fn run(args: &Args) -> Result<()> {
         TransformersModel::BeitEncoder(loaded) => {
             let images = input.images(&device)?;
             let features = if folder.mean_pooling() {
-                loaded.model.tokens_after(loaded.config.depth, images, None)
+                loaded.model.represent_layers(images, &[loaded.config.depth]).remove(0)
             } else {
                 loaded.model.represent(images)
             };

@@ -100,6 +100,10 @@ impl Backbone for CondensedVit {
         self.vit.represent(images)
     }
 
+    fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        self.vit.represent_layers(images, layers)
+    }
+
     fn width(&self) -> usize {
         self.vit.width()
     }
@@ -144,7 +148,7 @@ impl Encoder for CondensedVit {
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> CondensedTokens {
         let body = &self.vit.body;
-        let (grid, tokens) = self.vit.embed(images, Some(mask));
+        let (grid, tokens) = self.vit.embed(images, mask);
         let (tokens, transformer) = (body.with_class_token(tokens), &body.transformer);
         let early = transformer.run(tokens, grid, 0..self.early_blocks);
         let last = transformer.run(early.clone(), grid, self.early_blocks..body.layers());

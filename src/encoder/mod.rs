@@ -1,10 +1,36 @@
 //! Encoders: what pre-training is for.
+//!
+//! A [`Backbone`] turns whole images into features. Dense tasks (segmentation, detection, depth)
+//! read its features of several resolutions or layers, and fine-tune with smaller learning rates
+//! in lower layers, which [`layers_above`] counts:
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Tensor};
+//! use burn_mim::nn::InitialWeights;
+//! use burn_mim::{Backbone, ImageShape, SwinConfig, VitConfig, layers_above};
+//!
+//! let (device, image) = (Device::flex(), ImageShape::square(3, 32));
+//! let images = Tensor::ones([1, 3, 32, 32], &device);
+//! let weights = &mut InitialWeights::new(0, &device);
+//! let swin = SwinConfig::small_images(image).init(weights);
+//! let widths = swin.stages(images.clone()).into_iter().map(|stage| stage.tokens.dims()[2]);
+//! assert_eq!(widths.collect::<Vec<_>>(), [48, 96, 192]);
+//!
+//! let vit = VitConfig::new(image, 4, 48, 6, 3).init_visible(weights);
+//! let layers = vit.represent_layers(images, &[2, 4, 6]);
+//! assert!(layers.iter().all(|features| features.tokens.dims() == [1, 64, 48]));
+//! assert_eq!(layers_above(&vit, "encoder", "encoder.body.transformer.blocks.5.norm1.gamma"), 1);
+//! # }
+//! ```
 
 mod condensed;
 mod config;
 #[cfg(test)]
 mod drop_path_tests;
 mod gpt;
+#[cfg(test)]
+mod layers_tests;
 mod patchwise;
 mod residual;
 pub mod swin;
@@ -43,6 +69,33 @@ pub trait Backbone: Module + ModuleDisplay {
     /// - images: `[batch, channels, height, width]`, normalized
     fn represent(&self, images: Tensor<4>) -> GridTokens;
 
+    /// The features after each of these numbers of [`layers`](Self::layers), in the order asked
+    /// and in one pass: 0 for what goes into the first block, and all without a final norm. For
+    /// dense tasks, for probes of the layers within, and for targets made of several layers.
+    /// Default: panics, since a network need not tell its layers apart
+    ///
+    /// # Shapes
+    ///
+    /// - images: as in [`represent`](Self::represent)
+    ///
+    /// # Panics
+    ///
+    /// When the network has no such layer.
+    fn represent_layers(&self, _images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        panic!("{} gives no features of its layers, asked for those of {layers:?}", self.describe())
+    }
+
+    /// The features of each resolution, finest first, which detectors and segmenters read: what a
+    /// hierarchy leaves in each of its stages. Default: those of [`represent`](Self::represent)
+    /// alone
+    ///
+    /// # Shapes
+    ///
+    /// - images: as in [`represent`](Self::represent)
+    fn stages(&self, images: Tensor<4>) -> Vec<GridTokens> {
+        vec![self.represent(images)]
+    }
+
     /// Features per token.
     fn width(&self) -> usize;
 
@@ -76,6 +129,16 @@ pub trait Backbone: Module + ModuleDisplay {
         Self: Sized,
     {
         self
+    }
+}
+
+/// How many layers of `encoder` stand above the parameter at a path within a task that has the
+/// encoder in the field `field`: none above what the task has besides. What
+/// [`PretextTask::layers_above`](crate::PretextTask::layers_above) answers for layer-wise decay.
+pub fn layers_above<B: Backbone>(encoder: &B, field: &str, parameter: &str) -> usize {
+    match parameter.strip_prefix(field).and_then(|rest| rest.strip_prefix('.')) {
+        Some(within) => encoder.layers() + 1 - encoder.layer_of(within),
+        None => 0,
     }
 }
 

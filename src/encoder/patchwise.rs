@@ -29,15 +29,20 @@ impl<E: Backbone> Patchwise<E> {
     ///
     /// When a patch does not have whole channels.
     pub fn encode_patches(&self, patches: Tensor<3>) -> Tensor<3> {
+        let [batch, count, _] = patches.dims();
+        let vectors = self.network.represent(self.as_images(patches)).mean_pool();
+        vectors.reshape([batch, count, self.network.width()])
+    }
+
+    /// Patches one after the other, `[batch · patches, channels, patch, patch]`.
+    fn as_images(&self, patches: Tensor<3>) -> Tensor<4> {
         let [batch, count, values] = patches.dims();
         let area = self.patch * self.patch;
         assert!(
             values.is_multiple_of(area),
             "a patch of {values} values has no whole channels of {area}"
         );
-        let images = patches.reshape([batch * count, values / area, self.patch, self.patch]);
-        let vectors = self.network.represent(images).mean_pool();
-        vectors.reshape([batch, count, self.network.width()])
+        patches.reshape([batch * count, values / area, self.patch, self.patch])
     }
 
     /// The images' grid and their patches, as [`Self::encode_patches`] reads them.
@@ -55,6 +60,15 @@ impl<E: Backbone> Backbone for Patchwise<E> {
     fn represent(&self, images: Tensor<4>) -> GridTokens {
         let (grid, patches) = self.patches(images);
         GridTokens { tokens: self.encode_patches(patches), class_token: None, grid }
+    }
+
+    fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        let (grid, patches) = self.patches(images);
+        let [batch, count, _] = patches.dims();
+        let layers = self.network.represent_layers(self.as_images(patches), layers).into_iter();
+        let vectors =
+            layers.map(|features| features.mean_pool().reshape([batch as i32, count as i32, -1]));
+        vectors.map(|tokens| GridTokens { tokens, class_token: None, grid }).collect()
     }
 
     fn width(&self) -> usize {

@@ -108,18 +108,42 @@ impl ResidualNet {
     /// - images: `[batch, channels, height, width]`
     /// - output: `[batch, features, rows, columns]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        self.blocks.iter().fold(self.first(images), |features, block| block.forward(features))
+    }
+
+    /// What goes into the first block.
+    fn first(&self, images: Tensor<4>) -> Tensor<4> {
         check_channels(&images, self.stem.weight.dims()[1]);
-        let features = relu(self.stem.forward(images));
-        self.blocks.iter().fold(features, |features, block| block.forward(features))
+        relu(self.stem.forward(images))
+    }
+
+    /// What goes into the first block, and what comes out of each of the first `count`.
+    fn maps(&self, images: Tensor<4>, count: usize) -> Vec<Tensor<4>> {
+        let all = self.blocks.len();
+        assert!(count <= all, "a residual network of {all} blocks has no features {count}");
+        let mut maps = vec![self.first(images)];
+        for (index, block) in self.blocks[..count].iter().enumerate() {
+            maps.push(block.forward(maps[index].clone()));
+        }
+        maps
     }
 }
 
 impl Backbone for ResidualNet {
     fn represent(&self, images: Tensor<4>) -> GridTokens {
-        let features = self.forward(images);
-        let [_, _, rows, cols] = features.dims();
-        let tokens = features.flatten::<3>(2, 3).swap_dims(1, 2);
-        GridTokens { tokens, class_token: None, grid: Grid::new(rows, cols) }
+        as_tokens(self.forward(images))
+    }
+
+    /// 0 is the first convolution's; each stage has a grid and a width of its own.
+    fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        let maps = self.maps(images, layers.iter().copied().max().unwrap_or(0));
+        layers.iter().map(|&layer| as_tokens(maps[layer].clone())).collect()
+    }
+
+    fn stages(&self, images: Tensor<4>) -> Vec<GridTokens> {
+        let all = self.blocks.len();
+        let last = |&layer: &usize| layer == all || self.blocks[layer].first.stride > 1;
+        self.represent_layers(images, &(1..=all).filter(last).collect::<Vec<_>>())
     }
 
     fn width(&self) -> usize {
@@ -138,6 +162,13 @@ impl Backbone for ResidualNet {
         let block = parameter.strip_prefix("blocks.").and_then(|rest| rest.split('.').next());
         block.and_then(|index| index.parse().ok()).map_or(0, |index: usize| index + 1)
     }
+}
+
+/// A map of features, `[batch, features, rows, columns]`, cell by cell.
+fn as_tokens(features: Tensor<4>) -> GridTokens {
+    let [_, _, rows, cols] = features.dims();
+    let tokens = features.flatten::<3>(2, 3).swap_dims(1, 2);
+    GridTokens { tokens, class_token: None, grid: Grid::new(rows, cols) }
 }
 
 /// A 3 × 3 convolution with bias.

@@ -61,103 +61,77 @@ impl From<VitBody> for VisibleVit {
     }
 }
 
-impl Backbone for Vit {
-    fn represent(&self, images: Tensor<4>) -> GridTokens {
-        self.body.represent(images)
-    }
+/// The body's answers, which has all that both encoders need for whole images.
+macro_rules! represents_as_its_body {
+    ($($network:ident),*) => {
+        $(impl Backbone for $network {
+            fn represent(&self, images: Tensor<4>) -> GridTokens {
+                self.body.represent(images)
+            }
 
-    fn width(&self) -> usize {
-        self.body.width()
-    }
+            fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+                self.body.represent_layers(images, layers)
+            }
 
-    fn describe(&self) -> String {
-        self.body.describe()
-    }
+            fn width(&self) -> usize {
+                self.body.width()
+            }
 
-    fn layers(&self) -> usize {
-        self.body.layers()
-    }
+            fn describe(&self) -> String {
+                self.body.describe()
+            }
 
-    fn layer_of(&self, parameter: &str) -> usize {
-        self.body.layer_of(parameter)
-    }
+            fn layers(&self) -> usize {
+                self.body.layers()
+            }
 
-    fn with_drop_path(self, probability: f64) -> Self {
-        Self { body: self.body.with_drop_path(probability), ..self }
-    }
+            fn layer_of(&self, parameter: &str) -> usize {
+                self.body.layer_of(parameter)
+            }
+
+            fn with_drop_path(mut self, probability: f64) -> Self {
+                self.body = self.body.with_drop_path(probability);
+                self
+            }
+        })*
+    };
 }
+
+represents_as_its_body!(Vit, VisibleVit);
 
 impl Encoder for Vit {
     type Features = GridTokens;
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> GridTokens {
-        let (grid, tokens) = self.embed(images, Some(mask));
+        let (grid, tokens) = self.embed(images, mask);
         let (tokens, class_token) = self.body.transform(tokens, grid);
         GridTokens { tokens, class_token, grid }
     }
 }
 
 impl Vit {
-    /// The tokens after the first `blocks` blocks and before any final norm; of whole images without
-    /// a mask.
-    ///
-    /// # Shapes
-    ///
-    /// - images: `[batch, channels, height, width]`, normalized
+    /// As [`Backbone::represent_layers`], of images whose hidden patches are replaced.
     ///
     /// # Panics
     ///
     /// When there are fewer blocks; as [`Encoder::encode`].
-    pub fn tokens_after(
+    pub fn encode_layers(
         &self,
-        blocks: usize,
         images: Tensor<4>,
-        mask: Option<&Mask>,
-    ) -> GridTokens {
+        mask: &Mask,
+        layers: &[usize],
+    ) -> Vec<GridTokens> {
         let (grid, tokens) = self.embed(images, mask);
-        let tokens = self.body.with_class_token(tokens);
-        let tokens = self.body.transformer.run(tokens, grid, 0..blocks);
-        let (tokens, class_token) = self.body.split(tokens);
-        GridTokens { tokens, class_token, grid }
+        self.body.layers_of(tokens, grid, layers)
     }
 
     /// Embedded patches with their positions, hidden ones replaced.
-    pub(super) fn embed(&self, images: Tensor<4>, mask: Option<&Mask>) -> (Grid, Tensor<3>) {
+    pub(super) fn embed(&self, images: Tensor<4>, mask: &Mask) -> (Grid, Tensor<3>) {
         let (grid, patches) = self.body.patches(images);
-        let tokens = match mask.map(|mask| mask.at(grid)) {
-            Some(mask) => {
-                let visible = self.body.embed(mask.visible.select(patches));
-                mask.visible.fill(visible, self.mask_token.val())
-            }
-            None => self.body.embed(patches),
-        };
+        let mask = mask.at(grid);
+        let visible = self.body.embed(mask.visible.select(patches));
+        let tokens = mask.visible.fill(visible, self.mask_token.val());
         (grid, self.body.with_positions(tokens, grid))
-    }
-}
-
-impl Backbone for VisibleVit {
-    fn represent(&self, images: Tensor<4>) -> GridTokens {
-        self.body.represent(images)
-    }
-
-    fn width(&self) -> usize {
-        self.body.width()
-    }
-
-    fn describe(&self) -> String {
-        self.body.describe()
-    }
-
-    fn layers(&self) -> usize {
-        self.body.layers()
-    }
-
-    fn layer_of(&self, parameter: &str) -> usize {
-        self.body.layer_of(parameter)
-    }
-
-    fn with_drop_path(self, probability: f64) -> Self {
-        Self { body: self.body.with_drop_path(probability) }
     }
 }
 
@@ -250,7 +224,8 @@ mod tests {
     #[test]
     fn the_final_norm_follows_the_last_block() {
         let vit = config().init(&mut InitialWeights::new(0, &test_device()));
-        let last = vit.tokens_after(2, images(8, 12, 1), Some(&mask([0, 2, 3, 5])));
+        let mut layers = vit.encode_layers(images(8, 12, 1), &mask([0, 2, 3, 5]), &[2]);
+        let last = layers.remove(0);
         let normed = vit.body.transformer.norm.forward(last.tokens).into_data();
         let encoded = vit.encode(images(8, 12, 1), &mask([0, 2, 3, 5]));
         encoded.tokens.into_data().assert_approx_eq::<f32>(&normed, Tolerance::absolute(1e-6));

@@ -79,6 +79,18 @@ impl VitBody {
         self.split(self.transformer.forward(self.with_class_token(tokens), grid))
     }
 
+    /// Of embedded tokens, those after each of these numbers of blocks.
+    pub(crate) fn layers_of(
+        &self,
+        tokens: Tensor<3>,
+        grid: Grid,
+        layers: &[usize],
+    ) -> Vec<GridTokens> {
+        let layers = self.transformer.layers(self.with_class_token(tokens), grid, layers);
+        let split = layers.into_iter().map(|tokens| self.split(tokens));
+        split.map(|(tokens, class_token)| GridTokens { tokens, class_token, grid }).collect()
+    }
+
     /// The cells' tokens, and the class token.
     pub(super) fn split(&self, tokens: Tensor<3>) -> (Tensor<3>, Option<Tensor<2>>) {
         if self.class_token.is_none() {
@@ -105,6 +117,11 @@ impl Backbone for VitBody {
         let tokens = self.with_positions(self.embed(patches), grid);
         let (tokens, class_token) = self.transform(tokens, grid);
         GridTokens { tokens, class_token, grid }
+    }
+
+    fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        let (grid, patches) = self.patches(images);
+        self.layers_of(self.with_positions(self.embed(patches), grid), grid, layers)
     }
 
     fn width(&self) -> usize {

@@ -7,7 +7,7 @@ use burn::tensor::{FloatDType, Tensor};
 use super::linear::cross_entropy;
 use super::{LabelledBatch, LabelledCollate, Pooling, TestResult};
 use crate::data::Loader;
-use crate::encoder::Backbone;
+use crate::encoder::{Backbone, layers_above};
 use crate::error::{Error, Result};
 use crate::nn::{Init, InitialWeights, Norm, cast_parameters};
 use crate::task::{Measured, PretextTask, TaskOutput};
@@ -122,10 +122,7 @@ impl<B: Backbone> PretextTask for Classification<B> {
     }
 
     fn layers_above(&self, parameter: &str) -> usize {
-        match parameter.strip_prefix("encoder.") {
-            Some(parameter) => self.encoder.layers() + 1 - self.encoder.layer_of(parameter),
-            None => 0,
-        }
+        layers_above(&self.encoder, "encoder", parameter)
     }
 }
 

@@ -5,7 +5,7 @@ use burn::tensor::{FloatDType, Tensor};
 
 use super::{Measured, PretextTask, StepEnd, TaskOutput};
 use crate::batch::MimBatch;
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, layers_above};
 use crate::error::Result;
 use crate::head::{Prediction, PredictionHead};
 use crate::nn::cast_parameters;
@@ -106,10 +106,7 @@ where
     }
 
     fn layers_above(&self, parameter: &str) -> usize {
-        match parameter.strip_prefix("encoder.") {
-            Some(parameter) => self.encoder.layers() + 1 - self.encoder.layer_of(parameter),
-            None => 0,
-        }
+        layers_above(&self.encoder, "encoder", parameter)
     }
 }
 

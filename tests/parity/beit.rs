@@ -37,8 +37,8 @@ fn check(name: &str, io: &Io, network: &Network<Vit, LinearHead>, config: &VitCo
     let hidden = io.0["hidden"].0[1];
     let (mask, _) = io.masks(config.grid(), hidden);
     let images: Tensor<4> = io.tensor("pixel_values");
-    let last = network.encoder.tokens_after(config.depth, images.clone(), Some(&mask));
-    close(&format!("{name} features"), with_class_token(last), &io.0["features"], 1e-5);
+    let mut last = network.encoder.encode_layers(images.clone(), &mask, &[config.depth]);
+    close(&format!("{name} features"), with_class_token(last.remove(0)), &io.0["features"], 1e-5);
     let logits = network.predict(images, &mask).flatten::<2>(0, 1);
     close(&format!("{name} logits"), logits, &io.0["logits"], 1e-5);
 }
@@ -65,7 +65,7 @@ fn transformers_encoders_give_their_numbers() {
         let images: Tensor<4> = io.tensor("pixel_values");
         let features = match normed {
             true => loaded.model.represent(images),
-            false => loaded.model.tokens_after(loaded.config.depth, images, None),
+            false => loaded.model.represent_layers(images, &[loaded.config.depth]).remove(0),
         };
         close(name, with_class_token(features), &io.0["features"], 1e-5);
     }

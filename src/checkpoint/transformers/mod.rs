@@ -262,7 +262,7 @@ impl Transformers {
     }
 
     /// Whether a BEiT's final norm comes after pooling: its `last_hidden_state` is then the output
-    /// of [`Vit::tokens_after`] all blocks.
+    /// of [`Backbone::represent_layers`](crate::Backbone::represent_layers) after all blocks.
     pub fn mean_pooling(&self) -> bool {
         self.header.use_mean_pooling
     }

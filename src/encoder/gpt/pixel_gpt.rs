@@ -106,6 +106,14 @@ impl PixelGpt {
         Tensor::cat(vec![start, ids.slice(s![.., 0..count - 1])], 1)
     }
 
+    /// The images' pixels as tokens with positions.
+    fn embed(&self, images: Tensor<4>) -> (Grid, Tensor<3>) {
+        let [_, _, rows, cols] = images.dims();
+        let grid = Grid::new(rows, cols);
+        let ids = self.inputs(self.ids(images));
+        (grid, self.gpt.embed(ids) + self.gpt.positions.cells(grid).unsqueeze())
+    }
+
     fn palette(&self) -> Tensor<2> {
         let palette = self.palette.as_ref().expect("pixels become ids by a palette: this has none");
         palette.val()
@@ -116,11 +124,14 @@ impl Backbone for PixelGpt {
     /// The features of one layer, a token for each pixel. A causal token knows the pixels before
     /// its own. Positions are interpolated for images of another size.
     fn represent(&self, images: Tensor<4>) -> GridTokens {
-        let [_, _, rows, cols] = images.dims();
-        let grid = Grid::new(rows, cols);
-        let ids = self.inputs(self.ids(images));
-        let tokens = self.gpt.embed(ids) + self.gpt.positions.cells(grid).unsqueeze();
+        let (grid, tokens) = self.embed(images);
         GridTokens { tokens: self.gpt.transform(tokens, self.layer), class_token: None, grid }
+    }
+
+    fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        let (grid, tokens) = self.embed(images);
+        let layers = self.gpt.transformer.layers(tokens, grid, layers).into_iter();
+        layers.map(|tokens| GridTokens { tokens, class_token: None, grid }).collect()
     }
 
     fn width(&self) -> usize {

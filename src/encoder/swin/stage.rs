@@ -94,7 +94,17 @@ impl<B: WindowBlock> Stage<B> {
     ///
     /// - tokens: `[batch, cells, width]`
     /// - output: the same
-    pub fn forward(&self, mut tokens: Tensor<3>, grid: Grid) -> Tensor<3> {
+    pub fn forward(&self, tokens: Tensor<3>, grid: Grid) -> Tensor<3> {
+        self.forward_seen(tokens, grid, |_| {})
+    }
+
+    /// As [`Stage::forward`]; `see` is shown the tokens after every block.
+    pub(super) fn forward_seen(
+        &self,
+        mut tokens: Tensor<3>,
+        grid: Grid,
+        mut see: impl FnMut(&Tensor<3>),
+    ) -> Tensor<3> {
         let ([batch, ..], device) = (tokens.dims(), tokens.device());
         let (side, shift) = self.window.over(grid);
         let [plain, shifted] =
@@ -102,6 +112,7 @@ impl<B: WindowBlock> Stage<B> {
         for (index, block) in self.blocks.iter().enumerate() {
             let windows = if index % 2 == 0 { &plain } else { &shifted };
             tokens = block.forward(tokens, windows);
+            see(&tokens);
         }
         tokens
     }

@@ -64,39 +64,33 @@ impl<B: Module> SwinTransformer<B> {
 }
 
 impl<B: WindowBlock> SwinTransformer<B> {
-    /// The feature pyramid of whole images, for detectors and segmenters: what each stage leaves,
-    /// finest first, twice the stride and the width from one to the next.
-    ///
-    /// These are the tokens before they are merged and without any norm, those of the last stage
-    /// before the final one: transformers' `SwinBackbone` has the same as its `hidden_states`
-    /// after the first where every grid is larger than the window (on others it pads instead of
-    /// shrinking the windows), and a detector's own norms go on top.
-    ///
-    /// # Shapes
-    ///
-    /// - images: `[batch, channels, height, width]`, normalized
-    pub fn pyramid(&self, images: Tensor<4>) -> Vec<GridTokens> {
-        let (grid, patches) = self.patch_embed.patches(images);
-        self.transform(self.patch_embed.embed(patches), grid)
-    }
-
-    /// What each stage makes of embedded patches.
-    fn transform(&self, tokens: Tensor<3>, mut grid: Grid) -> Vec<GridTokens> {
+    /// Those tokens of embedded patches that come out of as many blocks as `layers` says.
+    fn layers_of(&self, tokens: Tensor<3>, mut grid: Grid, layers: &[usize]) -> Vec<GridTokens> {
+        let mut found: Vec<Option<GridTokens>> = vec![None; layers.len()];
+        let mut layer = 0;
+        let mut see = |tokens: &Tensor<3>, grid| {
+            for (slot, _) in found.iter_mut().zip(layers).filter(|(_, asked)| **asked == layer) {
+                *slot = Some(GridTokens { tokens: tokens.clone(), class_token: None, grid });
+            }
+            layer += 1;
+        };
         let mut tokens = self.patch_embed.with_positions(tokens, grid);
-        let mut outputs = Vec::with_capacity(self.stages.len());
+        see(&tokens, grid);
         for stage in &self.stages {
-            tokens = stage.forward(tokens, grid);
-            outputs.push(GridTokens { tokens: tokens.clone(), class_token: None, grid });
+            tokens = stage.forward_seen(tokens, grid, |tokens| see(tokens, grid));
             if let Some(merging) = &stage.merging {
                 (tokens, grid) = merging.forward(tokens, grid);
             }
         }
-        outputs
+        let missing =
+            |asked: &usize| panic!("a Swin of {} blocks has no features {asked}", self.layers());
+        let found = found.into_iter().zip(layers);
+        found.map(|(features, asked)| features.unwrap_or_else(|| missing(asked))).collect()
     }
 
     /// The last stage's features, normed.
     fn features(&self, tokens: Tensor<3>, grid: Grid) -> GridTokens {
-        let last = self.transform(tokens, grid).pop().expect("a transformer has a stage");
+        let last = self.layers_of(tokens, grid, &[self.layers()]).remove(0);
         GridTokens { tokens: self.norm.forward(last.tokens), ..last }
     }
 }
@@ -128,6 +122,23 @@ impl<B: WindowBlock> Backbone for SwinTransformer<B> {
     fn represent(&self, images: Tensor<4>) -> GridTokens {
         let (grid, patches) = self.patch_embed.patches(images);
         self.features(self.patch_embed.embed(patches), grid)
+    }
+
+    /// Each layer has the grid and the width of its stage.
+    fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        let (grid, patches) = self.patch_embed.patches(images);
+        self.layers_of(self.patch_embed.embed(patches), grid, layers)
+    }
+
+    /// The feature pyramid: twice the stride and the width from one stage to the next.
+    ///
+    /// These are the tokens before they are merged and without any norm, in the last stage before
+    /// the final one: transformers' `SwinBackbone` has the same as its `hidden_states` after the
+    /// first where every grid is larger than the window (on others it pads instead of shrinking
+    /// the windows), and a detector's own norms go on top.
+    fn stages(&self, images: Tensor<4>) -> Vec<GridTokens> {
+        let ends = (1..=self.stages.len()).map(|stage| self.blocks_before(stage));
+        self.represent_layers(images, &ends.collect::<Vec<_>>())
     }
 
     fn width(&self) -> usize {
@@ -267,9 +278,9 @@ mod tests {
     }
 
     #[test]
-    fn the_pyramid_ends_with_the_features_before_their_norm() {
+    fn the_stages_end_with_the_features_before_their_norm() {
         let swin = config().init(&mut weights());
-        let pyramid = swin.pyramid(images(24, 32));
+        let pyramid = swin.stages(images(24, 32));
         let grids: Vec<_> = pyramid.iter().map(|stage| (stage.grid, stage.tokens.dims())).collect();
         assert_eq!(grids, [(Grid::new(6, 8), [2, 48, 8]), (Grid::new(3, 4), [2, 12, 16])]);
         let last = swin.norm.forward(pyramid[1].tokens.clone()).into_data();
@@ -287,8 +298,8 @@ mod tests {
             let mut other = vec![0.0f32; 2 * 2 * 24 * 32];
             other[0] = 1.0;
             let other = Tensor::<1>::from_floats(other.as_slice(), &test_device());
-            let change = swin.pyramid(one)[0].tokens.clone()
-                - swin.pyramid(other.reshape([2, 2, 24, 32]))[0].tokens.clone();
+            let change = swin.stages(one)[0].tokens.clone()
+                - swin.stages(other.reshape([2, 2, 24, 32]))[0].tokens.clone();
             let change: Vec<f32> = change.abs().sum_dim(2).into_data().try_to_vec().unwrap();
             (0..48).filter(|&cell| change[cell] > 0.0).collect::<Vec<_>>()
         };

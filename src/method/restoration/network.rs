@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::encoder::{Backbone, GridTokens, VitBody, VitConfig, check_channels};
 use crate::error::{Result, ensure};
-use crate::grid::ImageShape;
+use crate::grid::{Grid, ImageShape};
 use crate::limits;
 use crate::nn::{Conv, ConvPair, Init, InitialWeights};
 
@@ -99,6 +99,13 @@ impl RestorationEncoder {
         images: Tensor<4>,
         corruption: usize,
     ) -> (Tensor<4>, GridTokens) {
+        let (maps, grid, tokens) = self.embed(images, corruption);
+        let (tokens, class_token) = self.body.transform(tokens, grid);
+        (maps, GridTokens { tokens, class_token, grid })
+    }
+
+    /// The head's maps, and their patches as tokens that know the corruption.
+    fn embed(&self, images: Tensor<4>, corruption: usize) -> (Tensor<4>, Grid, Tensor<3>) {
         let head = &self.heads[corruption];
         check_channels(&images, head.embed.weight.dims()[1]);
         let maps = head.embed.forward(images);
@@ -106,8 +113,7 @@ impl RestorationEncoder {
         let (grid, patches) = self.body.patches(maps.clone());
         let tokens = self.body.with_positions(self.body.embed(patches), grid);
         let task = self.task_token.val().narrow(0, corruption, 1);
-        let (tokens, class_token) = self.body.transform(tokens + task.unsqueeze(), grid);
-        (maps, GridTokens { tokens, class_token, grid })
+        (maps, grid, tokens + task.unsqueeze())
     }
 }
 
@@ -115,6 +121,11 @@ impl Backbone for RestorationEncoder {
     /// Reads images as the first corruption's: of the paper's the lightest noise.
     fn represent(&self, images: Tensor<4>) -> GridTokens {
         self.encode_corrupted(images, 0).1
+    }
+
+    fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        let (_, grid, tokens) = self.embed(images, 0);
+        self.body.layers_of(tokens, grid, layers)
     }
 
     fn width(&self) -> usize {
