@@ -1,51 +1,92 @@
 //! Masked image modelling on [burn](https://burn.dev): hide part of an image, train a network to
 //! predict what was hidden, keep the encoder.
 //!
+//! # From images to an encoder
+//!
+//! 1. **Images** become an `ImageData`, from a folder of files or from arrays in memory: `data`.
+//! 2. A **method** is a plain struct of numbers, such as [`MaeConfig`]. The papers' numbers are
+//!    presets: [`method`].
+//! 3. A **run** trains the method on the images. It leaves checkpoints, metrics and pictures in a
+//!    folder, and resumes from there to the same bits: `run`, on the training loop of `train`.
+//! 4. The **encoder** is what you keep. `eval` measures it, `viz` draws what it predicts, and
+//!    [`checkpoint`] reads and writes the formats of published weights.
+//! 5. **Your task** learns from the encoder's features: [`Backbone::represent`].
+//!
+//! ```
+//! # #[cfg(all(feature = "run", feature = "flex"))] {
+//! use std::sync::Arc;
+//!
+//! use burn::nn::LinearConfig;
+//! use burn::tensor::{Device, Tensor};
+//! use burn_mim::data::{ImageData, source::MemoryDataset};
+//! use burn_mim::run::Run;
+//! use burn_mim::train::{Recipe, RunFolder};
+//! use burn_mim::{Backbone, DecoderConfig, ImageShape, MaeConfig, VitConfig};
+//!
+//! // Your images: here in memory, 24 to train on and 8 to test on, without labels.
+//! // Files on disk are `"folder:DIR".parse::<DataSpec>()?.open(..)`.
+//! let shape = ImageShape::square(3, 16);
+//! let images = |count: usize| {
+//!     let pixels = (0..count * shape.values()).map(|i| (i * i % 251) as u8).collect();
+//!     MemoryDataset::new(shape, pixels, None)
+//! };
+//! let data = ImageData::new(Arc::new(images(24)?), Arc::new(images(8)?), vec![])?;
+//!
+//! // The method: a masked autoencoder, tiny. `MaeConfig::small_images(shape)` is a real one.
+//! let decoder = DecoderConfig::new().with_width(32).with_depth(1).with_heads(2);
+//! let mae = MaeConfig::new(VitConfig::new(shape, 4, 32, 2, 2)).with_decoder(decoder);
+//!
+//! // The run: by the paper's recipe, but for one epoch.
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let out = folder.path().join("mae");
+//! # /*
+//! let out = "runs/mae";
+//! # */
+//! let device = Device::flex();
+//! let mut run = Run::new(data, out, &device);
+//! run.batch_size = 8;
+//! run.recipe = Some(Recipe::mae().with_epochs(1).with_warmup_epochs(0.0));
+//! run.pretrain(&mae)?;
+//!
+//! // The encoder, in this program or in another one.
+//! let encoder = RunFolder::new(&run.out).load::<MaeConfig>(&device)?.task.encoder;
+//!
+//! // Your task: five classes from the mean of an image's features.
+//! let head = LinearConfig::new(encoder.width(), 5).init(&device);
+//! let images = Tensor::zeros([2, 3, 16, 16], &device);
+//! let scores = head.forward(encoder.represent(images).mean_pool());
+//! assert_eq!(scores.dims(), [2, 5]);
+//! # }
+//! # Ok::<(), burn_mim::Error>(())
+//! ```
+//!
+//! # Inside a method
+//!
 //! ```text
 //! images ─► MaskStrategy ─► Encoder ─► PredictionHead ─► Target ─► loss
 //! ```
 //!
-//! 1. A [`MaskStrategy`] decides on the host which patches of an image are hidden: [`mask`].
-//! 2. A [`Mask`] is the masks of a batch as index tensors; with the images it makes a [`MimBatch`].
-//! 3. An [`Encoder`] replaces the hidden patches by a token ([`Vit`]) or drops them ([`VisibleVit`]).
-//! 4. A [`PredictionHead`] turns its features into one prediction per hidden cell: [`head`].
-//! 5. A [`Target`] says what these should have been, and how wrong they are: [`target`].
-//! 6. [`Mim`] joins the three into a [`PretextTask`]; [`Mae`] and [`SimMim`] are choices of them.
-//!    Tasks of another shape bring their own: [`ContextPrediction`], [`Selfie`], [`ImageGpt`].
-//! 7. [`checkpoint`] reads and writes published weights, and reports what matched.
-//! 8. `data` opens images, augments them, draws the masks, and loads batches.
-//! 9. `train` trains any pretext task, with the papers' recipes, and resumes to the same bits.
-//! 10. `viz` draws what a model makes of hidden patches.
-//! 11. `eval` says what the encoder is worth; `run` is all of this in one call.
+//! A method of masked image modelling is a choice of four parts, and any four that fit together
+//! compile together:
 //!
-//! On the CPU backend flex the layers run on fused kernels: [`kernel`].
+//! - A [`MaskStrategy`] decides on the host which patches of an image are hidden: [`mask`]. A
+//!   [`Mask`] is the masks of a batch as index tensors; with the images it makes a [`MimBatch`].
+//! - An [`Encoder`] replaces the hidden patches by a token ([`Vit`]) or drops them
+//!   ([`VisibleVit`]): [`encoder`].
+//! - A [`PredictionHead`] turns the features into one prediction for each hidden patch: [`head`].
+//! - A [`Target`] computes what the prediction should have been, and the loss: [`target`].
 //!
-//! `data`, `train` (with `eval`) and `viz` are features, all on by default (`run` needs them all). The
-//! rest names no backend: every function takes a device.
+//! [`Mim`] joins an encoder, a head and a target into a [`PretextTask`], which is all that the
+//! training loop needs; [`Mae`] and [`SimMim`] are choices of the three. Tasks of another shape
+//! implement [`PretextTask`] themselves: [`ContextPrediction`], [`Selfie`], [`ImageGpt`].
 //!
-//! ```
-//! # #[cfg(feature = "flex")] {
-//! use burn::tensor::{Device, Distribution, Tensor};
-//! use burn_mim::nn::InitialWeights;
-//! use burn_mim::rng::{Purpose, stream};
-//! use burn_mim::{ImageShape, MaeConfig, Mask, MaskStrategy, MimBatch, PretextTask};
+//! # Features and backends
 //!
-//! let device = Device::flex();
-//! let config = MaeConfig::small_images(ImageShape::new(5, 24, 40));
-//! let mae = config.init(&mut InitialWeights::new(0, &device.clone().autodiff()));
+//! `data`, `train` (with `eval`), `viz` and `run` are features, all on by default. What remains
+//! without them names no backend: every function takes a device. On the CPU backend flex the layers
+//! run on fused kernels: [`kernel`].
 //!
-//! // Two images of noise. For real ones, `data::Loader` makes the batches.
-//! let images = Tensor::random([2, 5, 24, 40], Distribution::Default, &device);
-//! let masks = config.mask()?;
-//! let masks = [0, 1].map(|sample| masks.sample(&mut stream(0, Purpose::Mask, 0, sample)));
-//! let batch = MimBatch::new(images, Mask::new(masks, &device)?);
-//!
-//! let loss = mae.loss(batch).loss;
-//! let gradients = loss.backward();
-//! assert!(mae.encoder.body.patch_embed.weight.grad(&gradients).is_some());
-//! # }
-//! # Ok::<(), burn_mim::Error>(())
-//! ```
+//! The pages of the repository's `docs/` folder are in `docs`.
 
 #[cfg(all(test, not(feature = "flex")))]
 compile_error!("the tests run on flex: test with the default features");
@@ -101,10 +142,47 @@ pub use target::{
 };
 pub use task::{Measured, Mim, Network, PretextTask, StepEnd, TaskOutput};
 
-/// What the guide shows compiles.
-#[cfg(all(doctest, feature = "data", feature = "flex"))]
-#[doc = include_str!("../docs/adding-a-method.md")]
-mod adding_a_method {}
+/// The pages of the repository's `docs/` folder.
+///
+/// [`design`](docs::design) is the plan of the crate, [`methods`](docs::methods) lists the papers
+/// with all deviations from them, [`adding_a_method`](docs::adding_a_method) is the guide to a method
+/// of your own, [`checkpoints`](docs::checkpoints) is about published weights,
+/// [`performance`](docs::performance) about speed and memory, [`backends`](docs::backends) about
+/// GPUs.
+#[cfg(any(doc, doctest))]
+pub mod docs {
+    /// Declares a module for a page, whose links to other pages lead to their modules.
+    macro_rules! pages {
+        ($($page:ident: $file:literal,)*) => {
+            $(
+                #[doc = "[design.md]: crate::docs::design"]
+                #[doc = "[methods.md]: crate::docs::methods"]
+                #[doc = "[performance.md]: crate::docs::performance"]
+                #[doc = "[`kernel`]: crate::kernel"]
+                #[doc = ""]
+                #[doc = include_str!(concat!("../docs/", $file))]
+                pub mod $page {}
+            )*
+        };
+    }
+
+    pages! {
+        design: "design.md",
+        methods: "methods.md",
+        checkpoints: "checkpoints.md",
+        performance: "performance.md",
+        backends: "backends.md",
+    }
+
+    // Its code needs the image sources and a backend.
+    #[doc = "[design.md]: crate::docs::design"]
+    #[doc = ""]
+    #[cfg_attr(
+        any(not(doctest), all(feature = "run", feature = "flex")),
+        doc = include_str!("../docs/adding-a-method.md")
+    )]
+    pub mod adding_a_method {}
+}
 
 /// What the README shows compiles and runs.
 #[cfg(all(doctest, feature = "flex"))]

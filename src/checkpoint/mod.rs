@@ -4,6 +4,39 @@
 //! how (an `Entry`); the same list loads and saves. Every load returns a [`LoadReport`]. Nothing is
 //! guessed from file names: the sizes of a model are read from its `config.json`, or given by the
 //! caller if a format has no such file.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Tensor};
+//! use burn_mim::checkpoint::{LoadOptions, Transformers, save_mae};
+//! use burn_mim::nn::InitialWeights;
+//! use burn_mim::{Backbone, DecoderConfig, ImageShape, MaeConfig, VitConfig};
+//!
+//! let device = Device::flex();
+//! let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
+//! let config = MaeConfig::new(VitConfig::new(ImageShape::square(3, 16), 4, 16, 1, 2));
+//! let config = config.with_decoder(decoder);
+//! let mae = config.init(&mut InitialWeights::new(0, &device));
+//!
+//! // A folder that `ViTMAEForPreTraining.from_pretrained` reads.
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let out = folder.path();
+//! # /*
+//! let out = "exported/mae";
+//! # */
+//! save_mae(out, &mae, &config)?;
+//!
+//! // Back again. A strict load accepts no missing, unknown or reshaped tensor.
+//! let strict = LoadOptions { strict: true, resize: false };
+//! let loaded = Transformers::open(out)?.mae(strict, &device)?;
+//! assert!(loaded.report.missing.is_empty() && loaded.report.unused.is_empty());
+//! let images = Tensor::<4>::ones([1, 3, 16, 16], &device);
+//! let features = |encoder: &burn_mim::VisibleVit| encoder.represent(images.clone()).tokens;
+//! let difference = features(&loaded.model.encoder) - features(&mae.encoder);
+//! assert_eq!(difference.abs().max().into_scalar::<f32>(), 0.0);
+//! # }
+//! # Ok::<(), burn_mim::Error>(())
+//! ```
 
 mod dalle;
 mod layout;

@@ -122,7 +122,7 @@ impl Collate for MimCollate {
         let mut strategy = None;
         for item in items {
             let item = item?;
-            // The batch's own stream is that of its first sample.
+            // The batch uses the stream of its first sample.
             let of_batch = || self.mask.for_batch(&mut item.stream(Purpose::BatchMask));
             let strategy = strategy.get_or_insert_with(of_batch).as_deref().unwrap_or(&self.mask);
             let mut rng = item.stream(Purpose::Augmentation);

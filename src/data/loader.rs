@@ -30,7 +30,7 @@ pub trait Collate: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// That of the first item that cannot be read or used; names it.
+    /// The error of the first item that cannot be read or used, which names the item.
     fn collate(
         &self,
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,

@@ -85,7 +85,8 @@ impl<C: Collate> Plan<C> {
         }
     }
 
-    /// Those of `indices` that can be read as far as is known, and the faults of the others.
+    /// Divides `indices` into samples that can be read as far as is known, and the others with
+    /// their faults.
     fn apart(&self, indices: &[usize]) -> (Vec<usize>, Vec<(usize, String)>) {
         let known_bad = self.known_bad.lock();
         let (mut kept, mut skipped) = (Vec::with_capacity(indices.len()), Vec::new());

@@ -20,7 +20,7 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// When the number of values is not that of the shape.
+    /// When the number of values differs from the number of values of the shape.
     pub fn new(shape: ImageShape, pixels: Vec<u8>) -> Result<Self> {
         if pixels.len() != shape.values() {
             return Err(Error::config(format!(

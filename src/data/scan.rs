@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
-/// What `look` makes of each of `places`, in their order, up to the first that `ends`.
+/// The results of `look` for each of `places`, in their order, up to the first that `ends`.
 ///
-/// It runs on as many threads as the machine has processors; the result is that of one thread.
-/// `progress` hears, on the caller's thread, how many are done.
+/// It runs on as many threads as the machine has processors; the result is the same as on one
+/// thread. `progress` hears, on the caller's thread, how many are done.
 pub(crate) fn scan<T: Send>(
     places: &[usize],
     look: impl Fn(usize) -> T + Sync,

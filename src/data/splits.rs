@@ -26,7 +26,7 @@ pub struct ImageData {
     pub train: Arc<dyn ImageDataset>,
     /// What to validate and test on.
     pub test: Arc<dyn ImageDataset>,
-    /// The shape of the images; where sizes differ (a folder), that of the first one.
+    /// The shape of the images; if sizes differ (in a folder), the shape of the first one.
     pub shape: ImageShape,
     /// The classes' names by label; empty in unlabelled data.
     pub class_names: Vec<String>,
@@ -121,8 +121,8 @@ impl Splits {
         self.open_with(options, None, progress)
     }
 
-    /// As [`Splits::open`], with statistics that are known, such as those of a run that goes on: no
-    /// image is looked at but the first.
+    /// Opens the splits as [`Splits::open`] does, with known statistics, such as the statistics of
+    /// a run that is resumed. Only the first image is read.
     ///
     /// # Errors
     ///

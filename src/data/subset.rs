@@ -34,8 +34,8 @@ impl Subset {
     /// `count` samples of `dataset`, or all when there are no more than that, with as many of each
     /// class as of any other while there are any left. Samples without a label count as a class.
     ///
-    /// The same seed gives the same samples, and a larger number holds those of a smaller one.
-    /// Labels are read by [`ImageDataset::label`].
+    /// The same seed gives the same samples, and a larger number includes the samples of a smaller
+    /// one. Labels are read by [`ImageDataset::label`].
     ///
     /// # Errors
     ///

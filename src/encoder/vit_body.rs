@@ -73,8 +73,8 @@ impl VitBody {
         }
     }
 
-    /// Class token, blocks and final norm on embedded tokens: what comes out of the cells, and
-    /// of the class token. The relative bias is that of the whole `grid`.
+    /// Runs the class token, the blocks and the final norm on embedded tokens. Returns the features
+    /// of the cells, and of the class token. The relative bias covers the whole `grid`.
     pub fn transform(&self, tokens: Tensor<3>, grid: Grid) -> (Tensor<3>, Option<Tensor<2>>) {
         self.split(self.transformer.forward(self.with_class_token(tokens), grid))
     }

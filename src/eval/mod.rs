@@ -8,6 +8,49 @@
 //! - [`FineTuning`]: the encoder is trained further, as a whole or its last blocks.
 //!
 //! [`Features`] are extracted once, and every protocol that needs no gradient reads them.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use std::sync::Arc;
+//!
+//! use burn::tensor::Device;
+//! use burn_mim::data::source::MemoryDataset;
+//! use burn_mim::data::{ImageData, Loader, LoaderConfig};
+//! use burn_mim::eval::{Features, Knn, LabelledCollate, LogisticRegression, Pooling, TestResult};
+//! use burn_mim::nn::InitialWeights;
+//! use burn_mim::{ImageShape, VitConfig};
+//!
+//! // Dark images are of class 0, bright ones of class 1.
+//! let shape = ImageShape::square(1, 8);
+//! let images = |count: usize| {
+//!     let pixels = (0..count * shape.values()).map(|i| {
+//!         let brightness = i / shape.values() % 2 * 150;
+//!         (brightness + i * i % 100) as u8
+//!     });
+//!     let labels = (0..count).map(|image| image % 2).collect();
+//!     MemoryDataset::new(shape, pixels.collect(), Some(labels))
+//! };
+//! let classes = vec!["dark".to_string(), "bright".to_string()];
+//! let data = ImageData::new(Arc::new(images(20)?), Arc::new(images(10)?), classes)?;
+//!
+//! // The features of both splits. Here the encoder has random weights; yours comes from a run.
+//! let device = Device::flex();
+//! let encoder = VitConfig::new(shape, 4, 32, 1, 2).init(&mut InitialWeights::new(0, &device));
+//! let features = |dataset| {
+//!     let collate = LabelledCollate::new(shape, &data.statistics, 2)?;
+//!     let config = LoaderConfig { batch_size: 5, seed: 0, workers: 0, training: false };
+//!     Features::extract(&encoder, &Loader::new(dataset, collate, config, &device)?, Pooling::Mean)
+//! };
+//! let (train, test) = (features(data.train.clone())?, features(data.test.clone())?);
+//!
+//! let probe = LogisticRegression::default().fit(&train)?;
+//! assert_eq!(probe.test(&test).top1, 100.0);
+//! let knn = Knn { neighbors: vec![3], ..Knn::default() };
+//! let votes = knn.scores(&train, &test)?.remove(0);
+//! assert_eq!(TestResult::new(votes, &test.labels).top1, 100.0);
+//! # }
+//! # Ok::<(), burn_mim::Error>(())
+//! ```
 
 #[cfg(feature = "viz")]
 mod card;

@@ -87,8 +87,8 @@ fn shortened(message: &str) -> String {
     format!("{first} … {last}")
 }
 
-/// Checks that a file of weights can hold those of `model`, of which none is drawn: a number needs
-/// two bytes at least.
+/// Checks that a file of weights is large enough for the weights of `model`, without drawing them:
+/// a number needs two bytes at least.
 ///
 /// A configuration is read before the weights it belongs to. Where its numbers are damaged, the
 /// difference is told here, and not by running out of memory.
@@ -141,7 +141,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::
     })
 }
 
-/// Shows all bytes of `file` to `each`, a part at a time; says how many there are.
+/// Calls `each` with all bytes of `file`, a part at a time; returns their number.
 #[cfg(feature = "data")]
 pub(crate) fn read_through(mut file: File, mut each: impl FnMut(&[u8])) -> io::Result<u64> {
     let mut buffer = vec![0; 1 << 16];

@@ -24,7 +24,7 @@ impl LinearHead {
         Self::with_init(width, target_width, Init::Normal { std: 0.02 }, weights)
     }
 
-    /// The same with a weight that starts otherwise; the bias starts at 0.
+    /// A head whose weight starts with `init`; the bias starts at 0.
     pub fn with_init(
         width: usize,
         target_width: usize,

@@ -48,7 +48,8 @@ pub fn patchify(images: Tensor<4>, patch: usize, layout: PatchLayout) -> Tensor<
 ///
 /// # Panics
 ///
-/// When the patches are not those of `grid`, or their width is not a multiple of `patch²`.
+/// When the number of patches differs from the number of cells of `grid`, or their width is not a
+/// multiple of `patch²`.
 pub fn unpatchify(patches: Tensor<3>, grid: Grid, patch: usize, layout: PatchLayout) -> Tensor<4> {
     let [batch, _, width] = patches.dims();
     let channels = width / (patch * patch);

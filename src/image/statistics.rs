@@ -14,7 +14,7 @@ pub struct ChannelStatistics {
 }
 
 impl ChannelStatistics {
-    /// Those that leave pixels in [0, 1] as they are: what tokenizers read.
+    /// The statistics that leave pixels in [0, 1] as they are, for tokenizers.
     pub fn none(channels: usize) -> Self {
         Self { mean: vec![0.0; channels], std: vec![1.0; channels] }
     }

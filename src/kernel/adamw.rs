@@ -5,9 +5,9 @@ use burn::tensor::Tensor;
 /// The numbers of one step of AdamW (arXiv 1711.05101, Algorithm 2).
 #[derive(Debug, Clone, Copy)]
 pub struct AdamWStep {
-    /// Decay of the two moments.
+    /// The decay rates of the two moments, β₁ and β₂.
     pub betas: [f32; 2],
-    /// Added to the root of the second moment.
+    /// ε, which is added to the root of the second moment.
     pub epsilon: f32,
     /// Learning rate.
     pub rate: f64,
@@ -18,7 +18,7 @@ pub struct AdamWStep {
 }
 
 impl AdamWStep {
-    /// What the moments are divided by, since they begin at 0.
+    /// The divisors of the moments, which correct for their start at 0.
     pub(super) fn corrections(&self) -> [f32; 2] {
         self.betas.map(|beta| 1.0 - beta.powi(self.time as i32))
     }
@@ -64,7 +64,7 @@ pub fn adamw<const D: usize>(
     adamw_composed(parameter, gradient, moments, step)
 }
 
-/// A gradient or moments of another shape would be broadcast, or read in part.
+/// Refuses a gradient or moments of another shape, which would be broadcast or read in part.
 fn assert_one_shape<const D: usize>(
     parameter: &Tensor<D>,
     gradient: &Tensor<D>,

@@ -6,8 +6,9 @@ use burn::tensor::{Tensor, assert_shape, s};
 /// softmax(`scale` · Q Kᵀ + bias) V for each sample and head. The usual `scale` is
 /// 1 / √(width / `heads`).
 ///
-/// A bias of −∞ hides a token exactly: its weight and what it adds to any gradient are 0, whatever
-/// its value is. A token from which all are hidden has no softmax: its output is not a number.
+/// A bias of −∞ hides a token exactly: its weight and its contribution to every gradient are 0,
+/// even if its value is not finite. A token from which all tokens are hidden has no softmax, so its
+/// output is NaN.
 ///
 /// # Shapes
 ///
@@ -67,12 +68,12 @@ pub fn attention_composed(
     attend(query, key, value, scale, bias)
 }
 
-/// Query, key and value head by head, each `[batch, heads, tokens, depth]`, of
-/// `[batch, tokens, 3 · width]`.
+/// Splits query, key and value by heads, each `[batch, heads, tokens, depth]`, out of `[batch,
+/// tokens, 3 · width]`.
 pub fn split_heads(qkv: Tensor<3>, heads: usize) -> [Tensor<4>; 3] {
     let [batch, tokens, width] = qkv.dims();
     let depth = width / 3 / heads;
-    // One copy puts each head's rows next to each other.
+    // This copy puts the rows of each head next to each other.
     let qkv = qkv.reshape([batch, tokens, 3, heads, depth]).permute([2, 0, 3, 1, 4]).reshape([
         3 * batch,
         heads,
@@ -82,7 +83,7 @@ pub fn split_heads(qkv: Tensor<3>, heads: usize) -> [Tensor<4>; 3] {
     [0, 1, 2].map(|part| qkv.clone().slice(s![part * batch..(part + 1) * batch, .., .., ..]))
 }
 
-/// [`attention`] of queries to keys and values that may be of other tokens than they are.
+/// [`attention`] of queries to keys and values, which may come from other tokens than the queries.
 ///
 /// # Shapes
 ///

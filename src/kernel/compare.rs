@@ -74,7 +74,7 @@ fn close(name: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// As [`run`] in single precision, on so many threads and by the kernel.
+/// Does the same as [`run`] in single precision, on `threads` threads and by the kernel.
 fn run_on<const N: usize>(
     threads: usize,
     case: &Case<N>,
@@ -90,9 +90,9 @@ fn run_on<const N: usize>(
     })
 }
 
-/// Output and gradients of `kernel` in single precision are those of `composed` in double, with the
-/// same bits on any number of threads; in double precision it *is* `composed`; its gradients are
-/// what small moves of the inputs change.
+/// Asserts that output and gradients of `kernel` in single precision equal those of `composed` in
+/// double precision, with the same bits on any number of threads; that in double precision it *is*
+/// `composed`; and that its gradients equal finite differences.
 pub(super) fn compare<const N: usize>(
     case: Case<N>,
     kernel: impl Fn([Tensor<1>; N]) -> Tensor<1> + Sync,

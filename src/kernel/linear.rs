@@ -42,8 +42,8 @@ pub fn linear<const D: usize>(
 
 /// [`linear`] as burn composes it.
 ///
-/// All rows are those of one matrix product: as a product per sample, which is what three axes
-/// mean to burn, small samples leave most of a processor idle.
+/// All rows go into a single matrix product. burn computes a tensor of three axes as one product
+/// per sample, and small samples leave most of a processor idle.
 pub fn linear_composed<const D: usize>(
     rows: Tensor<D>,
     weight: Tensor<2>,

@@ -1,16 +1,17 @@
 //! Fused kernels for training on the CPU, each beside the plain composition it equals.
 //!
 //! burn differentiates what is composed of its operations, one recorded step each, and its CPU
-//! backend flex runs most of these steps on one thread, each through memory. What a transformer
-//! spends its time on is done here in one pass with a backward written by hand: [`linear()`],
-//! [`mlp()`], [`layer_norm()`] and [`attention()`]; [`adamw()`] updates parameters in place.
+//! backend flex runs most of these steps on one thread, each through memory. The operations that
+//! take most of a transformer's time are fused here, each with a hand-written backward pass:
+//! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`]; [`adamw()`] updates parameters in
+//! place.
 //!
-//! They run on flex, on `f32`, with the feature `flex`. Everywhere else the same functions are the
-//! compositions, so nobody who calls them needs to know. `BURN_MIM_KERNELS=off` in the environment
-//! turns them off, for comparing the two.
+//! They run on flex, on `f32`, with the feature `flex`. Everywhere else the same functions compute
+//! the compositions, so callers need not distinguish the two. `BURN_MIM_KERNELS=off` in the
+//! environment turns them off, for comparing the two.
 //!
-//! The sums over all rows are split in the same way for any number of threads: results have the
-//! same bits whatever `RAYON_NUM_THREADS` is. They depend on the processor: those with AVX2 and FMA
+//! Sums over all rows are split in the same way for any number of threads, so results have the same
+//! bits for every `RAYON_NUM_THREADS`. They depend on the processor: processors with AVX2 and FMA
 //! round a product and its sum once, other x86-64 processors twice.
 
 mod adamw;
@@ -33,7 +34,7 @@ pub use layer_norm::{layer_norm, layer_norm_composed};
 pub use linear::{linear, linear_composed};
 pub use mlp::{mlp, mlp_composed};
 
-/// Whether a kernel is taken, given that all its tensors fit; tests count how often.
+/// Whether the kernel is used, given that all its tensors fit. Tests count how often it is.
 #[cfg(feature = "flex")]
 fn takes(fit: bool) -> bool {
     #[cfg(test)]
@@ -41,7 +42,7 @@ fn takes(fit: bool) -> bool {
     fit
 }
 
-/// How many kernels were taken on this thread so far.
+/// The number of kernels that were used on this thread so far.
 #[cfg(all(test, feature = "flex"))]
 pub(crate) fn taken() -> usize {
     compare::TAKEN.with(std::cell::Cell::get)
@@ -58,7 +59,7 @@ fn fits<const D: usize>(tensor: &burn::tensor::Tensor<D>) -> bool {
         && !tensor.dims().contains(&0)
 }
 
-/// Whether the environment leaves the kernels on.
+/// Whether the environment variable leaves the kernels on.
 #[cfg(feature = "flex")]
 fn enabled() -> bool {
     use std::sync::OnceLock;

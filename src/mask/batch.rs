@@ -12,8 +12,8 @@ use crate::grid::Grid;
 /// asked of the head. Both are equally many in every sample.
 ///
 /// Unless [`with_asked`](Mask::with_asked) says otherwise, what is hidden is asked. The masks' own
-/// grid is that of the mask units; [`Mask::at`] reads them at any finer grid, since a unit may cover
-/// several patches. The index tensors are made once per grid and shared by clones.
+/// grid is the grid of the mask units; [`Mask::at`] reads them at any finer grid, since a unit may
+/// cover several patches. The index tensors are made once per grid and shared by clones.
 #[derive(Debug, Clone)]
 pub struct Mask {
     samples: Arc<[UnitMask]>,

@@ -115,7 +115,7 @@ impl Selection {
         all.select(0, self.rows.clone()).reshape([self.batch, self.count])
     }
 
-    /// All cells' ids, with those of the selected cells replaced.
+    /// The ids of all cells, where the ids of the selected cells are replaced.
     ///
     /// # Shapes
     ///

@@ -20,7 +20,7 @@ impl UnitMask {
     ///
     /// # Errors
     ///
-    /// When the number of bits is not that of the grid's cells.
+    /// When the number of bits differs from the number of the grid's cells.
     pub fn new(grid: Grid, bits: Vec<bool>) -> Result<Self> {
         if bits.len() != grid.cells() {
             return Err(Error::config(format!(

@@ -66,7 +66,7 @@ pub trait Method:
     /// How the paper augments images.
     fn augmentation(&self) -> Augmentation;
 
-    /// The statistics that images are normalized with, given those of the training images.
+    /// The statistics that images are normalized with, given the statistics of the training images.
     /// Default: the same
     fn normalization(&self, measured: ChannelStatistics) -> ChannelStatistics {
         measured

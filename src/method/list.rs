@@ -26,7 +26,7 @@ pub trait Methods {
     ///
     /// # Errors
     ///
-    /// When there is no such method in the list, and those of the visitor.
+    /// When there is no such method in the list, and when the visitor fails.
     fn visit<V: MethodVisitor>(name: &str, variant: &str, visitor: V) -> Result<V::Output>;
 }
 

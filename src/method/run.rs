@@ -46,9 +46,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run on `data` that leaves its files in `out`: as the method's paper trains, in batches of
-    /// 64 made by one thread, in f32, of seed 0, from the start, without a probe and without a word.
-    /// All of that is in public fields.
+    /// A run on `data` that leaves its files in `out`. It trains as the method's paper does, in f32
+    /// with batches of 64 that one thread prepares, with seed 0, from the start, without a probe,
+    /// and without reports. All of these are public fields.
     pub fn new(data: ImageData, out: impl Into<PathBuf>, device: &Device) -> Self {
         Self {
             data,

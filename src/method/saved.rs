@@ -43,7 +43,7 @@ pub struct RunConfig<M> {
 /// A trained run.
 #[derive(Debug)]
 pub struct LoadedRun<M: Method> {
-    /// What it says of itself.
+    /// The configuration of the run.
     pub config: RunConfig<M>,
     /// The task with its weights: the averaged ones where the run kept them.
     pub task: M::Task,
@@ -142,7 +142,7 @@ impl RunFolder {
         let mut notes = Vec::new();
         if let Some((checkpoint, damaged)) = self.newest_whole()? {
             notes.extend(damaged.iter().map(|error| format!("warning: {error}")));
-            notes.push(format!("its weights are those of {}", checkpoint.path().display()));
+            notes.push(format!("its weights come from {}", checkpoint.path().display()));
         }
         Ok(LoadedRun { config, task, notes })
     }
@@ -151,7 +151,8 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// When the folder holds no run, its method is not in the list, and those of the visitor.
+    /// When the folder holds no run, when its method is not in the list, and when the visitor
+    /// fails.
     pub fn visit<L: Methods, V: MethodVisitor>(&self, visitor: V) -> Result<V::Output> {
         let (name, variant) = method_of(self)?;
         L::visit(&name, &variant, visitor)
@@ -167,7 +168,7 @@ fn method_of(folder: &RunFolder) -> Result<(String, String)> {
             Some(_) => "was written by burn-mim before version 0.2, whose runs cannot be read any \
                         more: train again, or go on with the version that wrote it"
                 .to_string(),
-            None => format!("is not that of a run: its `format` must be {FORMAT}"),
+            None => format!("does not belong to a run: its `format` must be {FORMAT}"),
         };
         return Err(Error::checkpoint(path, reason));
     }

@@ -114,7 +114,8 @@ impl Attention {
         per_token(&self.out, self.mix(tokens, bias))
     }
 
-    /// As [`Attention::forward`], of tokens that see those of `past` too and are added to it.
+    /// Attention as in [`Attention::forward`], where the tokens attend to the tokens in `past` too
+    /// and are added to it.
     ///
     /// # Shapes
     ///

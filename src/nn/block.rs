@@ -90,8 +90,9 @@ impl Block {
         })
     }
 
-    /// Those of the tokens after this block that `select` picks: the same as picking them
-    /// afterwards, without computing the others further than attention to them needs.
+    /// Computes only the tokens after this block that `select` picks. The result is the same as
+    /// picking them afterwards, but the other tokens are computed only as far as attention to them
+    /// needs.
     ///
     /// # Shapes
     ///
@@ -108,8 +109,8 @@ impl Block {
         self.compute(tokens, bias, &dropped, select)
     }
 
-    /// The tokens after this block, which see those of `past` too and are added to it; nothing is
-    /// dropped.
+    /// The tokens after this block. They attend to the tokens in `past` too, and are added to it;
+    /// nothing is dropped.
     ///
     /// # Shapes
     ///

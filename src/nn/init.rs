@@ -35,8 +35,8 @@ pub enum Init {
 }
 
 impl Init {
-    /// The same with a standard deviation, and where it is cut off, divided; [`Init::Constant`] and
-    /// [`Init::XavierUniform`] have none.
+    /// The same distribution with its standard deviation and its cut-off divided;
+    /// [`Init::Constant`] and [`Init::XavierUniform`] have neither and stay as they are.
     pub fn divided_by(self, divisor: f32) -> Self {
         match self {
             Self::Normal { std } => Self::Normal { std: std / divisor },

@@ -59,8 +59,8 @@ impl RelativePositionBias {
         bias.permute([2, 0, 1]).unsqueeze()
     }
 
-    /// What to add to the scores on `grid`, a part of the table's own: the number of an offset
-    /// stays that of the offset.
+    /// The bias that is added to the scores on `grid`, which must be a part of the table's own
+    /// grid. Every offset keeps its row of the table.
     ///
     /// # Panics
     ///
@@ -71,7 +71,7 @@ impl RelativePositionBias {
         }
         assert!(
             grid.rows <= self.grid.rows && grid.cols <= self.grid.cols,
-            "a bias table for {} has not all offsets of {grid}",
+            "a bias table for {} lacks some offsets of {grid}",
             self.grid
         );
         let ([_, heads], tokens) =
@@ -125,7 +125,7 @@ pub fn relative_position_index(grid: Grid, class_token: bool) -> Vec<i64> {
     index_in(grid, grid, class_token)
 }
 
-/// The same for the cells of `grid`, in a table for the grid `table` that it is a part of.
+/// The rows of the offsets between the cells of `grid`, in a table for the larger grid `table`.
 fn index_in(grid: Grid, table: Grid, class_token: bool) -> Vec<i64> {
     let offsets = offsets(table);
     let class = offsets.cells();

@@ -18,7 +18,7 @@ pub struct Windows {
     padded: Grid,
     /// For every place in every window its row among all tokens, followed by one row of zeros.
     rows: Tensor<1, Int>,
-    /// For every token its place among those of all windows.
+    /// For every token its place among the tokens of all windows.
     places: Tensor<1, Int>,
     /// The part of the shifted grid that every place belongs to, `[windows, side²]`, where there
     /// is a shift.

@@ -47,9 +47,9 @@ pub struct Evaluation<'a, B> {
 /// Which weights a protocol starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// Those of the evaluated encoder.
+    /// The weights of the evaluated encoder.
     Given,
-    /// Random ones, others for each seed.
+    /// Random weights, different for each seed.
     Random,
 }
 

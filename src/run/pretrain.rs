@@ -14,8 +14,7 @@ use crate::train::{Pretrained, Pretraining, Recipe, RunFolder};
 use crate::viz::LossCurve;
 
 impl Run {
-    /// Trains the task of `method` on batches of the training split, and measures it on those of
-    /// the test split.
+    /// Trains the task of `method` on the training split, and measures it on the test split.
     ///
     /// Leaves checkpoints, `config.json`, `metrics.json`, `loss_curve.png` and the method's own
     /// picture in the run's folder. The run's interrupt stops it after the step it is in, with
@@ -52,9 +51,8 @@ impl Run {
         Ok(pretrained)
     }
 
-    /// Keeps others out of the run's folder, and normalizes its images as the method wants, or as
-    /// the run that is resumed did: statistics are not measured again on what its images may be by
-    /// now.
+    /// Locks the run's folder, and sets the statistics that its images are normalized with: the
+    /// method's, or in a resumed run the saved ones, since the images may have changed.
     fn begin<M: Method>(&self, method: &M) -> Result<(FileLock, Self)> {
         let folder = RunFolder::new(&self.out);
         let (lock, mut run) = (folder.lock()?, self.clone());

@@ -46,7 +46,7 @@ pub struct Scores {
     pub protocol: Protocol,
     /// The encoder's own scores, in the order they were measured.
     pub given: Vec<Score>,
-    /// Those of random encoders.
+    /// The scores of random encoders.
     pub baselines: Vec<Score>,
     /// The encoder's features with the first seed, where a protocol read them.
     pub features: Option<Split>,
@@ -150,7 +150,7 @@ impl Scores {
     }
 
     /// The one score that stands for the protocol: logistic regression, 20 neighbors, fine-tuning,
-    /// and of partial fine-tuning that of all blocks.
+    /// or partial fine-tuning of all blocks.
     pub fn headline(&self) -> &Score {
         let found = match self.protocol {
             Protocol::Partial => self.given.last(),

@@ -29,7 +29,7 @@ pub(super) fn open_published(path: &Path) -> Result<Transformers> {
         return Transformers::open(path);
     }
     let reason = if config.is_file() {
-        "holds no checkpoint of a run, and its config.json is not that of a transformers model"
+        "holds no checkpoint of a run, and its config.json does not belong to a transformers model"
     } else {
         "holds neither the checkpoints of a run nor the config.json of a transformers model; \
          weights without one are given by their file"

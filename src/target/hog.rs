@@ -21,8 +21,8 @@ use crate::nn::unit;
 /// normalization of images does not change the histograms.
 ///
 /// With [`GradientOperator::Sobel`] directions are counted from the y axis, as MaskFeat's code
-/// does; with [`GradientOperator::Central`] from the x axis, which makes the histograms those of
-/// scikit-image's `hog` of each channel (`cells_per_block=(1, 1)`, `block_norm="L2"`).
+/// does; with [`GradientOperator::Central`] from the x axis, which gives the histograms of
+/// scikit-image's `hog` for each channel (`cells_per_block=(1, 1)`, `block_norm="L2"`).
 #[derive(Module, Debug)]
 pub struct HogTarget {
     /// Channels of the images.

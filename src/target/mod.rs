@@ -1,4 +1,33 @@
-//! Targets: what is predicted, and how a prediction is judged.
+//! Targets: what is predicted for hidden patches, and how a prediction is judged.
+//!
+//! A [`Target`] computes from a batch the values that the head should predict, and the loss of a
+//! prediction. [`PixelTarget`] is MAE's and SimMIM's, [`TokenTarget`] BEiT's on a [`tokenizer`],
+//! [`HogTarget`] and [`SobelTarget`] MaskFeat's and its relatives'.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Tensor};
+//! use burn_mim::{Grid, Mask, MimBatch, PixelTarget, Target, UnitMask};
+//!
+//! // One gray image of 2 × 2 patches of 2 × 2 pixels: white on the left, black on the right.
+//! let device = Device::flex();
+//! let row = Tensor::<1>::from_floats([1.0, 1.0, 0.0, 0.0], &device);
+//! let images = row.reshape([1, 1, 1, 4]).repeat_dim(2, 4);
+//! // The two patches in the upper row are hidden.
+//! let hidden = UnitMask::from_indices(Grid::square(2), [0, 1])?;
+//! let batch = MimBatch::new(images, Mask::new([hidden], &device)?);
+//!
+//! let target = PixelTarget::simmim(1, 2);
+//! let value = target.of(&batch);
+//! assert_eq!(value.dims(), [1, 2, 4]); // 4 pixels of each of 2 hidden patches
+//!
+//! // Predicting gray everywhere is wrong by a half in every pixel.
+//! let gray = value.ones_like() * 0.5;
+//! assert_eq!(target.loss(gray, value.clone()).into_scalar::<f32>(), 0.5);
+//! assert_eq!(target.loss(value.clone(), value).into_scalar::<f32>(), 0.0);
+//! # }
+//! # Ok::<(), burn_mim::Error>(())
+//! ```
 
 mod both;
 mod gradients;

@@ -88,8 +88,8 @@ impl<K: Tokenizer> Target for TokenTarget<K> {
         chosen.mean().neg()
     }
 
-    /// The share of hidden cells whose token is predicted, that of the batch's most frequent token,
-    /// and e to the entropy of the batch's tokens.
+    /// The share of hidden cells whose token is predicted, the share of cells with the batch's most
+    /// frequent token, and the perplexity of the batch's tokens (e to the power of their entropy).
     fn metrics(
         &self,
         prediction: &Tensor<3>,
@@ -114,8 +114,8 @@ impl<K: Tokenizer> Target for TokenTarget<K> {
 }
 
 impl<K: Tokenizer> Reconstruct for TokenTarget<K> {
-    /// The most likely tokens decoded together with those of the visible cells; zeros where the
-    /// tokenizer has no decoder.
+    /// The most likely tokens of the hidden cells, decoded together with the tokens of the visible
+    /// cells; zeros where the tokenizer has no decoder.
     ///
     /// # Panics
     ///

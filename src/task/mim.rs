@@ -77,7 +77,7 @@ where
         self.judge(self.predict(&batch), value).into()
     }
 
-    /// The encoder and the head compute in `dtype`, the target as ever.
+    /// The encoder and the head compute in `dtype`, the target in its own type.
     fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput> {
         let value = self.target.of(&batch);
         let whole = batch.images.dtype().into();

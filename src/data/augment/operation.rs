@@ -3,8 +3,8 @@
 use super::jitter::Adjustment;
 use super::resample::Interpolation;
 
-/// One operation at a strength, on planar 8-bit pixels. Color leaves images of other than 3
-/// channels alone, as Pillow does those of one.
+/// One operation at a strength, on planar 8-bit pixels. Color operations leave images without
+/// exactly 3 channels as they are, as Pillow does with gray images.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Operation {
     /// Stretch each channel to 0 to 255.

@@ -26,8 +26,8 @@ pub struct Transform {
     pub frame: Frame,
     /// Whether it is mirrored left to right.
     pub flipped: bool,
-    /// How its colors change, if they do. Applied to the rendered pixels (the published BEiT
-    /// code changes the whole image before cropping, so its mean gray is that of more pixels).
+    /// How its colors change, if they do. Applied to the rendered pixels (the published BEiT code
+    /// changes the whole image before cropping, so its mean gray is a mean over more pixels).
     pub jitter: Option<Jitter>,
     /// What RandAugment does then.
     pub operations: Operations,

@@ -1,4 +1,4 @@
-//! Unpacking `.tar.gz` archives without trusting them.
+//! Unpacks `.tar.gz` archives without trusting them.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -11,10 +11,11 @@ use tar::{Archive, EntryType};
 use crate::data::source::regular;
 use crate::error::{Error, Result};
 
-/// The most bytes an archive may unpack to; the larger of those that are read (CIFAR's) has 184 MB.
+/// The largest number of bytes that an archive may unpack to; the largest archive read here, of
+/// CIFAR, has 184 MB.
 const MOST: u64 = 256 << 20;
 
-/// Unpacks `archive` as `folder`, which comes into being whole or not at all.
+/// Unpacks `archive` as `folder`, which appears whole or not at all.
 ///
 /// The caller keeps other processes away from `folder`.
 pub(crate) fn unpack(archive: &Path, folder: &Path) -> Result<()> {
@@ -37,7 +38,7 @@ pub(crate) fn unpack(archive: &Path, folder: &Path) -> Result<()> {
 pub(crate) fn extract(archive: &Path, into: &Path) -> Result<()> {
     let damaged = |error| Error::data(archive, format!("cannot be unpacked as .tar.gz: {error}"));
     let (file, _) = regular::open(archive)?;
-    // One byte more than allowed tells that there is more.
+    // Reading one byte more than allowed tells whether the archive is too large.
     let mut unpacked = MultiGzDecoder::new(BufReader::new(file)).take(MOST + 1);
     let mut entries = Archive::new(&mut unpacked);
     for entry in entries.entries().map_err(damaged)? {

@@ -1,4 +1,4 @@
-//! How much memory one image may take, told from its header before anything is decoded.
+//! The memory that one image may take, computed from its header before anything is decoded.
 
 use std::path::Path;
 
@@ -9,21 +9,22 @@ use crate::error::{Error, Result};
 
 /// Bytes that decoding any image may take, besides [`PER_BYTE`] for each byte of its file.
 const BASE: u64 = 240_000_000;
-/// Further bytes for each byte of the file: what is large when compressed may be large afterwards.
+/// Further bytes for each byte of the file: an image whose compressed file is large may be large
+/// when decoded.
 const PER_BYTE: u64 = 16;
-/// RGB images of more bytes are taken apart in place.
+/// RGB images of more bytes are split into planes in place.
 pub(crate) const IN_PLACE: u64 = 32 << 20;
 
-/// What an image's header promises.
+/// The sizes in the header of an image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Promise {
     pub(crate) width: u32,
     pub(crate) height: u32,
     /// Bytes of all values as they are decoded.
     pub(crate) decoded: u64,
-    /// Channels of the image that is made of them.
+    /// Channels of the resulting image.
     pub(crate) channels: u64,
-    /// Whether rows become columns.
+    /// Whether the orientation exchanges rows and columns.
     pub(crate) rotated: bool,
 }
 
@@ -32,7 +33,8 @@ impl Promise {
         u64::from(self.width) * u64::from(self.height)
     }
 
-    /// The most bytes at any one time, the file's own aside, as the decoders of `image` 0.25 work.
+    /// The largest number of bytes at any one time, without the file's own, for the decoders of
+    /// `image` 0.25.
     fn need(&self, format: Option<ImageFormat>, bytes: &[u8]) -> u64 {
         let Self { decoded, channels, rotated, .. } = *self;
         let pixels = self.pixels();
@@ -54,11 +56,11 @@ impl Promise {
         decoded.saturating_add(inner.max(copies).max(planes))
     }
 
-    /// Bytes that are left of what the image in `bytes` may take.
+    /// The number of bytes that remain of the memory that the image in `bytes` may take.
     ///
     /// # Errors
     ///
-    /// When it would take more.
+    /// When the image would take more.
     pub(crate) fn check(
         &self,
         path: &Path,

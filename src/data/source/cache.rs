@@ -30,8 +30,8 @@ fn cache_folder_of(variable: Option<OsString>, user: Option<PathBuf>) -> Result<
         })
 }
 
-/// Waits for the exclusive lock on the file `path`, which goes with the returned handle (or the
-/// process).
+/// Waits for the exclusive lock on the file `path`, which ends with the returned handle or with the
+/// process.
 pub(crate) fn lock(path: &Path) -> Result<FileLock> {
     FileLock::wait(path).map_err(|error| Error::data(path, error))
 }

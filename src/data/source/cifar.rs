@@ -19,10 +19,10 @@ use crate::grid::ImageShape;
 
 const SHAPE: ImageShape = ImageShape::square(3, 32);
 
-/// Records in the file to test on, as published.
+/// The number of records in the published test file.
 const TEST_RECORDS: usize = 10_000;
 
-/// The most bytes a file of class names may have.
+/// The largest size of a file of class names, in bytes.
 const CLASS_FILE_BYTES: u64 = 1 << 20;
 
 /// CIFAR-10: 32×32 color images of 10 classes, officially 50000 to train and 10000 to test on.
@@ -70,7 +70,7 @@ pub(crate) fn cifar100_splits(
     CIFAR_100.open(path, progress)
 }
 
-/// What differs between the two data sets.
+/// The differences between the two data sets.
 #[derive(Debug)]
 struct Layout {
     name: &'static str,
@@ -79,7 +79,7 @@ struct Layout {
     test: &'static [&'static str],
     /// Bytes before the pixels; the last one is the label read.
     label_bytes: usize,
-    /// Records in each file to train on, as published; the file to test on has 10000.
+    /// The number of records in each published training file; the test file has 10000.
     train_records: usize,
     class_file: &'static str,
     classes: &'static [&'static str],
@@ -145,7 +145,7 @@ impl Layout {
         }
     }
 
-    /// The data in the folder of a download, which must be as it was published.
+    /// Opens the data in the folder of a download, which must have the published sizes.
     fn read_cached(&self, folder: &Path) -> Result<Splits> {
         let advice = format!(
             "this copy in the cache is damaged: delete {} and it is downloaded again",
@@ -161,7 +161,7 @@ impl Layout {
         }
     }
 
-    /// What to say of splits that are not of the published sizes.
+    /// A note about splits that do not have the published sizes.
     fn unlike_published(&self, splits: &Splits) -> Option<String> {
         let (train, test) = (splits.train.len(), splits.test.len());
         let published = [self.train.len() * self.train_records, TEST_RECORDS];
@@ -256,7 +256,7 @@ impl Layout {
         Ok(())
     }
 
-    /// The names in the class file where there is one, else the built-in ones.
+    /// The names in the class file if there is one, else the built-in names.
     fn class_names(&self, folder: &Path) -> Result<Vec<String>> {
         let path = folder.join(self.class_file);
         if !path.exists() {

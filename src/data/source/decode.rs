@@ -1,4 +1,4 @@
-//! Reading one image file.
+//! Reads one image file.
 
 use std::io::{self, Cursor};
 use std::path::Path;
@@ -13,14 +13,14 @@ use crate::data::source::{jpeg, regular, tiff};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
-/// The image in the file `path`, with its channels: one where it is grayscale, three where it is in
-/// color, and as many as there are bands in a TIFF of many.
+/// Reads the image in the file `path` with its own channels: one for a grayscale image, three for a
+/// color image, and one for each band of a TIFF with many bands.
 ///
-/// The format is told by the contents, the file's name decides only where they do not. Transparency
-/// is dropped, 16-bit values and floats from 0 to 1 are brought to 8 bits, the first frame of an
-/// animation is taken, and the orientation that a camera noted (EXIF) is applied. Decoding may take
-/// 240 MB of memory and 16 bytes for each byte of the file: an image whose header promises more is
-/// refused before it is decoded.
+/// The format is detected from the contents; the file's name decides only if that fails.
+/// Transparency is dropped, 16-bit values and floats from 0 to 1 are brought to 8 bits, the first
+/// frame of an animation is taken, and the orientation that a camera noted (EXIF) is applied.
+/// Decoding may take 240 MB of memory and 16 bytes for each byte of the file: an image whose header
+/// promises more is refused before it is decoded.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub fn read_image(path: &Path) -> Result<Image> {
     read_noting_depth(path).map(|(image, _)| image)
 }
 
-/// As [`read_image`], with the largest value of an image of 16 bits.
+/// Reads an image as [`read_image`] does, and returns the largest value of a 16-bit image with it.
 pub(crate) fn read_noting_depth(path: &Path) -> Result<(Image, Option<u16>)> {
     let bytes = regular::read(path)?;
     let fault = |reason: &str| Error::data(path, format!("cannot be read as an image: {reason}"));
@@ -75,7 +75,8 @@ fn decode(path: &Path, format: Option<ImageFormat>, bytes: &[u8]) -> Result<Dyna
     };
     let left = promise.check(path, format, bytes)?;
     let mut limits = Limits::default();
-    // What a decoder may take besides its result; that of TIFF counts the result as well.
+    // The memory that a decoder may take besides its result; the limit of the TIFF decoder includes
+    // the result.
     let result = if format == Some(ImageFormat::Tiff) { promise.decoded * 4 / 3 } else { 0 };
     limits.max_alloc = Some(result + left.max(1 << 20));
     decoder.set_limits(limits).map_err(fault)?;
@@ -84,7 +85,7 @@ fn decode(path: &Path, format: Option<ImageFormat>, bytes: &[u8]) -> Result<Dyna
     Ok(image)
 }
 
-/// Whether `orientation` makes a copy of the image.
+/// Whether applying `orientation` makes a copy of the image.
 fn is_turned(orientation: Orientation) -> bool {
     matches!(
         orientation,

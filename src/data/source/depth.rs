@@ -1,22 +1,22 @@
-//! Noticing 16-bit files that use a small part of their range, and so lose their levels in 8 bits.
+//! Detects 16-bit files that use a small part of their range, and so lose their levels in 8 bits.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// The 16-bit images that were read so far.
+/// Statistics of the 16-bit images that were read so far.
 #[derive(Debug, Default)]
 pub(crate) struct Depth(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
     images: usize,
-    /// Their largest value and the first file that has it.
+    /// The largest value, and the first file that has it.
     most: u16,
     index: usize,
 }
 
 impl Depth {
-    /// Image `index` was read, whose largest value is `most`, where it has 16 bits.
+    /// Records that image `index` was read; `most` is its largest value if it has 16 bits.
     pub(crate) fn note(&self, index: usize, most: Option<u16>) {
         let Some(most) = most else { return };
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,7 +27,7 @@ impl Depth {
         seen.images += 1;
     }
 
-    /// What to say where no value reaches the upper half of the range; `path` names a file.
+    /// A warning if no value reaches the upper half of the range; `path` names a file.
     pub(crate) fn warning<'a>(&self, path: impl FnOnce(usize) -> &'a Path) -> Option<String> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Seen { images, most, index } = *seen;

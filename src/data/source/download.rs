@@ -18,14 +18,14 @@ use crate::file::{hex, read_through};
 /// The longest wait for a connection, for an answer and for each piece of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long and how large a download may be.
+/// Limits for the time and the size of a download.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Bytes of the whole file.
+    /// The largest size of the file, in bytes.
     pub(crate) most: u64,
-    /// In each such time...
+    /// In each period of this length ...
     pub(crate) window: Duration,
-    /// ...at least so many bytes must come.
+    /// ... at least this many bytes must arrive.
     pub(crate) least: u64,
 }
 
@@ -38,15 +38,15 @@ impl Limits {
 /// A `.tar.gz` on the network.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RemoteArchive<'a> {
-    /// The address of the folder that holds it.
+    /// The address of the folder that holds the file.
     pub(crate) base: &'a str,
-    /// Its name there and in the cache, less `.tar.gz`.
+    /// The name of the file there and in the cache, without `.tar.gz`.
     pub(crate) name: &'a str,
     /// The MD5 sum its publisher states, in lower-case hexadecimal digits.
     pub(crate) md5: &'a str,
-    /// How a data specification names a local copy of it, for advice.
+    /// How a data specification names a local copy of the files, for advice in errors.
     pub(crate) offline: &'a str,
-    /// How long and how large the download may be.
+    /// The limits of the download.
     pub(crate) limits: Limits,
 }
 
@@ -70,7 +70,7 @@ impl RemoteArchive<'_> {
             return Ok(folder);
         }
         if folder.is_dir() {
-            // Somebody emptied it.
+            // Somebody emptied the folder.
             fs::remove_dir(&folder).map_err(|error| Error::data(&folder, error))?;
         }
         let archive = cache.join(format!("{}.tar.gz", self.name));
@@ -88,7 +88,8 @@ impl RemoteArchive<'_> {
         Ok(folder)
     }
 
-    /// Deletes the cached `archive` where it is not the published one, and says so.
+    /// Deletes the cached `archive` if it differs from the published one, and returns an error that
+    /// says so.
     fn delete_if_damaged(&self, archive: &Path) -> Result<Option<String>> {
         if !archive.exists() {
             return Ok(None);
@@ -203,7 +204,7 @@ impl RemoteArchive<'_> {
         }
     }
 
-    /// The fault of a download that cannot be the right file; what came of it is deleted.
+    /// The error of a download that cannot be the right file; the part that arrived is deleted.
     fn endless(&self, part: &Path) -> Error {
         if let Err(error) = fs::remove_file(part) {
             return Error::data(part, error);

@@ -1,4 +1,4 @@
-//! A folder of images of any sizes, read when they are asked for.
+//! A folder of images of any sizes, which are read when they are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -17,18 +17,19 @@ use crate::data::{DataOptions, ImageData, OnBadImage, OpenProgress, OpenStep, Sp
 use crate::error::{Error, Result};
 use crate::file::hex;
 
-/// The images in `folder`.
+/// Opens the images in `folder`.
 ///
 /// **Splits** are folders called `train`, `training`, … and `test`, `val`, `valid`, `validation`,
 /// `dev`, `eval`, … in any letter case and with words like `set` or `images` or a number beside it
 /// (`Training_set`, `val2017`); also pairs with another word in common (`seg_train`, `seg_test`).
-/// Of several to test on, one with class folders goes before one without, and `test` before `val`
-/// before the others. They are looked for inside folders that hold nothing else (`data/set/train`).
-/// Where there is only a training split, or none, about a tenth of the images is held out: those
-/// whose path in the split hashes to the lowest tenth, so that another file moves none.
+/// Of several test splits, one with class folders is preferred to one without, and `test` to `val`
+/// to the others. They are looked for inside folders that hold nothing else (`data/set/train`).
+/// Where there is only a training split, or none, about a tenth of the images is held out as the
+/// test split: the images whose path in the split hashes to the lowest tenth, so that adding a file
+/// moves no other file.
 ///
-/// **Classes** are the first folders in the training split, and in what is held out of it. Images
-/// in no folder and, in a given test split, in folders that training lacks
+/// **Classes** are the first folders in the training split, and in the images held out of it.
+/// Images in no folder and, in a given test split, in folders that training lacks
 /// ([`ImageData::unknown_classes`]) have no label.
 ///
 /// Transparency is dropped, values are brought to 8 bits, EXIF orientation is applied. Damaged
@@ -43,7 +44,7 @@ pub fn open(folder: &Path) -> Result<ImageData> {
     splits(folder, &options, &mut |_| {})?.open(&options, &mut |_| {})
 }
 
-/// The splits in `folder`, before any image is read.
+/// Finds the splits in `folder` before any image is read.
 pub(crate) fn splits(
     folder: &Path,
     options: &DataOptions,
@@ -97,7 +98,7 @@ pub(crate) fn splits(
     Ok(Splits { notes, unknown_classes: unknown, ..Splits::new(train, test, names) })
 }
 
-/// An empty file is no image, and is found without being read: before a run, not in it.
+/// Refuses empty files. They are found without reading them, and therefore before a run.
 fn check_empty(folder: &Path, listing: &Listing) -> Result<()> {
     let mut empty = listing.images.iter().filter(|file| file.size == 0);
     let Some(first) = empty.next() else { return Ok(()) };
@@ -197,7 +198,7 @@ fn class_of(file: &Path) -> Option<&OsStr> {
     names.next().filter(|_| names.next().is_some())
 }
 
-/// What to say of images without a label where others have one.
+/// Notes about images without a label in data that has labels.
 fn unlabelled(train: &FolderDataset, test: &FolderDataset, unknown: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
     let counts = [train.unlabelled(), test.unlabelled()];
@@ -211,7 +212,7 @@ fn unlabelled(train: &FolderDataset, test: &FolderDataset, unknown: &[String]) -
     notes
 }
 
-/// What to say of classes that one of two labelled splits has no image of.
+/// Notes about classes that one of two labelled splits has no image of.
 fn without_images(names: &[String], splits: [&FolderDataset; 2]) -> Vec<String> {
     let missing = |split: &FolderDataset| -> Vec<String> {
         let there: BTreeSet<_> = split.files.iter().filter_map(|file| file.label).collect();

@@ -16,13 +16,13 @@ use crate::grid::ImageShape;
 
 const UNSIGNED_BYTE: u8 = 8;
 
-/// Bytes that a gzipped file may unpack to, besides [`PER_PACKED_BYTE`] for each of its bytes.
+/// How many bytes a gzipped file may unpack to, besides [`PER_PACKED_BYTE`] for each of its bytes.
 const PACKED_BASE: u64 = 200 << 20;
 /// Further bytes for each byte of a gzipped file; images of digits are packed five to one.
 const PER_PACKED_BYTE: u64 = 16;
 
-/// The data set in `folder`: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same of
-/// `t10k-…`, each plain or with `.gz` after its name.
+/// The data set in `folder`: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the two files
+/// `t10k-…`, each plain or gzipped with `.gz` after its name.
 ///
 /// The files do not name their classes, so the names are the labels in digits. Without label files
 /// a split is unlabelled, which pre-training takes.
@@ -39,7 +39,7 @@ pub(crate) fn splits(folder: &Path) -> Result<Splits> {
     let train = Split::read(folder, "train")?;
     let test = Split::read(folder, "t10k")?;
     if train.shape != test.shape {
-        let reason = format!("images are {}, those to train on are {}", test.shape, train.shape);
+        let reason = format!("test images are {}, training images are {}", test.shape, train.shape);
         return Err(Error::data(test.path, reason));
     }
     let class_names = match (&train.labels, &test.labels) {
@@ -48,7 +48,7 @@ pub(crate) fn splits(folder: &Path) -> Result<Splits> {
             let classes = labels.max().map_or(0, |label| label + 1);
             (0..classes).map(|label| label.to_string()).collect()
         }
-        // Labels to test on alone are of no use: what has no class in training has none.
+        // Labels of the test split alone are useless: without training labels there are no classes.
         (None, _) => Vec::new(),
     };
     let (train, test) = (train.into_dataset()?, test.into_dataset()?);
@@ -110,7 +110,7 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 
 /// The dimensions and the bytes of an IDX file.
 ///
-/// What the header promises is compared with the file before any memory is taken.
+/// The sizes in the header are compared with the size of the file before any memory is allocated.
 fn read_idx(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
     let fault = |error: io::Error| {
         let reason = match error.kind() {
@@ -143,7 +143,7 @@ fn read_idx(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
         );
         return Err(Error::data(path, reason));
     }
-    // One byte more than expected is asked for, to see whether there is one.
+    // One byte more than expected is read, to see whether the file goes on.
     let mut bytes = Vec::with_capacity(count.saturating_add(1));
     reader.take((count as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?;
     if bytes.len() != count {
@@ -243,7 +243,7 @@ mod tests {
             (idx(&[0, 2, 3], &[]), "holds no pixels"),
             (vec![0, 0, 8, 3, 0], "ends too early"),
             (idx(&[u32::MAX; 3], &[]), "has impossible dimensions"),
-            (idx(&[1, 3, 2], &[0; 6]), "images are 1×3×2, those to train on are 1×2×3"),
+            (idx(&[1, 3, 2], &[0; 6]), "test images are 1×3×2, training images are 1×2×3"),
         ];
         for (bytes, expected) in cases {
             fs::write(&images, bytes).unwrap();

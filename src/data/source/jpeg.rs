@@ -1,4 +1,5 @@
-//! Telling a whole JPEG file from one that was cut short, which the decoder fills with gray.
+//! Tells a whole JPEG file from one that was cut short, whose missing part the decoder would fill
+//! with gray.
 
 /// Whether the markers of the JPEG file `bytes` lead to its end marker (ITU-T T.81, annex B).
 ///

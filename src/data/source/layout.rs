@@ -1,4 +1,4 @@
-//! Which of a folder's images are for training and which for testing.
+//! Divides the images of a folder into a training and a test split.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,25 +13,25 @@ use crate::error::{Error, Result};
 /// The images of one split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// The folder that their classes lie in.
+    /// The folder that the class folders lie in.
     pub(crate) folder: PathBuf,
-    /// The images, by their path below it.
+    /// The images, by their paths below that folder.
     pub(crate) files: Vec<ImageFile>,
 }
 
-/// A folder's images, apart.
+/// The images of a folder, divided into splits.
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) train: Part,
     pub(crate) test: Part,
     /// Whether the test split was held out of one folder, so that both have the same classes.
     pub(crate) is_drawn: bool,
-    /// How that was found, where it is not what one would think.
+    /// Notes about the choice of splits, where it may surprise.
     pub(crate) notes: Vec<String>,
 }
 
 impl Layout {
-    /// Tells the splits of the images `files` in `root` apart by the names of folders.
+    /// Divides the images `files` in `root` into splits by the names of folders.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Layout {
 }
 
 impl Part {
-    /// The images by the first folder of their path, and those that lie in none.
+    /// The images by the first folder of their path, and the images that lie in no folder.
     fn children(&self) -> (BTreeMap<OsString, Vec<ImageFile>>, Vec<ImageFile>) {
         let (mut folders, mut loose) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
         for file in &self.files {
@@ -105,7 +105,7 @@ impl Part {
         Self { folder: self.folder.join(name), files }
     }
 
-    /// The only folder that has images, if `is_way` says that one looks into it.
+    /// The only folder that has images, if `is_way` allows looking into it.
     fn only_folder(&self, is_way: impl Fn(&OsStr, &Self) -> bool) -> Option<Self> {
         let (folders, loose) = self.children();
         let (name, files) = folders.into_iter().next().filter(|_| loose.is_empty())?;
@@ -152,7 +152,7 @@ impl Part {
     }
 }
 
-/// That no folder is itself one of splits: its test images would be trained on.
+/// Checks that no folder has splits of its own inside, whose test images would be trained on.
 fn no_splits_inside(all: &Part, folders: &Folders) -> Result<()> {
     for (name, files) in folders {
         let inner = all.below(name, files.clone());
@@ -174,7 +174,8 @@ fn split_name(name: &OsStr) -> Option<SplitName> {
 
 type Folders = BTreeMap<OsString, Vec<ImageFile>>;
 
-/// The folders that are splits: those of a plain name, or else pairs like `seg_train`, `seg_test`.
+/// The folders that are splits: folders with a plain name, or else pairs like `seg_train`,
+/// `seg_test`.
 fn roles(folders: &Folders) -> BTreeMap<&OsStr, Role> {
     let names: Vec<_> = folders
         .keys()
@@ -202,7 +203,7 @@ fn roles(folders: &Folders) -> BTreeMap<&OsStr, Role> {
     })
 }
 
-/// The only one of some folders that would be the same split.
+/// The only one of these folders; two folders would be the same split, which is an error.
 fn one_of<'a>(folder: &Path, names: Vec<&'a OsStr>) -> Result<Option<&'a OsStr>> {
     if let [one, other, ..] = names.as_slice() {
         let reason = format!(
@@ -215,7 +216,7 @@ fn one_of<'a>(folder: &Path, names: Vec<&'a OsStr>) -> Result<Option<&'a OsStr>>
     Ok(names.first().copied())
 }
 
-/// The test split: one with classes before one without, and then the most usual one.
+/// The test split: a folder with classes is preferred to one without, then the most usual name.
 fn choose_test<'a>(
     all: &Part,
     folders: &Folders,
@@ -254,7 +255,7 @@ fn not_used(folders: &[String], loose: usize) -> Option<String> {
     (!unused.is_empty()).then(|| format!("not used: {}", unused.join("; ")))
 }
 
-/// A list that stays one line.
+/// A list that is cut to one line.
 pub(crate) fn first_few(names: &[String]) -> String {
     const NAMED: usize = 5;
     let more = names.len().saturating_sub(NAMED);
@@ -262,7 +263,8 @@ pub(crate) fn first_few(names: &[String]) -> String {
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
-/// A name as text; bytes that are none are written as `\xNN`, so that two names stay two.
+/// A name as text. Bytes that are not text are written as `\xNN`, so that different names stay
+/// different.
 pub(crate) fn shown(name: &OsStr) -> String {
     let mut text = String::new();
     for chunk in name.as_encoded_bytes().utf8_chunks() {
@@ -272,12 +274,12 @@ pub(crate) fn shown(name: &OsStr) -> String {
     text
 }
 
-/// About a tenth to test on, chosen by the hash of each file's path in the split: no other file
-/// decides over one. Where chance leaves no image on one side, the one nearest to it goes there.
+/// Holds out about a tenth of the images as the test split, chosen by the hash of each file's path
+/// alone. If chance leaves one side without images, the image nearest to the threshold goes there.
 fn hold_out(all: Part) -> Result<Layout> {
     if let [only] = all.files.as_slice() {
         let reason = format!(
-            "holds one image only ({}); one to train and one to test on are the least",
+            "holds one image only ({}); at least one to train on and one to test on are needed",
             all.folder.join(&only.path).display()
         );
         return Err(Error::data(&all.folder, reason));

@@ -18,12 +18,12 @@ pub struct MemoryDataset {
 
 impl MemoryDataset {
     /// A data set of images of `shape`, one after the other in `pixels`
-    /// (`[images][channels][height][width]`, 0..=255), and their `labels`, one an image.
+    /// (`[images][channels][height][width]`, 0..=255), and their `labels`, one for each image.
     ///
     /// # Errors
     ///
     /// When the shape holds no values, when `pixels` is not a whole number of images, or when the
-    /// number of labels is not that of the images.
+    /// number of labels differs from the number of images.
     pub fn new(shape: ImageShape, pixels: Vec<u8>, labels: Option<Vec<usize>>) -> Result<Self> {
         if shape.values() == 0 || !pixels.len().is_multiple_of(shape.values()) {
             return Err(Error::config(format!(

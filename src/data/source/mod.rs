@@ -1,4 +1,4 @@
-//! Where images come from: one kind of source a file, each opened as an
+//! Sources of images, one kind in each file. Each opens as an
 //! [`ImageData`](crate::data::ImageData).
 
 mod archive;

@@ -1,10 +1,10 @@
-//! Decoded values of any depth, as planes of 8-bit values.
+//! Converts decoded values of any depth to planes of 8-bit values.
 
 use image::DynamicImage;
 
 use crate::data::source::budget::IN_PLACE;
 
-/// Planes of 8-bit values, and what was found on the way.
+/// Planes of 8-bit values, and facts about the original values.
 #[derive(Debug)]
 pub(crate) struct Planes {
     pub(crate) channels: usize,
@@ -29,7 +29,7 @@ impl Planes {
     ///
     /// # Errors
     ///
-    /// When a value is not from 0 to 1; says which.
+    /// When a value is not from 0 to 1; the error names the value.
     pub(crate) fn of_floats(
         values: &[f32],
         stride: usize,

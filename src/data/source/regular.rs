@@ -1,4 +1,4 @@
-//! Opening files that can be read to an end: no pipes, devices or sockets.
+//! Opens files that can be read to an end, which excludes pipes, devices and sockets.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Opens the regular file `path`, and yields its length.
+/// Opens the regular file `path`, and returns its length too.
 ///
 /// # Errors
 ///
-/// When there is none, when it cannot be opened, or when `path` is anything but a regular file or a
-/// link to one: opening a pipe waits for a writer, and a device may never end.
+/// When there is no such file, when it cannot be opened, or when `path` is anything but a regular
+/// file or a link to one: opening a pipe waits for a writer, and a device may never end.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     let fault = |error| Error::data(path, error);
     let metadata = fs::metadata(path).map_err(fault)?;
@@ -25,7 +25,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     Ok((File::open(path).map_err(fault)?, metadata.len()))
 }
 
-/// The contents of the regular file `path`, as long as it was when it was opened.
+/// The contents of the regular file `path`, up to the length that it had when it was opened.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
     let mut bytes = Vec::new();

@@ -1,6 +1,6 @@
-//! Which split a folder's name speaks of.
+//! Finds which split the name of a folder stands for.
 
-/// What a split is for, most wanted first among those that are not for training.
+/// The purpose of a split; the splits that are not for training are in order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     Train,
@@ -10,24 +10,24 @@ pub(crate) enum Role {
     Eval,
 }
 
-/// A folder's name that speaks of a split.
+/// The name of a folder that stands for a split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SplitName {
     pub(crate) role: Role,
-    /// The words beside that of the split, in lower case: `seg` of `seg_train`.
+    /// The words beside the word for the split, in lower case: `seg` of `seg_train`.
     pub(crate) rest: Vec<String>,
 }
 
-/// Words that say nothing but that there are images.
+/// Words that only mean that there are images.
 const PLAIN: [&str; 16] = [
     "set", "split", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos",
     "folder", "dir", "files", "jpegs", "pngs", "raw",
 ];
 
 impl SplitName {
-    /// What `name` speaks of, in any case and with its words run together, in camel case, or apart:
-    /// `train`, `Training_set`, `testData`, `val2017`, `seg_test`; `None` for any other name and
-    /// for one with two words for splits.
+    /// Finds the split that `name` stands for, in any letter case and with its words run together,
+    /// in camel case, or apart: `train`, `Training_set`, `testData`, `val2017`, `seg_test`; `None`
+    /// for any other name and for one with two words for splits.
     pub(crate) fn of(name: &str) -> Option<Self> {
         let words = words(name);
         let mut roles = words.iter().filter_map(|word| role(word));
@@ -39,7 +39,8 @@ impl SplitName {
         Some(Self { role, rest })
     }
 
-    /// Whether the name speaks of nothing but the split, so that it is one without its counterpart.
+    /// Whether the name has no other words, so that the folder is a split even without its
+    /// counterpart.
     pub(crate) fn is_plain(&self) -> bool {
         let plain = |word: &String| {
             PLAIN.contains(&word.as_str()) || word.bytes().all(|byte| byte.is_ascii_digit())
@@ -48,7 +49,7 @@ impl SplitName {
     }
 }
 
-/// Whether a folder of this name is one to look into, not a class.
+/// Whether a folder of this name is searched for splits and classes, and is not a class itself.
 pub(crate) fn is_plain_word(name: &str) -> bool {
     const IMAGES: [&str; 6] = ["images", "image", "imgs", "img", "jpegimages", "data"];
     IMAGES.contains(&name.to_lowercase().as_str())
@@ -66,8 +67,8 @@ fn role(word: &str) -> Option<Role> {
     })
 }
 
-/// The words of a name in lower case: it is cut at whatever is neither letter nor digit, between
-/// letters and digits, and before a capital after a small letter.
+/// The words of a name in lower case: it is cut at every character that is neither letter nor
+/// digit, between letters and digits, and before a capital after a small letter.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';

@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
 
-/// Pixels that are looked at for statistics, where that is enough for [`LEAST_IMAGES`].
+/// How many pixels are read for statistics, if they are enough for [`LEAST_IMAGES`].
 const MOST_PIXELS: usize = 512 << 20;
-/// Images that are looked at however large they are.
+/// How many images are read however large they are.
 const LEAST_IMAGES: usize = 64;
 
 impl ChannelStatistics {
@@ -50,26 +50,26 @@ impl ChannelStatistics {
     }
 }
 
-/// What is learnt of a training split by looking at some of its images, each once.
+/// Facts about a training split from reading some of its images, each once.
 #[derive(Debug)]
 pub(crate) struct Look {
     /// The first image's height and width, and the channels that all images are brought to.
     pub(crate) shape: ImageShape,
-    /// Of the images as they are brought to those channels.
+    /// The statistics of the images after conversion to those channels.
     pub(crate) statistics: ChannelStatistics,
-    /// How many images were looked at.
+    /// How many images were read.
     pub(crate) images: usize,
-    /// How many of them were gray (one channel) and are shown in color, or the other way round.
+    /// How many of them were gray (one channel) and are converted to color, or the other way round.
     pub(crate) converted: usize,
     /// How many of them could not be read and were left out.
     pub(crate) bad: usize,
-    /// The first image that has the channels all are brought to, or else the first of all.
+    /// The first image that has the common number of channels, or else the first of all.
     pub(crate) reference: usize,
 }
 
 impl Look {
-    /// Looks at `samples` evenly spaced samples of `dataset`, or at all when there are no more.
-    /// `progress` hears how many are done and how many there are to do.
+    /// Reads `samples` evenly spaced samples of `dataset`, or all if there are no more. `progress`
+    /// is called with the number that is done and the number that is to do.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Look {
         let mut sums = vec![Sums::default(); channels];
         for kind in tally.kinds.values() {
             for (channel, sums) in sums.iter_mut().enumerate() {
-                // Gray is the same in every channel.
+                // A gray image has the same values in every channel.
                 sums.merge(&kind.sums[channel % kind.sums.len()]);
             }
         }
@@ -102,7 +102,7 @@ impl Look {
         })
     }
 
-    /// Looks at the first image of `dataset` that can be read, for its shape alone.
+    /// Reads the first image of `dataset` that can be read, for its shape alone.
     pub(crate) fn known(
         dataset: &dyn ImageDataset,
         statistics: ChannelStatistics,
@@ -138,7 +138,7 @@ impl Look {
     }
 }
 
-/// Sums over images, apart by their number of channels.
+/// Sums over images, separately for each number of channels.
 #[derive(Debug)]
 struct Tally {
     first: ImageShape,
@@ -147,10 +147,10 @@ struct Tally {
     bad: usize,
 }
 
-/// Images of one number of channels.
+/// The images with one number of channels.
 #[derive(Debug)]
 struct Kind {
-    /// The first of them.
+    /// The first of these images.
     first: usize,
     images: usize,
     sums: Vec<Sums>,
@@ -167,7 +167,7 @@ impl Tally {
         progress(0, wanted);
         let look = |index| Seen::at(dataset, index, options);
         let is_fault = |seen: &Seen| matches!(seen, Seen::Fault(_));
-        // The first image says how many more are looked at.
+        // The size of the first image decides how many more are read.
         let head = (wanted > 0).then(|| look(0));
         let places = places(dataset.len(), wanted, head.as_ref().and_then(Seen::shape));
         let rest = match &head {
@@ -206,7 +206,7 @@ impl Tally {
         let kinds = || self.kinds.iter().map(|(&channels, kind)| (channels, kind.first));
         let channels = match wanted {
             Channels::Exactly(channels) => channels,
-            // Gray counts least, so that any color decides.
+            // Gray counts least, so that a single color image decides.
             Channels::Auto if kinds().len() > 1 => {
                 kinds().find(|&(channels, _)| channels != 1).map_or(1, |(channels, _)| channels)
             }
@@ -239,15 +239,15 @@ impl Kind {
     }
 }
 
-/// What was found at one place.
+/// The result of reading one image.
 enum Seen {
     Image {
-        /// Channels in the file.
+        /// The channels in the file.
         native: usize,
         shape: ImageShape,
         sums: Vec<Sums>,
     },
-    /// No image, which may be.
+    /// The image cannot be read, and may be left out.
     Bad,
     Fault(Error),
 }
@@ -284,8 +284,8 @@ impl Seen {
     }
 }
 
-/// Evenly spaced places among `len`, at most `wanted`; of images like `first`, no more than hold
-/// `MOST_PIXELS`, but 64.
+/// Evenly spaced places among `len`, at most `wanted`. Images of the size of `first` are limited to
+/// `MOST_PIXELS` together, but to no fewer than 64 images.
 fn places(len: usize, wanted: usize, first: Option<ImageShape>) -> Vec<usize> {
     let read = match first {
         Some(ImageShape { height, width, .. }) => {

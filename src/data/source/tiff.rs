@@ -14,8 +14,8 @@ use crate::data::source::planes::{Planes, planar};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
-/// The image in the TIFF file `bytes` and the largest of its 16-bit values; `None` where it is of a
-/// kind that `image` reads, or is damaged in a way that `image` will name.
+/// Reads the image in the TIFF file `bytes` and the largest of its 16-bit values; `None` if it is
+/// of a kind that `image` reads, or is damaged in a way that `image` reports.
 pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<Option<(Image, Option<u16>)>> {
     let Ok(mut decoder) = Decoder::new(Cursor::new(bytes)) else { return Ok(None) };
     let Some(bands) = bands(&mut decoder) else { return Ok(None) };
@@ -25,7 +25,8 @@ pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<Option<(Image, Option<u1
     Ok(Some((Image::new(shape, planes.pixels)?, planes.deepest)))
 }
 
-/// How many samples a pixel has here, and how many of them are channels, where `image` reads none.
+/// The number of samples in a pixel, and how many of them are channels; `None` if `image` reads
+/// this kind.
 #[derive(Debug, Clone, Copy)]
 struct Bands {
     samples: usize,
@@ -42,7 +43,7 @@ fn bands(decoder: &mut Decoder<Cursor<&[u8]>>) -> Option<Bands> {
                 Some(ExtraSamples::AssociatedAlpha | ExtraSamples::UnassociatedAlpha)
             )
         };
-        // Gray with alpha alone: every other extra sample is data.
+        // Only the second sample of gray with alpha is alpha; every other extra sample is data.
         usize::from(samples == 2 && extra.is_some_and(|kinds| kinds.into_iter().any(of_alpha)))
     };
     match decoder.colortype().ok()? {
@@ -85,7 +86,7 @@ fn read_bands(
     let mut data = DecodingResult::U8(Vec::new());
     let layout =
         decoder.read_image_to_buffer(&mut data).map_err(|error| fault(error.to_string()))?;
-    // Bands in planes of their own are in the wanted order already.
+    // Bands that are stored as planes are already in the right order.
     let (stride, taken) = if layout.planes > 1 { (1, 1) } else { (samples, channels) };
     let mut planes = planes(data, stride, taken).map_err(fault)?;
     let wanted = size(values / samples as u64).saturating_mul(channels);

@@ -9,38 +9,39 @@ use image::ImageFormat;
 
 use crate::error::{Error, Result};
 
-/// Endings of images that [`ImageFormat`] does not list; the contents decide the format.
+/// Endings of image files that [`ImageFormat`] does not list; the contents decide the format.
 const MORE_ENDINGS: [&str; 1] = ["jpe"];
 
-/// Folders that systems leave beside images: thumbnails, forks, and what nobody may read.
+/// Folders that operating systems leave beside images: thumbnails, resource forks, and folders that
+/// nobody may read.
 const LEFT_BY_SYSTEMS: [&str; 4] = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "lost+found"];
 
-/// What a folder holds.
+/// The contents of a folder.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// Image files, sorted bytewise name by name.
     pub(crate) images: Vec<ImageFile>,
     /// Links with an image's name that lead nowhere, with the reason.
     pub(crate) broken: Vec<(PathBuf, String)>,
-    /// How many of everything else there are, by what to call it.
+    /// The number of other files, by a name for their kind.
     pub(crate) others: BTreeMap<String, usize>,
 }
 
 /// An image file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ImageFile {
-    /// Where it is, below the folder that is spoken of.
+    /// The path of the file below the folder of the listing.
     pub(crate) path: PathBuf,
-    /// Its bytes.
+    /// The size of the file in bytes.
     pub(crate) size: u64,
 }
 
 impl Listing {
-    /// Lists everything below `root`; `progress` hears how many images have been found.
+    /// Lists everything below `root`; `progress` is called with the number of images found so far.
     ///
     /// Hidden files and folders are skipped. Only regular files are images: pipes, devices and
     /// sockets are counted and never opened. Links are followed, but every folder is read once, by
-    /// its own path where it lies below `root`, and else by the first link that leads to it.
+    /// its own path if it lies below `root`, and otherwise by the first link that leads to it.
     ///
     /// # Errors
     ///
@@ -57,7 +58,7 @@ impl Listing {
         Ok(walk.listing)
     }
 
-    /// What was left out, in one line, if anything was.
+    /// One line about files that were left out, if there are any.
     pub(crate) fn left_out(&self) -> Option<String> {
         const NAMED: usize = 6;
         let mut kinds: Vec<_> = self.others.iter().collect();
@@ -102,7 +103,7 @@ impl Walk<'_> {
         let mut stack = vec![start];
         while let Some(below) = stack.pop() {
             let folder = self.root.join(&below);
-            // The root joined with nothing ends in a slash.
+            // Joining the root with an empty path would add a slash.
             let fault = |error| Error::data(folder.components().as_path(), error);
             let id = folder_id(&folder, &fs::metadata(&folder).map_err(fault)?).map_err(fault)?;
             if !self.seen.insert(id) {
@@ -157,7 +158,7 @@ impl Walk<'_> {
     }
 }
 
-/// What is the same for two paths to one folder.
+/// A key that is equal for two paths to the same folder.
 #[cfg(unix)]
 type FolderId = (u64, u64);
 

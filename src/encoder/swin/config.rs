@@ -18,7 +18,8 @@ config! {
         pub image: ImageShape,
         /// Side of a patch in pixels.
         pub patch: usize,
-        /// Features per token in the first stage; each stage has twice those of the one before.
+        /// Features per token in the first stage; each further stage has twice as many as the one
+        /// before.
         pub width: usize,
         /// Blocks of each stage.
         pub depths: Vec<usize>,

@@ -11,7 +11,7 @@ use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
 use crate::nn::{Init, InitialWeights, Norm, PositionTable, Positions, per_token};
 
-/// Epsilon of the norms around the blocks, whatever that of the blocks.
+/// The epsilon of the norms around the blocks, which does not follow the blocks' own epsilon.
 pub(super) const NORM_EPSILON: f64 = 1e-5;
 
 /// A linear layer on patches, a norm, and absolute positions where there are any.

@@ -40,7 +40,7 @@ impl PatchMerging {
     ///
     /// # Panics
     ///
-    /// When the tokens are not those of `grid`.
+    /// When the number of tokens differs from the number of cells of `grid`.
     pub fn forward(&self, tokens: Tensor<3>, grid: Grid) -> (Tensor<3>, Grid) {
         let (four, merged) = joined(tokens, grid);
         let tokens = if self.norm_last {

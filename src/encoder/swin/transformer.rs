@@ -16,10 +16,9 @@ use crate::nn::{DropPath, Init, InitialWeights, Norm, TableResize, WindowsCache}
 /// mask token (SimMIM). [`Swin`](super::Swin) and [`SwinV2`](crate::encoder::SwinV2) differ in
 /// their blocks `B`.
 ///
-/// Its features are those of the last stage, one cell for each
-/// [`stride`](SwinConfig::stride) × stride pixels. Images of any size are read, padded as the
-/// reference does: with zero pixels to whole patches, zero tokens to whole windows and to an even
-/// grid before each merging.
+/// Its features come from the last stage, with one cell for each [`stride`](SwinConfig::stride) ×
+/// stride pixels. Images of any size are read, padded as the reference does: with zero pixels to
+/// whole patches, zero tokens to whole windows and to an even grid before each merging.
 #[derive(Module, Debug)]
 pub struct SwinTransformer<B: Module> {
     /// Pixels to tokens.
@@ -96,9 +95,10 @@ impl<B: WindowBlock> SwinTransformer<B> {
 }
 
 impl Swin {
-    /// The same encoder with windows of another size, its bias tables resized: what fine-tuning at
-    /// another resolution starts from. Swin-v2 needs no such thing: its
-    /// [`pretrained_windows`](crate::encoder::SwinV2Config::pretrained_windows) say it.
+    /// The same encoder with windows of another size and resized bias tables, for fine-tuning at
+    /// another resolution. Swin-v2 has no tables to resize: its
+    /// [`pretrained_windows`](crate::encoder::SwinV2Config::pretrained_windows) state the window
+    /// sizes of pre-training.
     ///
     /// # Panics
     ///

@@ -8,11 +8,12 @@
 //! # #[cfg(feature = "flex")] {
 //! use burn::tensor::Device;
 //! use burn_mim::nn::InitialWeights;
-//! use burn_mim::{ImageShape, SimMimConfig, SwinV2Config};
+//! use burn_mim::{ImageShape, MaskConfig, SimMimConfig, SwinV2Config};
 //!
 //! let device = Device::flex().autodiff().gradient_checkpointing();
 //! let encoder = SwinV2Config::small_images(ImageShape::square(3, 32));
-//! let simmim = SimMimConfig::new(encoder).with_mask_unit(8).init(&mut InitialWeights::new(0, &device));
+//! let mask = MaskConfig::Simmim { unit: 8, ratio: 0.6 };
+//! let simmim = SimMimConfig::new(encoder).with_mask(mask).init(&mut InitialWeights::new(0, &device));
 //! # use burn::tensor::Tensor;
 //! # use burn_mim::rng::{Purpose, stream};
 //! # use burn_mim::{Mask, MaskStrategy, MimBatch, PretextTask, RandomMask};

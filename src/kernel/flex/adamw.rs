@@ -9,7 +9,7 @@ use super::buffer::{dense, values, values_mut};
 use super::simd::vectorized;
 use crate::kernel::AdamWStep;
 
-/// Values that one thread updates at a time.
+/// How many values one thread updates at a time.
 const CHUNK: usize = 1 << 14;
 
 #[backend_extension(Flex)]

@@ -1,4 +1,4 @@
-//! Flex's tensors as slices, and back.
+//! Converts flex's tensors to slices and back.
 
 use burn::backend::Flex;
 use burn::backend::autodiff::{NodeId, grads::Gradients};
@@ -15,7 +15,7 @@ pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("kernels are called on dense tensors of f32")
 }
 
-/// The values of a dense tensor, copied first if anybody else refers to them.
+/// The values of a dense tensor, mutable; they are copied first if another tensor shares them.
 pub(super) fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     let (start, end) = tensor.layout().contiguous_offsets().expect("the tensor is dense");
     &mut tensor.storage_mut()[start..end]
@@ -38,7 +38,7 @@ pub(super) fn like(tensor: &FlexTensor, width: usize) -> Shape {
     shape
 }
 
-/// Hands a parent that needs one its gradient.
+/// Registers the gradient of a parent, if the parent needs one.
 pub(super) fn register(
     grads: &mut Gradients,
     parent: Option<NodeId>,

@@ -91,10 +91,11 @@ impl Backward<Flex, 3> for Step {
     }
 }
 
-/// The gradients of tokens, gamma and beta from that of the output.
+/// The gradients of tokens, gamma and beta, from the gradient of the output.
 ///
-/// With n = (x − mean) · scale and h = gradient · gamma, that of x is
-/// scale · (h − mean(h) − n · mean(h · n)); gamma's sums gradient · n, beta's the gradient.
+/// With n = (x − mean) · scale and h = gradient · gamma, the gradient of x is scale · (h − mean(h)
+/// − n · mean(h · n)); the gradient of gamma is the sum of gradient · n, and the gradient of beta
+/// is the sum of the gradient.
 fn backward(x: &[f32], gamma: &[f32], gradient: &[f32], epsilon: f32) -> [Vec<f32>; 3] {
     let width = gamma.len();
     let rows = x.len() / width;
@@ -127,7 +128,8 @@ vectorized! {
         }
     }
 
-    /// The gradient of rows of `x`, and what they add to those of gamma and beta.
+    /// The gradient of rows of `x`, and the contribution of these rows to the gradients of gamma
+    /// and beta.
     fn gradients<A>(
         sums: [&mut [f32]; 3],
         x: &[f32],

@@ -71,7 +71,7 @@ fn forward(inputs: [FlexTensor; 3]) -> FlexTensor {
 struct Step;
 
 impl Backward<Flex, 3> for Step {
-    /// The rows, if the weight needs a gradient, and the weight, if the rows do.
+    /// The rows, if the weight needs a gradient, and the weight, if the rows need one.
     type State = (Option<NodeId>, Option<NodeId>);
 
     fn backward(

@@ -23,7 +23,7 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row, column: 1 }
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
@@ -38,19 +38,19 @@ impl<'a> Matrix<'a> {
         Self { values: &self.values[first * self.column..], columns, ..self }
     }
 
-    /// Rows as columns.
+    /// The transposed matrix.
     pub(super) fn transposed(self) -> Self {
         let Self { values, rows, columns, row, column } = self;
         Self { values, rows: columns, columns: rows, row: column, column: row }
     }
 }
 
-/// Where a product goes: the first values of rows that are `row` values apart.
+/// The output of a product: the first values of rows that are `row` values apart.
 #[derive(Debug)]
 pub(super) struct Output<'a> {
     values: &'a mut [f32],
     row: usize,
-    /// What is there already is multiplied by this.
+    /// The factor of the values that are there already.
     keep: f32,
 }
 
@@ -65,13 +65,14 @@ impl<'a> Output<'a> {
         Self { values, row, keep: 0.0 }
     }
 
-    /// Adds to what is there.
+    /// Adds to the values that are there.
     pub(super) fn added(self) -> Self {
         Self { keep: 1.0, ..self }
     }
 }
 
-/// `output` = `scale` · `left` · `right`, or that much more, on the calling thread.
+/// Computes `scale` · `left` · `right` into `output`, or adds it to `output`, on the calling
+/// thread.
 pub(super) fn multiply(output: Output, scale: f32, left: Matrix, right: Matrix) {
     let (m, n, k) = (left.rows, right.columns, left.columns);
     assert_eq!(k, right.rows, "a product's inner dimensions");
@@ -82,10 +83,10 @@ pub(super) fn multiply(output: Output, scale: f32, left: Matrix, right: Matrix) 
     assert_within([m, n], [output.row, 1], output.values.len(), "output");
     assert_within([m, k], [left.row, left.column], left.values.len(), "left");
     assert_within([k, n], [right.row, right.column], right.values.len(), "right");
-    // SAFETY: the assertions keep every element of the three matrices within its slice, and no
-    // two elements of the output share a place; the output is borrowed mutably, so that it
-    // overlaps neither operand. A stride that more than one element has is less than the length of
-    // its slice, so it does not wrap; `stride` replaces the others.
+    // SAFETY: the assertions keep every element of the three matrices within its slice, and no two
+    // elements of the output share a place; the output is borrowed mutably, so that it overlaps
+    // neither operand. A stride of more than one element is less than the length of its slice, so
+    // it does not wrap; `stride` replaces the stride of a single element.
     #[allow(unsafe_code)]
     unsafe {
         gemm::gemm(
@@ -112,7 +113,7 @@ pub(super) fn multiply(output: Output, scale: f32, left: Matrix, right: Matrix) 
     }
 }
 
-/// Panics unless the last element of so many rows and columns is one of `length` values.
+/// Panics unless the last of these rows and columns lies within `length` values.
 fn assert_within(counts: [usize; 2], strides: [usize; 2], length: usize, name: &str) {
     let end = || {
         let [rows, columns] = counts.map(|count| count - 1);
@@ -125,7 +126,7 @@ fn assert_within(counts: [usize; 2], strides: [usize; 2], length: usize, name: &
     );
 }
 
-/// The stride of `count` elements; of a single one, whose stride may be anything, 1.
+/// The stride of `count` elements. It is 1 for a single element, whose own stride may be anything.
 fn stride(count: usize, stride: usize) -> isize {
     if count < 2 { 1 } else { stride as isize }
 }

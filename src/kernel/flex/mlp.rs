@@ -1,5 +1,5 @@
 //! The feed-forward layer: both products and the GELU between them on one tile of rows after the
-//! other, so that the hidden features never leave the cache but to be kept for the backward.
+//! other, so that the hidden features leave the cache only to be kept for the backward pass.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -118,7 +118,7 @@ impl Backward<Flex, 5> for Step {
 }
 
 /// The gradients of rows, first weight and bias, second weight and bias, where `needed`; the
-/// biases' come with those of their weights.
+/// gradient of a bias comes with the gradient of its weight.
 fn backward(
     [rows, weight1, weight2]: [&FlexTensor; 3],
     before: &[f32],

@@ -3,13 +3,13 @@
 /// Lanes that sums are kept in: two AVX registers, four of SSE or NEON.
 const LANES: usize = 16;
 
-/// How a · b + c is rounded, chosen when a loop is compiled.
+/// How a · b + c is rounded. A loop is compiled once for each way.
 pub(super) trait MulAdd {
     /// a · b + c.
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
 }
 
-/// In one instruction, rounded once.
+/// A single instruction that rounds once.
 #[derive(Debug)]
 pub(super) struct Fused;
 
@@ -20,7 +20,7 @@ impl MulAdd for Fused {
     }
 }
 
-/// In two, for processors without that one.
+/// Two instructions, for processors without the single one.
 #[derive(Debug)]
 pub(super) struct Separate;
 
@@ -31,7 +31,7 @@ impl MulAdd for Separate {
     }
 }
 
-/// What every processor of the architecture has.
+/// The instructions that every processor of the architecture has.
 #[cfg(target_arch = "aarch64")]
 pub(super) type Baseline = Fused;
 #[cfg(not(target_arch = "aarch64"))]
@@ -55,7 +55,8 @@ macro_rules! vectorized {
                     body::<$crate::kernel::flex::simd::Fused>($($arg),*)
                 }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: all that `wide` asks for is what the processor was asked for.
+                    // SAFETY: `wide` needs exactly the features that were detected on this
+                    // processor.
                     #[allow(unsafe_code)]
                     return unsafe { wide($($arg),*) };
                 }
@@ -104,8 +105,7 @@ pub(super) fn exp<A: MulAdd>(x: f32) -> f32 {
     if vanishes { 0.0 } else { series * two_to_the_n }
 }
 
-/// What `add` makes of a sum and the next values of two slices of one length, from 0 on, in an order
-/// that does not depend on anything.
+/// Folds two slices of the same length by `add`, from 0 on. The order depends on the length alone.
 #[inline(always)]
 fn fold(a: &[f32], b: &[f32], add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
@@ -132,7 +132,7 @@ pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     fold(values, values, |sum, value, _| sum + f(value))
 }
 
-/// The largest value of a slice; −∞ of none.
+/// The largest value of a slice; −∞ if it is empty.
 #[inline(always)]
 pub(super) fn max(values: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if a > b { a } else { b };

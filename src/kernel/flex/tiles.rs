@@ -6,23 +6,24 @@ use rayon::prelude::*;
 
 use super::simd::add;
 
-/// The most rows of a tile: a matrix product packs the weight once for each, which 256 rows make
-/// felt; with more rows there are fewer tiles to share out among threads.
+/// The largest number of rows in a tile. A matrix product packs the weight once for each tile,
+/// which costs noticeable time with 256 rows; with more rows there are fewer tiles to share among
+/// threads.
 const TILE: usize = 512;
 
-/// Parts that sums over all rows are split in, at most: each keeps a partial sum.
+/// The largest number of parts that sums over all rows are split into, each with a partial sum.
 const PARTS: usize = 8;
 
-/// The rows of a tile when there are `rows`: as even as tiles of at most 512 can be, and as many
-/// on each of two threads.
+/// The number of rows in a tile, given the number of all rows: tiles of at most 512 rows, as even
+/// as possible, and an even number of tiles for two threads.
 pub(super) fn tile(rows: usize) -> usize {
     let count = rows.div_ceil(TILE).next_multiple_of(2).max(1);
     rows.div_ceil(count).next_multiple_of(16).max(16)
 }
 
-/// The rows of a part when there are `rows` and each part keeps a partial sum. It depends on the
-/// rows alone, so that sums are the same for any number of threads; two tiles or more, so that
-/// adding the sums up costs little beside them.
+/// The number of rows in a part that keeps a partial sum, given the number of all rows. It depends
+/// on the rows alone, so that sums are the same for any number of threads. A part has two tiles or
+/// more, so that adding up the partial sums costs little.
 pub(super) fn part(rows: usize) -> usize {
     let count = rows.div_ceil(2 * TILE).next_multiple_of(2).clamp(1, PARTS);
     rows.div_ceil(count).max(1)
@@ -69,7 +70,7 @@ pub(super) fn by_tiles<const N: usize, R: Send>(
     (buffers, results)
 }
 
-/// `part` with copies of `start` one after the other.
+/// Fills `part` with copies of `start` one after the other.
 ///
 /// Clearing a tile just before it is worked on costs next to nothing, since it stays in the cache;
 /// clearing a whole buffer first costs as much as reading and writing it again.

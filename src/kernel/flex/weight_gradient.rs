@@ -1,12 +1,12 @@
-//! The gradient of a weight: a sum over the rows of a batch.
+//! The gradient of a weight, which is a sum over the rows of a batch.
 
 use super::matrix::{Matrix, Output, multiply};
 use super::tiles::by_tiles;
 
 /// xᵀ · gradient, `[inputs, outputs]`, from rows `x` of the inputs and `gradient` of the outputs.
 ///
-/// It is split by inputs, not by rows: each thread sums over all rows, and there are no partial
-/// sums to clear, to write and to add up, each as large as the weight.
+/// The work is split by inputs, not by rows: each thread sums over all rows, so no partial sums as
+/// large as the weight must be cleared, written and added up.
 pub(super) fn weight_gradient(
     x: &[f32],
     gradient: &[f32],
@@ -21,8 +21,8 @@ pub(super) fn weight_gradient(
     sum
 }
 
-/// The inputs of a block. It depends on the weight alone: a product may sum up in another order
-/// for another size.
+/// The number of inputs in a block. It depends on the sizes of the weight alone, since a product of
+/// another size may sum in another order.
 fn block(inputs: usize) -> usize {
     let count = inputs.div_ceil(192).next_multiple_of(2).min(8);
     inputs.div_ceil(count).max(1)

@@ -141,7 +141,7 @@ impl ImageGpt {
         per_token(&self.head, self.encoder.gpt.forward(ids))
     }
 
-    /// The logits of those of the `ids` of all pixels of `grid` that are asked for, and these ids.
+    /// The logits for the asked ones among the `ids` of all pixels of `grid`, and these ids.
     ///
     /// # Panics
     ///
@@ -187,7 +187,7 @@ impl PretextTask for ImageGpt {
         judge(logits, asked).into()
     }
 
-    /// Pixels become ids as ever; the transformer computes in `dtype`.
+    /// Pixels become ids in their own type; the transformer computes in `dtype`.
     fn loss_in(&self, batch: ImageGptBatch, dtype: FloatDType) -> Result<TaskOutput> {
         let (grid, whole) = (grid_of(&batch.images, 1), batch.images.dtype());
         let ids = self.encoder.ids(batch.images);

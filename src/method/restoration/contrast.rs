@@ -1,4 +1,4 @@
-//! Patches of one image are to be told from those of others.
+//! A contrastive loss, by which patches of one image are told from patches of other images.
 
 use burn::tensor::Tensor;
 

@@ -126,8 +126,8 @@ impl PretextTask for DvaeTask {
         self.measure(batch).loss.into()
     }
 
-    /// The tokenizer's convolutions compute in `dtype`; tokens are chosen, and what is decoded is
-    /// judged, as ever.
+    /// The tokenizer's convolutions compute in `dtype`; tokens are chosen and the loss is computed
+    /// in the input's own type.
     fn loss_in(&self, batch: TokenizerBatch, dtype: FloatDType) -> Result<TaskOutput> {
         Ok(self.judge(&cast_parameters(&self.tokenizer, dtype), batch, dtype).loss.into())
     }

@@ -22,7 +22,7 @@ pub struct TokenizerReport {
     pub usage: CodebookUsage,
     /// Mean squared error of decoded pixels in [0, 1]; `None` where there is no decoder.
     pub reconstruction: Option<f64>,
-    /// That of the images' mean: what any tokenizer must stay far below.
+    /// The mean squared error of the images' mean, which a useful tokenizer stays far below.
     pub mean_image: f64,
 }
 

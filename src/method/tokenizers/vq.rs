@@ -77,8 +77,8 @@ impl<E: Backbone> VqObjective for TeacherObjective<E> {
         cosine.mean().neg() + 1.0
     }
 
-    /// That of the mean direction of all features: one minus the length of the mean of their unit
-    /// vectors.
+    /// The loss of the mean direction of all features: one minus the length of the mean of their
+    /// unit vectors.
     fn trivial_loss(&self, images: Tensor<4>) -> Option<Tensor<1>> {
         let mean = unit(self.features(images), 2).mean_dim(0).mean_dim(1);
         Some(mean.square().sum().sqrt().neg() + 1.0)
@@ -103,8 +103,8 @@ impl<O: VqObjective> PretextTask for VqTask<O> {
         self.judge(&self.tokenizer, batch.images, whole).0
     }
 
-    /// The tokenizer's encoder and decoder compute in `dtype`; codes are chosen, and what is decoded
-    /// is judged, as ever.
+    /// The tokenizer's encoder and decoder compute in `dtype`; codes are chosen and the loss is
+    /// computed in the input's own type.
     fn loss_in(&self, batch: TokenizerBatch, dtype: FloatDType) -> Result<TaskOutput<CodeUse>> {
         Ok(self.judge(&cast_parameters(&self.tokenizer, dtype), batch.images, dtype).0)
     }

@@ -12,9 +12,9 @@ use burn::tensor::{GradientCheckpointingStrategy, Tensor};
 /// `forward(block, tokens, bias)`; on a device with gradient checkpointing what lies between is not
 /// kept, but computed a second time when the gradients need it.
 ///
-/// The values and gradients are those of `forward`, to the bit. It may draw nothing at random:
-/// the second time would draw something else. On backends that are not compiled into this crate
-/// everything is kept.
+/// Values and gradients equal those without checkpointing to the bit. `forward` must draw no random
+/// numbers, because the second time would draw other ones. On backends that are not compiled into
+/// this crate everything is kept.
 ///
 /// # Shapes
 ///

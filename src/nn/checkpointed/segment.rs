@@ -8,8 +8,8 @@ pub(super) trait Replay: Send + Sync {
     /// The output for tokens without autodiff.
     fn forward(&self, tokens: Tensor<3>) -> Tensor<3>;
 
-    /// The gradients of the tokens, and of all parameters as [`flattened`] has them, from that of
-    /// the output. All without autodiff.
+    /// The gradients of the tokens, and of all parameters in the order of [`flattened`], from the
+    /// gradient of the output. No autodiff is involved.
     fn backward(&self, tokens: Tensor<3>, gradient: Tensor<3>) -> (Tensor<3>, Tensor<1>);
 }
 

@@ -1,4 +1,4 @@
-//! Where a scene is painted, layer on layer.
+//! The canvas that a scene is painted on, layer on layer.
 
 use rand::Rng;
 

@@ -2,7 +2,7 @@
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
-/// What is told apart: the classes of the data set, in label order.
+/// The forms, which are the classes of the data set, in the order of their labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Disc,

@@ -27,9 +27,9 @@ use form::Form;
 /// The label of image `index` is `index % 10`, so every class is equally frequent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shapes {
-    /// Another seed is another data set of the same kind.
+    /// The seed; another seed gives another data set of the same kind.
     pub seed: u64,
-    /// How many images there are.
+    /// The number of images.
     pub len: usize,
     /// Splits share no image: 0 is for training, 1 for testing, any number is allowed.
     pub split: u64,

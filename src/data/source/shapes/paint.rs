@@ -1,7 +1,7 @@
-//! Colors and the patterns they are laid on in.
+//! Colors, and patterns of two colors.
 //!
-//! Only the four operations, square roots and comparisons: their results are the same on every
-//! machine, which is not promised of sines.
+//! This file uses only the four operations, square roots and comparisons, because their results are
+//! the same on every machine. Sines may differ.
 
 use rand::{Rng, RngExt};
 
@@ -15,7 +15,7 @@ pub(super) struct Paint {
     to: Rgb,
     pattern: Pattern,
     direction: (f32, f32),
-    /// Waves a pixel.
+    /// Waves per pixel.
     frequency: f32,
     phase: f32,
 }

@@ -1,4 +1,4 @@
-//! What is in a picture: a form on a patterned ground, with strokes behind and before it.
+//! The content of a picture: a form on a patterned ground, with strokes behind and before it.
 
 use rand::{Rng, RngExt};
 
@@ -45,7 +45,7 @@ struct Figure {
     /// Where the form's x axis points.
     turn: (f32, f32),
     paint: Paint,
-    /// Brightness gained a pixel along x and y.
+    /// The gain of brightness per pixel along x and y.
     shade: (f32, f32),
 }
 

@@ -6,7 +6,7 @@ use crate::kernel::flex::matrix::{Matrix, Output, multiply};
 use crate::kernel::flex::simd::{add_rows, dot, vectorized};
 use crate::kernel::flex::tiles::{by_tiles, tile, total};
 
-/// The gradient of queries, keys and values, and that of the bias if it is needed.
+/// The gradient of queries, keys and values, and the gradient of the bias if it is needed.
 pub(super) fn backward(
     layer: Layer,
     kept: &[f32],
@@ -19,7 +19,7 @@ pub(super) fn backward(
         Some(bias) if bias_needed => (bias.values.len(), units.div_ceil(PARTS)),
         _ => (0, (units / PARTS).clamp(1, heads)),
     };
-    // Each head of each sample has its gradients in one piece, `[tokens, 3 · depth]`.
+    // The gradients of each head of each sample lie in one piece, `[tokens, 3 · depth]`.
     let size = 3 * tokens * depth;
     let start = vec![0.0; size];
     let ([pieces], dbias) = by_tiles(units, part, [&start], |first, [pieces]| {
@@ -34,7 +34,7 @@ pub(super) fn backward(
     (joined(layer, &pieces), total(dbias))
 }
 
-/// The pieces `[batch, heads, tokens, 3, depth]` as `[batch, tokens, 3, heads, depth]`.
+/// Rearranges the pieces `[batch, heads, tokens, 3, depth]` to `[batch, tokens, 3, heads, depth]`.
 fn joined(layer: Layer, pieces: &[f32]) -> Vec<f32> {
     let Layer { batch, tokens, heads, depth, .. } = layer;
     let row = vec![0.0; 3 * layer.width()];
@@ -104,15 +104,16 @@ fn head_backward(
 }
 
 vectorized! {
-    /// The slopes by probabilities of 0 become 0, since a hidden value may be of any size and 0 times
-    /// infinity is not a number.
+    /// Sets the slopes with respect to probabilities of 0 to 0, since a hidden value may be
+    /// infinite and 0 times infinity is NaN.
     fn forget_hidden<_A>(probabilities: &[f32], slopes: &mut [f32]) {
         for (slope, &probability) in slopes.iter_mut().zip(probabilities) {
             *slope = if probability == 0.0 { 0.0 } else { *slope };
         }
     }
 
-    /// Rows of `slopes` by the probabilities become slopes by the scores.
+    /// Turns slopes with respect to the probabilities, row by row, into slopes with respect to the
+    /// scores.
     fn softmax_backward<A>(probabilities: &[f32], slopes: &mut [f32], tokens: usize) {
         let rows = probabilities.chunks_exact(tokens).zip(slopes.chunks_exact_mut(tokens));
         for (probabilities, slopes) in rows {

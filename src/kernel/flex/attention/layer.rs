@@ -1,4 +1,4 @@
-//! One layer's attention, and its output.
+//! The attention of one layer, and its output.
 
 use burn::backend::flex::FlexTensor;
 
@@ -8,7 +8,8 @@ use crate::kernel::flex::matrix::{Matrix, Output, multiply};
 use crate::kernel::flex::simd::{add, exp, max, sum, vectorized};
 use crate::kernel::flex::tiles::by_tiles;
 
-/// The most scores that are looked at together: what a core's cache holds with room to spare.
+/// The largest number of scores that are computed together, which fits into a core's cache with
+/// room to spare.
 const SCORES: usize = 80 << 10;
 
 /// The sizes and values of one layer's attention.
@@ -23,7 +24,7 @@ pub(super) struct Layer<'a> {
     pub(super) scale: f32,
 }
 
-/// What is added to the scores, `[groups, heads, tokens, tokens]`.
+/// The bias, which is added to the scores, `[groups, heads, tokens, tokens]`.
 #[derive(Clone, Copy)]
 pub(super) struct Bias<'a> {
     pub(super) values: &'a [f32],
@@ -51,21 +52,21 @@ impl<'a> Layer<'a> {
         self.heads * self.depth
     }
 
-    /// Queries that are looked at together, as even as their number allows.
+    /// How many queries are computed together, as evenly divided as their number allows.
     pub(super) fn step(&self) -> usize {
         let most = (SCORES / self.tokens).max(32);
         self.tokens.div_ceil(self.tokens.div_ceil(most))
     }
 
-    /// Queries of all samples, one sample after the other, that one thread works on: those of a
-    /// sample, or fewer where there are few samples. It depends on the sizes alone, so that results
-    /// are the same for any number of threads.
+    /// How many queries, counted through one sample after the other, one thread works on: all
+    /// queries of a sample, or fewer if there are few samples. The number depends on the sizes
+    /// alone, so that results are the same for any number of threads.
     fn tile(&self) -> usize {
         let shared = (self.batch * self.tokens).div_ceil(PARTS).max(32);
         if self.batch < PARTS { shared.min(self.tokens) } else { self.tokens }
     }
 
-    /// The values of one sample's query, key or value (`part` 0, 1, 2), from token `first` on.
+    /// The query, key or value (`part` 0, 1, 2) of one sample, from token `first` on.
     pub(super) fn part(&self, sample: usize, head: usize, part: usize, first: usize) -> Matrix<'a> {
         let (width, row) = (self.width(), 3 * self.width());
         let start = (sample * self.tokens + first) * row + part * width + head * self.depth;
@@ -91,20 +92,22 @@ impl<'a> Layer<'a> {
         softmax(scores, bias, tokens);
     }
 
-    /// Whether the probabilities are worth their memory: at most that of queries and keys.
+    /// Whether the probabilities are kept for the backward pass: only if they take no more memory
+    /// than queries and keys.
     fn keeps(&self) -> bool {
         self.tokens <= 2 * self.depth && self.tile() == self.tokens
     }
 }
 
 impl Bias<'_> {
-    /// Where the bias of a head of a sample begins.
+    /// The place where the bias of a head of a sample begins.
     pub(super) fn start(&self, sample: usize, head: usize, tokens: usize) -> usize {
         (sample % self.groups * self.heads + head % self.heads) * tokens * tokens
     }
 }
 
-/// The output of all samples and heads, and their probabilities if they are to be kept and worth it.
+/// The output of all samples and heads, and their probabilities if they are to be kept and do not
+/// take too much memory.
 pub(super) fn forward(layer: Layer, keep: bool) -> (FlexTensor, Vec<f32>) {
     let Layer { batch, tokens, heads, depth, .. } = layer;
     let (width, step, tile) = (layer.width(), layer.step(), layer.tile());

@@ -1,7 +1,7 @@
-//! Attention, sample by sample and head by head, reading queries, keys and values where the
-//! projection has put them. The probabilities of long sequences are computed again in the backward,
-//! since keeping them would take more memory than everything else in a block; those of short ones,
-//! whose products are slow, are kept.
+//! Attention, sample by sample and head by head, which reads queries, keys and values in the layout
+//! of the projection. The backward pass computes the probabilities of long sequences again, since
+//! keeping them would take more memory than everything else in a block. The probabilities of short
+//! sequences, whose products are slow, are kept.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -19,7 +19,8 @@ use layer::{Layer, forward};
 
 use super::buffer::{dense, register, values};
 
-/// Parts that few samples are shared out in, and that the gradient of a bias is summed in, at most.
+/// The largest number of parts that few samples are divided into, and that the gradient of a bias
+/// is summed in.
 const PARTS: usize = 8;
 
 #[backend_extension(Flex, Autodiff)]
@@ -88,14 +89,14 @@ impl<C: CheckpointStrategy> AttentionKernel for Autodiff<Flex, C> {
     }
 }
 
-/// What the backward needs of the forward.
+/// The values of the forward pass that the backward pass needs.
 #[derive(Debug, Clone)]
 struct Saved {
     qkv: NodeId,
     bias: Option<NodeId>,
     heads: usize,
     scale: f32,
-    /// The probabilities of all samples and heads, or none of them.
+    /// The probabilities of all samples and heads, or nothing.
     kept: Vec<f32>,
 }
 

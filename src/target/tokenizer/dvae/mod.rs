@@ -115,7 +115,7 @@ impl Dvae {
     ///
     /// # Panics
     ///
-    /// When there is no decoder, or `codes` are not those of `grid`.
+    /// When there is no decoder, or the number of codes differs from the number of cells of `grid`.
     pub fn decode_codes(&self, codes: Tensor<3>, grid: Grid) -> Tensor<4> {
         let [batch, _, width] = codes.dims();
         assert_shape!(codes, [_, grid.cells(), _]);

@@ -15,8 +15,8 @@ const ROUNDS: usize = 10;
 /// Cells that k-means reads.
 const ROWS: usize = 8192;
 
-/// A cell at the mean squared distance from its center has a logit this far below that of the center
-/// itself.
+/// A cell at the mean squared distance from its center has a logit this far below the logit of the
+/// center itself.
 const SHARPNESS: f32 = 4.0;
 
 impl Dvae {

@@ -73,7 +73,7 @@ pub struct Vq {
     pub to_code: TanhLayers,
     /// The codebook, `[vocabulary, code width]`, rows of length 1.
     pub codes: Param<Tensor<2>>,
-    /// How often each code was used per batch of late, `[vocabulary]`.
+    /// The running mean of how often each code is used per batch, `[vocabulary]`.
     pub uses: Param<Tensor<1>>,
     /// From code vectors to the decoder's width.
     pub embed: Linear,
@@ -155,7 +155,7 @@ impl Vq {
     ///
     /// # Panics
     ///
-    /// When `codes` are not those of `grid`.
+    /// When the number of codes differs from the number of cells of `grid`.
     pub fn decode_codes(&self, codes: Tensor<3>, grid: Grid) -> Tensor<3> {
         assert_shape!(&codes, [_, grid.cells(), self.config.code_width]);
         let tokens = per_token(&self.embed, codes) + self.positions.cells(grid).unsqueeze();

@@ -62,7 +62,7 @@ fn codes_follow_their_cells_and_dead_ones_are_revived() {
     let length = half[0].hypot(half[1]);
     assert!((codes[0] - half[0] / length).abs() < 1e-6, "{codes:?}");
     assert!((codes[1] - half[1] / length).abs() < 1e-6, "{codes:?}");
-    // Code 2 was used 0.5 times of late, less than half of the average of 4/3: it is the third
+    // Code 2 has a running mean of 0.5 uses, less than half of the average of 4/3: it is the third
     // candidate now, cell 2 of a stride of 1.
     assert_eq!(codes[4..], [0.0, 1.0]);
     let uses = values(vq.uses.val());
