@@ -1,4 +1,4 @@
-//! What the loader fills and targets and tasks read.
+//! Batches, which the loader fills and which targets and tasks read.
 
 use burn::tensor::{Device, Int, Tensor};
 
@@ -13,7 +13,7 @@ pub struct MimBatch {
     /// A second view of the same crops, at the size and normalization the target reads (a
     /// tokenizer or a teacher); `None` where the target reads `images`.
     pub target_view: Option<Tensor<4>>,
-    /// What is hidden.
+    /// The masks.
     pub mask: Mask,
     /// Classes, `[batch]`; never read in pre-training.
     pub labels: Option<Tensor<1, Int>>,
@@ -67,13 +67,13 @@ pub struct TokenizerBatch {
     pub noise: Option<Tensor<3>>,
 }
 
-/// Normalized images as they are and as they are shown to a restoration model.
+/// Normalized clean images, and the corrupted images that a restoration model reads.
 #[derive(Debug, Clone)]
 pub struct RestorationBatch {
     /// `[batch, channels, height, width]`.
     pub corrupted: Tensor<4>,
     /// `[batch, channels, height, width]`.
     pub clean: Tensor<4>,
-    /// Which of the task's corruptions all of them have.
+    /// The number of the corruption that all images of the batch have.
     pub corruption: usize,
 }

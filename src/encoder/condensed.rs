@@ -65,8 +65,8 @@ impl CondensedVitConfig {
         }
     }
 
-    /// The transformer that the condenser is a part of: as if its blocks followed those whose
-    /// tokens it reads, in one that is deep enough.
+    /// The configuration of the condenser's blocks: as if they followed the blocks whose tokens
+    /// they read, in a transformer that is deep enough.
     fn condenser(&self) -> TransformerConfig {
         let depth = self.encoder.depth.max(self.early_blocks + self.condenser_blocks);
         TransformerConfig { depth, ..self.encoder.transformer() }
@@ -78,7 +78,7 @@ impl CondensedVitConfig {
 /// 2022, arXiv 2208.06366, §3.3). The condenser is dropped after pre-training.
 #[derive(Module, Debug)]
 pub struct CondensedVit {
-    /// What is kept.
+    /// The transformer, which is kept after pre-training.
     pub vit: Vit,
     /// The condenser's blocks.
     pub condenser: Vec<Block>,
@@ -86,12 +86,12 @@ pub struct CondensedVit {
     pub early_blocks: usize,
 }
 
-/// What a [`CondensedVit`] makes of an image.
+/// The features of a [`CondensedVit`].
 #[derive(Debug, Clone)]
 pub struct CondensedTokens {
-    /// After the last block.
+    /// The tokens after the last block.
     pub last: GridTokens,
-    /// After the condenser.
+    /// The tokens after the condenser.
     pub condensed: GridTokens,
 }
 
@@ -133,8 +133,7 @@ impl Backbone for CondensedVit {
 }
 
 impl CondensedVit {
-    /// What the condenser makes of the patches' tokens of `early` and the class token of `last`,
-    /// each with both.
+    /// The condenser's output for the patches' tokens of `early` and the class token of `last`.
     fn condense(&self, early: Tensor<3>, last: Tensor<3>, grid: Grid) -> Tensor<3> {
         let class_token = last.slice(s![.., 0..1, ..]);
         let tokens = Tensor::cat(vec![class_token, early.slice(s![.., 1.., ..])], 1);

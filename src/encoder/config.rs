@@ -1,4 +1,4 @@
-//! What is common to the configurations of encoders.
+//! Traits that the configurations of encoders share.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::nn::InitialWeights;
 
-/// What the rest of a model must know of an encoder's configuration.
+/// The facts about an encoder's configuration that the rest of a model needs.
 pub trait EncoderSizes: Config + Clone + Debug + PartialEq {
     /// The images the encoder is made for.
     fn image(&self) -> ImageShape;
@@ -17,7 +17,7 @@ pub trait EncoderSizes: Config + Clone + Debug + PartialEq {
     /// Side of a cell of its features in pixels.
     fn stride(&self) -> usize;
 
-    /// Features per token that comes out.
+    /// Features per token of the output.
     fn width(&self) -> usize;
 
     /// Checks every rule the sizes must keep.
@@ -28,8 +28,8 @@ pub trait EncoderSizes: Config + Clone + Debug + PartialEq {
     fn validate(&self) -> Result<()>;
 }
 
-/// The configuration of an encoder that sees every cell, the hidden ones as a mask token: what
-/// SimMIM can be put on.
+/// The configuration of an encoder that sees every cell, with a mask token in place of hidden ones.
+/// SimMIM works on any such encoder.
 pub trait ReplacingEncoder: EncoderSizes {
     /// The kind of encoder, as files name it.
     const KIND: &'static str;

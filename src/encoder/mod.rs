@@ -1,4 +1,4 @@
-//! Encoders: what pre-training is for.
+//! Encoders, which pre-training trains and which are kept afterwards.
 //!
 //! A [`Backbone`] turns whole images into features. Dense tasks (segmentation, detection, depth)
 //! read its features of several resolutions or layers, and fine-tune with smaller learning rates
@@ -99,7 +99,7 @@ pub trait Backbone: Module + ModuleDisplay {
     /// Features per token.
     fn width(&self) -> usize;
 
-    /// What the network is, in a few words, such as `ViT 128×6, patch 4`. Default: its width
+    /// A short description of the network, such as `ViT 128×6, patch 4`. Default: its width
     fn describe(&self) -> String {
         format!("network of {} features", self.width())
     }
@@ -144,8 +144,9 @@ pub fn layers_above<B: Backbone>(encoder: &B, field: &str, parameter: &str) -> u
 
 /// A [`Backbone`] that can also read images with some of their patches hidden.
 ///
-/// How hidden patches are kept from the encoder is its own affair, and visible in the type of its
-/// features: replaced by a learned mask token ([`GridTokens`]) or dropped ([`VisibleTokens`]).
+/// The encoder decides how hidden patches are kept from it, and the type of its features shows
+/// which way it chose: replaced by a learned mask token ([`GridTokens`]) or dropped
+/// ([`VisibleTokens`]).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot read images with patches hidden",
     note = "masked image modelling needs an `Encoder`, such as `Vit`, `VisibleVit` or `Swin`"

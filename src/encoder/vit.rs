@@ -14,7 +14,7 @@ use crate::nn::InitialWeights;
 pub struct Vit {
     /// Everything but the mask token.
     pub body: VitBody,
-    /// What stands for a hidden patch before positions are added, `[1, width]`.
+    /// The mask token, which replaces a hidden patch before positions are added, `[1, width]`.
     pub mask_token: Param<Tensor<2>>,
 }
 

@@ -1,4 +1,4 @@
-//! What both vision transformers share: everything but the mask token.
+//! The parts that both vision transformers share: everything except the mask token.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;

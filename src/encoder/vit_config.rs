@@ -8,11 +8,11 @@ use crate::grid::{Grid, ImageShape};
 use crate::limits;
 use crate::nn::{BiasSource, Init, Positions, QkvBias, ResidualInit, TokenGrid, TransformerConfig};
 
-/// Whether scores depend on where two tokens are to each other.
+/// Whether attention scores depend on the relative position of two tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelativePositions {
-    /// They do not.
+    /// Scores do not depend on it.
     None,
     /// Every block has its own bias table (BEiT, fine-tuned).
     PerBlock,
@@ -148,8 +148,8 @@ impl VitConfig {
         limits::at_most("the pairs of patches with relative positions", pairs, limits::PAIRS)
     }
 
-    /// Checks that nothing depends on where two tokens are to each other: an encoder of visible
-    /// tokens would need another bias for every sample.
+    /// Checks that there are no relative positions: an encoder of visible tokens would need another
+    /// bias for every sample.
     pub(crate) fn check_absolute(&self) -> Result<()> {
         ensure!(
             self.relative_positions == RelativePositions::None,
@@ -170,7 +170,7 @@ impl VitConfig {
         self.image.channels * self.patch * self.patch
     }
 
-    /// The blocks, what they add to attention scores, and the final norm.
+    /// The configuration of the blocks, the bias of attention scores, and the final norm.
     ///
     /// # Panics
     ///

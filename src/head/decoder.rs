@@ -74,7 +74,7 @@ impl DecoderConfig {
         }
     }
 
-    /// The decoder's blocks, of which all that is not a size is as in the encoder.
+    /// The decoder's blocks. Everything but their sizes is as in the encoder.
     pub(crate) fn transformer(&self, encoder: &VitConfig) -> TransformerConfig {
         TransformerConfig {
             mlp_width: (self.width as f64 * self.mlp_ratio).round() as usize,
@@ -91,7 +91,7 @@ impl DecoderConfig {
 pub struct Decoder {
     /// Encoder width → decoder width.
     pub embed: Linear,
-    /// What stands for a hidden cell, `[1, width]`.
+    /// The mask token, which stands for a hidden cell, `[1, width]`.
     pub mask_token: Param<Tensor<2>>,
     /// Positions of all cells, interpolated for another grid as the encoder's are.
     pub positions: PositionTable,

@@ -1,4 +1,4 @@
-//! Prediction heads: from an encoder's features to what was hidden.
+//! Prediction heads, which predict hidden patches from an encoder's features.
 
 mod decoder;
 mod linear;
@@ -52,15 +52,15 @@ use crate::mask::Mask;
             replace them (`GridTokens`) take `LinearHead`"
 )]
 pub trait PredictionHead<F>: Module + ModuleDisplay {
-    /// What is predicted: `Tensor<3>`, `[batch, asked, target width]`, unless the head predicts
-    /// more than once.
+    /// The type of the prediction: `Tensor<3>`, `[batch, asked, target width]`, unless the head
+    /// predicts more than once.
     type Prediction: Prediction;
 
     /// One prediction for each asked cell, in ascending order; nothing for the others.
     fn predict(&self, features: F, mask: &Mask) -> Self::Prediction;
 }
 
-/// What a head predicts and a target judges: `[batch, asked, width]`, or two of these.
+/// The prediction of a head, which a target judges: `[batch, asked, width]`, or two of these.
 pub trait Prediction: Clone {
     /// Numbers for each asked cell.
     fn width(&self) -> usize;

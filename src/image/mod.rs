@@ -1,5 +1,4 @@
-//! Images as tensors: cut into patches and back, normalized and back, how they change, and how close two
-//! are.
+//! Images as tensors: patches, normalization, gradients, and the similarity of two images.
 
 mod gradient;
 mod nearest;

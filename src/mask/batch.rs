@@ -90,7 +90,8 @@ impl Mask {
         self
     }
 
-    /// The masks that hide what these show and show what these hide. What is hidden is asked.
+    /// The inverted masks, which hide the visible cells and show the hidden ones. What is hidden is
+    /// asked.
     pub fn inverted(&self) -> Self {
         let samples = self.samples.iter().map(UnitMask::inverted).collect();
         Self { samples, asked: None, read: Arc::default(), ..self.clone() }
@@ -152,9 +153,9 @@ impl Mask {
     }
 }
 
-/// Refuses masks of a batch that are none, or not of one grid and count.
+/// Refuses an empty batch of masks, and masks of different grids or counts.
 fn check_alike(samples: &[UnitMask], what: &str) -> Result<()> {
-    let first = samples.first().ok_or_else(|| Error::config("a batch of no masks"))?;
+    let first = samples.first().ok_or_else(|| Error::config("a batch needs at least one mask"))?;
     let (grid, count) = (first.grid(), first.hidden());
     for (index, mask) in samples.iter().enumerate() {
         if (mask.grid(), mask.hidden()) != (grid, count) {

@@ -89,7 +89,7 @@ pub enum MaskConfig {
 }
 
 impl MaskConfig {
-    /// The same strategy that hides another share.
+    /// The same strategy with another hidden share.
     ///
     /// # Errors
     ///
@@ -103,14 +103,14 @@ impl MaskConfig {
             | Self::Border { ratio, .. } => *ratio = share,
             Self::Beit {} | Self::Square { .. } | Self::Uniform { .. } | Self::Fixed { .. } => {
                 return Err(Error::config(format!(
-                    "a mask ratio of {share} cannot be chosen for {self:?}, which hides what it hides"
+                    "a mask ratio of {share} cannot be chosen for {self:?}, which has no ratio"
                 )));
             }
         }
         Ok(self)
     }
 
-    /// The hidden share, of a strategy that says it.
+    /// The hidden share, for strategies with a ratio.
     pub fn ratio(&self) -> Option<f64> {
         match *self {
             Self::Mae { ratio }

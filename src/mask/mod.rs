@@ -1,7 +1,7 @@
-//! Which patches are hidden: host-side, no tensors.
+//! Mask strategies, which choose the hidden patches. They run on the host, without tensors.
 //!
-//! A [`MaskStrategy`] draws one [`UnitMask`] a sample on a grid of *mask units*, each covering one
-//! or more of the model's patches. In every type `true` = hidden.
+//! A [`MaskStrategy`] draws one [`UnitMask`] for each sample on a grid of *mask units*, each
+//! covering one or more of the model's patches. In every type `true` = hidden.
 
 mod batch;
 mod block;

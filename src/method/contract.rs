@@ -1,4 +1,4 @@
-//! What a run needs of a method.
+//! The contract between a run and a method.
 
 use std::fmt::Debug;
 
@@ -43,11 +43,11 @@ pub trait Method:
     /// The name of the file that [`picture`](Self::picture) goes to.
     const PICTURE: &'static str = "reconstruction.png";
 
-    /// What learns.
+    /// The task that learns.
     type Task: PretextTask;
-    /// What makes the task's batches of samples.
+    /// The collate that makes the task's batches of samples.
     type Collate: Collate<Batch = <Self::Task as PretextTask>::Batch>;
-    /// What is kept after pre-training.
+    /// The encoder, which is kept after pre-training.
     type Encoder: Backbone + Clone;
 
     /// The images that the encoder reads.
@@ -86,8 +86,9 @@ pub trait Method:
     /// When the numbers and the data do not go together.
     fn init(&self, data: &DataFacts, weights: &mut InitialWeights) -> Result<Self::Task>;
 
-    /// The task with what is fitted to the images before it is trained, such as a palette or a
-    /// tokenizer. A resumed run, whose checkpoint holds that, does not ask. Default: the task as it is
+    /// Fits parts of the task to the images before training, such as a palette or a tokenizer. A
+    /// resumed run does not call this, since its checkpoint holds these parts. Default: the task as
+    /// it is
     ///
     /// # Errors
     ///
@@ -98,11 +99,11 @@ pub trait Method:
         Ok(task.into())
     }
 
-    /// What is kept of a task.
+    /// The encoder of a task.
     fn encoder(task: &Self::Task) -> &Self::Encoder;
 
-    /// The encoder with fresh weights and with what [`fit`](Self::fit) gave to `trained`: the
-    /// baseline that a trained encoder is compared with. Default: the encoder of a fresh task
+    /// An encoder with fresh weights, and with the parts of `trained` that [`fit`](Self::fit) made:
+    /// the baseline for evaluations. Default: the encoder of a fresh task
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ pub trait Method:
         Ok(Self::encoder(&self.init(data, weights)?).clone())
     }
 
-    /// A picture of what the trained task makes of a batch of validation images, if there is
+    /// A picture of the trained task's predictions for a batch of validation images, if there is
     /// something to see. Default: none
     ///
     /// # Errors
@@ -143,7 +144,7 @@ pub trait Method:
         Ok(())
     }
 
-    /// What fills hidden pixels, if the task predicts pixels. Default: none
+    /// A model that fills hidden pixels, if the task predicts pixels. Default: none
     ///
     /// # Errors
     ///
@@ -162,7 +163,7 @@ pub(super) fn picture_title<M: Method>() -> String {
     format!("{}: validation images", M::TITLE)
 }
 
-/// What a method may know of the images before it sees one.
+/// The facts about the images that a method may use before it sees one.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DataFacts {
@@ -182,8 +183,8 @@ impl DataFacts {
 pub struct Fitted<T> {
     /// The task.
     pub task: T,
-    /// Whether fitting went on from where it had been stopped: what follows it is then new, and a
-    /// run that is resumed begins there.
+    /// Whether fitting was itself resumed. The training after it is then new, so a resumed run
+    /// begins with it.
     pub resumed: bool,
 }
 
@@ -195,7 +196,7 @@ impl<T> From<T> for Fitted<T> {
 
 /// A model whose predictions are pixels.
 pub struct Inpainting {
-    /// The grid of what is hidden or visible as a whole.
+    /// The grid of units that are hidden or visible as a whole.
     pub units: Grid,
     /// The predicted pixels of hidden cells, zero elsewhere, in the units of the batch's images:
     /// `[batch, channels, height, width]`.
@@ -203,7 +204,7 @@ pub struct Inpainting {
 }
 
 impl Inpainting {
-    /// What `model` predicts, which hides whole `units`.
+    /// The predictions of `model`, which hides whole `units`.
     pub fn new<E, H, T>(units: Grid, model: Mim<E, H, T>) -> Self
     where
         E: Encoder + 'static,

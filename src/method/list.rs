@@ -6,14 +6,14 @@ use crate::error::{Error, Result};
 
 /// Generic code that a [`Methods`] list calls with one of its methods.
 pub trait MethodVisitor {
-    /// What comes of it.
+    /// The result.
     type Output;
 
     /// Works with the method `M`.
     ///
     /// # Errors
     ///
-    /// Whatever goes wrong.
+    /// Any error of the visitor's own.
     fn visit<M: Method>(self) -> Result<Self::Output>;
 }
 
@@ -32,7 +32,7 @@ pub trait Methods {
 
 /// Makes a type that is a [`Methods`] list: `methods!(pub MyMethods: Mine, MaeConfig)`.
 ///
-/// A program with a list of its own has the commands of this crate for its own methods.
+/// A program with a list of its own can offer the commands of this crate for its own methods.
 #[macro_export]
 macro_rules! methods {
     ($(#[$meta:meta])* $vis:vis $list:ident: $($method:ty),+ $(,)?) => {

@@ -1,4 +1,4 @@
-//! Where a run reads and writes.
+//! A run: its images, its folder, and its choices.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig};
 use crate::error::{Error, Result};
 use crate::train::{Interrupt, Precision, Progress, Recipe};
 
-/// One pre-training run: its images, where it reads and writes, and what it runs on.
+/// One pre-training run: its images, the folder it writes to, and the device it runs on.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Run {
@@ -18,9 +18,9 @@ pub struct Run {
     pub data: ImageData,
     /// The folder for checkpoints, metrics and pictures.
     pub out: PathBuf,
-    /// How to train; as the method's paper does where it is `None`.
+    /// The recipe; `None` is the recipe of the method's paper.
     pub recipe: Option<Recipe>,
-    /// How to augment images; as the method's paper does where it is `None`.
+    /// The augmentation; `None` is the augmentation of the method's paper.
     pub augmentation: Option<Augmentation>,
     /// Samples per batch.
     pub batch_size: usize,
@@ -28,20 +28,21 @@ pub struct Run {
     pub seed: u64,
     /// Threads that prepare batches.
     pub workers: usize,
-    /// Where the model is trained.
+    /// The device that the model is trained on.
     pub device: Device,
-    /// What a step computes in.
+    /// The floating-point type that a step computes in.
     pub precision: Precision,
     /// Whether to go on from the newest whole checkpoint in `out`; it is an error if there is none.
     pub resume: bool,
-    /// Whether to go on with other images than those the run began with.
+    /// Whether a resumed run may use other images than it began with.
     pub accept_changed_data: bool,
-    /// Every how many epochs to measure the encoder's k-NN accuracy on a part of the labelled
-    /// images, as `knn_top1` among the epoch's metrics; never with 0.
+    /// The number of epochs between two measurements of the encoder's k-NN accuracy on a part of
+    /// the labelled images, which is `knn_top1` among the metrics of an epoch; 0 for no
+    /// measurements.
     pub probe: usize,
-    /// Who may stop it.
+    /// The flag by which others can stop the run.
     pub interrupt: Interrupt,
-    /// How it reports.
+    /// How the run reports its progress.
     pub progress: Progress,
 }
 
@@ -68,8 +69,7 @@ impl Run {
         }
     }
 
-    /// The first batch of the test split as `valid` makes it: what a picture of the trained model
-    /// shows.
+    /// The first batch of the test split, made by `valid`, for a picture of the trained model.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Run {
         first.unwrap_or_else(|| Err(Error::config("there is no image to test on")))
     }
 
-    /// Batches of `dataset` as this run makes them.
+    /// A loader of `dataset` with the run's batch size, seed and workers.
     ///
     /// # Errors
     ///

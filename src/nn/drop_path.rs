@@ -7,8 +7,8 @@ use burn::tensor::Tensor;
 /// Drops a whole residual branch of a sample with probability `prob` while training (Huang et al.
 /// 2016), and scales the kept ones by 1 / (1 − `prob`).
 ///
-/// With [`Dropout`] it is the one place in this crate that draws random numbers on the device: it acts only
-/// on an autodiff device and not in a frozen or validating module.
+/// Together with [`Dropout`] this is the only layer of the crate that draws random numbers on the
+/// device. It acts only on an autodiff device, and not in a frozen or validating module.
 #[derive(Module, Debug)]
 pub struct DropPath {
     per_sample: Dropout,

@@ -1,11 +1,11 @@
-//! A module made ready to be trained, whatever it was before.
+//! Makes a module ready for training.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, Device, GradientCheckpointingStrategy, Int, Tensor};
 
-/// `module` on `device`, which is made an autodiff device where it is not one: the parameters
-/// that were made to be trained require gradients there, and stochastic depth is on again. Values
-/// and parameter ids are the same.
+/// `module` on `device`, which becomes an autodiff device if it is not one. Parameters that were
+/// made to be trained require gradients there, and stochastic depth is on again. Values and
+/// parameter ids stay the same.
 ///
 /// A module that was loaded on a plain device, or is a validation copy (`module.valid()`), needs
 /// this before it is fine-tuned, and no configuration: burn keeps with each parameter whether it

@@ -1,4 +1,4 @@
-//! Encoders from wherever they are kept.
+//! Loads encoders from runs and from published weights.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -25,18 +25,18 @@ pub enum BackboneSource {
     /// The folder of a pre-training run, one of Hugging Face transformers, or a file of published
     /// weights.
     Folder(PathBuf),
-    /// Nowhere: random weights.
+    /// No source: random weights.
     None,
 }
 
-/// An encoder and what is known of it.
+/// An encoder with the facts that evaluations need.
 #[non_exhaustive]
 pub struct LoadedBackbone<B> {
     /// The encoder, on a plain device.
     pub backbone: B,
     /// The images that it reads.
     pub image: ImageShape,
-    /// What it is, in a few words.
+    /// A short description of the encoder.
     pub title: String,
     /// The run that it comes from.
     pub run: Option<RunFolder>,
@@ -44,11 +44,11 @@ pub struct LoadedBackbone<B> {
     pub picture: &'static str,
     /// How its images are normalized, if its run or its `preprocessor_config.json` says so.
     pub statistics: Option<ChannelStatistics>,
-    /// What became of the keys of published weights.
+    /// The report of loading published weights.
     pub report: Option<LoadReport>,
-    /// What is to be known of the weights, line by line. Of a run's: which checkpoint they are of,
-    /// and which newer ones are damaged. Of published ones: which keys were read and in what form,
-    /// what was assumed, and how images are normalized.
+    /// Notes about the weights, line by line. For a run: its checkpoint, and newer ones that are
+    /// damaged. For published weights: the keys and their layout, assumptions, and how images are
+    /// normalized.
     pub notes: Vec<String>,
     random: Random<B>,
 }
@@ -56,16 +56,16 @@ pub struct LoadedBackbone<B> {
 /// An encoder of the same shape with weights of a seed.
 type Random<B> = Box<dyn Fn(&mut InitialWeights) -> Result<B> + Send>;
 
-/// Generic code that works with an encoder, whichever it is.
+/// Generic code that works with an encoder of any type.
 pub trait BackboneVisitor {
-    /// What comes of it.
+    /// The result.
     type Output;
 
     /// Works with `encoder`.
     ///
     /// # Errors
     ///
-    /// Whatever goes wrong.
+    /// Any error of the visitor's own.
     fn visit<B: Backbone + Clone + 'static>(
         self,
         encoder: LoadedBackbone<B>,
@@ -73,8 +73,8 @@ pub trait BackboneVisitor {
 }
 
 impl<B: Backbone + Clone> LoadedBackbone<B> {
-    /// An encoder of your own, on a plain device, that reads `image`; `random` makes one of the same
-    /// shape with other weights, the baseline of evaluations.
+    /// An encoder of your own, on a plain device, that reads `image`. `random` makes one of the
+    /// same shape with other weights, which is the baseline of evaluations.
     pub fn new(
         backbone: B,
         image: ImageShape,
@@ -122,7 +122,7 @@ impl<M: Method> LoadedRun<M> {
 }
 
 impl BackboneSource {
-    /// As [`visit`](Self::visit), where the encoder's type is known.
+    /// Loads an encoder whose type is known, as [`visit`](Self::visit) does.
     ///
     /// # Errors
     ///
@@ -137,8 +137,8 @@ impl BackboneSource {
         self.visit::<L, _>(side, random, seed, device, Only(PhantomData))
     }
 
-    /// Loads the encoder and hands it to `visitor`; where there is none, a vision transformer of
-    /// `random` with weights of `seed`.
+    /// Loads the encoder and hands it to `visitor`; without a source, a vision transformer of the
+    /// sizes `random` with weights of `seed`.
     ///
     /// Runs are of one of the methods of the list `L`. With `side`, position tables of published
     /// weights are resized to square images of that many pixels.
@@ -146,8 +146,8 @@ impl BackboneSource {
     /// # Errors
     ///
     /// When the path holds neither a run nor published weights, what it holds cannot be loaded, any
-    /// weight of the encoder is missing, or a run was trained on images of another size; and those
-    /// of the visitor.
+    /// weight of the encoder is missing, or a run was trained on images of another size; and when
+    /// the visitor fails.
     pub fn visit<L: Methods, V: BackboneVisitor>(
         &self,
         side: Option<usize>,
@@ -195,7 +195,7 @@ impl<T: Backbone + Clone + 'static> BackboneVisitor for Only<T> {
     }
 }
 
-/// Loads the encoder of a run of whatever method it is of.
+/// Loads the encoder of a run of any method of the list.
 struct OfRun<'a, V> {
     folder: &'a RunFolder,
     side: Option<usize>,

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use crate::error::{Error, Result};
 
-/// Every backend this crate passes through, and what it runs on.
+/// Every backend that this crate passes through, with the hardware it runs on.
 const NAMES: [&str; 4] = ["flex", "ndarray", "wgpu", "cuda"];
 
 /// The default device of the backend `name`: `flex` and `ndarray` run on the CPU, `wgpu` on any

@@ -1,4 +1,4 @@
-//! An encoder's worth on a data set, protocol by protocol.
+//! Evaluation of an encoder on a data set, protocol by protocol.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::eval::{
 use crate::limits;
 use crate::train::{Interrupt, Progress};
 
-/// What every protocol shares: the images, how they are read, and how often.
+/// The settings that all protocols share: the encoder, the images, the seeds and the device.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Evaluation<'a, B> {
@@ -24,7 +24,7 @@ pub struct Evaluation<'a, B> {
     pub encoder: &'a LoadedBackbone<B>,
     /// Labelled images.
     pub data: &'a ImageData,
-    /// One vector per image out of the encoder's tokens.
+    /// How the encoder's tokens become one vector per image.
     pub pooling: Pooling,
     /// The share of labelled training images, in (0, 1].
     pub labels: f64,
@@ -32,13 +32,13 @@ pub struct Evaluation<'a, B> {
     pub batch_size: usize,
     /// Threads that prepare batches.
     pub workers: usize,
-    /// The first seed: of the labelled share, of heads and orders, of random encoders.
+    /// The first seed, which decides the labelled share, initial heads, orders and random encoders.
     pub seed: u64,
-    /// How many seeds, from the first on.
+    /// The number of seeds, counted up from the first.
     pub seeds: u64,
-    /// Where it runs.
+    /// The device.
     pub device: Device,
-    /// Who may stop it.
+    /// The flag by which others can stop the evaluation.
     pub interrupt: Interrupt,
     /// How fine-tuning reports.
     pub progress: Progress,
@@ -56,15 +56,15 @@ pub enum Start {
 /// Features of one seed's training images and of the test images.
 #[derive(Debug, Clone)]
 pub struct Split {
-    /// What a protocol may learn from.
+    /// The features that a protocol learns from.
     pub train: Features,
-    /// What it is measured on.
+    /// The features that it is measured on.
     pub test: Features,
 }
 
 impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
-    /// An evaluation of `encoder` on `data`: mean features, all labels, batches of 64 made by one
-    /// thread, the one seed 0, without a word. All of that is in public fields.
+    /// An evaluation of `encoder` on `data`: mean features, all labels, batches of 64 that one
+    /// thread prepares, the single seed 0, and no reports. All of these are public fields.
     pub fn new(encoder: &'a LoadedBackbone<B>, data: &'a ImageData, device: &Device) -> Self {
         Self {
             encoder,
@@ -81,11 +81,11 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         }
     }
 
-    /// Checks that the images have classes and are such as the encoder reads.
+    /// Checks that the images have classes and that the encoder can read them.
     ///
     /// # Errors
     ///
-    /// Says what is amiss.
+    /// Names the first rule that is broken.
     pub fn validate(&self) -> Result<()> {
         require_labels(self.data)?;
         let (reads, has) = (self.encoder.image, self.data.shape);
@@ -133,7 +133,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         Ok(splits)
     }
 
-    /// The linear probe that has nothing to tune, by every seed's features.
+    /// The linear probe without hyperparameters, on the features of every seed.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         Ok(self.score("linear", setting, start, results, splits[0].train.len(), started))
     }
 
-    /// The papers' linear probe, by every seed's features.
+    /// The papers' linear probe, on the features of every seed.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         Ok(self.score("linear", setting, start, results, splits[0].train.len(), started))
     }
 
-    /// k-NN by every seed's features: one score for each number of neighbors.
+    /// k-NN on the features of every seed: one score for each number of neighbors.
     ///
     /// # Errors
     ///

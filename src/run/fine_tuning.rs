@@ -17,10 +17,10 @@ use crate::nn::{InitialWeights, trainable};
 use crate::train::{Pretraining, RunFolder, sha256};
 
 impl<B: Backbone + Clone> Evaluation<'_, B> {
-    /// Fine-tuning with every seed, each in a folder of its own below `out`, named after everything
-    /// that decides its bits: an interrupted evaluation goes on where it was, and a finished run is
-    /// only tested again. From random weights it is training from scratch, and no layer is slower
-    /// than another.
+    /// Fine-tuning with every seed, each in a folder of its own below `out`, whose name contains a
+    /// checksum of everything that decides the result: an interrupted evaluation goes on where it
+    /// was, and a finished run is only tested again. From random weights it is training from
+    /// scratch, where all layers have the same learning rate.
     ///
     /// # Errors
     ///
@@ -71,7 +71,8 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         let folder = RunFolder::new(format!("{}-{name}", folder.display()));
         let resume = matches!(folder.newest_whole(), Ok(Some(_)));
         let plain = self.collate()?;
-        // An epoch is judged by a part of the test images, so that this is no longer than the epoch.
+        // After an epoch only a part of the test images is classified, so that validation takes no
+        // longer than training.
         let glimpse = (train.len() / 4).max(256);
         let glimpse: Arc<dyn ImageDataset> =
             Arc::new(Subset::balanced(self.data.test.clone(), glimpse, seed)?);

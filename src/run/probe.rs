@@ -10,10 +10,10 @@ use crate::eval::{Features, Knn, LabelledCollate, Pooling, TestResult};
 use crate::grid::ImageShape;
 use crate::method::Run;
 
-/// Most labelled images that are voted by, and most that are voted on.
+/// The largest number of labelled images that vote, and that are classified.
 const SAMPLES: [usize; 2] = [5000, 1000];
 
-/// Every few epochs, the accuracy of 20 nearest neighbors on a part of the data.
+/// Measures the accuracy of 20 nearest neighbors on a part of the data every few epochs.
 #[derive(Debug)]
 pub(super) struct OnlineProbe {
     every: usize,

@@ -1,4 +1,4 @@
-//! Which protocols an evaluation runs, and what it says in the end.
+//! The protocols that an evaluation runs, and its scores.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub enum Protocol {
     All,
 }
 
-/// What an evaluation runs.
+/// The plan of an evaluation.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The protocol.
@@ -42,20 +42,20 @@ pub struct Plan {
 /// The scores of an evaluation.
 #[derive(Debug, Clone)]
 pub struct Scores {
-    /// What was run.
+    /// The protocol that was run.
     pub protocol: Protocol,
     /// The encoder's own scores, in the order they were measured.
     pub given: Vec<Score>,
     /// The scores of random encoders.
     pub baselines: Vec<Score>,
-    /// The encoder's features with the first seed, where a protocol read them.
+    /// The encoder's features with the first seed, if a protocol read them.
     pub features: Option<Split>,
     /// The first seed.
     pub seed: u64,
 }
 
 impl<B: Backbone + Clone> Evaluation<'_, B> {
-    /// Runs `plan`; `say` hears every score.
+    /// Runs `plan`; `say` is called with every score.
     ///
     /// # Errors
     ///
@@ -96,7 +96,8 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         if protocol != Protocol::Knn {
             scores.add(start, self.linear(start, &splits)?, say);
             let probe = LinearProbe::mae();
-            // With less than a batch its few, small steps lead nowhere.
+            // With fewer images than a batch it would take only a few small steps, which lead
+            // nowhere.
             if splits[0].train.len() >= probe.batch_size {
                 scores.add(start, self.probe(&probe, start, &splits)?, say);
             }

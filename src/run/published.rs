@@ -1,4 +1,4 @@
-//! Telling published weights from runs, and what is to be said of them.
+//! Tells published weights from runs, loads them, and reports about them.
 
 use std::path::Path;
 
@@ -37,8 +37,8 @@ pub(super) fn open_published(path: &Path) -> Result<Transformers> {
     Err(Error::checkpoint(path, reason))
 }
 
-/// What is to be known of published weights, line by line; where nothing says how images are
-/// normalized, it is by the mean and deviation of `other`.
+/// Notes about published weights, line by line. If no file says how images are normalized, the note
+/// names the mean and deviation of `other`.
 pub(super) fn notes(
     opened: &Transformers,
     report: &LoadReport,

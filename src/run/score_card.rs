@@ -17,8 +17,8 @@ const QUERIES: usize = 8;
 const NEIGHBOURS: usize = 7;
 
 impl<B: Backbone + Clone> Evaluation<'_, B> {
-    /// The page of `scores`, with what the encoder's run left: its losses, its reconstructions and
-    /// its configuration. `data` says what the images are.
+    /// The page of `scores`, with the losses, the reconstructions and the configuration of the
+    /// encoder's run. `data` describes the images.
     ///
     /// # Errors
     ///
@@ -68,7 +68,8 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         queries.iter().zip(&found).map(row).collect()
     }
 
-    /// Where the samples are that features were taken of: all but those that were left out.
+    /// The places of the samples that features were extracted from, without images that were left
+    /// out.
     fn places(&self, images: &dyn ImageDataset) -> Vec<usize> {
         let all: Vec<usize> = (0..images.len()).collect();
         if self.data.options.on_bad_image == OnBadImage::Error {

@@ -22,14 +22,14 @@ use crate::error::{Error, Result, ensure};
             encoders that drop hidden patches need `Decoder`, those that replace them `LinearHead`"
 )]
 pub trait PretextTask: Module + ModuleDisplay {
-    /// What the loader yields.
+    /// The batches that the loader yields.
     type Batch: Send + 'static;
 
     /// What [`after_step`](Self::after_step) needs to know of a batch, without gradient; `()` where
     /// it needs nothing.
     type Observed: Debug + Send + 'static;
 
-    /// The loss of a batch: what a training step computes, and no more.
+    /// The loss of a batch. A training step computes this and nothing else.
     fn loss(&self, batch: Self::Batch) -> TaskOutput<Self::Observed>;
 
     /// The loss with the network's arithmetic in `dtype`, for mixed precision. The parameters keep
@@ -37,15 +37,14 @@ pub trait PretextTask: Module + ModuleDisplay {
     ///
     /// # Errors
     ///
-    /// When the task computes in its parameters' type alone; so says the default.
+    /// When the task computes only in the type of its parameters, as the default does.
     fn loss_in(&self, batch: Self::Batch, dtype: FloatDType) -> Result<TaskOutput<Self::Observed>> {
         let _ = batch;
         let fault = format!("this task cannot be trained in mixed precision, {dtype:?}");
         Err(Error::config(fault))
     }
 
-    /// The loss of a batch, and what else tells how good the task is: for validation. Default: the
-    /// loss alone
+    /// The loss of a batch with further metrics, for validation. Default: the loss alone
     fn measure(&self, batch: Self::Batch) -> Measured {
         self.loss(batch).loss.into()
     }
@@ -57,16 +56,16 @@ pub trait PretextTask: Module + ModuleDisplay {
         None
     }
 
-    /// The task after a training step: where what no gradient moves is moved, such as a codebook, a
-    /// temperature or a teacher. It must be kept in parameters (without gradient) to be part of
-    /// checkpoints. Default: nothing moves
+    /// Updates the parts of the task that no gradient moves, such as a codebook, a temperature or a
+    /// teacher, after a training step. Keep them in parameters (without gradient), so that
+    /// checkpoints include them. Default: nothing changes
     fn after_step(self, step: StepEnd<Self::Observed>) -> Self {
         let _ = step;
         self
     }
 
-    /// How many layers are between the parameter at this path and the output: what layer-wise decay
-    /// of the learning rate counts. Default: none
+    /// The number of layers between the parameter at this path and the output, for layer-wise decay
+    /// of the learning rate. Default: 0
     fn layers_above(&self, parameter: &str) -> usize {
         let _ = parameter;
         0

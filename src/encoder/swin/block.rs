@@ -17,9 +17,9 @@ const PENALTY: f64 = -100.0;
 pub struct SwinBlock {
     /// Before the attention.
     pub norm1: Norm,
-    /// Tokens of a window look at each other.
+    /// Attention between the tokens of a window.
     pub attention: Attention,
-    /// What scores gain by where the two tokens are to each other.
+    /// The bias of scores, by the relative position of two tokens.
     pub relative_positions: RelativePositionBias,
     /// Before the MLP.
     pub norm2: Norm,

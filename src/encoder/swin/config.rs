@@ -7,11 +7,11 @@ use crate::grid::{Grid, ImageShape};
 use crate::limits;
 use crate::nn::{AttentionConfig, DropPath, Init, InitialWeights, QkvBias, check_norm_epsilon};
 
-/// How every matrix but the patch embedding's starts (official code).
+/// The initial values of every matrix except the patch embedding (official code).
 const INIT: Init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
 
 config! {
-    /// A Swin transformer (arXiv 2103.14030): sizes.
+    /// The sizes of a Swin transformer (arXiv 2103.14030).
     #[derive(Debug, PartialEq)]
     pub struct SwinConfig {
         /// The images it is made for; it reads others of the same channels as well.
@@ -141,7 +141,7 @@ impl SwinConfig {
         Ok(())
     }
 
-    /// The grid of patches, without what a patch too few pixels are left for would add.
+    /// The grid of whole patches; pixels at the border that are too few for a patch do not count.
     pub fn grid(&self) -> Grid {
         Grid::new(self.image.height / self.patch, self.image.width / self.patch)
     }

@@ -15,7 +15,7 @@ use crate::nn::{Init, InitialWeights, Norm, per_token};
 pub struct PatchMerging {
     /// Four tokens → twice the width of one, without bias.
     pub reduction: Linear,
-    /// On the four tokens, or on what the linear layer made of them.
+    /// The norm of the four tokens, or of the linear layer's output.
     pub norm: Norm,
     norm_last: bool,
 }

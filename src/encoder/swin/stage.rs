@@ -9,10 +9,10 @@ use crate::nn::{DropPath, Dropped, Windows, WindowsCache, checkpointed};
 
 /// A block whose attention stays within windows.
 pub trait WindowBlock: Module + ModuleDisplay + Sync + 'static {
-    /// What a transformer of such blocks is called.
+    /// The name of a transformer of such blocks.
     const TITLE: &'static str;
 
-    /// What drops its two branches.
+    /// The drop path of its two branches.
     fn drop_path(&self) -> &DropPath;
 
     /// The same weights with another probability to drop each branch.
@@ -45,7 +45,7 @@ pub trait WindowBlock: Module + ModuleDisplay + Sync + 'static {
 pub struct Stage<B: Module> {
     /// The blocks.
     pub blocks: Vec<B>,
-    /// What leads to the next stage, where there is one.
+    /// The merging that leads to the next stage, if there is one.
     pub merging: Option<PatchMerging>,
     #[module(skip)]
     pub(super) window: StageWindow,
@@ -53,7 +53,7 @@ pub struct Stage<B: Module> {
     pub(super) windows: WindowsCache,
 }
 
-/// What a stage is made of.
+/// The parts of a stage.
 pub(in crate::encoder) struct StageParts<B> {
     pub(in crate::encoder) window: StageWindow,
     pub(in crate::encoder) blocks: Vec<B>,
@@ -61,7 +61,7 @@ pub(in crate::encoder) struct StageParts<B> {
     pub(in crate::encoder) norm_last: bool,
 }
 
-/// The windows of a stage's blocks, whatever the grid.
+/// The rule for the windows of a stage's blocks on any grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::encoder) struct StageWindow {
     side: usize,

@@ -23,7 +23,7 @@ use crate::nn::{DropPath, Init, InitialWeights, Norm, TableResize, WindowsCache}
 pub struct SwinTransformer<B: Module> {
     /// Pixels to tokens.
     pub patch_embed: PatchEmbedding,
-    /// What stands for a hidden patch before positions are added, `[1, width]`.
+    /// The mask token, which replaces a hidden patch before positions are added, `[1, width]`.
     pub mask_token: Param<Tensor<2>>,
     /// The stages.
     pub stages: Vec<Stage<B>>,

@@ -18,9 +18,9 @@ const PENALTY: f64 = -200.0;
 /// x + norm(attention(x)) within windows, then x + norm(mlp(x)) (arXiv 2111.09883 §3.2).
 #[derive(Module, Debug)]
 pub struct SwinV2Block {
-    /// Tokens of a window look at each other.
+    /// Attention between the tokens of a window.
     pub attention: CosineAttention,
-    /// What scores gain by where the two tokens are to each other.
+    /// The bias of scores, by the relative position of two tokens.
     pub position_bias: ContinuousPositionBias,
     /// After the attention.
     pub norm1: Norm,

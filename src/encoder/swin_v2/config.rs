@@ -16,12 +16,12 @@ config! {
     /// A Swin-v2 transformer (arXiv 2111.09883).
     #[derive(Debug, PartialEq)]
     pub struct SwinV2Config {
-        /// The sizes it shares with Swin. A window is not larger than the rows of a stage's grid
-        /// for `image`, and without shift where it has all of them; it stays so whatever images are
-        /// read.
+        /// The sizes it shares with Swin. The window of a stage is at most as large as the rows of
+        /// its grid for `image`, and is not shifted if it spans them all; this holds for images of
+        /// other sizes too.
         pub sizes: SwinConfig,
-        /// The windows of each stage in which the position biases were learned, where these are not
-        /// the model's own; 0 for a stage's own. Default: all their own
+        /// For each stage, the window in which its position biases were learned, if it is not the
+        /// model's own window; 0 stands for its own. Default: all their own
         pub pretrained_windows: Vec<usize> = Vec::new(),
         /// The blocks of a stage after each of which its tokens are normed once more. Default: none
         pub extra_norm_every: Option<usize> = None,

@@ -29,12 +29,12 @@ use crate::task::{Measured, PretextTask, TaskOutput, choose, guessing, measure_c
 /// Places around the center of a 3 × 3 neighborhood.
 pub const NEIGHBORS: usize = 8;
 
-/// What keeps colors from giving the answer away: a lens shifts green against red and blue the
-/// more, the farther from the image's center (§3.1, "chromatic aberration").
+/// How colors are kept from revealing the answer: a lens shifts green against red and blue, and the
+/// more so the farther from the image's center (§3.1, "chromatic aberration").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColorGuard {
-    /// Colors stay.
+    /// Colors stay as they are.
     None,
     /// Each patch keeps one channel, drawn at random; noise of a hundredth of its deviation stands
     /// for the others. An image of one channel stays as it is.
@@ -57,7 +57,7 @@ config! {
         pub gap: usize,
         /// Each patch is moved by up to this many pixels, along rows and along columns.
         pub jitter: usize,
-        /// What is done about colors. Default: dropping
+        /// The guard against colors. Default: dropping
         pub colors: ColorGuard = ColorGuard::Dropping,
         /// The share of patches that are shrunk and enlarged again, against clues of sharpness.
         /// Default: 0.5

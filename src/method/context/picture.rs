@@ -1,4 +1,4 @@
-//! What context prediction makes of pairs of patches.
+//! A picture of context predictions.
 
 use burn::tensor::Tensor;
 
@@ -8,7 +8,7 @@ use crate::image::{ChannelStatistics, denormalize};
 use crate::method::{ContextBatch, ContextPrediction, NEIGHBORS};
 use crate::viz::{Picture, PictureGrid, pictures};
 
-/// What stands for the places of a neighborhood that are not asked for.
+/// The gray of the other places in a neighborhood.
 const EMPTY: [u8; 3] = [225; 3];
 
 /// One row for each of up to `rows` pairs: the neighbor where it was, and where the task puts it.

@@ -1,4 +1,4 @@
-//! Images that Image GPT goes on from.
+//! A picture of images that Image GPT completes.
 
 use burn::tensor::{Tensor, s};
 
@@ -7,7 +7,7 @@ use crate::grid::Grid;
 use crate::method::{ImageGpt, Sampling};
 use crate::viz::{Picture, PictureGrid, pictures};
 
-/// What stands for the pixels that are not given.
+/// The gray of pixels that are not given.
 const UNKNOWN: f32 = 0.88;
 
 /// One row for each image: the image in the palette's colors, its upper half, and what the model

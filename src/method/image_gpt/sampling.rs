@@ -13,11 +13,11 @@ config! {
     /// How the next color is drawn.
     #[derive(Debug, Copy, PartialEq)]
     pub struct Sampling {
-        /// What logits are divided by: below 1 likely colors become likelier. Default: 1
+        /// The divisor of the logits: below 1 likely colors become likelier. Default: 1
         pub temperature: f64 = 1.0,
         /// How many of the likeliest colors may be drawn; all by default.
         pub top_k: Option<usize> = None,
-        /// What the draws depend on: every sample of a batch has a stream of its own. Default: 0
+        /// The seed of the draws; every sample of a batch has a stream of its own. Default: 0
         pub seed: u64 = 0,
     }
 }
@@ -60,7 +60,7 @@ impl Sampling {
 }
 
 impl ImageGpt {
-    /// Goes on from the first pixels of images until they are whole: from none, a new image.
+    /// Completes images from their first pixels; without any given pixel, draws new images.
     ///
     /// Keys and values of what was seen are kept, so each step computes one token.
     ///

@@ -1,4 +1,4 @@
-//! What images are spoilt by, as data.
+//! The configuration of a corruption.
 
 use std::fmt;
 

@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::image::normalize;
 use crate::train::RunFolder;
 
-/// `image` as the model of the restoration run in `path` thinks it was before `corruption`.
+/// Restores `image` by the model of the restoration run in `path`, assuming that it was spoilt by
+/// `corruption`.
 ///
 /// # Errors
 ///

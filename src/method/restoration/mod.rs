@@ -45,7 +45,7 @@ config! {
         pub encoder: VitConfig,
         /// Feature maps between heads, transformer and tails. Default: 64, the official code's
         pub features: usize = 64,
-        /// What images are spoilt by. Default: the paper's six
+        /// The corruptions. Default: the paper's six
         pub corruptions: Vec<CorruptionConfig> = CorruptionConfig::paper(),
         /// The weight of the contrastive loss. Default: 0.1 (§3.2, §4)
         pub contrast: f64 = 0.1,
@@ -113,10 +113,10 @@ impl RestorationConfig {
     }
 }
 
-/// Restores images of which it is told how they were spoilt.
+/// Restores images, given the number of their corruption.
 #[derive(Module, Debug)]
 pub struct Restoration {
-    /// What is kept after pre-training.
+    /// The encoder, which is kept after pre-training.
     pub encoder: RestorationEncoder,
     /// A token → its patch of feature maps.
     pub unembed: Linear,
@@ -157,7 +157,7 @@ impl Restoration {
         denormalize(images, &self.mean, &self.std).clamp(0.0, 1.0)
     }
 
-    /// How good images are: the means of [`psnr`] and [`ssim`].
+    /// The quality of images: the means of [`psnr`] and [`ssim`].
     pub fn quality(&self, images: Tensor<4>, clean: Tensor<4>) -> [Tensor<1>; 2] {
         let (images, clean) = (self.displayed(images.detach()), self.displayed(clean));
         [psnr(images.clone(), clean.clone()).mean(), ssim(images, clean).mean()]

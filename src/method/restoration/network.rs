@@ -118,7 +118,8 @@ impl RestorationEncoder {
 }
 
 impl Backbone for RestorationEncoder {
-    /// Reads images as the first corruption's: of the paper's the lightest noise.
+    /// Reads images through the head of the first corruption, which in the paper's list is the
+    /// lightest noise.
     fn represent(&self, images: Tensor<4>) -> GridTokens {
         self.encode_corrupted(images, 0).1
     }

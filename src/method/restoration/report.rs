@@ -1,4 +1,4 @@
-//! How well a restoration model undoes every corruption.
+//! The report of a restoration model: image quality before and after, for every corruption.
 
 use std::collections::BTreeMap;
 
@@ -27,9 +27,9 @@ pub struct Quality {
 /// How good spoilt and restored images are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Restored {
-    /// As they come; for a loss of resolution that is bicubic interpolation.
+    /// The quality before restoration; for a loss of resolution this is bicubic interpolation.
     pub corrupted: Quality,
-    /// As the model leaves them.
+    /// The quality after restoration.
     pub restored: Quality,
 }
 

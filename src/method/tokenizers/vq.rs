@@ -12,7 +12,7 @@ use crate::target::Tokenizer;
 use crate::target::tokenizer::{CodeUse, Quantized, Vq};
 use crate::task::{Measured, PretextTask, StepEnd, TaskOutput};
 
-/// What a tokenizer's decoder must say of each cell.
+/// What the decoder of a tokenizer must predict for each cell.
 pub trait VqObjective: Module + ModuleDisplay {
     /// The loss of what was decoded, a scalar.
     ///
@@ -46,7 +46,7 @@ impl VqObjective for PixelObjective {
     }
 }
 
-/// The features a frozen teacher has of the cell, by one minus their cosine similarity (BEiT v2's
+/// The features of a frozen teacher for the cell, by one minus their cosine similarity (BEiT v2's
 /// vector-quantized knowledge distillation, VQ-KD).
 #[derive(Module, Debug)]
 pub struct TeacherObjective<E: Module> {
@@ -88,9 +88,9 @@ impl<E: Backbone> VqObjective for TeacherObjective<E> {
 /// Encode, quantize, decode, compare; the codebook follows by itself.
 #[derive(Module, Debug)]
 pub struct VqTask<O: Module> {
-    /// What is kept.
+    /// The tokenizer, which is kept after training.
     pub tokenizer: Vq,
-    /// What its decoder must say.
+    /// What the decoder must predict.
     pub objective: O,
 }
 

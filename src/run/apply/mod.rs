@@ -1,4 +1,4 @@
-//! What trained models do to images of any size.
+//! Applies trained models to images of any size.
 
 mod inpaint;
 mod inpainter;

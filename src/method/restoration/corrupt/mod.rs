@@ -1,4 +1,4 @@
-//! Corruption: what restoration pre-training undoes.
+//! Corruptions of images, which restoration pre-training learns to undo.
 
 mod downsample;
 mod noise;
@@ -28,7 +28,7 @@ pub trait Corruption: Debug + Send + Sync {
 }
 
 impl CorruptionConfig {
-    /// What does it.
+    /// The corruption that the configuration describes.
     pub fn build(&self) -> Arc<dyn Corruption> {
         match *self {
             Self::Noise { sigma } => Arc::new(Noise { sigma: f32::from(sigma) }),

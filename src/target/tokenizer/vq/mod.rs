@@ -77,17 +77,17 @@ pub struct Vq {
     pub uses: Param<Tensor<1>>,
     /// From code vectors to the decoder's width.
     pub embed: Linear,
-    /// Where a cell is.
+    /// The positions of the cells.
     pub positions: PositionTable,
     /// The decoder's blocks.
     pub decoder: Transformer,
-    /// From a cell's features to what is compared.
+    /// From a cell's features to the values that the objective compares.
     pub to_output: TanhLayers,
     #[module(skip)]
     config: VqConfig,
 }
 
-/// What a [`Vq`] makes of a batch.
+/// The output of a [`Vq`] for a batch.
 #[derive(Debug, Clone)]
 pub struct Quantized {
     /// The tokens, `[batch, cells]`.
