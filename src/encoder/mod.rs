@@ -46,7 +46,7 @@ pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::{EncoderSizes, ReplacingEncoder};
 pub use gpt::{Gpt, GptConfig, PixelGpt};
 pub use patchwise::Patchwise;
-pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet, Stem};
+pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};
 pub use swin::{Swin, SwinConfig};
 pub use swin_v2::{SwinV2, SwinV2Config};
 pub use vit::{VisibleVit, Vit};

@@ -1,11 +1,10 @@
 //! A small residual convolutional network (He et al. 2015, arXiv 1512.03385).
 
-use burn::module::{Module, Param};
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, assert_shape};
 
 use super::{Backbone, GridTokens, check_channels};
 use crate::config::config;
@@ -72,7 +71,8 @@ impl ResidualConfig {
     pub fn init(&self, weights: &mut InitialWeights) -> ResidualNet {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let mut width = self.widths[0];
-        let stem = Stem::new(self.channels, width, weights);
+        let init = keeping_variance(self.channels, 3);
+        let stem = weights.conv2d([self.channels, width], 3, init);
         let mut blocks = Vec::new();
         for (stage, &next) in self.widths.iter().enumerate() {
             for block in 0..self.blocks {
@@ -94,7 +94,7 @@ impl ResidualConfig {
 #[derive(Module, Debug)]
 pub struct ResidualNet {
     /// The first convolution.
-    pub stem: Stem,
+    pub stem: Conv2d,
     /// The blocks of all stages.
     pub blocks: Vec<ResidualBlock>,
     width: usize,
@@ -142,7 +142,7 @@ impl Backbone for ResidualNet {
 
     fn stages(&self, images: Tensor<4>) -> Vec<GridTokens> {
         let all = self.blocks.len();
-        let last = |&layer: &usize| layer == all || self.blocks[layer].first.stride > 1;
+        let last = |&layer: &usize| layer == all || self.blocks[layer].first.conv.stride[0] > 1;
         self.represent_layers(images, &(1..=all).filter(last).collect::<Vec<_>>())
     }
 
@@ -169,29 +169,6 @@ fn as_tokens(features: Tensor<4>) -> GridTokens {
     let [_, _, rows, cols] = features.dims();
     let tokens = features.flatten::<3>(2, 3).swap_dims(1, 2);
     GridTokens { tokens, class_token: None, grid: Grid::new(rows, cols) }
-}
-
-/// A 3 × 3 convolution with bias.
-#[derive(Module, Debug)]
-pub struct Stem {
-    /// `[outputs, channels, 3, 3]`.
-    pub weight: Param<Tensor<4>>,
-    /// `[outputs]`.
-    pub bias: Param<Tensor<1>>,
-}
-
-impl Stem {
-    fn new(channels: usize, outputs: usize, weights: &mut InitialWeights) -> Self {
-        let shape = [outputs, channels, 3, 3];
-        Self {
-            weight: weights.param(shape, keeping_variance(shape)),
-            bias: weights.zeros([outputs]),
-        }
-    }
-
-    fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        convolve(images, &self.weight, Some(&self.bias), 1)
-    }
 }
 
 /// x' + norm(conv(relu(norm(conv(x))))) and a relu, x' being x or, where the shape changes, its
@@ -230,11 +207,10 @@ impl ResidualBlock {
 /// A convolution without bias and the norm that has one.
 #[derive(Module, Debug)]
 pub struct ConvNorm {
-    /// `[outputs, inputs, side, side]`.
-    pub weight: Param<Tensor<4>>,
+    /// The convolution.
+    pub conv: Conv2d,
     /// Over groups of the outputs.
     pub norm: GroupNorm,
-    stride: usize,
 }
 
 impl ConvNorm {
@@ -245,35 +221,22 @@ impl ConvNorm {
         groups: usize,
         weights: &mut InitialWeights,
     ) -> Self {
-        let shape = [outputs, inputs, side, side];
+        let init = keeping_variance(inputs, side);
+        let conv = weights.conv2d_without_bias([inputs, outputs], side, init);
         Self {
-            weight: weights.param(shape, keeping_variance(shape)),
+            conv: Conv2d { stride: [stride; 2], ..conv },
             norm: GroupNormConfig::new(groups, outputs).init(weights.device()),
-            stride,
         }
     }
 
     fn forward(&self, features: Tensor<4>) -> Tensor<4> {
-        self.norm.forward(convolve(features, &self.weight, None, self.stride))
+        self.norm.forward(self.conv.forward(features))
     }
 }
 
-/// The start that keeps the variance through relus (He et al. 2015, arXiv 1502.01852).
-fn keeping_variance([_, inputs, rows, cols]: [usize; 4]) -> Init {
-    Init::Normal { std: (2.0 / (inputs * rows * cols) as f32).sqrt() }
-}
-
-/// A square convolution that keeps the size, but for its stride.
-fn convolve(
-    features: Tensor<4>,
-    weight: &Param<Tensor<4>>,
-    bias: Option<&Param<Tensor<1>>>,
-    stride: usize,
-) -> Tensor<4> {
-    let [_, inputs, side, _] = weight.dims();
-    assert_shape!(features, [_, inputs, _, _]);
-    let options = ConvOptions::new([stride; 2], [side / 2; 2], [1; 2], 1);
-    conv2d(features, weight.val(), bias.map(|bias| bias.val()), options)
+/// The start of a convolution that keeps the variance through rectifiers.
+fn keeping_variance(inputs: usize, side: usize) -> Init {
+    Init::of_fan_in(inputs * side * side, 2.0)
 }
 
 #[cfg(test)]
@@ -339,7 +302,7 @@ mod tests {
         let net = net(3);
         assert_eq!((net.layers(), net.width()), (6, 16));
         assert_eq!(net.layer_of("stem.weight"), 0);
-        assert_eq!(net.layer_of("blocks.0.first.weight"), 1);
+        assert_eq!(net.layer_of("blocks.0.first.conv.weight"), 1);
         assert_eq!(net.layer_of("blocks.5.second.norm.gamma"), 6);
     }
 

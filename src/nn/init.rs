@@ -1,7 +1,8 @@
 //! Initial weights, drawn on the host from a seed.
 
 use burn::module::{Param, ParamId};
-use burn::nn::Linear;
+use burn::nn::conv::Conv2d;
+use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
@@ -45,6 +46,15 @@ impl Init {
             }
             other => other,
         }
+    }
+}
+
+impl Init {
+    /// Normal with variance `gain` / `inputs`, for outputs that are sums over so many inputs: a
+    /// gain of 1 keeps the inputs' variance, 2 keeps it where a rectifier follows (He et al. 2015,
+    /// arXiv 1502.01852).
+    pub fn of_fan_in(inputs: usize, gain: f32) -> Self {
+        Self::Normal { std: (gain / inputs as f32).sqrt() }
     }
 }
 
@@ -99,6 +109,32 @@ impl InitialWeights {
     /// A linear layer without bias.
     pub fn linear_without_bias(&mut self, input: usize, output: usize, init: Init) -> Linear {
         Linear { weight: self.param([input, output], init), bias: None }
+    }
+
+    /// A convolution over squares of `side` pixels, an odd number, from `inputs` to `outputs`
+    /// channels. It keeps the size of an image, zeros being around it; its bias starts at 0.
+    pub fn conv2d(&mut self, [inputs, outputs]: [usize; 2], side: usize, init: Init) -> Conv2d {
+        let conv = self.conv2d_without_bias([inputs, outputs], side, init);
+        Conv2d { bias: Some(self.zeros([outputs])), ..conv }
+    }
+
+    /// As [`InitialWeights::conv2d`], without bias.
+    pub fn conv2d_without_bias(
+        &mut self,
+        [inputs, outputs]: [usize; 2],
+        side: usize,
+        init: Init,
+    ) -> Conv2d {
+        let around = side / 2;
+        Conv2d {
+            weight: self.param([outputs, inputs, side, side], init),
+            bias: None,
+            stride: [1; 2],
+            kernel_size: [side; 2],
+            dilation: [1; 2],
+            groups: 1,
+            padding: PaddingConfig2d::Explicit(around, around, around, around),
+        }
     }
 
     /// A layer norm of weight 1 and bias 0.
@@ -176,6 +212,16 @@ mod tests {
         // A normal truncated at ±1σ has a standard deviation of 0.5396 σ.
         let std = (v.iter().map(|x| x * x).sum::<f32>() / v.len() as f32).sqrt();
         assert!((std - 0.5396 * 0.02).abs() < 2e-4, "{std}");
+    }
+
+    #[test]
+    fn a_convolution_keeps_the_size_of_its_images_and_starts_with_the_variance_of_its_gain() {
+        let mut weights = InitialWeights::new(0, &test_device());
+        let conv = weights.conv2d([16, 32], 3, Init::of_fan_in(16 * 9, 2.0));
+        let variance = conv.weight.val().square().mean().into_scalar::<f32>();
+        assert!((variance * 16.0 * 9.0 - 2.0).abs() < 0.1, "{variance}");
+        let images = Tensor::ones([1, 16, 5, 4], &test_device());
+        assert_eq!(conv.forward(images).dims(), [1, 32, 5, 4]);
     }
 
     #[test]

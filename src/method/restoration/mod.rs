@@ -24,7 +24,7 @@ pub use collate::RestorationCollate;
 pub use corruption::CorruptionConfig;
 #[cfg(feature = "run")]
 pub use denoise::denoise;
-pub use network::{RestorationEncoder, RestorationEncoderConfig, RestorationHead};
+pub use network::{ConvPair, RestorationEncoder, RestorationEncoderConfig, RestorationHead};
 #[cfg(feature = "run")]
 pub use report::{Quality, Restored};
 
@@ -34,7 +34,7 @@ use crate::encoder::VitConfig;
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::{PatchLayout, SSIM_WINDOW, denormalize, psnr, ssim, unpatchify};
-use crate::nn::{ConvPair, Init, InitialWeights, cast_parameters, per_token};
+use crate::nn::{Init, InitialWeights, cast_parameters, per_token};
 use crate::task::{Measured, PretextTask, TaskOutput};
 
 config! {

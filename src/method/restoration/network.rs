@@ -1,13 +1,18 @@
 //! The encoder of image restoration: one transformer behind a light head per corruption.
 
 use burn::module::{Module, Param};
+use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 
 use crate::encoder::{Backbone, GridTokens, VitBody, VitConfig, check_channels};
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{Conv, ConvPair, Init, InitialWeights};
+use crate::nn::{Init, InitialWeights};
+
+/// Side of every convolution's kernel.
+const KERNEL: usize = 3;
 
 /// A few convolutions for each corruption, then a transformer that all of them share and that is
 /// told which one it reads (arXiv 2012.00364 §3.1).
@@ -36,9 +41,42 @@ pub struct RestorationEncoderConfig {
 #[derive(Module, Debug)]
 pub struct RestorationHead {
     /// Channels → features.
-    pub embed: Conv,
+    pub embed: Conv2d,
     /// Features → features.
     pub refine: ConvPair,
+}
+
+/// Two convolutions with a rectifier between; its outputs start at 0.
+#[derive(Module, Debug)]
+pub struct ConvPair {
+    /// Keeps the number of channels.
+    pub first: Conv2d,
+    /// Inputs → outputs.
+    pub second: Conv2d,
+}
+
+impl ConvPair {
+    /// A pair from `inputs` to `outputs` channels.
+    pub(super) fn new([inputs, outputs]: [usize; 2], weights: &mut InitialWeights) -> Self {
+        Self {
+            first: conv([inputs, inputs], weights),
+            second: weights.conv2d([inputs, outputs], KERNEL, Init::Constant(0.0)),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - images: `[batch, inputs, height, width]`
+    /// - output: `[batch, outputs, height, width]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        self.second.forward(relu(self.first.forward(images)))
+    }
+}
+
+/// A convolution whose outputs vary as its inputs do.
+fn conv([inputs, outputs]: [usize; 2], weights: &mut InitialWeights) -> Conv2d {
+    let init = Init::of_fan_in(inputs * KERNEL * KERNEL, 1.0);
+    weights.conv2d([inputs, outputs], KERNEL, init)
 }
 
 impl RestorationEncoderConfig {
@@ -69,7 +107,7 @@ impl RestorationEncoderConfig {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let Self { transformer, features, corruptions } = self;
         let heads = (0..*corruptions).map(|_| RestorationHead {
-            embed: Conv::new(transformer.image.channels, *features, weights),
+            embed: conv([transformer.image.channels, *features], weights),
             refine: ConvPair::new([*features, *features], weights),
         });
         RestorationEncoder {

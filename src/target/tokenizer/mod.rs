@@ -11,7 +11,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Int, Tensor};
 
 pub use config::{AnyTokenizer, TokenizerConfig};
-pub use dvae::{Conv, Dvae, DvaeConfig, DvaeDecoder, Reconstruction, ResidualBlock, ResidualStack};
+pub use dvae::{Dvae, DvaeBlock, DvaeConfig, DvaeDecoder, Reconstruction, ResidualStack};
 pub use k_means::KMeans;
 pub use palette::{Palette, PaletteConfig};
 pub use usage::CodebookUsage;

@@ -6,11 +6,13 @@ mod start;
 
 use burn::module::Module;
 use burn::nn::Linear;
+use burn::nn::conv::Conv2d;
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Int, Tensor, assert_shape};
 
 pub use config::{DvaeConfig, Reconstruction};
-pub use stack::{Conv, ResidualBlock, ResidualStack};
+use stack::conv;
+pub use stack::{DvaeBlock, ResidualStack};
 
 use super::Tokenizer;
 use crate::grid::Grid;
@@ -32,7 +34,7 @@ impl DvaeConfig {
         let mut widths = self.group_widths();
         let deepest = widths[widths.len() - 1];
         let normal = |inputs: usize| Init::Normal { std: 1.0 / (inputs as f32).sqrt() };
-        let input = Conv::new(channels, self.hidden, 7, weights);
+        let input = conv([channels, self.hidden], 7, weights);
         let encoder_widths = [&[self.hidden], &widths[..]].concat();
         let encoder = ResidualStack::shrinking(&encoder_widths, self.blocks, weights);
         let to_logits = weights.linear(deepest, self.vocabulary, normal(deepest));
@@ -44,7 +46,7 @@ impl DvaeConfig {
                 self.blocks,
                 weights,
             ),
-            output: Conv::new(self.hidden, channels * self.outputs_per_channel(), 1, weights),
+            output: conv([self.hidden, channels * self.outputs_per_channel()], 1, weights),
         });
         Dvae { input, encoder, to_logits, decoder, config: self.clone() }
     }
@@ -54,7 +56,7 @@ impl DvaeConfig {
 #[derive(Module, Debug)]
 pub struct Dvae {
     /// The first convolution.
-    pub input: Conv,
+    pub input: Conv2d,
     /// The encoder's groups.
     pub encoder: ResidualStack,
     /// A cell's features → one logit for each token.
@@ -73,7 +75,7 @@ pub struct DvaeDecoder {
     /// The decoder's groups.
     pub stack: ResidualStack,
     /// The last convolution.
-    pub output: Conv,
+    pub output: Conv2d,
 }
 
 impl Dvae {
