@@ -121,8 +121,8 @@ pub mod viz;
 
 pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
-    Backbone, Encoder, EncoderSizes, GridTokens, ReplacingEncoder, Swin, SwinConfig, SwinV2,
-    SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
+    Backbone, Encoder, EncoderConfig, GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config,
+    VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
 };
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};

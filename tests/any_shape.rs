@@ -10,8 +10,8 @@ use burn_mim::data::ChannelStatistics;
 use burn_mim::nn::sin_cos_table;
 use burn_mim::train::adamw;
 use burn_mim::{
-    Backbone, DecoderConfig, Grid, ImageShape, MaeConfig, MaskConfig, MimBatch, PretextTask,
-    RandomMask, ReplacingEncoder, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
+    Backbone, DecoderConfig, EncoderConfig, Grid, ImageShape, MaeConfig, MaskConfig, MimBatch,
+    PretextTask, RandomMask, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
 };
 use common::{loader, losses, mae, masked, noise, pretraining, recipe, simmim, weights};
 
@@ -60,7 +60,7 @@ fn check_mae(config: MaeConfig, samples: usize) {
     check_reconstruction(task.reconstruct(&batch), &batch);
 }
 
-fn check_simmim<C: ReplacingEncoder>(config: SimMimConfig<C>, samples: usize) {
+fn check_simmim<C: EncoderConfig>(config: SimMimConfig<C>, samples: usize) {
     let image = config.encoder.image();
     let batch = masked(noise(image, samples), &config.mask().unwrap());
     let task = trained(config.init(&mut weights(3)), &batch);
@@ -205,7 +205,7 @@ fn simmim_on_both_swins_learns_from_images_that_are_not_square() {
 
 #[test]
 fn a_swin_trained_at_one_size_reads_and_reconstructs_another() {
-    fn check<C: ReplacingEncoder>(config: SimMimConfig<C>) {
+    fn check<C: EncoderConfig>(config: SimMimConfig<C>) {
         let small = masked(noise(config.encoder.image(), 2), &config.mask().unwrap());
         let task = trained(config.init(&mut weights(3)), &small);
         let large = noise(ImageShape::new(3, 64, 48), 2);

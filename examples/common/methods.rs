@@ -10,8 +10,8 @@ use burn_mim::method::load_tokenizer;
 use burn_mim::run::device_named;
 use burn_mim::target::tokenizer::VqConfig;
 use burn_mim::{
-    BeitConfig, BeitV2Config, Error, GradientTargetConfig, ImageShape, MaskConfig,
-    ReplacingEncoder, Result, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    BeitConfig, BeitV2Config, EncoderConfig, Error, GradientTargetConfig, ImageShape, MaskConfig,
+    Result, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 use clap::{Args, ValueEnum};
 
@@ -147,7 +147,7 @@ impl SimMimArgs {
     }
 
     /// SimMIM on `encoder`; hides squares of 8 pixels, or of two patches where these are larger.
-    pub(crate) fn on<C: ReplacingEncoder>(&self, encoder: C) -> Result<SimMimConfig<C>> {
+    pub(crate) fn on<C: EncoderConfig>(&self, encoder: C) -> Result<SimMimConfig<C>> {
         let (image, stride) = (encoder.image(), encoder.stride());
         let unit = if image.grid(2 * stride).is_ok() { 2 * stride } else { stride };
         let unit = if 8 % stride == 0 && image.grid(8).is_ok() { 8 } else { unit };

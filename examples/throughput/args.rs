@@ -5,7 +5,7 @@ use burn_mim::nn::Positions;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::target::tokenizer::{PaletteConfig, TokenizerConfig};
 use burn_mim::{
-    BeitConfig, DecoderConfig, EncoderSizes, Error, ImageShape, MaeConfig, MaskConfig, Result,
+    BeitConfig, DecoderConfig, EncoderConfig, Error, ImageShape, MaeConfig, MaskConfig, Result,
     SimMimConfig, SwinConfig, VitConfig,
 };
 use clap::Parser;
@@ -138,7 +138,7 @@ impl Args {
     }
 
     /// Hides cells of the encoder's output.
-    fn simmim<C: EncoderSizes>(&self, encoder: C) -> SimMimConfig<C> {
+    fn simmim<C: EncoderConfig>(&self, encoder: C) -> SimMimConfig<C> {
         let mask = MaskConfig::Simmim { unit: encoder.stride(), ratio: self.mask_ratio };
         SimMimConfig::new(encoder).with_mask(mask)
     }

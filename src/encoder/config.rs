@@ -1,4 +1,4 @@
-//! Traits that the configurations of encoders share.
+//! The trait that the configurations of encoders share.
 
 use std::fmt::Debug;
 
@@ -9,8 +9,15 @@ use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::nn::InitialWeights;
 
-/// The facts about an encoder's configuration that the rest of a model needs.
-pub trait EncoderSizes: Config + Clone + Debug + PartialEq {
+/// The configuration of an encoder that sees every cell, with a mask token in place of hidden ones:
+/// the facts that the rest of a model needs. SimMIM works on any such encoder.
+pub trait EncoderConfig: Config + Clone + Debug + PartialEq {
+    /// The kind of encoder, as files name it.
+    const KIND: &'static str;
+
+    /// The encoder.
+    type Encoder: Encoder<Features = GridTokens>;
+
     /// The images the encoder is made for.
     fn image(&self) -> ImageShape;
 
@@ -26,26 +33,19 @@ pub trait EncoderSizes: Config + Clone + Debug + PartialEq {
     ///
     /// Names the first rule that is broken and the values.
     fn validate(&self) -> Result<()>;
-}
-
-/// The configuration of an encoder that sees every cell, with a mask token in place of hidden ones.
-/// SimMIM works on any such encoder.
-pub trait ReplacingEncoder: EncoderSizes {
-    /// The kind of encoder, as files name it.
-    const KIND: &'static str;
-
-    /// The encoder.
-    type Encoder: Encoder<Features = GridTokens>;
 
     /// The encoder with fresh weights.
     ///
     /// # Panics
     ///
-    /// With the message of [`EncoderSizes::validate`] when that fails.
+    /// With the message of [`EncoderConfig::validate`] when that fails.
     fn init(&self, weights: &mut InitialWeights) -> Self::Encoder;
 }
 
-impl EncoderSizes for VitConfig {
+impl EncoderConfig for VitConfig {
+    const KIND: &'static str = "vit";
+    type Encoder = Vit;
+
     fn image(&self) -> ImageShape {
         self.image
     }
@@ -61,9 +61,16 @@ impl EncoderSizes for VitConfig {
     fn validate(&self) -> Result<()> {
         self.validate()
     }
+
+    fn init(&self, weights: &mut InitialWeights) -> Vit {
+        self.init(weights)
+    }
 }
 
-impl EncoderSizes for SwinConfig {
+impl EncoderConfig for SwinConfig {
+    const KIND: &'static str = "swin";
+    type Encoder = Swin;
+
     fn image(&self) -> ImageShape {
         self.image
     }
@@ -79,9 +86,16 @@ impl EncoderSizes for SwinConfig {
     fn validate(&self) -> Result<()> {
         self.validate()
     }
+
+    fn init(&self, weights: &mut InitialWeights) -> Swin {
+        self.init(weights)
+    }
 }
 
-impl EncoderSizes for SwinV2Config {
+impl EncoderConfig for SwinV2Config {
+    const KIND: &'static str = "swin-v2";
+    type Encoder = SwinV2;
+
     fn image(&self) -> ImageShape {
         self.sizes.image
     }
@@ -97,29 +111,6 @@ impl EncoderSizes for SwinV2Config {
     fn validate(&self) -> Result<()> {
         self.validate()
     }
-}
-
-impl ReplacingEncoder for VitConfig {
-    const KIND: &'static str = "vit";
-    type Encoder = Vit;
-
-    fn init(&self, weights: &mut InitialWeights) -> Vit {
-        self.init(weights)
-    }
-}
-
-impl ReplacingEncoder for SwinConfig {
-    const KIND: &'static str = "swin";
-    type Encoder = Swin;
-
-    fn init(&self, weights: &mut InitialWeights) -> Swin {
-        self.init(weights)
-    }
-}
-
-impl ReplacingEncoder for SwinV2Config {
-    const KIND: &'static str = "swin-v2";
-    type Encoder = SwinV2;
 
     fn init(&self, weights: &mut InitialWeights) -> SwinV2 {
         self.init(weights)

@@ -43,7 +43,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
-pub use config::{EncoderSizes, ReplacingEncoder};
+pub use config::EncoderConfig;
 pub use gpt::{Gpt, GptConfig, PixelGpt};
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};

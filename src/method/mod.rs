@@ -46,8 +46,8 @@ pub use maskfeat::{MaskFeat, MaskFeatConfig};
 #[cfg(feature = "run")]
 pub use maskfeat::{edges, predicted_edges};
 pub use restoration::{
-    CorruptionConfig, Restoration, RestorationConfig, RestorationEncoder, RestorationEncoderConfig,
-    RestorationHead,
+    ConvPair, CorruptionConfig, Restoration, RestorationConfig, RestorationEncoder,
+    RestorationEncoderConfig, RestorationHead,
 };
 #[cfg(feature = "run")]
 pub use restoration::{Quality, RestorationCollate, Restored, corrupt, denoise};

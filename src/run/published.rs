@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::{BackboneVisitor, LoadedBackbone};
 use crate::checkpoint::{LoadOptions, LoadReport, Transformers, TransformersModel};
 use crate::data::ChannelStatistics;
-use crate::encoder::{Backbone, GptConfig, PixelGpt, ReplacingEncoder, VitBody, VitConfig};
+use crate::encoder::{Backbone, EncoderConfig, GptConfig, PixelGpt, VitBody, VitConfig};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::nn::InitialWeights;
@@ -110,7 +110,7 @@ impl Found<'_> {
 
     fn masked<C, V>(self, encoder: C::Encoder, config: C, to: V) -> Result<V::Output>
     where
-        C: ReplacingEncoder<Encoder: Clone> + Send + Sync + 'static,
+        C: EncoderConfig<Encoder: Clone> + Send + Sync + 'static,
         V: BackboneVisitor,
     {
         self.hand(encoder, config.image(), move |weights| config.init(weights), to)

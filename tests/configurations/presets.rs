@@ -5,7 +5,7 @@ use burn_mim::method::{BeitV2Config, PatchPairs};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
 use burn_mim::{
-    BeitConfig, ContextConfig, DecoderConfig, EncoderSizes, GradientTargetConfig, ImageGptConfig,
+    BeitConfig, ContextConfig, DecoderConfig, EncoderConfig, GradientTargetConfig, ImageGptConfig,
     ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, Normalization, RestorationConfig,
     SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
@@ -56,7 +56,7 @@ pub(crate) fn tokenizers() -> Vec<TokenizerConfig> {
     ]
 }
 
-fn simmim<C: EncoderSizes>(encoder: C, unit: usize) -> SimMimConfig<C> {
+fn simmim<C: EncoderConfig>(encoder: C, unit: usize) -> SimMimConfig<C> {
     SimMimConfig::new(encoder).with_mask(MaskConfig::Simmim { unit, ratio: 0.6 })
 }
 

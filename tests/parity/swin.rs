@@ -12,7 +12,7 @@ use burn_mim::checkpoint::{
 };
 use burn_mim::encoder::swin::{SwinTransformer, WindowBlock};
 use burn_mim::{
-    Backbone, Encoder, EncoderSizes, Grid, GridTokens, ImageShape, MaskConfig, MimBatch,
+    Backbone, Encoder, EncoderConfig, Grid, GridTokens, ImageShape, MaskConfig, MimBatch,
     PretextTask, SimMim, SimMimConfig, SwinConfig, SwinV2Config,
 };
 use safetensors::tensor::SafeTensors;
@@ -91,7 +91,7 @@ fn check_encoder(name: &str, io: &Io, encoder: &impl Backbone) {
     }
 }
 
-fn cells(config: &SimMimConfig<impl EncoderSizes>) -> Grid {
+fn cells(config: &SimMimConfig<impl EncoderConfig>) -> Grid {
     config.encoder.image().grid(config.encoder.stride()).unwrap()
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::json::{Size, image_size, only_gelu};
-use crate::encoder::{EncoderSizes, SwinConfig, SwinV2Config};
+use crate::encoder::{EncoderConfig, SwinConfig, SwinV2Config};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::mask::MaskConfig;
@@ -98,7 +98,7 @@ impl SwinJson {
     }
 
     /// SimMIM on `encoder`, with the head of the folder.
-    pub(super) fn simmim<C: EncoderSizes>(&self, encoder: C) -> Result<SimMimConfig<C>> {
+    pub(super) fn simmim<C: EncoderConfig>(&self, encoder: C) -> Result<SimMimConfig<C>> {
         let stride = encoder.stride();
         if self.encoder_stride != stride {
             return Err(Error::config(format!(

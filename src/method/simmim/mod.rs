@@ -5,8 +5,7 @@ mod pretrain;
 
 use crate::config::config;
 use crate::encoder::{
-    EncoderSizes, RelativePositions, ReplacingEncoder, SwinConfig, SwinV2Config, Vit, VitConfig,
-    VitInit,
+    EncoderConfig, RelativePositions, SwinConfig, SwinV2Config, Vit, VitConfig, VitInit,
 };
 use crate::error::Result;
 use crate::grid::ImageShape;
@@ -46,7 +45,7 @@ config! {
     }
 }
 
-impl<C: EncoderSizes> SimMimConfig<C> {
+impl<C: EncoderConfig> SimMimConfig<C> {
     /// Checks every rule the parts must keep.
     ///
     /// # Errors
@@ -69,9 +68,7 @@ impl<C: EncoderSizes> SimMimConfig<C> {
     pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
         self.mask.build(self.encoder.image(), self.encoder.stride())
     }
-}
 
-impl<C: ReplacingEncoder> SimMimConfig<C> {
     /// The model with fresh weights.
     ///
     /// # Panics
@@ -140,7 +137,7 @@ impl SimMimConfig<SwinV2Config> {
 mod tests {
     use super::*;
 
-    fn predicts_one_unit_per_output_cell<C: EncoderSizes>(config: &SimMimConfig<C>) {
+    fn predicts_one_unit_per_output_cell<C: EncoderConfig>(config: &SimMimConfig<C>) {
         config.validate().unwrap();
         assert_eq!((config.encoder.stride(), config.encoder.width()), (32, 1024));
         assert_eq!(config.mask().unwrap().grid().cells(), 36);

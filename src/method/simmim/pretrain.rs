@@ -7,7 +7,7 @@ use super::{SimMim, SimMimConfig};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
-use crate::encoder::ReplacingEncoder;
+use crate::encoder::EncoderConfig;
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Inpainting, Method, PICTURE_ROWS, picture_title};
@@ -18,7 +18,7 @@ use crate::viz::{Picture, reconstruction_sheet};
 /// SimMIM goes with every encoder that sees hidden patches as a mask token.
 impl<C> Method for SimMimConfig<C>
 where
-    C: ReplacingEncoder<Encoder: Clone> + Serialize + DeserializeOwned + Send + Sync + 'static,
+    C: EncoderConfig<Encoder: Clone> + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     const NAME: &'static str = "simmim";
     const TITLE: &'static str = "SimMIM";
