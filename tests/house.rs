@@ -77,7 +77,6 @@ fn no_folder_holds_more_than_a_fifth_of_the_files() {
 }
 
 #[test]
-#[ignore = "the redesign is under way"]
 fn a_method_is_named_in_two_files_outside_its_folder_at_most() {
     let src = folder("src");
     let mut faults = vec![];
@@ -105,7 +104,6 @@ fn a_method_is_named_in_two_files_outside_its_folder_at_most() {
 }
 
 #[test]
-#[ignore = "the redesign is under way"]
 fn the_example_of_a_method_has_at_most_25_lines() {
     let examples = files(&folder("examples")).into_iter();
     let of_methods: Vec<_> =

@@ -1,7 +1,6 @@
 //! The methods: masked image modelling's papers, one folder each.
 
 mod beit;
-mod beit_v2;
 mod context;
 #[cfg(feature = "run")]
 mod contract;
@@ -23,10 +22,9 @@ mod tokenizers;
 #[cfg(feature = "run")]
 use crate::encoder::{SwinConfig, SwinV2Config};
 pub(crate) use beit::check_vocabulary;
-pub use beit::{Beit, BeitConfig};
+pub use beit::{Beit, BeitConfig, BeitV2, BeitV2Config};
 #[cfg(feature = "run")]
 pub use beit::{token_maps, token_sheet};
-pub use beit_v2::{BeitV2, BeitV2Config};
 pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,
 };

@@ -4,6 +4,7 @@
 mod picture;
 #[cfg(feature = "run")]
 mod pretrain;
+mod v2;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ use crate::task::{Mim, Network};
 
 #[cfg(feature = "run")]
 pub use picture::{token_maps, token_sheet};
+pub use v2::{BeitV2, BeitV2Config};
 
 /// BEiT: encode all patches, the hidden ones as a mask token, and classify the hidden ones into the
 /// tokens of a frozen tokenizer.

@@ -1,51 +1,28 @@
-//! Fitting a tokenizer, and the files it leaves.
-
-use std::path::Path;
+//! Fitting a tokenizer.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
+use burn::tensor::Tensor;
 use serde_json::json;
 
-use super::report::{TokenizerReport, sheet};
+use super::report::TokenizerReport;
 use super::{
-    DvaeSchedule, DvaeTask, PixelObjective, TeacherObjective, TokenizerCollate, VqObjective, VqTask,
+    DvaeTask, PixelObjective, TeacherObjective, TokenizerCollate, TokenizerRecipe, VqObjective,
+    VqTask,
 };
 use crate::batch::TokenizerBatch;
-use crate::data::augment::{Augmentation, CropRange};
 use crate::data::{ChannelStatistics, Loader};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::file::{create_folder, load_weights, read_json, write_json};
 use crate::grid::ImageShape;
-use crate::method::{Fitted, Run};
+use crate::method::Run;
 use crate::nn::InitialWeights;
 use crate::target::TokenizerConfig;
 use crate::target::tokenizer::{AnyTokenizer, Dvae, PaletteConfig, Vq, VqConfig, VqOutput};
 use crate::task::PretextTask;
-use crate::train::{Manifest, Pretraining, Recipe, RunFolder};
-
-const CONFIG: &str = "tokenizer.json";
-const WEIGHTS: &str = "tokenizer.bpk";
-const MANIFEST: &str = "tokenizer.manifest.json";
+use crate::train::{Pretraining, RunFolder};
 
 /// Training images that a palette, or the start of a codebook, is fitted on.
 const FITTED_IMAGES: usize = 512;
-
-/// Training images, with repetitions, that a tokenizer sees where a method has it trained first.
-const SHOWN_IMAGES: usize = 30_000;
-
-/// How a tokenizer is trained; a palette is not.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenizerRecipe {
-    /// What is done to the images.
-    pub augmentation: Augmentation,
-    /// How weights move.
-    pub recipe: Recipe,
-    /// What changes while a dVAE trains.
-    pub schedule: DvaeSchedule,
-}
 
 /// A tokenizer that is ready to be used.
 #[derive(Debug)]
@@ -69,57 +46,6 @@ pub struct Teacher<B> {
     pub statistics: Option<ChannelStatistics>,
     /// What it is, in a few words.
     pub title: String,
-}
-
-impl TokenizerRecipe {
-    /// A recipe for images of a few dozen pixels that a laptop's processor trains in minutes.
-    pub fn small_images(epochs: usize) -> Self {
-        let crop = Some(CropRange::new([0.5, 1.0]));
-        let recipe = Recipe::new()
-            .with_epochs(epochs.max(1))
-            .with_base_lr(1.2e-2)
-            .with_warmup_epochs(0.2)
-            .with_betas([0.9, 0.99])
-            .with_weight_decay(1e-4)
-            .with_clip_norm(Some(1.0));
-        let schedule =
-            DvaeSchedule::new().with_cooling(0.25).with_kl_weight(1e-4).with_balance(0.1);
-        let augmentation = Augmentation { crop, ..Augmentation::mae() };
-        Self { augmentation, recipe, schedule }
-    }
-}
-
-/// The tokenizer that a method with tokens of the sizes `config` is trained on: the one in `folder`;
-/// where there is none, the one in `tokenizer/` of the run's folder, which is trained first.
-///
-/// # Errors
-///
-/// When the tokenizer in the folder has other sizes; when a tokenizer has collapsed, since nothing is
-/// worth training on that; when its training was stopped.
-pub(in crate::method) fn fitted_for(
-    run: &Run,
-    config: &TokenizerConfig,
-    folder: Option<&Path>,
-) -> Result<Fitted<AnyTokenizer>> {
-    let own = run.out.join("tokenizer");
-    let finished = (run.resume && has_tokenizer(&own)).then_some(&*own);
-    let (fitted, resumed) = if let Some(found) = folder.or(finished) {
-        let (saved, tokenizer) = load_tokenizer(found, &run.device)?;
-        if saved != *config {
-            let reason = format!("holds the tokenizer {saved:?}, but the method needs {config:?}");
-            return Err(Error::checkpoint(found, reason));
-        }
-        let report = run.measure_tokenizer(config, &tokenizer)?;
-        (FittedTokenizer { config: saved, tokenizer, report }, folder.is_none())
-    } else {
-        let first = Run { out: own, ..run.clone() };
-        let recipe = TokenizerRecipe::small_images(SHOWN_IMAGES.div_ceil(run.data.train.len()));
-        let fitted = first.fit_tokenizer(config.clone(), &recipe)?;
-        (fitted.ok_or(Error::Interrupted)?, run.resume)
-    };
-    run.progress.note(&format!("tokenizer: {}", fitted.report));
-    fitted.report.usage.check()?;
-    Ok(Fitted { task: fitted.tokenizer, resumed })
 }
 
 impl Run {
@@ -289,60 +215,6 @@ impl Run {
             .run(task, train, valid)?;
         Ok((!trained.interrupted).then_some(trained.task))
     }
-
-    fn leave_tokenizer(&self, fitted: &FittedTokenizer) -> Result<()> {
-        let FittedTokenizer { config, tokenizer, report } = fitted;
-        let metrics = self.out.join("metrics.json");
-        // What training measured, where there was any.
-        let mut all: serde_json::Map<_, _> = match tokenizer {
-            AnyTokenizer::Palette(_) => serde_json::Map::new(),
-            _ => read_json(&metrics)?,
-        };
-        all.insert("tokenizer".into(), report.to_json());
-        create_folder(&self.out)?;
-        write_json(&metrics, &all)?;
-        let collate = TokenizerCollate::new(config.image())?;
-        let test = self.loader(&self.data.test, collate, false)?;
-        if let Some(batch) = test.epoch(0, 0).next() {
-            let sheet = sheet(tokenizer, config, batch?.images)?;
-            sheet.save(self.out.join("reconstruction.png"))?;
-        }
-        // Without its checksums a tokenizer that is replaced is whole all the time.
-        let sums = self.out.join(MANIFEST);
-        if sums.exists() {
-            std::fs::remove_file(&sums).map_err(|error| Error::checkpoint(&sums, error))?;
-        }
-        let path = self.out.join(WEIGHTS);
-        let saved = tokenizer.clone().into_record().save(&path);
-        saved.map_err(|error| Error::checkpoint(&path, error))?;
-        // After the weights: a folder with this file holds a whole tokenizer.
-        write_json(&self.out.join(CONFIG), config)?;
-        Manifest::write(&self.out, &[WEIGHTS, CONFIG], MANIFEST)
-    }
-}
-
-/// The tokenizer in the folder `path`, or in the folder of one of its files `path`, as
-/// [`Run::fit_tokenizer`] leaves it.
-///
-/// # Errors
-///
-/// When there is none, or its files do not fit each other.
-pub fn load_tokenizer(path: &Path, device: &Device) -> Result<(TokenizerConfig, AnyTokenizer)> {
-    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
-    if let Some(sums) = Manifest::read(folder, MANIFEST)? {
-        sums.check(folder)?;
-    }
-    let described = folder.join(CONFIG);
-    let config: TokenizerConfig = read_json(&described)?;
-    config.validate().map_err(|error| error.in_file(&described))?;
-    let tokenizer = config.init(&mut InitialWeights::new(0, device));
-    let tokenizer = load_weights(tokenizer, &folder.join(WEIGHTS))?;
-    Ok((config, tokenizer))
-}
-
-/// Whether a folder holds a whole tokenizer.
-pub fn has_tokenizer(folder: &Path) -> bool {
-    folder.join(CONFIG).is_file()
 }
 
 /// Checks that a teacher has features for the tokenizer's cells.

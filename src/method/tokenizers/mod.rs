@@ -4,7 +4,11 @@
 mod collate;
 mod dvae;
 #[cfg(feature = "run")]
+mod files;
+#[cfg(feature = "run")]
 mod fit;
+#[cfg(feature = "run")]
+mod recipe;
 #[cfg(feature = "run")]
 mod report;
 mod vq;
@@ -13,9 +17,13 @@ mod vq;
 pub use collate::TokenizerCollate;
 pub use dvae::{DvaeSchedule, DvaeTask};
 #[cfg(feature = "run")]
-pub(super) use fit::fitted_for;
+pub use files::{has_tokenizer, load_tokenizer};
 #[cfg(feature = "run")]
-pub use fit::{FittedTokenizer, Teacher, TokenizerRecipe, has_tokenizer, load_tokenizer};
+pub use fit::{FittedTokenizer, Teacher};
+#[cfg(feature = "run")]
+pub use recipe::TokenizerRecipe;
+#[cfg(feature = "run")]
+pub(super) use recipe::fitted_for;
 #[cfg(feature = "run")]
 pub use report::TokenizerReport;
 pub use vq::{PixelObjective, TeacherObjective, VqObjective, VqTask};

@@ -3,12 +3,11 @@
 #[cfg(feature = "run")]
 mod pretrain;
 
+use super::{Beit, BeitConfig, token_head};
 use crate::config::config;
 use crate::encoder::{CondensedVit, CondensedVitConfig};
 use crate::error::Result;
 use crate::head::LinearHead;
-use crate::method::beit::token_head;
-use crate::method::{Beit, BeitConfig};
 use crate::nn::InitialWeights;
 use crate::target::tokenizer::{AnyTokenizer, Tokenizer, TokenizerConfig, VqConfig};
 use crate::target::{Both, TokenTarget};
