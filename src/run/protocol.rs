@@ -125,8 +125,10 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         if matches!(plan.protocol, Protocol::FineTune | Protocol::All) {
             scores.add(start, self.fine_tune(&plan.tuning, start, &plan.out)?, say);
         }
-        if matches!(plan.protocol, Protocol::Partial | Protocol::All) {
-            for blocks in steps(self.encoder.backbone.layers()) {
+        // An encoder that does not name its layers has no last ones; asked for alone, that is a fault.
+        let layers = self.encoder.backbone.layers();
+        if plan.protocol == Protocol::Partial || plan.protocol == Protocol::All && layers > 0 {
+            for blocks in steps(layers) {
                 let tuning = FineTuning { last_blocks: Some(blocks), ..plan.tuning.clone() };
                 scores.add(start, self.fine_tune(&tuning, start, &plan.out)?, say);
             }
