@@ -122,3 +122,16 @@ fn a_name_is_found_as_a_whole_word_alone() {
     assert!(names("use crate::method::{MaeConfig, Mae};", "MaeConfig"));
     assert!(!names("struct OwnMaeConfig; MaeConfigs", "MaeConfig"));
 }
+
+#[test]
+fn the_guide_to_adding_a_method_quotes_the_example_word_for_word() {
+    let read = |path: &str| fs::read_to_string(folder(path)).unwrap();
+    let (guide, example) = (read("docs/adding-a-method.md"), read("examples/custom_method.rs"));
+    let quotes: Vec<_> = guide.split("```rust,ignore\n").skip(1).collect();
+    assert!(quotes.len() >= 7, "{}", quotes.len());
+    for quote in quotes {
+        let quote = quote.split("```").next().unwrap();
+        assert!(example.contains(quote), "the example has no\n{quote}");
+    }
+    assert!(example.lines().count() <= 200);
+}

@@ -165,9 +165,11 @@ fn method_of(folder: &RunFolder) -> Result<(String, String)> {
     let saved: Value = folder.config()?;
     if saved["format"] != FORMAT {
         let reason = match saved.get("task") {
-            Some(_) => "was written by burn-mim before version 0.2, whose runs cannot be read any \
+            Some(_) => {
+                "was written by an earlier version of burn-mim, whose runs cannot be read any \
                         more: train again, or go on with the version that wrote it"
-                .to_string(),
+                    .to_string()
+            }
             None => format!("does not belong to a run: its `format` must be {FORMAT}"),
         };
         return Err(Error::checkpoint(path, reason));
