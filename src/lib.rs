@@ -185,7 +185,7 @@ pub mod docs {
 }
 
 /// What the README shows compiles and runs.
-#[cfg(all(doctest, feature = "flex"))]
+#[cfg(all(doctest, feature = "run", feature = "flex"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 

@@ -7,7 +7,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
-use super::Norm;
 use crate::rng::{Purpose, stream};
 
 /// How a parameter starts.
@@ -135,11 +134,6 @@ impl InitialWeights {
             groups: 1,
             padding: PaddingConfig2d::Explicit(around, around, around, around),
         }
-    }
-
-    /// A layer norm of weight 1 and bias 0.
-    pub fn norm(&self, width: usize, epsilon: f64) -> Norm {
-        Norm::layer(width, epsilon, &self.device)
     }
 
     /// A trainable parameter of zeros.

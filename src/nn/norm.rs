@@ -51,6 +51,13 @@ pub struct Norm {
     pub epsilon: f64,
 }
 
+impl InitialWeights {
+    /// A layer norm of weight 1 and bias 0.
+    pub fn norm(&self, width: usize, epsilon: f64) -> Norm {
+        Norm::layer(width, epsilon, self.device())
+    }
+}
+
 impl Norm {
     /// A layer norm of weight 1 and bias 0.
     pub fn layer(width: usize, epsilon: f64, device: &Device) -> Self {

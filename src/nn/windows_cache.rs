@@ -12,8 +12,8 @@ use crate::grid::Grid;
 /// may be smaller.
 const KEPT: usize = 8;
 
-/// The windows that blocks were read with of late, so that a forward pass finds their index tensors
-/// ready. Clones share them.
+/// The windows that blocks were recently read with, so that a forward pass finds their index
+/// tensors ready. Clones share them.
 #[derive(Clone, Default)]
 pub struct WindowsCache {
     made: Arc<Mutex<Vec<(Key, Windows)>>>,
