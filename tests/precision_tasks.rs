@@ -30,7 +30,7 @@ fn residual() -> ResidualConfig {
 
 #[test]
 fn beit_v2() {
-    let palette = PaletteConfig::new(IMAGE).with_cell(4).with_vocabulary(8);
+    let palette = PaletteConfig::new(IMAGE).with_patch(4).with_vocabulary(8);
     let tokenizer = palette.fit(unit(8), 0).unwrap();
     let config = BeitV2Config::small_images(TokenizerConfig::Palette(palette));
     let config = BeitV2Config {
@@ -94,7 +94,7 @@ fn tokenizers_by_vector_quantization() {
     let sizes = || VqConfig::new(encoder(IMAGE).with_class_token(false)).with_vocabulary(6);
     let tokenizer = sizes().init(&mut weights(3));
     nearly_the_same_but_for_kinks(
-        &VqTask { tokenizer, objective: PixelObjective { cell: 4 } },
+        &VqTask { tokenizer, objective: PixelObjective { patch: 4 } },
         &batch,
     );
     let teacher = encoder(IMAGE).init(&mut weights(5));
@@ -106,7 +106,7 @@ fn tokenizers_by_vector_quantization() {
 #[test]
 fn discrete_variational_autoencoders() {
     let config = DvaeConfig::new(IMAGE)
-        .with_cell(4)
+        .with_patch(4)
         .with_vocabulary(6)
         .with_hidden(4)
         .with_blocks(1)

@@ -35,7 +35,7 @@ fn vq() -> VqConfig {
 
 fn dvae() -> DvaeConfig {
     DvaeConfig::new(IMAGE)
-        .with_cell(4)
+        .with_patch(4)
         .with_vocabulary(6)
         .with_hidden(4)
         .with_blocks(1)
@@ -75,7 +75,7 @@ fn stopped_equals_whole<T: PretextTask<Batch = TokenizerBatch>>(task: impl Fn() 
 #[test]
 fn a_codebook_that_follows_its_cells_survives_a_restart_to_the_bit() {
     let task =
-        || VqTask { tokenizer: vq().init(&mut weights(3)), objective: PixelObjective { cell: 4 } };
+        || VqTask { tokenizer: vq().init(&mut weights(3)), objective: PixelObjective { patch: 4 } };
     stopped_equals_whole(task, false);
 }
 
@@ -150,7 +150,7 @@ fn run_in(out: &Path) -> Run {
 fn a_fitted_tokenizer_is_read_back_with_the_same_tokens() {
     let out = tempfile::tempdir().unwrap();
     let recipe = tokenizer_recipe();
-    let palette = PaletteConfig::new(IMAGE).with_cell(4).with_vocabulary(6);
+    let palette = PaletteConfig::new(IMAGE).with_patch(4).with_vocabulary(6);
     for config in [TokenizerConfig::Palette(palette), TokenizerConfig::Vq(vq())] {
         let run = run_in(&out.path().join(config.name()));
         let fitted = run.fit_tokenizer(config.clone(), &recipe).unwrap().unwrap();

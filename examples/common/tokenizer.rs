@@ -68,7 +68,7 @@ impl Kind {
     /// A tokenizer of 512 tokens for patches of 4 pixels.
     fn config(self, image: ImageShape) -> TokenizerConfig {
         match self {
-            Self::Palette => TokenizerConfig::Palette(PaletteConfig::new(image).with_cell(CELL)),
+            Self::Palette => TokenizerConfig::Palette(PaletteConfig::new(image).with_patch(CELL)),
             Self::Vq | Self::VqKd => TokenizerConfig::Vq(VqConfig::small_images(image)),
             Self::Dvae => TokenizerConfig::Dvae(DvaeConfig::small_images(image)),
         }

@@ -30,11 +30,11 @@ pub(crate) fn simmim<E: Encoder<Features = GridTokens>>(
         return Ok(());
     }
     // Some cells are hidden in part: predict them all, and look at the hidden pixels.
-    let (grid, cell) = (features.grid, model.target.cell);
+    let (grid, patch) = (features.grid, model.target.patch);
     let all = UnitMask::from_indices(grid, 0..grid.cells())?;
     let all = Mask::new(vec![all; mask.samples().len()], &device)?;
     let prediction =
-        unpatchify(model.head.predict(features, &all), grid, cell, model.target.layout);
+        unpatchify(model.head.predict(features, &all), grid, patch, model.target.layout);
     let hidden = hidden_pixels(&mask, &prediction);
     let error = (prediction.clone() - images).abs() * hidden.clone();
     outputs.add("reconstruction", prediction * hidden.clone());

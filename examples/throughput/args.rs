@@ -116,7 +116,7 @@ impl Args {
             }
             // Tokens of a palette cost nothing, as those of a tokenizer that ran before do.
             ("beit", "vit") => {
-                let palette = PaletteConfig::new(image).with_cell(self.patch_size);
+                let palette = PaletteConfig::new(image).with_patch(self.patch_size);
                 let beit = BeitConfig::new(self.vit(image)?, TokenizerConfig::Palette(palette));
                 Case::Beit(beit.with_mask(MaskConfig::blocks(self.mask_ratio, 4)))
             }

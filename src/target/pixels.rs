@@ -25,14 +25,14 @@ pub enum PixelLoss {
     },
 }
 
-/// The pixels of each hidden cell: all channels of `cell` × `cell` pixels, in the units of the
+/// The pixels of each hidden cell: all channels of `patch` × `patch` pixels, in the units of the
 /// batch's images or normalized.
 #[derive(Module, Debug)]
 pub struct PixelTarget {
     /// Channels of the images.
     pub channels: usize,
-    /// Side of a cell in pixels.
-    pub cell: usize,
+    /// Side of a patch in pixels.
+    pub patch: usize,
     /// How the pixels are normalized.
     #[module(skip)]
     pub normalization: Normalization,
@@ -46,17 +46,17 @@ pub struct PixelTarget {
 
 impl PixelTarget {
     /// MAE's target: (row, column, channel), squared error.
-    pub fn mae(channels: usize, cell: usize, normalized: bool) -> Self {
+    pub fn mae(channels: usize, patch: usize, normalized: bool) -> Self {
         let normalization = if normalized { Normalization::Cell } else { Normalization::None };
         let (layout, loss) = (PatchLayout::ChannelsLast, PixelLoss::L2);
-        Self { channels, cell, normalization, layout, loss }
+        Self { channels, patch, normalization, layout, loss }
     }
 
     /// SimMIM's target: (channel, row, column), raw pixels, absolute error.
-    pub fn simmim(channels: usize, cell: usize) -> Self {
+    pub fn simmim(channels: usize, patch: usize) -> Self {
         let normalization = Normalization::None;
         let (layout, loss) = (PatchLayout::ChannelsFirst, PixelLoss::L1);
-        Self { channels, cell, normalization, layout, loss }
+        Self { channels, patch, normalization, layout, loss }
     }
 
     /// The same target with another loss.
@@ -90,16 +90,16 @@ impl PixelTarget {
     /// - prediction: `[batch, hidden, width]`
     /// - output: `[batch, channels, height, width]`
     pub fn place(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
-        let mask = mask_of_patches(batch, self.cell);
+        let mask = mask_of_patches(batch, self.patch);
         let nothing = Tensor::zeros([1, self.width()], (&prediction.device(), prediction.dtype()));
         let cells = mask.asked.fill(prediction, nothing);
-        unpatchify(cells, mask.grid(), self.cell, self.layout)
+        unpatchify(cells, mask.grid(), self.patch, self.layout)
     }
 
     /// The hidden cells of an image-sized tensor.
     fn hidden(&self, images: Tensor<4>, batch: &MimBatch) -> Tensor<3> {
-        let patches = patchify(images, self.cell, self.layout);
-        mask_of_patches(batch, self.cell).asked.select(patches).detach()
+        let patches = patchify(images, self.patch, self.layout);
+        mask_of_patches(batch, self.patch).asked.select(patches).detach()
     }
 
     /// Mean and standard deviation of the hidden cells' pixels, to be broadcast over `raw`, these
@@ -121,7 +121,7 @@ impl Target for PixelTarget {
     type Value = Tensor<3>;
 
     fn width(&self) -> usize {
-        self.channels * self.cell * self.cell
+        self.channels * self.patch * self.patch
     }
 
     fn of(&self, batch: &MimBatch) -> Tensor<3> {

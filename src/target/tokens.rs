@@ -48,7 +48,7 @@ impl<K: Tokenizer> TokenTarget<K> {
     ///
     /// When the batch has no second view.
     pub fn grid(&self, batch: &MimBatch) -> Grid {
-        grid_of(view(batch), self.tokenizer.cell())
+        grid_of(view(batch), self.tokenizer.patch())
     }
 
     /// The ids of all cells: the most likely ones of the hidden cells, the true ones of the others.
@@ -164,7 +164,7 @@ mod tests {
     /// Three colors of one channel, in cells of one pixel.
     fn target() -> TokenTarget<Palette> {
         let colors = Tensor::from_floats([[0.0], [0.5], [1.0]], &test_device().autodiff());
-        TokenTarget::new(Palette { colors: Param::from_tensor(colors), cell: 1 }, &[0.5], &[0.25])
+        TokenTarget::new(Palette { colors: Param::from_tensor(colors), patch: 1 }, &[0.5], &[0.25])
     }
 
     /// One image of 2 × 4 pixels, whose view of 1 × 2 has the tokens 2 and 1; the right half is

@@ -144,7 +144,7 @@ mod tests {
         let config = VqConfig::new(vit).with_vocabulary(3).with_code_width(2);
         let task = || {
             let tokenizer = config.init(&mut InitialWeights::new(0, &test_device().autodiff()));
-            VqTask { tokenizer, objective: PixelObjective { cell: 2 } }
+            VqTask { tokenizer, objective: PixelObjective { patch: 2 } }
         };
         let init = Init::Normal { std: 0.3 };
         let images = InitialWeights::new(5, &test_device()).param([2, 2, 4, 6], init).val();

@@ -52,7 +52,7 @@ pub(crate) fn of_tokenizer(config: &TokenizerConfig) -> f32 {
     let batch = |noise| TokenizerBatch { images: pixels(config.image()), noise };
     match config {
         TokenizerConfig::Vq(vq @ VqConfig { output: VqOutput::Pixels, .. }) => {
-            let objective = PixelObjective { cell: vq.encoder.patch };
+            let objective = PixelObjective { patch: vq.encoder.patch };
             number(VqTask { tokenizer: vq.init(weights), objective }.loss(batch(None)).loss)
         }
         TokenizerConfig::Vq(vq) => {

@@ -16,7 +16,7 @@ const IMAGE: ImageShape = ImageShape::square(3, 32);
 
 /// A method on each of its encoders and targets.
 pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
-    let palette = TokenizerConfig::Palette(PaletteConfig::new(IMAGE).with_cell(4));
+    let palette = TokenizerConfig::Palette(PaletteConfig::new(IMAGE).with_patch(4));
     let bert = ImageGptConfig::small_images(ImageShape::square(3, 8)).bert();
     let vit = VitConfig::new(IMAGE, 4, 128, 4, 4)
         .with_positions(Positions::Learned)
@@ -49,7 +49,7 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
 pub(crate) fn tokenizers() -> Vec<TokenizerConfig> {
     let features = VqConfig::small_images(IMAGE).with_output(VqOutput::Features { width: 8 });
     vec![
-        TokenizerConfig::Palette(PaletteConfig::new(IMAGE).with_cell(4)),
+        TokenizerConfig::Palette(PaletteConfig::new(IMAGE).with_patch(4)),
         TokenizerConfig::Vq(VqConfig::small_images(IMAGE)),
         TokenizerConfig::Vq(features),
         TokenizerConfig::Dvae(DvaeConfig::small_images(IMAGE)),
@@ -66,7 +66,7 @@ const TINY: ImageShape = ImageShape::new(2, 8, 12);
 /// A method on each of its encoders and targets, so small that its loss takes no time.
 pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
     let vit = VitConfig::new(TINY, 4, 8, 2, 2);
-    let palette = PaletteConfig::new(TINY).with_cell(4).with_vocabulary(5);
+    let palette = PaletteConfig::new(TINY).with_patch(4).with_vocabulary(5);
     let swin = SwinConfig::new(TINY, 2, 4, vec![1, 2], vec![1, 2], 2);
     let residual = ResidualConfig::new(2).with_widths(vec![4, 8]).with_groups(2);
     let gpt = ImageGptConfig::new(GptConfig::new(ImageShape::new(2, 3, 4), 8, 1, 2).with_colors(5));
@@ -105,10 +105,10 @@ pub(crate) fn tiny_tokenizers() -> Vec<TokenizerConfig> {
     let vit = VitConfig::new(TINY, 4, 8, 1, 2).with_drop_path(0.5);
     let vq = VqConfig::new(vit).with_vocabulary(5).with_code_width(4);
     let features = vq.clone().with_output(VqOutput::Features { width: 3 });
-    let dvae = DvaeConfig::new(TINY).with_cell(2).with_vocabulary(5).with_hidden(4);
+    let dvae = DvaeConfig::new(TINY).with_patch(2).with_vocabulary(5).with_hidden(4);
     let dvae = dvae.with_blocks(1).with_code_width(4);
     vec![
-        TokenizerConfig::Palette(PaletteConfig::new(TINY).with_cell(2).with_vocabulary(5)),
+        TokenizerConfig::Palette(PaletteConfig::new(TINY).with_patch(2).with_vocabulary(5)),
         TokenizerConfig::Vq(vq),
         TokenizerConfig::Vq(features),
         TokenizerConfig::Dvae(dvae),

@@ -29,7 +29,7 @@ fn read<T: DeserializeOwned>(folder: &Path) -> Result<T> {
 #[test]
 fn damaged_configurations_of_methods_are_refused_or_valid() {
     let image = ImageShape::square(3, 16);
-    let palette = TokenizerConfig::Palette(PaletteConfig::new(image).with_cell(4));
+    let palette = TokenizerConfig::Palette(PaletteConfig::new(image).with_patch(4));
     let beit = BeitConfig::small_images(palette);
     let swin = SwinConfig::new(image, 2, 8, vec![2, 2], vec![2, 4], 2);
     let swin_v2 = SwinV2Config::new(swin.clone());

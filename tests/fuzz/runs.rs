@@ -74,9 +74,10 @@ fn tokenizers(scratch: &Path) -> Vec<crate::campaign::Seed> {
     use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
 
     let encoder = VitConfig::new(IMAGE, 4, 8, 1, 2).with_class_token(false);
-    let palette = PaletteConfig::new(IMAGE).with_cell(4).with_vocabulary(6);
+    let palette = PaletteConfig::new(IMAGE).with_patch(4).with_vocabulary(6);
     let vq = VqConfig::new(encoder).with_vocabulary(6).with_code_width(4);
-    let dvae = DvaeConfig::new(IMAGE).with_cell(4).with_vocabulary(6).with_hidden(4).with_blocks(1);
+    let dvae =
+        DvaeConfig::new(IMAGE).with_patch(4).with_vocabulary(6).with_hidden(4).with_blocks(1);
     let seed = |config: TokenizerConfig| {
         let path = scratch.join(config.name());
         fs::create_dir_all(&path).unwrap();

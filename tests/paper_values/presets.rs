@@ -27,7 +27,7 @@ macro_rules! presets {
 }
 
 fn tokenizer() -> TokenizerConfig {
-    TokenizerConfig::Palette(PaletteConfig::new(SMALL).with_cell(4))
+    TokenizerConfig::Palette(PaletteConfig::new(SMALL).with_patch(4))
 }
 
 /// Constructors by name with what they make. `new` of a configuration is its defaults.

@@ -158,7 +158,7 @@ mod tests {
     use crate::target::tokenizer::PaletteConfig;
 
     fn palette(image: ImageShape, cell: usize) -> TokenizerConfig {
-        TokenizerConfig::Palette(PaletteConfig::new(image).with_cell(cell))
+        TokenizerConfig::Palette(PaletteConfig::new(image).with_patch(cell))
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl DvaeTask {
     /// The loss and its parts where `network`, the tokenizer, encodes and decodes in `dtype`.
     fn judge(&self, network: &Dvae, batch: TokenizerBatch, dtype: FloatDType) -> Measured {
         let TokenizerBatch { images, noise } = batch;
-        let (grid, whole) = (grid_of(&images, self.tokenizer.cell()), images.dtype());
+        let (grid, whole) = (grid_of(&images, self.tokenizer.patch()), images.dtype());
         let logits = network.logits(images.clone().cast(dtype)).cast(whole);
         let log_choices = log_softmax(logits.clone(), 2);
         let choices = log_choices.clone().exp();
@@ -197,7 +197,7 @@ mod tests {
 
     fn task() -> DvaeTask {
         let config = DvaeConfig::new(ImageShape::new(1, 4, 8))
-            .with_cell(2)
+            .with_patch(2)
             .with_vocabulary(5)
             .with_hidden(4)
             .with_blocks(1)

@@ -78,7 +78,7 @@ impl Run {
         let fitted = match &config {
             TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette)?),
             TokenizerConfig::Vq(vq) => {
-                let objective = PixelObjective { cell: vq.encoder.patch };
+                let objective = PixelObjective { patch: vq.encoder.patch };
                 self.train_vq(vq.init(weights), objective, recipe)?.map(AnyTokenizer::Vq)
             }
             TokenizerConfig::Dvae(dvae) => {

@@ -32,13 +32,13 @@ pub trait VqObjective: Module + ModuleDisplay {
 /// The cell's pixels, by squared error.
 #[derive(Module, Debug)]
 pub struct PixelObjective {
-    /// Side of a cell in pixels.
-    pub cell: usize,
+    /// Side of a patch in pixels.
+    pub patch: usize,
 }
 
 impl VqObjective for PixelObjective {
     fn loss(&self, decoded: Tensor<3>, images: Tensor<4>) -> Tensor<1> {
-        (decoded - patchify(images, self.cell, PatchLayout::ChannelsFirst)).square().mean()
+        (decoded - patchify(images, self.patch, PatchLayout::ChannelsFirst)).square().mean()
     }
 
     fn trivial_loss(&self, images: Tensor<4>) -> Option<Tensor<1>> {
@@ -135,7 +135,7 @@ impl<O: VqObjective> VqTask<O> {
         images: Tensor<4>,
         dtype: FloatDType,
     ) -> (TaskOutput<CodeUse>, [(&'static str, Tensor<1>); 2]) {
-        let (grid, whole) = (grid_of(&images, self.tokenizer.cell()), images.dtype());
+        let (grid, whole) = (grid_of(&images, self.tokenizer.patch()), images.dtype());
         let latents = network.latents(images.clone().cast(dtype)).cast(whole);
         let Quantized { codes, commitment, observed, .. } = self.tokenizer.quantize(latents);
         let decoded = network.decode_codes(codes.cast(dtype), grid).cast(whole);
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn weights_are_trained_and_the_codebook_follows_without_gradient() {
-        let objective = PixelObjective { cell: 2 };
+        let objective = PixelObjective { patch: 2 };
         let task = VqTask { tokenizer: vq(VqOutput::Pixels), objective };
         let output = task.loss(batch());
         let gradients = output.loss.backward();
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn pixels_are_judged_by_their_mean_squared_error() {
-        let objective = PixelObjective { cell: 2 };
+        let objective = PixelObjective { patch: 2 };
         let images = batch().images;
         let decoded = patchify(images.clone(), 2, PatchLayout::ChannelsFirst) + 3.0;
         let loss: f32 = objective.loss(decoded, images.clone()).into_scalar();

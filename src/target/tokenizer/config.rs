@@ -57,9 +57,9 @@ impl TokenizerConfig {
     /// When its cell does not divide its images.
     pub fn grid(&self) -> Result<Grid> {
         match self {
-            Self::Palette(config) => config.image.grid(config.cell),
+            Self::Palette(config) => config.image.grid(config.patch),
             Self::Vq(config) => config.encoder.image.grid(config.encoder.patch),
-            Self::Dvae(config) => config.image.grid(config.cell),
+            Self::Dvae(config) => config.image.grid(config.patch),
         }
     }
 
@@ -120,11 +120,11 @@ impl Tokenizer for AnyTokenizer {
         }
     }
 
-    fn cell(&self) -> usize {
+    fn patch(&self) -> usize {
         match self {
-            Self::Palette(tokenizer) => tokenizer.cell(),
-            Self::Vq(tokenizer) => tokenizer.cell(),
-            Self::Dvae(tokenizer) => tokenizer.cell(),
+            Self::Palette(tokenizer) => tokenizer.patch(),
+            Self::Vq(tokenizer) => tokenizer.patch(),
+            Self::Dvae(tokenizer) => tokenizer.patch(),
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
     fn configs() -> [TokenizerConfig; 3] {
         let image = ImageShape::new(2, 8, 12);
         [
-            TokenizerConfig::Palette(PaletteConfig::new(image).with_cell(4)),
+            TokenizerConfig::Palette(PaletteConfig::new(image).with_patch(4)),
             TokenizerConfig::Vq(VqConfig::small_images(image)),
             TokenizerConfig::Dvae(DvaeConfig::small_images(image)),
         ]
@@ -176,7 +176,7 @@ mod tests {
             let images = Tensor::ones([2, 2, 8, 12], &test_device());
             let ids = tokenizer.tokenize(images);
             assert_eq!(ids.dims(), [2, config.grid().unwrap().cells()]);
-            assert_eq!((tokenizer.vocabulary(), tokenizer.cell()), (config.vocabulary(), 4));
+            assert_eq!((tokenizer.vocabulary(), tokenizer.patch()), (config.vocabulary(), 4));
             let decoded = tokenizer.decode(ids, config.grid().unwrap());
             assert_eq!(decoded.map(|images| images.dims()), Some([2, 2, 8, 12]));
         }

@@ -33,8 +33,8 @@ pub trait Tokenizer: Module + ModuleDisplay {
     /// How many different ids there are.
     fn vocabulary(&self) -> usize;
 
-    /// Side of a cell in pixels.
-    fn cell(&self) -> usize;
+    /// Side of a patch in pixels.
+    fn patch(&self) -> usize;
 
     /// The ids of all cells, row-major.
     ///
@@ -66,7 +66,7 @@ fn check_vocabulary(vocabulary: usize) -> Result<()> {
 }
 
 /// Checks that images can be cut into cells, and how many they are.
-fn check_tokens(image: ImageShape, cell: usize) -> Result<()> {
+fn check_tokens(image: ImageShape, patch: usize) -> Result<()> {
     limits::image(image)?;
-    limits::at_most("the number of cells", image.grid(cell)?.cells(), limits::CELLS)
+    limits::at_most("the number of cells", image.grid(patch)?.cells(), limits::CELLS)
 }

@@ -26,7 +26,7 @@ config! {
         pub image: ImageShape,
         /// Side in pixels of the square whose mean color is a token; 1 for single pixels. Default:
         /// 1
-        pub cell: usize = 1,
+        pub patch: usize = 1,
         /// Colors. Default: 512, the 9 bits of Image GPT (Chen et al. 2020, §3.1)
         pub vocabulary: usize = 512,
     }
@@ -39,7 +39,7 @@ impl PaletteConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        super::check_tokens(self.image, self.cell)?;
+        super::check_tokens(self.image, self.patch)?;
         super::check_vocabulary(self.vocabulary)?;
         let values = limits::product(&[self.vocabulary, self.image.channels]);
         limits::at_most("the values of a palette", values, limits::IMAGE_VALUES)
@@ -53,7 +53,7 @@ impl PaletteConfig {
     pub fn init(&self, weights: &mut InitialWeights) -> Palette {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let colors = weights.param([self.vocabulary, self.image.channels], Init::XavierUniform);
-        Palette { colors: colors.set_require_grad(false), cell: self.cell }
+        Palette { colors: colors.set_require_grad(false), patch: self.patch }
     }
 
     /// The palette of `images`, by k-means over their cells' mean colors; on the images' device.
@@ -68,7 +68,7 @@ impl PaletteConfig {
     pub fn fit(&self, images: Tensor<4>, seed: u64) -> Result<Palette> {
         self.validate()?;
         let (channels, device) = (self.image.channels, images.device());
-        let colors: Vec<f32> = mean_colors(images, self.cell).into_data().iter().collect();
+        let colors: Vec<f32> = mean_colors(images, self.patch).into_data().iter().collect();
         let total = colors.len() / channels;
         let read = total.min(ROWS);
         let rows: Vec<f32> = (0..read)
@@ -81,7 +81,7 @@ impl PaletteConfig {
             .map_err(|error| Error::config(format!("the images do not fill a palette: {error}")))?;
         let centers = TensorData::new(centers, [self.vocabulary, channels]);
         let colors = Param::from_tensor(Tensor::from_data(centers, &device));
-        Ok(Palette { colors: colors.set_require_grad(false), cell: self.cell })
+        Ok(Palette { colors: colors.set_require_grad(false), patch: self.patch })
     }
 }
 
@@ -92,7 +92,7 @@ pub struct Palette {
     /// `[vocabulary, channels]`, in [0, 1].
     pub colors: Param<Tensor<2>>,
     /// Side in pixels of the square whose mean color is a token.
-    pub cell: usize,
+    pub patch: usize,
 }
 
 impl Palette {
@@ -126,30 +126,30 @@ impl Tokenizer for Palette {
         self.colors.dims()[0]
     }
 
-    fn cell(&self) -> usize {
-        self.cell
+    fn patch(&self) -> usize {
+        self.patch
     }
 
     fn tokenize(&self, images: Tensor<4>) -> Tensor<2, Int> {
-        self.nearest(mean_colors(images, self.cell))
+        self.nearest(mean_colors(images, self.patch))
     }
 
     fn decode(&self, ids: Tensor<2, Int>, grid: Grid) -> Option<Tensor<4>> {
         let ([batch, count], [_, channels]) = (ids.dims(), self.colors.dims());
-        let area = self.cell * self.cell;
+        let area = self.patch * self.patch;
         let pixels = self.colors_of(ids).unsqueeze_dim::<4>(3);
         let pixels = pixels.expand([batch, count, channels, area]);
         let cells = pixels.reshape([batch, count, channels * area]);
-        Some(unpatchify(cells, grid, self.cell, PatchLayout::ChannelsFirst))
+        Some(unpatchify(cells, grid, self.patch, PatchLayout::ChannelsFirst))
     }
 }
 
 /// `[batch, cells, channels]`.
-fn mean_colors(images: Tensor<4>, cell: usize) -> Tensor<3> {
+fn mean_colors(images: Tensor<4>, patch: usize) -> Tensor<3> {
     let [batch, channels, ..] = images.dims();
-    let cells = grid_of(&images, cell).cells();
-    let pixels = patchify(images, cell, PatchLayout::ChannelsFirst);
-    pixels.reshape([batch, cells, channels, cell * cell]).mean_dim(3).squeeze_dim(3)
+    let cells = grid_of(&images, patch).cells();
+    let pixels = patchify(images, patch, PatchLayout::ChannelsFirst);
+    pixels.reshape([batch, cells, channels, patch * patch]).mean_dim(3).squeeze_dim(3)
 }
 
 #[cfg(test)]
@@ -168,9 +168,9 @@ mod tests {
         )
     }
 
-    fn palette(cell: usize) -> Palette {
+    fn palette(patch: usize) -> Palette {
         let colors = Tensor::from_floats([[0.5, 0.1], [0.1, 0.9], [0.9, 0.9]], &test_device());
-        Palette { colors: Param::from_tensor(colors), cell }
+        Palette { colors: Param::from_tensor(colors), patch }
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_fitted_palette_holds_the_images_own_colors() {
-        let config = PaletteConfig::new(ImageShape::new(2, 2, 4)).with_cell(2).with_vocabulary(2);
+        let config = PaletteConfig::new(ImageShape::new(2, 2, 4)).with_patch(2).with_vocabulary(2);
         let palette = config.fit(images(), 0).unwrap();
         let decoded = palette.decode(palette.tokenize(images()), Grid::new(1, 2)).unwrap();
         let means: Vec<f32> = mean_colors(decoded, 2).into_data().try_to_vec().unwrap();
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn too_few_colors_are_an_error() {
-        let config = PaletteConfig::new(ImageShape::new(2, 2, 4)).with_cell(2).with_vocabulary(3);
+        let config = PaletteConfig::new(ImageShape::new(2, 2, 4)).with_patch(2).with_vocabulary(3);
         let message = config.fit(images(), 0).unwrap_err().to_string();
         assert!(message.contains("do not fill a palette") && message.contains("2 differ"));
     }

@@ -125,7 +125,7 @@ mod tests {
 
     fn model() -> BeitV2 {
         let (image, device) = (ImageShape::new(1, 8, 12), test_device());
-        let palette = PaletteConfig::new(image).with_cell(4).with_vocabulary(5);
+        let palette = PaletteConfig::new(image).with_patch(4).with_vocabulary(5);
         let tokenizer = AnyTokenizer::Palette(palette.init(&mut InitialWeights::new(0, &device)));
         let config =
             CondensedVitConfig::new(VitConfig::new(image, 4, 8, 2, 2)).with_early_blocks(1);
@@ -149,7 +149,7 @@ mod tests {
         base.validate().unwrap();
         assert_eq!(base.beit.mask().unwrap().hidden(), 75);
         assert_eq!((base.beit.view().height, base.beit.tokenizer.vocabulary()), (224, 8192));
-        let palette = PaletteConfig::new(ImageShape::new(1, 16, 20)).with_cell(4);
+        let palette = PaletteConfig::new(ImageShape::new(1, 16, 20)).with_patch(4);
         let small = BeitV2Config::small_images(TokenizerConfig::Palette(palette));
         small.validate().unwrap();
         let message = small.with_early_blocks(5).validate().unwrap_err().to_string();

@@ -27,7 +27,7 @@ config! {
         /// The images it reads.
         pub image: ImageShape,
         /// Side in pixels of the square a token stands for, a power of two. Default: 8
-        pub cell: usize = 8,
+        pub patch: usize = 8,
         /// Tokens. Default: 8192
         pub vocabulary: usize = 8192,
         /// Channels of the first group, a multiple of 4; every group doubles them. Default: 256
@@ -54,7 +54,7 @@ impl DvaeConfig {
     /// cells of 4 pixels, 512 tokens.
     pub fn small_images(image: ImageShape) -> Self {
         Self::new(image)
-            .with_cell(4)
+            .with_patch(4)
             .with_vocabulary(512)
             .with_hidden(16)
             .with_blocks(1)
@@ -68,10 +68,10 @@ impl DvaeConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        check_tokens(self.image, self.cell)?;
+        check_tokens(self.image, self.patch)?;
         check_vocabulary(self.vocabulary)?;
-        let Self { cell, hidden, blocks, code_width, .. } = *self;
-        ensure!(cell.is_power_of_two(), "a dVAE's cell must be a power of two, got {cell}");
+        let Self { patch, hidden, blocks, code_width, .. } = *self;
+        ensure!(patch.is_power_of_two(), "a dVAE's patch must be a power of two, got {patch}");
         ensure!(
             hidden > 0 && hidden.is_multiple_of(4),
             "a dVAE's hidden channels must be a multiple of 4, got {hidden}"
@@ -83,7 +83,7 @@ impl DvaeConfig {
         limits::at_most("blocks", blocks, limits::DEPTH)?;
         limits::at_most("code_width", code_width, limits::WIDTH)?;
         // A cell is at most a side of the image, so this does not overflow.
-        let deepest = limits::product(&[hidden, cell]);
+        let deepest = limits::product(&[hidden, patch]);
         limits::at_most("the channels of the last group", deepest, limits::WIDTH)?;
         limits::parameters(limits::product(&[self.vocabulary, deepest.max(code_width)]))?;
         limits::parameters(limits::product(&[blocks, deepest, deepest]))
@@ -91,7 +91,7 @@ impl DvaeConfig {
 
     /// The channels of each group of the encoder; between two groups its images are halved.
     pub(crate) fn group_widths(&self) -> Vec<usize> {
-        (0..=self.cell.ilog2()).map(|group| self.hidden << group).collect()
+        (0..=self.patch.ilog2()).map(|group| self.hidden << group).collect()
     }
 
     pub(super) fn outputs_per_channel(&self) -> usize {
@@ -108,7 +108,7 @@ mod tests {
 
     fn config() -> DvaeConfig {
         DvaeConfig::new(ImageShape::new(2, 8, 12))
-            .with_cell(4)
+            .with_patch(4)
             .with_vocabulary(5)
             .with_hidden(4)
             .with_blocks(1)
@@ -119,7 +119,7 @@ mod tests {
     fn every_broken_rule_is_named_with_its_values() {
         let message = |config: DvaeConfig| config.validate().unwrap_err().to_string();
         assert!(
-            message(DvaeConfig { image: ImageShape::new(1, 6, 12), cell: 6, ..config() })
+            message(DvaeConfig { image: ImageShape::new(1, 6, 12), patch: 6, ..config() })
                 .contains("power of two, got 6")
         );
         assert!(message(config().with_hidden(6)).contains("multiple of 4, got 6"));

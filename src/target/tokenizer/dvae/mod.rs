@@ -217,12 +217,12 @@ impl Tokenizer for Dvae {
         self.config.vocabulary
     }
 
-    fn cell(&self) -> usize {
-        self.config.cell
+    fn patch(&self) -> usize {
+        self.config.patch
     }
 
     fn tokenize(&self, images: Tensor<4>) -> Tensor<2, Int> {
-        grid_of(&images, self.config.cell);
+        grid_of(&images, self.config.patch);
         self.logits(images).argmax(2).squeeze_dim(2)
     }
 
@@ -241,7 +241,7 @@ mod tests {
 
     fn config() -> DvaeConfig {
         DvaeConfig::new(ImageShape::new(2, 8, 12))
-            .with_cell(4)
+            .with_patch(4)
             .with_vocabulary(5)
             .with_hidden(4)
             .with_blocks(1)

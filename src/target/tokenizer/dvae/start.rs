@@ -116,7 +116,7 @@ mod tests {
 
     fn dvae() -> Dvae {
         let config = DvaeConfig::new(ImageShape::new(2, 8, 12))
-            .with_cell(4)
+            .with_patch(4)
             .with_vocabulary(5)
             .with_hidden(4)
             .with_blocks(1)

@@ -245,7 +245,7 @@ impl Tokenizer for Vq {
         self.config.vocabulary
     }
 
-    fn cell(&self) -> usize {
+    fn patch(&self) -> usize {
         self.config.encoder.patch
     }
 
@@ -258,7 +258,7 @@ impl Tokenizer for Vq {
             return None;
         }
         let cells = self.decode_codes(self.codes_of(ids), grid);
-        let pixels = unpatchify(cells, grid, self.cell(), PatchLayout::ChannelsFirst);
+        let pixels = unpatchify(cells, grid, self.patch(), PatchLayout::ChannelsFirst);
         Some(pixels.clamp(0.0, 1.0))
     }
 }
