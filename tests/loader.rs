@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::tensor::Device;
-use burn_mim::data::{Collate, Item, Loader, LoaderConfig};
+use burn_mim::data::{Collate, Item, Loader, LoaderConfig, Sample};
 use burn_mim::{ImageShape, Result};
 use common::{device, waves};
 
@@ -17,6 +17,7 @@ struct Numbers {
 }
 
 impl Collate for Numbers {
+    type Sample = Sample;
     type Batch = Vec<u64>;
 
     fn collate(

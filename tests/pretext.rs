@@ -9,7 +9,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::source::MemoryDataset;
-use burn_mim::data::{ChannelStatistics, Collate, Loader, LoaderConfig, MimCollate};
+use burn_mim::data::{ChannelStatistics, Collate, Loader, LoaderConfig, MimCollate, Sample};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::method::{ContextCollate, ImageGptCollate};
 use burn_mim::method::{ContextConfig, ImageGptConfig, PatchPairs, SelfieConfig};
@@ -55,7 +55,7 @@ fn trained_twice<T, C>(
 ) -> (Vec<[f64; 3]>, T)
 where
     T: PretextTask<Batch = C::Batch>,
-    C: Collate,
+    C: Collate<Sample = Sample>,
 {
     let run = |workers| {
         let loader = |training| {

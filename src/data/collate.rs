@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation, Normalization, Scratch, Transform, View};
 use crate::data::loader::{Collate, Item};
+use crate::data::sample::Sample;
 use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
@@ -105,6 +106,7 @@ fn sampled_mask(strategy: &dyn MaskStrategy, item: &Item) -> Result<UnitMask> {
 }
 
 impl Collate for MimCollate {
+    type Sample = Sample;
     type Batch = MimBatch;
 
     fn collate(
@@ -183,7 +185,7 @@ impl<'a> Rendering<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::sample::{Image, Sample};
+    use crate::data::sample::Image;
     use crate::data::{Loader, LoaderConfig};
     use crate::grid::Grid;
     use crate::mask::RandomMask;

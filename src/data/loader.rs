@@ -23,6 +23,8 @@ use crate::rng::{Purpose, stream};
     note = "implement `Collate`, or use this crate's for the task, such as `MimCollate`"
 )]
 pub trait Collate: Debug + Send + Sync + 'static {
+    /// What the data set holds: [`Sample`] where that is an image, or a type of your own.
+    type Sample: 'static;
     /// What the model reads.
     type Batch: Debug + Send + 'static;
 
@@ -33,23 +35,23 @@ pub trait Collate: Debug + Send + Sync + 'static {
     /// The error of the first item that cannot be read or used, which names the item.
     fn collate(
         &self,
-        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item<Self::Sample>>>,
         device: &Device,
     ) -> Result<Self::Batch>;
 }
 
 /// A sample with the key of its random streams.
 #[derive(Debug)]
-pub struct Item {
+pub struct Item<S = Sample> {
     /// The sample.
-    pub sample: Sample,
+    pub sample: S,
     /// Its place in the data set.
     pub index: usize,
     pub(super) seed: u64,
     pub(super) epoch: u64,
 }
 
-impl Item {
+impl<S> Item<S> {
     /// The stream of this sample in this epoch for `purpose`.
     pub fn stream(&self, purpose: Purpose) -> ChaCha8Rng {
         stream(self.seed, purpose, self.epoch, self.index as u64)
@@ -92,7 +94,7 @@ impl<C: Collate> Loader<C> {
     /// When the batch size is 0 or absurd, as the number of workers may be, or there is not a
     /// single batch.
     pub fn new(
-        dataset: Arc<dyn Dataset<Sample>>,
+        dataset: Arc<dyn Dataset<C::Sample>>,
         collate: C,
         config: LoaderConfig,
         device: &Device,
@@ -150,6 +152,16 @@ impl<C: Collate> Loader<C> {
     /// set: those that it calls a [`BadImage`](super::BadImage), each once.
     pub fn skipped(&self) -> Vec<String> {
         self.skips.lock().values().cloned().collect()
+    }
+}
+
+/// The batches of the first epoch: all samples in order, unless the loader is for training.
+impl<C: Collate> IntoIterator for &Loader<C> {
+    type Item = Result<C::Batch>;
+    type IntoIter = Epoch<C::Batch>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.epoch(0, 0)
     }
 }
 
@@ -217,6 +229,7 @@ mod tests {
     struct Draws(Option<usize>);
 
     impl Collate for Draws {
+        type Sample = Sample;
         type Batch = Vec<(usize, u32)>;
 
         fn collate(

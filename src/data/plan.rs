@@ -12,13 +12,13 @@ use rand::seq::SliceRandom;
 use super::bad_image::Skips;
 use super::epoch::Made;
 use super::loader::{Collate, Item, LoaderConfig};
-use crate::data::sample::{Sample, data_error, is_bad_image};
+use crate::data::sample::{data_error, is_bad_image};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, stream};
 
 /// Which samples make a batch, and how.
-pub(super) struct Plan<C> {
-    pub(super) dataset: Arc<dyn Dataset<Sample>>,
+pub(super) struct Plan<C: Collate> {
+    pub(super) dataset: Arc<dyn Dataset<C::Sample>>,
     pub(super) range: Range<usize>,
     pub(super) collate: Arc<C>,
     pub(super) config: LoaderConfig,
@@ -26,7 +26,7 @@ pub(super) struct Plan<C> {
     pub(super) known_bad: Skips,
 }
 
-impl<C: Debug> Debug for Plan<C> {
+impl<C: Collate> Debug for Plan<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plan")
             .field("samples", &self.range)
@@ -100,7 +100,7 @@ impl<C: Collate> Plan<C> {
     }
 
     /// Sample `index`; one that may be left out becomes known as bad.
-    fn read(&self, index: usize) -> Result<Sample> {
+    fn read(&self, index: usize) -> Result<C::Sample> {
         self.dataset.get(index).map_err(|error| {
             let may_be_left_out = is_bad_image(&error);
             let error = data_error(index, error);

@@ -5,8 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{FloatDType, Tensor};
 
 use super::linear::cross_entropy;
-use super::{LabelledBatch, LabelledCollate, Pooling, TestResult};
-use crate::data::Loader;
+use super::{LabelledBatch, Pooling, TestResult};
 use crate::encoder::{Backbone, layers_above};
 use crate::error::{Error, Result};
 use crate::nn::{Init, InitialWeights, Norm, cast_parameters};
@@ -15,7 +14,7 @@ use crate::task::{Measured, PretextTask, TaskOutput};
 /// An encoder, its pooled features normalized, and a linear layer to the classes.
 ///
 /// It is trained like a pretext task, by [`Pretraining`](crate::train::Pretraining), on batches of
-/// [`LabelledCollate`]; its validation metric is `top1`, in percent.
+/// [`LabelledCollate`](super::LabelledCollate); its validation metric is `top1`, in percent.
 #[derive(Module, Debug)]
 pub struct Classification<B: Module> {
     /// The encoder that is fine-tuned.
@@ -82,9 +81,12 @@ impl<B: Backbone> Classification<B> {
     /// # Errors
     ///
     /// When a batch cannot be made.
-    pub fn test(&self, batches: &Loader<LabelledCollate>) -> Result<TestResult> {
+    pub fn test(
+        &self,
+        batches: impl IntoIterator<Item = Result<LabelledBatch>>,
+    ) -> Result<TestResult> {
         let (mut scores, mut labels) = (Vec::new(), Vec::new());
-        for batch in batches.epoch(0, 0) {
+        for batch in batches {
             let batch = batch?;
             scores.push(self.logits(batch.images));
             labels.extend(batch.labels);

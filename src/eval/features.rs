@@ -3,8 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::LabelledCollate;
-use crate::data::Loader;
+use super::LabelledBatch;
 use crate::encoder::{Backbone, GridTokens};
 use crate::error::{Error, Result};
 
@@ -58,29 +57,31 @@ impl Features {
         if samples == 0 || labels.len() != samples {
             return Err(Error::config(format!("{samples} vectors with {} labels", labels.len())));
         }
-        if let Some(label) = labels.iter().find(|&&label| label >= classes) {
-            return Err(Error::config(format!("a label of {label} among {classes} classes")));
-        }
+        below(&labels, classes)?;
         Ok(Self { values, labels, classes })
     }
 
-    /// The features that `backbone`, on a plain device, extracts from all batches, in their order.
+    /// The features that `backbone`, on a plain device, extracts from all batches, in their order;
+    /// a [`Loader`](crate::data::Loader) and whatever else yields labelled batches will do.
     ///
     /// # Errors
     ///
     /// When a batch cannot be made, or the encoder has no class token to pool.
     pub fn extract<B: Backbone>(
         backbone: &B,
-        batches: &Loader<LabelledCollate>,
+        batches: impl IntoIterator<Item = Result<LabelledBatch>>,
         pooling: Pooling,
     ) -> Result<Self> {
         let (mut values, mut labels) = (Vec::new(), Vec::new());
         let mut classes = 0;
-        for batch in batches.epoch(0, 0) {
+        for batch in batches {
             let batch = batch?;
             classes = batch.targets.dims()[1];
             values.push(pooling.of(backbone.represent(batch.images))?);
             labels.extend(batch.labels);
+        }
+        if values.is_empty() {
+            return Err(Error::config("there is no batch to extract features from"));
         }
         Self::new(Tensor::cat(values, 0), labels, classes)
     }
@@ -122,13 +123,25 @@ impl Features {
 
     /// The classes as one-hot targets, `[samples, classes]`.
     pub(super) fn one_hot(&self) -> Tensor<2> {
-        let mut targets = vec![0.0f32; self.len() * self.classes];
-        for (row, &label) in targets.chunks_exact_mut(self.classes).zip(&self.labels) {
-            row[label] = 1.0;
-        }
-        let targets = TensorData::new(targets, [self.len(), self.classes]);
-        Tensor::from_data(targets, &self.device())
+        one_hot(&self.labels, self.classes, &self.device()).expect("labels are checked by `new`")
     }
+}
+
+fn below(labels: &[usize], classes: usize) -> Result<()> {
+    match labels.iter().find(|&&label| label >= classes) {
+        Some(label) => Err(Error::config(format!("a label of {label} among {classes} classes"))),
+        None => Ok(()),
+    }
+}
+
+/// Labels as targets, `[labels, classes]`, one 1 a row.
+pub(super) fn one_hot(labels: &[usize], classes: usize, device: &Device) -> Result<Tensor<2>> {
+    below(labels, classes)?;
+    let mut targets = vec![0.0f32; labels.len() * classes];
+    for (row, &label) in labels.iter().enumerate() {
+        targets[row * classes + label] = 1.0;
+    }
+    Ok(Tensor::from_data(TensorData::new(targets, [labels.len(), classes]), device))
 }
 
 /// The places as a tensor of indices.
@@ -142,8 +155,9 @@ pub(super) fn indices(places: &[usize], device: &Device) -> Tensor<1, Int> {
 mod tests {
     use super::*;
     use crate::data::source::MemoryDataset;
-    use crate::data::{ChannelStatistics, LoaderConfig};
+    use crate::data::{ChannelStatistics, Loader, LoaderConfig};
     use crate::encoder::VitConfig;
+    use crate::eval::LabelledCollate;
     use crate::grid::ImageShape;
     use crate::nn::InitialWeights;
     use crate::test_device;

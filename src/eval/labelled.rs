@@ -2,9 +2,10 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::features::one_hot;
 use super::{Mixing, RandomErasing};
 use crate::data::augment::{Augmentation, Normalization, Scratch, View};
-use crate::data::{ChannelStatistics, Collate, Item};
+use crate::data::{ChannelStatistics, Collate, Item, Sample};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::rng::Purpose;
@@ -22,6 +23,21 @@ pub struct LabelledBatch {
 }
 
 impl LabelledBatch {
+    /// `images` of one of `classes` classes each, for a [`Collate`] of your own: what
+    /// [`Features::extract`](super::Features::extract) reads.
+    ///
+    /// # Errors
+    ///
+    /// When there is not one label an image, or a label is not below `classes`.
+    pub fn new(images: Tensor<4>, labels: Vec<usize>, classes: usize) -> Result<Self> {
+        let count = images.dims()[0];
+        if labels.len() != count {
+            return Err(Error::config(format!("{count} images with {} labels", labels.len())));
+        }
+        let targets = one_hot(&labels, classes, &images.device())?;
+        Ok(Self { images, targets, labels })
+    }
+
     /// The class with the largest share, `[batch]`.
     pub fn classes(&self) -> Tensor<1, Int> {
         self.targets.clone().argmax(1).squeeze_dim(1)
@@ -140,6 +156,7 @@ impl LabelledCollate {
 }
 
 impl Collate for LabelledCollate {
+    type Sample = Sample;
     type Batch = LabelledBatch;
 
     fn collate(

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::Run;
 use crate::batch::MimBatch;
 use crate::data::augment::Augmentation;
-use crate::data::{ChannelStatistics, Collate};
+use crate::data::{ChannelStatistics, Collate, Sample};
 use crate::encoder::{Backbone, Encoder};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
@@ -46,7 +46,7 @@ pub trait Method:
     /// The task that learns.
     type Task: PretextTask;
     /// The collate that makes the task's batches of samples.
-    type Collate: Collate<Batch = <Self::Task as PretextTask>::Batch>;
+    type Collate: Collate<Sample = Sample, Batch = <Self::Task as PretextTask>::Batch>;
     /// The encoder, which is kept after pre-training.
     type Encoder: Backbone + Clone;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use crate::data::augment::Augmentation;
-use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig};
+use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig, Sample};
 use crate::error::{Error, Result};
 use crate::train::{Interrupt, Precision, Progress, Recipe};
 
@@ -74,7 +74,7 @@ impl Run {
     /// # Errors
     ///
     /// When the batch cannot be made.
-    pub fn validation_batch<C: Collate>(&self, valid: C) -> Result<C::Batch> {
+    pub fn validation_batch<C: Collate<Sample = Sample>>(&self, valid: C) -> Result<C::Batch> {
         let first = self.loader(&self.data.test, valid, false)?.epoch(0, 0).next();
         first.unwrap_or_else(|| Err(Error::config("there is no image to test on")))
     }
@@ -84,7 +84,7 @@ impl Run {
     /// # Errors
     ///
     /// As [`Loader::new`].
-    pub fn loader<C: Collate>(
+    pub fn loader<C: Collate<Sample = Sample>>(
         &self,
         dataset: &Arc<dyn ImageDataset>,
         collate: C,

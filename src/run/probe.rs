@@ -52,7 +52,7 @@ impl OnlineProbe {
         if !epoch.is_multiple_of(self.every) {
             return Ok(BTreeMap::new());
         }
-        let features = |batches| Features::extract(encoder, batches, Pooling::Mean);
+        let features = |batches: &Loader<_>| Features::extract(encoder, batches, Pooling::Mean);
         let (train, test) = (features(&self.train)?, features(&self.test)?);
         let knn = Knn { neighbors: vec![20], ..Knn::default() };
         let scores = knn.scores(&train, &test)?.remove(0);

@@ -8,7 +8,7 @@ use crate::data::Image;
 use crate::data::augment::{
     Augmentation, CropBox, Frame, Interpolation, Normalization, Scratch, Transform, View,
 };
-use crate::data::{Collate, Item};
+use crate::data::{Collate, Item, Sample};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
@@ -87,6 +87,7 @@ impl ContextCollate {
 }
 
 impl Collate for ContextCollate {
+    type Sample = Sample;
     type Batch = ContextBatch;
 
     fn collate(
@@ -197,7 +198,7 @@ fn deviation(values: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Loader, LoaderConfig, Sample};
+    use crate::data::{Loader, LoaderConfig};
     use crate::rng::stream;
     use crate::test_device;
     use burn::data::dataset::InMemDataset;

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use crate::data::Rendering;
 use crate::data::augment::{Augmentation, Normalization, View};
-use crate::data::{Collate, Item};
+use crate::data::{Collate, Item, Sample};
 use crate::error::Result;
 use crate::image::ChannelStatistics;
 use crate::mask::{KnownGrids, Mask, MaskStrategy};
@@ -56,6 +56,7 @@ impl ImageGptCollate {
 }
 
 impl Collate for ImageGptCollate {
+    type Sample = Sample;
     type Batch = ImageGptBatch;
 
     fn collate(

@@ -9,7 +9,7 @@ use super::corrupt::Corruption;
 use crate::batch::RestorationBatch;
 use crate::data::Image;
 use crate::data::augment::{Augmentation, Normalization, Scratch, View};
-use crate::data::{Collate, Item};
+use crate::data::{Collate, Item, Sample};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
@@ -91,6 +91,7 @@ impl RestorationCollate {
 }
 
 impl Collate for RestorationCollate {
+    type Sample = Sample;
     type Batch = RestorationBatch;
 
     fn collate(

@@ -6,7 +6,7 @@ use rand_distr::{Distribution, Gumbel};
 use crate::batch::TokenizerBatch;
 use crate::data::Rendering;
 use crate::data::augment::{Augmentation, Interpolation, Normalization, View};
-use crate::data::{Collate, Item};
+use crate::data::{Collate, Item, Sample};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
@@ -60,6 +60,7 @@ impl TokenizerCollate {
 }
 
 impl Collate for TokenizerCollate {
+    type Sample = Sample;
     type Batch = TokenizerBatch;
 
     fn collate(
