@@ -170,7 +170,7 @@ fn what_cannot_be_evaluated_is_named() {
     let unknown = ImageData { unknown_classes: vec!["emu".into()], ..data(IMAGE) };
     let said = message(&unknown);
     assert!(said.contains("the training split lacks classes of the test split: emu;"), "{said}");
-    let bare = MemoryDataset::new(IMAGE, vec![0; 2 * IMAGE.values()], None).unwrap();
+    let bare = MemoryDataset::new(IMAGE, vec![0_u8; 2 * IMAGE.values()], None).unwrap();
     let said = message(&ImageData { test: Arc::new(bare), ..data(IMAGE) });
     assert!(said.contains("2 of the 2 test images have no label"), "{said}");
     let labelled = data(IMAGE);

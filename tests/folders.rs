@@ -133,8 +133,8 @@ fn a_gray_set_is_opened_for_an_encoder_of_colors_and_the_other_way_round() {
     let data = opened(Channels::Exactly(3)).unwrap();
     assert_eq!((data.shape, data.statistics.mean.len()), (IMAGE, 3));
     assert_eq!(
-        data.train.get(0).unwrap().image.plane(0),
-        data.train.get(0).unwrap().image.plane(2)
+        data.train.get(0).unwrap().image.plane(0).unwrap(),
+        data.train.get(0).unwrap().image.plane(2).unwrap()
     );
     let message = opened(Channels::Exactly(4)).unwrap_err().to_string();
     assert!(message.contains("has 1 channels, but 4 were asked for"), "{message}");

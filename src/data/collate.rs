@@ -130,7 +130,7 @@ impl Collate for MimCollate {
             let mut rng = item.stream(Purpose::Augmentation);
             let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
             images.push(&item, &transform)?;
-            target_view.iter_mut().try_for_each(|view| view.push(&item, &transform))?;
+            target_view.iter_mut().try_for_each(|view| view.push(&item, &transform).map(drop))?;
             masks.push(sampled_mask(strategy, &item)?);
             labels.extend(item.sample.label.map(|label| label as i64));
         }
@@ -151,33 +151,36 @@ pub(crate) struct Rendering<'a> {
     view: &'a View,
     normalization: &'a Normalization,
     scratch: Scratch,
-    pixels: Vec<u8>,
     values: Vec<f32>,
 }
 
 impl<'a> Rendering<'a> {
     /// Room for `batch` images.
     pub(crate) fn new(view: &'a View, normalization: &'a Normalization, batch: usize) -> Self {
-        let size = view.shape().values();
-        let values = Vec::with_capacity(batch * size);
-        Self { view, normalization, scratch: Scratch::default(), pixels: vec![0; size], values }
+        let values = Vec::with_capacity(batch * view.shape().values());
+        Self { view, normalization, scratch: Scratch::default(), values }
     }
 
-    /// Adds the image of `item`, seen through `transform`.
-    pub(crate) fn push(&mut self, item: &Item, transform: &Transform) -> Result<()> {
-        self.view
-            .render(&item.sample.image, transform, &mut self.scratch, &mut self.pixels)
-            .map_err(|error| Error::data(format!("sample {}", item.index), error))?;
+    /// Adds the image of `item`, seen through `transform`, and yields its values.
+    pub(crate) fn push(&mut self, item: &Item, transform: &Transform) -> Result<&mut [f32]> {
         let start = self.values.len();
-        self.values.resize(start + self.pixels.len(), 0.0);
-        self.normalization.write(&self.pixels, &mut self.values[start..]);
-        Ok(())
+        self.values.resize(start + self.view.shape().values(), 0.0);
+        let (image, out) = (&item.sample.image, &mut self.values[start..]);
+        self.view
+            .write(image, transform, self.normalization, &mut self.scratch, out)
+            .map_err(|error| item.fault(error))?;
+        Ok(out)
+    }
+
+    /// All values so far.
+    pub(crate) fn values(&mut self) -> &mut [f32] {
+        &mut self.values
     }
 
     /// `[batch, channels, height, width]`.
     pub(crate) fn finish(self, device: &Device) -> Tensor<4> {
         let ImageShape { channels, height, width } = self.view.shape();
-        let batch = self.values.len() / self.pixels.len();
+        let batch = self.values.len() / self.view.shape().values();
         Tensor::from_data(TensorData::new(self.values, [batch, channels, height, width]), device)
     }
 }

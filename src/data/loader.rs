@@ -1,6 +1,6 @@
 //! The deterministic loader: the same batches in the same order, whatever the number of workers.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,6 +52,11 @@ pub struct Item<S = Sample> {
 }
 
 impl<S> Item<S> {
+    /// The error of a sample that cannot be used, which names it.
+    pub fn fault(&self, reason: impl Display) -> Error {
+        Error::data(format!("sample {}", self.index), reason)
+    }
+
     /// The stream of this sample in this epoch for `purpose`.
     pub fn stream(&self, purpose: Purpose) -> ChaCha8Rng {
         stream(self.seed, purpose, self.epoch, self.index as u64)

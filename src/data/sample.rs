@@ -1,27 +1,39 @@
 //! What a data set yields: an image and, where there is one, its label.
 
 use std::error::Error as _;
+use std::num::NonZero;
 
 use burn::data::dataset::{Dataset, DatasetError, InMemDataset};
 
-use crate::data::BadImage;
+use crate::data::{BadImage, Pixels};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
-/// A planar 8-bit image: `channels` planes of `height` × `width`, values 0..=255.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A planar image: `channels` planes of `height` × `width`, whose values have 8 bits, 16 bits, or are
+/// floating-point numbers.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Image {
     shape: ImageShape,
-    pixels: Vec<u8>,
+    pixels: Pixels,
+    /// The 16-bit value that is shown as 1.
+    white: u16,
 }
 
 impl Image {
-    /// An image of `shape` from planar `pixels` (`[channels][height][width]`).
+    /// An image of `shape` from planar `pixels` (`[channels][height][width]`): a vector of `u8`,
+    /// `u16` or `f32`.
     ///
     /// # Errors
     ///
     /// When the number of values differs from the number of values of the shape.
-    pub fn new(shape: ImageShape, pixels: Vec<u8>) -> Result<Self> {
+    pub fn new<T>(shape: ImageShape, pixels: Vec<T>) -> Result<Self>
+    where
+        Pixels: From<Vec<T>>,
+    {
+        Self::of(shape, pixels.into(), u16::MAX)
+    }
+
+    pub(super) fn of(shape: ImageShape, pixels: Pixels, white: u16) -> Result<Self> {
         if pixels.len() != shape.values() {
             return Err(Error::config(format!(
                 "an image of {shape} holds {} values, got {}",
@@ -29,7 +41,14 @@ impl Image {
                 pixels.len()
             )));
         }
-        Ok(Self { shape, pixels })
+        Ok(Self { shape, pixels, white })
+    }
+
+    /// The same 16-bit image with another value for white, such as 4095 where a sensor has 12 bits.
+    /// Values beyond it are shown as white. Images of other values stay as they are.
+    pub fn with_white(mut self, white: NonZero<u16>) -> Self {
+        self.white = white.get();
+        self
     }
 
     /// Channels, height and width.
@@ -38,14 +57,51 @@ impl Image {
     }
 
     /// All values, planar.
-    pub fn pixels(&self) -> &[u8] {
+    pub fn pixels(&self) -> &Pixels {
         &self.pixels
     }
 
-    /// One channel's values, row-major.
-    pub fn plane(&self, channel: usize) -> &[u8] {
+    /// All values of an 8-bit image, planar.
+    ///
+    /// # Errors
+    ///
+    /// When the image has other values: nothing brings them to 8 bits without being asked.
+    pub fn bytes(&self) -> Result<&[u8]> {
+        match &self.pixels {
+            Pixels::U8(values) => Ok(values),
+            other => Err(Error::config(format!(
+                "this is done with 8-bit images, got one of {} values",
+                other.kind()
+            ))),
+        }
+    }
+
+    /// One channel's values of an 8-bit image, row-major.
+    ///
+    /// # Errors
+    ///
+    /// When the image has other values.
+    pub fn plane(&self, channel: usize) -> Result<&[u8]> {
         let area = self.shape.height * self.shape.width;
-        &self.pixels[channel * area..][..area]
+        Ok(&self.bytes()?[channel * area..][..area])
+    }
+
+    /// All values, planar, as a network reads them before normalization: whole numbers are divided
+    /// by white (255, 65535 or [`Image::with_white`]), others are taken as they are.
+    pub fn values(&self) -> Vec<f32> {
+        match &self.pixels {
+            Pixels::U8(values) => values.iter().map(|&value| f32::from(value) / 255.0).collect(),
+            Pixels::U16(values) => {
+                let white = f32::from(self.white);
+                values.iter().map(|&value| (f32::from(value) / white).min(1.0)).collect()
+            }
+            Pixels::F32(values) => values.clone(),
+        }
+    }
+
+    /// The 16-bit value that is shown as 1.
+    pub(super) fn white(&self) -> u16 {
+        self.white
     }
 
     /// Whether [`Image::with_channels`] can bring the image to `channels` channels.
@@ -65,11 +121,8 @@ impl Image {
         let shape = ImageShape { channels, ..self.shape };
         let pixels = match (self.shape.channels, channels) {
             (has, wanted) if has == wanted => return Ok(self),
-            (1, 3) => self.pixels.repeat(3),
-            (3, 1) => {
-                let (red, green, blue) = (self.plane(0), self.plane(1), self.plane(2));
-                red.iter().zip(green).zip(blue).map(|((r, g), b)| luma([*r, *g, *b])).collect()
-            }
+            (1, 3) => self.pixels.thrice(),
+            (3, 1) => self.pixels.luma(),
             (has, wanted) => {
                 return Err(Error::config(format!(
                     "an image of {has} channels cannot be brought to {wanted}; only gray (1) and \
@@ -77,19 +130,12 @@ impl Image {
                 )));
             }
         };
-        Self::new(shape, pixels)
+        Self::of(shape, pixels, self.white)
     }
 }
 
-/// Luma in the fixed-point arithmetic of Pillow.
-fn luma(rgb: [u8; 3]) -> u8 {
-    let [r, g, b] = rgb.map(u32::from);
-    // At most 255, as the weights sum to 2^16.
-    ((r * 19_595 + g * 38_470 + b * 7_471 + 0x8000) >> 16) as u8
-}
-
 /// One item of a data set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// The image, of any size the data set has.
     pub image: Image,
@@ -155,7 +201,7 @@ mod tests {
     fn gray_and_color_become_each_other_as_pillow_does_it() {
         // Image.new("RGB", (1, 1), color).convert("L").getpixel((0, 0)) of Pillow 13.
         let pillow = [
-            ([255, 0, 0], 76),
+            ([255_u8, 0, 0], 76),
             ([0, 255, 0], 150),
             ([0, 0, 255], 29),
             ([255, 255, 255], 255),
@@ -166,11 +212,11 @@ mod tests {
         ];
         for (rgb, gray) in pillow {
             let color = Image::new(ImageShape::square(3, 1), rgb.to_vec()).unwrap();
-            assert_eq!(color.with_channels(1).unwrap().pixels(), [gray], "{rgb:?}");
+            assert_eq!(color.with_channels(1).unwrap().bytes().unwrap(), [gray], "{rgb:?}");
         }
-        let gray = Image::new(ImageShape::new(1, 1, 2), vec![10, 20]).unwrap();
+        let gray = Image::new(ImageShape::new(1, 1, 2), vec![10_u8, 20]).unwrap();
         let color = gray.clone().with_channels(3).unwrap();
-        assert_eq!(color.pixels(), [10, 20, 10, 20, 10, 20]);
+        assert_eq!(color.bytes().unwrap(), [10, 20, 10, 20, 10, 20]);
         assert_eq!(color.with_channels(1).unwrap(), gray);
         let message = gray.with_channels(4).unwrap_err().to_string();
         assert!(message.contains("an image of 1 channels cannot be brought to 4"), "{message}");

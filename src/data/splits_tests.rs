@@ -37,8 +37,8 @@ fn gray_among_color_is_shown_in_color_and_measured_so() {
     let data = open(Channels::Auto, &[&[51], &[255, 153, 51]], &[&[7]]).unwrap();
     assert_eq!(data.shape, ImageShape::square(3, 1));
     assert_eq!(data.statistics.mean, [0.6, 0.4, 0.2]);
-    assert_eq!(data.train.get(0).unwrap().image.pixels(), [51; 3]);
-    assert_eq!(data.test.get(0).unwrap().image.pixels(), [7; 3]);
+    assert_eq!(data.train.get(0).unwrap().image.bytes().unwrap(), [51; 3]);
+    assert_eq!(data.test.get(0).unwrap().image.bytes().unwrap(), [7; 3]);
     assert_eq!(data.options.channels, Channels::Exactly(3));
     assert!(data.notes[0].starts_with("1 of the 2 training images looked at are gray"));
     let same = open(Channels::Exactly(3), &[&[51], &[255, 153, 51]], &[&[7]]).unwrap();
@@ -49,8 +49,8 @@ fn gray_among_color_is_shown_in_color_and_measured_so() {
 fn color_is_shown_in_gray_when_asked_for() {
     let data = open(Channels::Exactly(1), &[&[51], &[255, 0, 0]], &[&[0, 255, 0]]).unwrap();
     assert_eq!((data.shape, data.statistics.mean.len()), (PIXEL, 1));
-    assert_eq!(data.train.get(1).unwrap().image.pixels(), [76]);
-    assert_eq!(data.test.get(0).unwrap().image.pixels(), [150]);
+    assert_eq!(data.train.get(1).unwrap().image.bytes().unwrap(), [76]);
+    assert_eq!(data.test.get(0).unwrap().image.bytes().unwrap(), [150]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn known_statistics_are_not_measured_again() {
         splits.open_measured(&DataOptions::default(), known.clone(), &mut |_| heard += 1).unwrap();
     assert_eq!((data.statistics, heard), (known, 0));
     assert_eq!(data.shape, ImageShape::square(3, 1));
-    assert_eq!(data.train.get(0).unwrap().image.pixels(), [51; 3]);
+    assert_eq!(data.train.get(0).unwrap().image.bytes().unwrap(), [51; 3]);
 }
 
 /// As many images of one pixel, of which the ones named cannot be read.

@@ -142,7 +142,7 @@ mod tests {
 
     /// One-pixel images of these classes, sorted as folders are.
     fn dataset(labels: Vec<usize>) -> Arc<dyn ImageDataset> {
-        let pixels = vec![0; labels.len()];
+        let pixels = vec![0_u8; labels.len()];
         Arc::new(MemoryDataset::new(ImageShape::square(1, 1), pixels, Some(labels)).unwrap())
     }
 
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn samples_without_a_label_are_a_class_of_their_own_or_left_out() {
         let sample = |label| {
-            let image = Image::new(ImageShape::square(1, 1), vec![0]).unwrap();
+            let image = Image::new(ImageShape::square(1, 1), vec![0_u8]).unwrap();
             Sample { image, label }
         };
         let labels = [None, Some(0), None, Some(1), None, Some(1), None, Some(0)];

@@ -9,11 +9,6 @@ use crate::grid::ImageShape;
 /// Tiles that go through a model at once.
 pub(crate) const TILES: usize = 16;
 
-/// Values from 0 to 1.
-pub(crate) fn unit_values(image: &Image) -> Vec<f32> {
-    image.pixels().iter().map(|&value| f32::from(value) / 255.0).collect()
-}
-
 /// Values from 0 to 1 in 8 bits; others are cut off.
 pub(crate) fn eight_bits(shape: ImageShape, values: &[f32]) -> Result<Image> {
     let level = |value: &f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::features::one_hot;
 use super::{Mixing, RandomErasing};
-use crate::data::augment::{Augmentation, Normalization, Scratch, View};
-use crate::data::{ChannelStatistics, Collate, Item, Sample};
+use crate::data::augment::{Augmentation, Normalization, View};
+use crate::data::{ChannelStatistics, Collate, Item, Rendering, Sample};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::rng::Purpose;
@@ -145,11 +145,10 @@ impl LabelledCollate {
     }
 
     fn label(&self, item: &Item) -> Result<usize> {
-        let fault = |reason: String| Error::data(format!("sample {}", item.index), reason);
-        let label = item.sample.label.ok_or_else(|| fault("has no label".into()))?;
+        let label = item.sample.label.ok_or_else(|| item.fault("has no label"))?;
         if label >= self.classes {
             let reason = format!("has the class {label}, expected a class below {}", self.classes);
-            return Err(fault(reason));
+            return Err(item.fault(reason));
         }
         Ok(label)
     }
@@ -165,22 +164,14 @@ impl Collate for LabelledCollate {
         device: &Device,
     ) -> Result<LabelledBatch> {
         let (batch, shape) = (items.len(), self.view.shape());
-        let mut scratch = Scratch::default();
-        let mut pixels = vec![0; shape.values()];
-        let mut images = vec![0.0; batch * shape.values()];
+        let mut images = Rendering::new(&self.view, &self.normalization, batch);
         let mut targets = vec![0.0; batch * self.classes];
         let (mut labels, mut mixed) = (Vec::with_capacity(batch), None);
-        let rows =
-            images.chunks_exact_mut(shape.values()).zip(targets.chunks_exact_mut(self.classes));
-        for (item, (image, target)) in items.zip(rows) {
+        for (item, target) in items.zip(targets.chunks_exact_mut(self.classes)) {
             let item = item?;
             let mut rng = item.stream(Purpose::Augmentation);
             let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
-            self.view
-                .render(&item.sample.image, &transform, &mut scratch, &mut pixels)
-                .map_err(|error| Error::data(format!("sample {}", item.index), error))?;
-            self.normalization.write(&pixels, image);
-            self.erasing.apply(image, shape, &mut rng);
+            self.erasing.apply(images.push(&item, &transform)?, shape, &mut rng);
             labels.push(self.label(&item)?);
             self.write_target(labels[labels.len() - 1], target);
             // All images of a batch are mixed in the same way, which the random stream of the first
@@ -188,13 +179,11 @@ impl Collate for LabelledCollate {
             mixed.get_or_insert_with(|| self.mixing.sample(shape, &mut item.stream(Purpose::Mix)));
         }
         if let Some(mix) = mixed {
-            mix.apply(shape, &mut images, self.classes, &mut targets);
+            mix.apply(shape, images.values(), self.classes, &mut targets);
         }
-        let ImageShape { channels, height, width } = shape;
-        let images = TensorData::new(images, [batch, channels, height, width]);
         let targets = TensorData::new(targets, [batch, self.classes]);
         Ok(LabelledBatch {
-            images: Tensor::from_data(images, device),
+            images: images.finish(device),
             targets: Tensor::from_data(targets, device),
             labels,
         })

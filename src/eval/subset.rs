@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn shares_and_labels_that_are_none_are_refused() {
         let images = |labels| -> Arc<dyn ImageDataset> {
-            Arc::new(MemoryDataset::new(ImageShape::square(1, 1), vec![0; 4], labels).unwrap())
+            Arc::new(MemoryDataset::new(ImageShape::square(1, 1), vec![0_u8; 4], labels).unwrap())
         };
         let labelled = images(Some(vec![0, 0, 1, 1]));
         assert_eq!(labelled_share(&labelled, 0.5, 0).unwrap().len(), 2);

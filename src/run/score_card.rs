@@ -83,17 +83,10 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
     fn picture(&self, images: &dyn Dataset<Sample>, index: usize) -> Result<LabelledPicture> {
         let sample = images.get(index).map_err(|error| data_error(index, error))?;
         let shape: ImageShape = self.encoder.image;
-        let mut pixels = vec![0; shape.values()];
         let mut nothing = stream(self.seed, Purpose::Augmentation, 0, index as u64);
         let transform = Augmentation::none().sample(sample.image.shape(), &mut nothing);
-        View::new(shape)?.render(
-            &sample.image,
-            &transform,
-            &mut Scratch::default(),
-            &mut pixels,
-        )?;
-        let values: Vec<f32> = pixels.iter().map(|&value| f32::from(value) / 255.0).collect();
-        let picture = Picture::from_planar(shape, &values)?;
+        let shown = View::new(shape)?.image(&sample.image, &transform, &mut Scratch::default())?;
+        let picture = Picture::from_planar(shape, &shown.values())?;
         Ok(LabelledPicture { picture, label: sample.label.unwrap_or_default() })
     }
 }

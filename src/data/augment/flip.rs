@@ -7,8 +7,8 @@
 /// # Panics
 ///
 /// When `width` is 0.
-pub fn flip_horizontal(pixels: &mut [u8], width: usize) {
-    pixels.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+pub fn flip_horizontal<T>(pixels: &mut [T], width: usize) {
+    pixels.chunks_exact_mut(width).for_each(<[T]>::reverse);
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
-//! From 8-bit values to what a network reads.
+//! From the values of an image to what a network reads.
 
+use crate::data::{Image, Pixels};
 use crate::error::Result;
 use crate::image::ChannelStatistics;
 
-/// Turns 8-bit values into `(value / 255 - mean) / std`, by one look-up a value.
+/// Turns values into `(value - mean) / std`; 8-bit values, divided by 255, by one look-up a value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalization {
     tables: Vec<[f32; 256]>,
+    statistics: ChannelStatistics,
 }
 
 impl Normalization {
@@ -20,7 +22,7 @@ impl Normalization {
         statistics.check_values()?;
         let ChannelStatistics { mean, std } = statistics;
         let tables = mean.iter().zip(std).map(|(mean, std)| table(*mean, *std)).collect();
-        Ok(Self { tables })
+        Ok(Self { tables, statistics: statistics.clone() })
     }
 
     /// How many channels an image must have.
@@ -28,7 +30,7 @@ impl Normalization {
         self.tables.len()
     }
 
-    /// Writes the normalized values of one planar image to `out`.
+    /// Writes the normalized values of one planar 8-bit image to `out`.
     ///
     /// # Shapes
     ///
@@ -39,19 +41,51 @@ impl Normalization {
     /// When the lengths differ or are no multiple of the channels.
     pub fn write(&self, pixels: &[u8], out: &mut [f32]) {
         assert_eq!(pixels.len(), out.len(), "as many values are written as are read");
-        assert!(
-            pixels.len().is_multiple_of(self.channels()),
-            "{} values cannot be cut into {} channels",
-            pixels.len(),
-            self.channels()
-        );
-        let area = (pixels.len() / self.channels()).max(1);
+        let area = self.area(pixels.len());
         let planes = pixels.chunks_exact(area).zip(out.chunks_exact_mut(area));
         for ((pixels, out), table) in planes.zip(&self.tables) {
             for (value, out) in pixels.iter().zip(out) {
                 *out = table[usize::from(*value)];
             }
         }
+    }
+
+    /// Writes the normalized values of `image`, of whatever type, to `out`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Normalization::write`].
+    pub fn write_image(&self, image: &Image, out: &mut [f32]) {
+        match image.pixels() {
+            Pixels::U8(values) => self.write(values, out),
+            Pixels::U16(_) | Pixels::F32(_) => {
+                out.copy_from_slice(&image.values());
+                self.apply(out);
+            }
+        }
+    }
+
+    /// Normalizes the values of one planar image in place.
+    ///
+    /// # Panics
+    ///
+    /// When their number is no multiple of the channels.
+    pub fn apply(&self, values: &mut [f32]) {
+        let ChannelStatistics { mean, std } = &self.statistics;
+        let area = self.area(values.len());
+        for (plane, (mean, std)) in values.chunks_exact_mut(area).zip(mean.iter().zip(std)) {
+            plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
+        }
+    }
+
+    /// Values of one channel among `values`.
+    fn area(&self, values: usize) -> usize {
+        let channels = self.channels();
+        assert!(
+            values.is_multiple_of(channels),
+            "{values} values cannot be cut into {channels} channels"
+        );
+        (values / channels).max(1)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Resizing of 8-bit planes, as Pillow does it: separable, antialiased, 8 bits between the passes.
+//! Resizing of planes, as Pillow does it: separable, antialiased, 8-bit values with 8 bits between the
+//! passes.
 
 use std::f64::consts::PI;
 use std::ops::Range;
@@ -52,16 +53,40 @@ fn sinc(x: f64) -> f64 {
 /// How many rows are resized at once: lane `i` of a vector register belongs to row `i`.
 const LANES: usize = 16;
 
+/// What a resized value is kept in.
+pub(super) trait Level: Copy + Default + Into<f32> {
+    /// What a sum starts with, so that [`Level::of`] rounds it.
+    const START: f32;
+
+    fn of(sum: f32) -> Self;
+}
+
+impl Level for u8 {
+    const START: f32 = 0.5;
+
+    fn of(sum: f32) -> Self {
+        sum as Self
+    }
+}
+
+impl Level for f32 {
+    const START: Self = 0.0;
+
+    fn of(sum: f32) -> Self {
+        sum
+    }
+}
+
 /// The weights of one geometry, and the buffers of its passes.
 #[derive(Debug, Default)]
-pub(super) struct Resampler {
+pub(super) struct Resampler<T> {
     rows: Axis,
     cols: Axis,
     columns: Vec<[f32; LANES]>,
-    narrowed: Vec<u8>,
+    narrowed: Vec<T>,
 }
 
-impl Resampler {
+impl<T: Level> Resampler<T> {
     /// Computes the weights that show `region` (in pixels of `window`) at `height` × `width`.
     /// Nothing outside `window` is read.
     pub(super) fn aim(
@@ -77,10 +102,16 @@ impl Resampler {
 
     /// Resizes the `window` of one plane, whose rows are `stride` long. Each pass transposes, so
     /// the second one resizes the columns.
-    pub(super) fn render(&mut self, plane: &[u8], stride: usize, window: CropBox, out: &mut [u8]) {
+    pub(super) fn render<S: Copy + Into<f32>>(
+        &mut self,
+        plane: &[S],
+        stride: usize,
+        window: CropBox,
+        out: &mut [T],
+    ) {
         let Self { rows, cols, columns, narrowed } = self;
         let row = |row| &plane[(window.top + row) * stride + window.left..][..window.width];
-        narrowed.resize(cols.spans.len() * window.height, 0);
+        narrowed.resize(cols.spans.len() * window.height, T::default());
         resize_and_transpose(cols, window.height, row, columns, narrowed);
         let row = |row| &narrowed[row * window.height..][..window.height];
         resize_and_transpose(rows, cols.spans.len(), row, columns, out);
@@ -88,29 +119,29 @@ impl Resampler {
 }
 
 /// Resizes `count` rows along `axis`; value `i` of a row goes to row `i` of `out`.
-fn resize_and_transpose<'a>(
+fn resize_and_transpose<'a, S: Copy + Into<f32> + 'a, T: Level>(
     axis: &Axis,
     count: usize,
-    row: impl Fn(usize) -> &'a [u8],
+    row: impl Fn(usize) -> &'a [S],
     columns: &mut Vec<[f32; LANES]>,
-    out: &mut [u8],
+    out: &mut [T],
 ) {
     columns.resize(row(0).len(), [0.0; LANES]);
     for first in (0..count).step_by(LANES) {
         let lanes = first..count.min(first + LANES);
         for (lane, index) in lanes.clone().enumerate() {
             for (column, value) in columns.iter_mut().zip(row(index)) {
-                column[lane] = f32::from(*value);
+                column[lane] = (*value).into();
             }
         }
         for ((span, weights), out) in axis.iter().zip(out.chunks_exact_mut(count)) {
-            let mut sums = [0.5; LANES];
+            let mut sums = [T::START; LANES];
             for (column, weight) in columns[span].iter().zip(weights) {
                 for (sum, value) in sums.iter_mut().zip(column) {
                     *sum += value * weight;
                 }
             }
-            out[lanes.clone()].copy_from_slice(&sums.map(|sum| sum as u8)[..lanes.len()]);
+            out[lanes.clone()].copy_from_slice(&sums.map(T::of)[..lanes.len()]);
         }
     }
 }

@@ -37,8 +37,8 @@ fn a_folder_or_the_one_around_it_is_read_in_order() {
         assert_eq!((data.train.len(), data.test.len(), data.shape), (5, 2, SHAPE));
         let sample = data.train.get(2).unwrap();
         assert_eq!(sample.label, Some(3));
-        assert!(sample.image.plane(0).iter().all(|&value| value == 3));
-        assert!(sample.image.plane(2).iter().all(|&value| value == 200));
+        assert!(sample.image.plane(0).unwrap().iter().all(|&value| value == 3));
+        assert!(sample.image.plane(2).unwrap().iter().all(|&value| value == 200));
         assert_eq!(data.test.get(1).unwrap().label, Some(0));
         assert_eq!(data.class_names[9], "truck");
         assert_eq!(data.statistics.mean[0], 3.0 / 255.0);
@@ -59,7 +59,7 @@ fn an_archive_is_read_like_its_folder() {
     let data = cifar100(Some(&path), &mut |_, _| {}).unwrap();
     let sample = data.test.get(0).unwrap();
     assert_eq!(sample.label, Some(99));
-    assert_eq!(sample.image.plane(1)[0], 8);
+    assert_eq!(sample.image.plane(1).unwrap()[0], 8);
     assert_eq!((data.class_names.len(), data.class_names[99].as_str()), (100, "worm"));
 
     fs::write(&path, pack(&named[..1])).unwrap();

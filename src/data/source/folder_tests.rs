@@ -54,7 +54,7 @@ fn given_splits_are_labelled_by_their_folders() {
     assert_eq!(data.shape, ImageShape::new(3, 5, 5));
     let second = data.train.get(1).unwrap().image;
     assert_eq!(second.shape(), ImageShape::new(3, 3, 4));
-    assert!(second.pixels().iter().all(|&value| value == 20));
+    assert!(second.bytes().unwrap().iter().all(|&value| value == 20));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn an_image_of_other_channels_is_converted() {
         ("test/c.png", color(2, 2, 0)),
     ]);
     let data = open(dir.path()).unwrap();
-    assert_eq!(data.test.get(0).unwrap().image.pixels(), [5; 12]);
+    assert_eq!(data.test.get(0).unwrap().image.bytes().unwrap(), [5; 12]);
     assert_eq!(data.test.name(0), dir.path().join("test/b.png").display().to_string());
     let options = DataOptions::default().with_channels(Channels::Exactly(1));
     let splits = splits(dir.path(), &options, &mut |_| {}).unwrap();

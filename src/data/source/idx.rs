@@ -212,7 +212,7 @@ mod tests {
         let data = open(folder().path()).unwrap();
         assert_eq!(data.shape, ImageShape::new(1, 2, 3));
         let sample = data.train.get(1).unwrap();
-        assert_eq!(sample.image.pixels(), [6, 7, 8, 9, 10, 11]);
+        assert_eq!(sample.image.bytes().unwrap(), [6, 7, 8, 9, 10, 11]);
         assert_eq!(sample.label, Some(3));
         assert_eq!(data.class_names, ["0", "1", "2", "3"]);
         assert_eq!(data.test.get(0).unwrap().label, Some(0));

@@ -22,9 +22,10 @@ impl ChannelStatistics {
     /// samples of `dataset`, or over all of them when there are no more than that; over fewer, but
     /// no fewer than 64, where so many images of the first one's size have more than 512 megapixels.
     ///
-    /// Every pixel counts the same, so in data of mixed sizes larger images weigh more. The sums
-    /// are whole numbers: the result does not depend on any order of addition. The standard
-    /// deviation is never below 1/255.
+    /// Values are those that a network reads before normalization ([`Image::values`](crate::data::Image::values)). Every pixel
+    /// counts the same, so in data of mixed sizes larger images weigh more. The result does not
+    /// depend on the number of threads. The standard deviation is never below one step of the
+    /// values, such as 1/255.
     ///
     /// # Errors
     ///
@@ -276,8 +277,7 @@ impl Seen {
         match image {
             Ok(image) => {
                 let shape = image.shape();
-                let sums = (0..shape.channels).map(|channel| Sums::of(image.plane(channel)));
-                Self::Image { native, shape, sums: sums.collect() }
+                Self::Image { native, shape, sums: Sums::of(&image) }
             }
             Err(error) => Self::Fault(error),
         }

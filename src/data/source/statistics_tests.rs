@@ -41,7 +41,7 @@ fn nothing_has_no_statistics() {
 #[test]
 fn samples_of_other_channels_are_an_error() {
     let sample = |channels| {
-        let image = Image::new(ImageShape::square(channels, 1), vec![0; channels]).unwrap();
+        let image = Image::new(ImageShape::square(channels, 1), vec![0_u8; channels]).unwrap();
         Sample { image, label: None }
     };
     let mixed = burn::data::dataset::InMemDataset::new(vec![sample(3), sample(1)]);

@@ -9,7 +9,7 @@ use crate::data::augment::{
     Augmentation, CropBox, Frame, Interpolation, Normalization, Scratch, Transform, View,
 };
 use crate::data::{Collate, Item, Sample};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
 use crate::method::{ColorGuard, ContextBatch, NEIGHBORS, PatchPairs};
@@ -53,11 +53,8 @@ impl ContextCollate {
     /// The whole image of `item` at the size that pairs are cut from.
     fn image(&self, item: &Item, scratch: &mut Scratch, rng: &mut dyn Rng) -> Result<Image> {
         let transform = self.augmentation.sample(item.sample.image.shape(), rng);
-        let mut pixels = vec![0; self.view.shape().values()];
-        self.view
-            .render(&item.sample.image, &transform, scratch, &mut pixels)
-            .map_err(|error| Error::data(format!("sample {}", item.index), error))?;
-        Image::new(self.view.shape(), pixels)
+        let image = self.view.image(&item.sample.image, &transform, scratch);
+        image.map_err(|error| item.fault(error))
     }
 
     /// One patch of `image`, guarded and normalized, into `out`.
@@ -69,16 +66,17 @@ impl ContextCollate {
         rng: &mut dyn Rng,
         out: &mut [f32],
     ) -> Result<()> {
-        let mut pixels = resized(image, place, self.pairs.patch, scratch)?;
+        let mut patch = resized(image, place, self.pairs.patch, scratch)?;
         if let Some(side) = self.pairs.drawn_side(rng) {
-            let small = ImageShape::square(image.shape().channels, side);
-            let small = Image::new(small, resized(image, place, side, scratch)?)?;
-            pixels = resized(&small, CropBox::whole(small.shape()), self.pairs.patch, scratch)?;
+            let small = resized(image, place, side, scratch)?;
+            patch = resized(&small, CropBox::whole(small.shape()), self.pairs.patch, scratch)?;
         }
         if self.pairs.colors == ColorGuard::Projection {
+            let mut pixels = patch.bytes()?.to_vec();
             project_colors(&mut pixels);
+            patch = Image::new(patch.shape(), pixels)?;
         }
-        self.normalization.write(&pixels, out);
+        self.normalization.write_image(&patch, out);
         if self.pairs.colors == ColorGuard::Dropping {
             drop_colors(out, image.shape().channels, rng);
         }
@@ -152,13 +150,10 @@ impl PatchPairs {
 }
 
 /// The part of `image` at `place`, at `side` × `side` pixels.
-fn resized(image: &Image, place: CropBox, side: usize, scratch: &mut Scratch) -> Result<Vec<u8>> {
+fn resized(image: &Image, place: CropBox, side: usize, scratch: &mut Scratch) -> Result<Image> {
     let shape = ImageShape::square(image.shape().channels, side);
-    let mut pixels = vec![0; shape.values()];
-    let transform = Transform::of(Frame::Crop(place));
     let view = View::new(shape)?.with_interpolation(Interpolation::Bilinear);
-    view.render(image, &transform, scratch, &mut pixels)?;
-    Ok(pixels)
+    view.image(image, &Transform::of(Frame::Crop(place)), scratch)
 }
 
 /// Takes from every pixel its projection on (−1, 2, −1) (arXiv 1505.05192 §3.1, "projection").

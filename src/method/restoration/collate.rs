@@ -80,11 +80,8 @@ impl RestorationCollate {
         scratch: &mut Scratch,
     ) -> Result<[Image; 2]> {
         let transform = self.augmentation.sample(item.sample.image.shape(), rng);
-        let mut pixels = vec![0; self.view.shape().values()];
-        self.view
-            .render(&item.sample.image, &transform, scratch, &mut pixels)
-            .map_err(|error| Error::data(format!("sample {}", item.index), error))?;
-        let clean = Image::new(self.view.shape(), pixels)?;
+        let clean = self.view.image(&item.sample.image, &transform, scratch);
+        let clean = clean.map_err(|error| item.fault(error))?;
         let spoilt = self.corruptions[corruption].corrupt(&clean, rng)?;
         Ok([clean, spoilt])
     }
@@ -114,8 +111,8 @@ impl Collate for RestorationCollate {
             });
             let mut rng = item.stream(Purpose::Augmentation);
             let [image, spoilt] = self.pair(&item, corruption, &mut rng, &mut scratch)?;
-            self.normalization.write(image.pixels(), clean);
-            self.normalization.write(spoilt.pixels(), corrupted);
+            self.normalization.write_image(&image, clean);
+            self.normalization.write_image(&spoilt, corrupted);
         }
         let ImageShape { channels, height, width } = shape;
         let tensor = |values| {

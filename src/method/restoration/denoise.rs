@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::{CorruptionConfig, RestorationConfig};
 use crate::data::Image;
-use crate::data::tiles::{Mosaic, TILES, Tiles, batch, eight_bits, unit_values};
+use crate::data::tiles::{Mosaic, TILES, Tiles, batch, eight_bits};
 use crate::error::{Error, Result};
 use crate::image::normalize;
 use crate::train::RunFolder;
@@ -35,7 +35,7 @@ pub fn denoise(
     let (mean, std) = (&run.config.statistics.mean, &run.config.statistics.std);
     let tile = restoration.encoder.image;
     let image = image.clone().with_channels(tile.channels)?;
-    let (values, tiles) = (unit_values(&image), Tiles::new(image.shape(), tile));
+    let (values, tiles) = (image.values(), Tiles::new(image.shape(), tile));
     let mut mosaic = Mosaic::new(&tiles, tile.channels);
     let indices: Vec<usize> = (0..tiles.count()).collect();
     for indices in indices.chunks(TILES) {

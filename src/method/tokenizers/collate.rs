@@ -99,7 +99,7 @@ mod tests {
 
     fn first_batch(collate: TokenizerCollate, seed: u64) -> TokenizerBatch {
         let shape = ImageShape::new(1, 2, 2);
-        let pixels = [0, 51, 102, 255].repeat(2);
+        let pixels = [0_u8, 51, 102, 255].repeat(2);
         let dataset = Arc::new(MemoryDataset::new(shape, pixels, None).unwrap());
         let config = LoaderConfig { batch_size: 2, seed, workers: 0, training: true };
         let loader = Loader::new(dataset, collate, config, &test_device()).unwrap();

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::spread::spread;
 use crate::batch::MimBatch;
-use crate::data::tiles::{Mosaic, TILES, Tiles, batch, eight_bits, unit_values};
+use crate::data::tiles::{Mosaic, TILES, Tiles, batch, eight_bits};
 use crate::data::{ChannelStatistics, Image};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
@@ -27,7 +27,7 @@ pub fn marked_pixels(mask: &Image, shape: ImageShape) -> Result<Vec<bool>> {
             has.height, has.width, of.height, of.width
         )));
     }
-    let marked: Vec<bool> = mask.plane(0).iter().map(|&value| value > 127).collect();
+    let marked: Vec<bool> = mask.plane(0)?.iter().map(|&value| value > 127).collect();
     match marked.iter().filter(|&&marked| marked).count() {
         0 => Err(Error::config("the mask marks no pixel: what is to be filled must be white")),
         count if count == marked.len() => {
@@ -54,7 +54,7 @@ impl Painter<'_> {
         assert_eq!(marked.len(), area, "one mark a pixel");
         let tiles = Tiles::new(shape, self.tile);
         let mut unknown = marked.to_vec();
-        let mut values = unit_values(self.image);
+        let mut values = self.image.values();
         values.chunks_exact_mut(area).for_each(|plane| spread(plane, marked, shape.width));
         let mut hidden = BTreeMap::new();
         self.look_again(0..tiles.count(), &tiles, &unknown, &mut hidden)?;
@@ -79,7 +79,7 @@ impl Painter<'_> {
             self.look_again(changed, &tiles, &unknown, &mut hidden)?;
         }
         let filled = eight_bits(shape, &values)?;
-        let pixels = filled.pixels().iter().zip(self.image.pixels()).zip(marked.iter().cycle());
+        let pixels = filled.bytes()?.iter().zip(self.image.bytes()?).zip(marked.iter().cycle());
         let pixels = pixels.map(|((&new, &old), &marked)| if marked { new } else { old });
         Image::new(shape, pixels.collect())
     }
@@ -192,7 +192,9 @@ mod tests {
             let image = image(height, width);
             let marked = mask(height, width, |y, x| (3..6).contains(&y) && (4..7).contains(&x));
             let filled = fill(&image, &marked).unwrap();
-            for ((old, new), marked) in image.pixels().iter().zip(filled.pixels()).zip(marked) {
+            for ((old, new), marked) in
+                image.bytes().unwrap().iter().zip(filled.bytes().unwrap()).zip(marked)
+            {
                 assert!(marked || old == new, "{height}×{width}");
             }
             assert_ne!(filled, image);
@@ -210,7 +212,7 @@ mod tests {
     fn what_was_under_the_mask_does_not_matter() {
         let marked = mask(20, 24, |y, x| y > 12 && x < 9);
         let clean = image(20, 24);
-        let spoilt = clean.pixels().iter().zip(&marked);
+        let spoilt = clean.bytes().unwrap().iter().zip(&marked);
         let spoilt = spoilt.map(|(&value, &marked)| if marked { 255 - value } else { value });
         let spoilt = Image::new(clean.shape(), spoilt.collect()).unwrap();
         assert_eq!(fill(&clean, &marked).unwrap(), fill(&spoilt, &marked).unwrap());
@@ -227,7 +229,7 @@ mod tests {
     fn masks_that_mark_nothing_everything_or_another_image_are_refused() {
         let of = |height, width, value| {
             let shape = ImageShape::new(1, height, width);
-            let mask = Image::new(shape, vec![value; shape.values()]).unwrap();
+            let mask = Image::new(shape, vec![value as u8; shape.values()]).unwrap();
             marked_pixels(&mask, ImageShape::new(3, 4, 6)).unwrap_err().to_string()
         };
         assert!(of(6, 4, 0).contains("6×4 pixels cannot mark an image of 4×6"));

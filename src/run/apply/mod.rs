@@ -10,7 +10,6 @@ pub use inpainter::{Inpainter, inpaint};
 pub use crate::method::{denoise, edges, predicted_edges};
 
 use crate::data::Image;
-use crate::data::tiles::unit_values;
 use crate::error::Result;
 use crate::viz::{Picture, PictureGrid};
 
@@ -20,7 +19,7 @@ use crate::viz::{Picture, PictureGrid};
 ///
 /// When the image has no pixel.
 pub fn picture(image: &Image) -> Result<Picture> {
-    Picture::from_planar(image.shape(), &unit_values(image))
+    Picture::from_planar(image.shape(), &image.values())
 }
 
 /// Images of one size side by side, each under its title.

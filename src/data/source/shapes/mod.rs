@@ -103,7 +103,7 @@ mod tests {
     const SHAPES: Shapes = Shapes { seed: 5, len: 40, split: 0 };
 
     fn pixels(shapes: Shapes, index: usize) -> Vec<u8> {
-        shapes.get(index).unwrap().image.pixels().to_vec()
+        shapes.get(index).unwrap().image.bytes().unwrap().to_vec()
     }
 
     /// FNV-1a, to pin an image in one number.

@@ -16,7 +16,7 @@ pub struct Noise {
 
 impl Corruption for Noise {
     fn corrupt(&self, image: &Image, rng: &mut dyn Rng) -> Result<Image> {
-        let noisy = image.pixels().iter().map(|&value| {
+        let noisy = image.bytes()?.iter().map(|&value| {
             let noise: f32 = StandardNormal.sample(rng);
             (f32::from(value) + self.sigma * noise).round() as u8
         });
@@ -39,10 +39,10 @@ mod tests {
         };
         let gray = noisy(128);
         let offset = |&value: &u8| f64::from(value) - 128.0;
-        let variance = gray.pixels().iter().map(|v| offset(v).powi(2)).sum::<f64>() / 1e4;
+        let variance = gray.bytes().unwrap().iter().map(|v| offset(v).powi(2)).sum::<f64>() / 1e4;
         assert!((variance.sqrt() - 30.0).abs() < 1.0, "{variance}");
         // Half of the noise on black would be below black.
-        let black = noisy(0).pixels().iter().filter(|&&value| value == 0).count();
+        let black = noisy(0).bytes().unwrap().iter().filter(|&&value| value == 0).count();
         assert!((4800..5300).contains(&black), "{black}");
     }
 }

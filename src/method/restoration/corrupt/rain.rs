@@ -79,7 +79,7 @@ fn splat(light: &mut [f32], shape: ImageShape, y: f64, x: f64, brightness: f32) 
 impl Corruption for Rain {
     fn corrupt(&self, image: &Image, rng: &mut dyn Rng) -> Result<Image> {
         let light = self.light(image.shape(), rng);
-        let lit = image.pixels().iter().zip(light.iter().cycle());
+        let lit = image.bytes()?.iter().zip(light.iter().cycle());
         let pixels = lit.map(|(&value, light)| (f32::from(value) + light).round() as u8);
         Image::new(image.shape(), pixels.collect())
     }
@@ -93,12 +93,12 @@ mod tests {
     #[test]
     fn rain_only_brightens_and_all_channels_alike() {
         let shape = ImageShape::new(3, 40, 50);
-        let image = Image::new(shape, vec![50; shape.values()]).unwrap();
+        let image = Image::new(shape, vec![50_u8; shape.values()]).unwrap();
         let spoilt = Rain::default().corrupt(&image, &mut stream(1, Purpose::Augmentation, 0, 0));
         let spoilt = spoilt.unwrap();
-        assert!(spoilt.pixels().iter().all(|&value| (50..=210).contains(&value)));
-        assert_eq!(spoilt.plane(0), spoilt.plane(2));
-        let wet = spoilt.plane(0).iter().filter(|&&value| value > 60).count();
+        assert!(spoilt.bytes().unwrap().iter().all(|&value| (50..=210).contains(&value)));
+        assert_eq!(spoilt.plane(0).unwrap(), spoilt.plane(2).unwrap());
+        let wet = spoilt.plane(0).unwrap().iter().filter(|&&value| value > 60).count();
         assert!((200..1200).contains(&wet), "{wet} of 2000 pixels");
     }
 
