@@ -85,8 +85,8 @@ struct ColorBatch {
 struct ColorCollate(MimCollate);
 
 impl Collate for ColorCollate {
+    type Sample = burn_mim::data::Sample;
     type Batch = ColorBatch;
-
     fn collate(
         &self,
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
