@@ -142,6 +142,9 @@ pub use target::{
 };
 pub use task::{Measured, Mim, Network, PretextTask, StepEnd, TaskOutput};
 
+/// The `rand` that this crate's contracts speak of, such as `MaskStrategy::sample`.
+pub use rand;
+
 /// The pages of the repository's `docs/` folder.
 ///
 /// [`design`](docs::design) is the plan of the crate, [`methods`](docs::methods) lists the papers

@@ -1,4 +1,30 @@
-//! From image files to batches.
+//! From image files and arrays to batches.
+//!
+//! [`DataSpec`] opens folders and archives; arrays in memory are a data set as they are.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use burn::tensor::Device;
+//! use burn_mim::data::augment::Augmentation;
+//! use burn_mim::data::source::MemoryDataset;
+//! use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate};
+//! use burn_mim::{Grid, ImageShape, RandomMask};
+//!
+//! // Eight images of twelve 16-bit channels; `u8` and `f32` go through the same calls.
+//! let shape = ImageShape::new(12, 16, 16);
+//! let pixels = (0..8 * shape.values()).map(|at| (at * 37 % 65536) as u16).collect();
+//! let images = MemoryDataset::new(shape, pixels, None)?;
+//! let statistics = ChannelStatistics::of(&images, 1000)?;
+//! let mask = RandomMask::mae(Grid::new(4, 4), 0.75)?;
+//! let collate = MimCollate::new(shape, &statistics, Arc::new(mask))?
+//!     .with_augmentation(Augmentation::mae())?;
+//! let config = LoaderConfig { batch_size: 4, seed: 0, workers: 1, training: true };
+//! let loader = Loader::new(Arc::new(images), collate, config, &Device::flex())?;
+//! let batch = loader.epoch(0, 0).next().expect("there are two batches")?;
+//! assert_eq!(batch.images.dims(), [4, 12, 16, 16]);
+//! # Ok::<(), burn_mim::Error>(())
+//! ```
 
 pub mod augment;
 mod bad_image;
