@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 fn shared<T: Send + Sync + 'static>() {}
 fn strategy<S: MaskStrategy + Clone + 'static>() {}
 fn backbone<B: Backbone>() {}
-fn encoder<E: Encoder<Features = F>, F: Clone>() {}
+fn encoder<E: Encoder<Images = burn::tensor::Tensor<4>, Features = F>, F: Clone>() {}
 fn head<H: PredictionHead<F>, F>() {}
 fn target<T: Target<Value = burn::tensor::Tensor<3>> + Reconstruct>() {}
 fn task<T: PretextTask<Batch = MimBatch>>() {}

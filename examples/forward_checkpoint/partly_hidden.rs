@@ -11,7 +11,7 @@ use crate::class_token_first;
 use crate::outputs::Outputs;
 
 /// What SimMIM computes of `images`; the masks may be finer than its features.
-pub(crate) fn simmim<E: Encoder<Features = GridTokens>>(
+pub(crate) fn simmim<E: Encoder<Images = Tensor<4>, Features = GridTokens>>(
     model: &SimMim<E>,
     images: Tensor<4>,
     masks: Vec<UnitMask>,

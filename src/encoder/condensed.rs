@@ -143,6 +143,7 @@ impl CondensedVit {
 }
 
 impl Encoder for CondensedVit {
+    type Images = Tensor<4>;
     type Features = CondensedTokens;
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> CondensedTokens {

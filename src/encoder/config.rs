@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use burn::config::Config;
+use burn::tensor::Tensor;
 
 use super::{Encoder, GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitConfig};
 use crate::error::Result;
@@ -16,7 +17,7 @@ pub trait EncoderConfig: Config + Clone + Debug + PartialEq {
     const KIND: &'static str;
 
     /// The encoder.
-    type Encoder: Encoder<Features = GridTokens>;
+    type Encoder: Encoder<Images = Tensor<4>, Features = GridTokens>;
 
     /// The images the encoder is made for.
     fn image(&self) -> ImageShape;

@@ -3,10 +3,11 @@
 use burn::tensor::{Tensor, Tolerance};
 
 use super::{
-    Backbone, CondensedVitConfig, GptConfig, Patchwise, PixelGpt, ResidualConfig, SwinConfig,
-    SwinV2Config, VitConfig, layers_above,
+    Backbone, CondensedVitConfig, Encoder, GptConfig, GridTokens, Patchwise, PixelGpt,
+    ResidualConfig, SwinConfig, SwinV2Config, VitConfig, layers_above,
 };
-use crate::grid::ImageShape;
+use crate::grid::{Grid, ImageShape};
+use crate::mask::Mask;
 use crate::nn::{Init, InitialWeights};
 use crate::test_device;
 
@@ -101,4 +102,44 @@ fn what_stands_on_an_encoder_has_no_layer_above_it() {
     assert_eq!(above("encoder.body.transformer.norm.gamma"), 0);
     assert_eq!(above("encoder.body.transformer.blocks.0.norm1.gamma"), 3);
     assert_eq!(above("encoder.mask_token"), 4);
+}
+
+/// The mean of each clip's pixels, `[batch, channels, frames, height, width]`: no images at all.
+#[derive(burn::module::Module, Debug)]
+struct ClipMeans {
+    scale: burn::module::Param<Tensor<1>>,
+}
+
+impl Backbone<Tensor<5>> for ClipMeans {
+    fn represent(&self, images: Tensor<5>) -> GridTokens {
+        let [batch, ..] = images.dims();
+        let means = images.reshape([batch as i32, 1, -1]).mean_dim(2);
+        let tokens = means * self.scale.val().unsqueeze();
+        GridTokens { tokens, class_token: None, grid: Grid::square(1) }
+    }
+
+    fn width(&self) -> usize {
+        1
+    }
+}
+
+impl Encoder for ClipMeans {
+    type Images = Tensor<5>;
+    type Features = GridTokens;
+
+    fn encode(&self, images: Tensor<5>, _mask: &Mask) -> GridTokens {
+        self.represent(images)
+    }
+}
+
+#[test]
+fn an_encoder_of_clips_fulfils_the_same_contracts() {
+    fn whole<E: Encoder>(encoder: &E, images: E::Images) -> GridTokens {
+        assert_eq!(layers_above(encoder, "encoder", "encoder.scale"), 0);
+        encoder.stages(images).remove(0)
+    }
+    let encoder = ClipMeans { scale: weights().param([1], Init::Constant(2.0)) };
+    let clips = Tensor::ones([3, 1, 4, 2, 2], &test_device());
+    let tokens: Vec<f32> = whole(&encoder, clips).tokens.into_data().try_to_vec().unwrap();
+    assert_eq!(tokens, [2.0; 3]);
 }

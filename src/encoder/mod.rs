@@ -57,17 +57,19 @@ use crate::grid::Grid;
 use crate::mask::Mask;
 
 /// Turns whole images into features: what evaluation and downstream tasks need of a network.
+///
+/// `Images` is a batch of what it reads, images unless said otherwise.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no backbone: it does not turn whole images into features",
     note = "implement `Backbone`: `represent` and `width`"
 )]
-pub trait Backbone: Module + ModuleDisplay {
+pub trait Backbone<Images = Tensor<4>>: Module + ModuleDisplay {
     /// The features of whole images: what a user of the pre-trained encoder reads.
     ///
     /// # Shapes
     ///
     /// - images: `[batch, channels, height, width]`, normalized
-    fn represent(&self, images: Tensor<4>) -> GridTokens;
+    fn represent(&self, images: Images) -> GridTokens;
 
     /// The features after each of these numbers of [`layers`](Self::layers), in the order asked
     /// and in one pass: 0 for what goes into the first block, and all without a final norm. For
@@ -81,7 +83,7 @@ pub trait Backbone: Module + ModuleDisplay {
     /// # Panics
     ///
     /// When the network has no such layer.
-    fn represent_layers(&self, _images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+    fn represent_layers(&self, _images: Images, layers: &[usize]) -> Vec<GridTokens> {
         panic!("{} gives no features of its layers, asked for those of {layers:?}", self.describe())
     }
 
@@ -92,7 +94,7 @@ pub trait Backbone: Module + ModuleDisplay {
     /// # Shapes
     ///
     /// - images: as in [`represent`](Self::represent)
-    fn stages(&self, images: Tensor<4>) -> Vec<GridTokens> {
+    fn stages(&self, images: Images) -> Vec<GridTokens> {
         vec![self.represent(images)]
     }
 
@@ -135,7 +137,11 @@ pub trait Backbone: Module + ModuleDisplay {
 /// How many layers of `encoder` stand above the parameter at a path within a task that has the
 /// encoder in the field `field`: none above what the task has besides. What
 /// [`PretextTask::layers_above`](crate::PretextTask::layers_above) answers for layer-wise decay.
-pub fn layers_above<B: Backbone>(encoder: &B, field: &str, parameter: &str) -> usize {
+pub fn layers_above<Images, B: Backbone<Images>>(
+    encoder: &B,
+    field: &str,
+    parameter: &str,
+) -> usize {
     match parameter.strip_prefix(field).and_then(|rest| rest.strip_prefix('.')) {
         Some(within) => encoder.layers() + 1 - encoder.layer_of(within),
         None => 0,
@@ -151,7 +157,11 @@ pub fn layers_above<B: Backbone>(encoder: &B, field: &str, parameter: &str) -> u
     message = "`{Self}` cannot read images with patches hidden",
     note = "masked image modelling needs an `Encoder`, such as `Vit`, `VisibleVit` or `Swin`"
 )]
-pub trait Encoder: Backbone {
+pub trait Encoder: Backbone<<Self as Encoder>::Images> {
+    /// A batch of what it reads: `Tensor<4>` in every encoder here; an encoder of video clips would
+    /// have another.
+    type Images;
+
     /// What a [`PredictionHead`](crate::PredictionHead) reads.
     type Features;
 
@@ -164,7 +174,7 @@ pub trait Encoder: Backbone {
     /// # Panics
     ///
     /// When the images do not divide into patches, or the mask does not fit their grid.
-    fn encode(&self, images: Tensor<4>, mask: &Mask) -> Self::Features;
+    fn encode(&self, images: Self::Images, mask: &Mask) -> Self::Features;
 }
 
 /// Refuses images of other channels than a network reads.

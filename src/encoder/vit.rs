@@ -100,6 +100,7 @@ macro_rules! represents_as_its_body {
 represents_as_its_body!(Vit, VisibleVit);
 
 impl Encoder for Vit {
+    type Images = Tensor<4>;
     type Features = GridTokens;
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> GridTokens {
@@ -136,6 +137,7 @@ impl Vit {
 }
 
 impl Encoder for VisibleVit {
+    type Images = Tensor<4>;
     type Features = VisibleTokens;
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> VisibleTokens {

@@ -207,7 +207,7 @@ impl Inpainting {
     /// The predictions of `model`, which hides whole `units`.
     pub fn new<E, H, T>(units: Grid, model: Mim<E, H, T>) -> Self
     where
-        E: Encoder + 'static,
+        E: Encoder<Images = Tensor<4>> + 'static,
         H: PredictionHead<E::Features, Prediction = T::Prediction> + 'static,
         T: Reconstruct + 'static,
     {

@@ -24,7 +24,7 @@ pub struct Mim<E: Module, H: Module, T: Module> {
 
 impl<E, H, T> Mim<E, H, T>
 where
-    E: Encoder,
+    E: Encoder<Images = Tensor<4>>,
     H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Target,
 {
@@ -49,7 +49,7 @@ where
 
 impl<E, H, T> Mim<E, H, T>
 where
-    E: Encoder,
+    E: Encoder<Images = Tensor<4>>,
     H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Reconstruct,
 {
@@ -65,7 +65,7 @@ where
 
 impl<E, H, T> PretextTask for Mim<E, H, T>
 where
-    E: Encoder,
+    E: Encoder<Images = Tensor<4>>,
     H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Target,
 {

@@ -1,7 +1,6 @@
 //! An encoder and a head, without what the head's predictions are compared with.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 
 use super::Mim;
 use crate::encoder::Encoder;
@@ -35,7 +34,7 @@ impl<E: Encoder, H: PredictionHead<E::Features>> Network<E, H> {
     /// # Panics
     ///
     /// When the images do not divide into the encoder's patches, or the mask does not fit them.
-    pub fn predict(&self, images: Tensor<4>, mask: &Mask) -> H::Prediction {
+    pub fn predict(&self, images: E::Images, mask: &Mask) -> H::Prediction {
         self.head.predict(self.encoder.encode(images, mask), mask)
     }
 }

@@ -1,5 +1,7 @@
 //! A page of pictures for predictions of a target that is no image.
 
+use burn::tensor::Tensor;
+
 use super::images::pictures;
 use super::picture::Picture;
 use super::picture_grid::PictureGrid;
@@ -30,7 +32,7 @@ pub fn depiction_sheet<E, H, T>(
     statistics: &ChannelStatistics,
 ) -> Result<PictureGrid>
 where
-    E: Encoder,
+    E: Encoder<Images = Tensor<4>>,
     H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Depict,
 {

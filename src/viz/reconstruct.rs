@@ -27,7 +27,7 @@ pub fn reconstruction_sheet<E, H, T>(
     statistics: &ChannelStatistics,
 ) -> Result<ReconstructionSheet>
 where
-    E: Encoder,
+    E: Encoder<Images = Tensor<4>>,
     H: PredictionHead<E::Features, Prediction = T::Prediction>,
     T: Reconstruct,
 {

@@ -27,7 +27,7 @@ fn tolerance(name: &str) -> f32 {
 }
 
 /// Features, reconstruction and loss with hidden patches; the model, ready for its gradients.
-fn check_simmim<E: Encoder<Features = GridTokens>>(
+fn check_simmim<E: Encoder<Images = Tensor<4>, Features = GridTokens>>(
     name: &str,
     io: &Io,
     model: &SimMim<E>,

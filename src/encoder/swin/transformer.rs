@@ -183,6 +183,7 @@ impl<B: WindowBlock> Backbone for SwinTransformer<B> {
 }
 
 impl<B: WindowBlock> Encoder for SwinTransformer<B> {
+    type Images = Tensor<4>;
     type Features = GridTokens;
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> GridTokens {
@@ -226,7 +227,9 @@ mod tests {
         Mask::new([mask.clone(), mask], &test_device()).unwrap()
     }
 
-    fn hidden_pixels_do_not_reach(encoder: impl Encoder<Features = GridTokens>) {
+    fn hidden_pixels_do_not_reach(
+        encoder: impl Encoder<Images = Tensor<4>, Features = GridTokens>,
+    ) {
         let mask = mask([0, 3, 5, 6, 11]);
         let visible = mask.at(Grid::new(3, 4)).visible.contains();
         let keep = visible.float().reshape([2, 1, 3, 1, 4, 1]).expand([2, 2, 3, 8, 4, 8]);
@@ -244,7 +247,7 @@ mod tests {
         hidden_pixels_do_not_reach(v2().init(&mut weights()));
     }
 
-    fn encoding_is_representing(encoder: impl Encoder<Features = GridTokens>) {
+    fn encoding_is_representing(encoder: impl Encoder<Images = Tensor<4>, Features = GridTokens>) {
         let nothing = UnitMask::all_visible(Grid::new(3, 4));
         let nothing = Mask::new([nothing.clone(), nothing], &test_device()).unwrap();
         let whole = encoder.represent(images(24, 32)).tokens.into_data();

@@ -29,7 +29,7 @@ pub fn token_sheet<E, H, K>(
     statistics: &ChannelStatistics,
 ) -> Result<PictureGrid>
 where
-    E: Encoder,
+    E: Encoder<Images = Tensor<4>>,
     H: PredictionHead<E::Features, Prediction = Tensor<3>>,
     K: Tokenizer,
 {
