@@ -101,7 +101,7 @@ impl Network<CondensedVit, LinearHead> {
 /// [`vit`](CondensedVit::vit).
 ///
 /// Its tokenizer is a [`Vq`](crate::target::tokenizer::Vq), in the paper trained on a teacher's
-/// features ([`TeacherObjective`](super::TeacherObjective)).
+/// features ([`TeacherObjective`](crate::method::TeacherObjective)).
 pub type BeitV2<K = AnyTokenizer> = Mim<CondensedVit, LinearHead, Both<TokenTarget<K>>>;
 
 impl<K: Tokenizer> BeitV2<K> {
