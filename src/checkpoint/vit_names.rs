@@ -3,7 +3,7 @@
 use super::layout::Entry;
 use crate::encoder::{RelativePositions, VitConfig};
 use crate::head::DecoderConfig;
-use crate::nn::{Positions, QkvBias, TransformerConfig};
+use crate::nn::{NormKind, Positions, QkvBias, TransformerConfig};
 
 /// The names within one block in one family of files.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,8 @@ pub(super) struct BlockNames {
     query_value_bias: [&'static str; 2],
     out: &'static str,
     norm2: &'static str,
+    /// After a query and a key are projected, where they are normalized.
+    query_key_norm: [&'static str; 2],
     fc1: &'static str,
     fc2: &'static str,
     /// The name of a layer scale up to the number of its branch, which counts from 1.
@@ -27,6 +29,7 @@ pub(super) struct BlockNames {
 pub(super) struct VitNames {
     pub(super) patch_embed: String,
     pub(super) class_token: String,
+    pub(super) registers: String,
     pub(super) positions: String,
     /// The names of the blocks up to their number.
     pub(super) blocks: String,
@@ -41,6 +44,7 @@ pub(super) const TIMM: BlockNames = BlockNames {
     query_value_bias: ["attn.q_bias", "attn.v_bias"],
     out: "attn.proj",
     norm2: "norm2",
+    query_key_norm: ["attn.q_norm", "attn.k_norm"],
     fc1: "mlp.fc1",
     fc2: "mlp.fc2",
     layer_scale: "gamma_",
@@ -58,6 +62,7 @@ pub(super) const TRANSFORMERS: BlockNames = BlockNames {
     query_value_bias: ["attention.attention.query.bias", "attention.attention.value.bias"],
     out: "attention.output.dense",
     norm2: "layernorm_after",
+    query_key_norm: ["attention.attention.q_norm", "attention.attention.k_norm"],
     fc1: "intermediate.dense",
     fc2: "output.dense",
     layer_scale: "lambda_",
@@ -70,6 +75,7 @@ impl VitNames {
         Self {
             patch_embed: format!("{prefix}patch_embed.proj"),
             class_token: format!("{prefix}cls_token"),
+            registers: format!("{prefix}reg_token"),
             positions: format!("{prefix}pos_embed"),
             blocks: format!("{prefix}blocks"),
             norm: format!("{prefix}norm"),
@@ -82,6 +88,7 @@ impl VitNames {
         Self {
             patch_embed: format!("{prefix}embeddings.patch_embeddings.projection"),
             class_token: format!("{prefix}embeddings.cls_token"),
+            registers: format!("{prefix}embeddings.register_tokens"),
             positions: format!("{prefix}embeddings.position_embeddings"),
             blocks: format!("{prefix}encoder.layer"),
             norm: format!("{prefix}layernorm"),
@@ -105,12 +112,16 @@ impl VitNames {
             let shape = [1, 1, width];
             entries.push(Entry::tensor(path("class_token"), self.class_token.clone(), &shape));
         }
+        if config.registers > 0 {
+            let shape = [1, config.registers, width];
+            entries.push(Entry::tensor(path("register_token"), self.registers.clone(), &shape));
+        }
         if config.positions != Positions::None {
             let (table, theirs) = (path("positions.table"), self.positions.clone());
             entries.push(Entry::positions(table, theirs, rows, config.grid(), width));
         }
         entries.extend(self.blocks(&path("transformer.blocks"), &config.transformer()));
-        entries.extend(norm(&path("transformer.norm"), &self.norm, width));
+        entries.extend(norm_of(config.norm, &path("transformer.norm"), &self.norm, width));
         entries
     }
 
@@ -166,7 +177,14 @@ impl BlockNames {
         let keys = |what: &str| -> Vec<_> {
             self.query_key_value.iter().map(|name| key(&format!("{name}.{what}"))).collect()
         };
+        let norm = |ours: &str, theirs: &str, width| norm_of(config.norm, ours, theirs, width);
         let mut entries = norm(&path("norm1"), &key(self.norm1), width);
+        if config.query_key_norm {
+            for (name, theirs) in ["query", "key"].into_iter().zip(self.query_key_norm) {
+                let ours = path(&format!("attention.{name}_norm"));
+                entries.extend(norm(&ours, &key(theirs), width / config.heads));
+            }
+        }
         let weight = path("attention.qkv.weight");
         entries.push(Entry::matrices(weight, keys("weight"), fused * width, width));
         match config.qkv_bias {
@@ -183,7 +201,8 @@ impl BlockNames {
         }
         entries.extend(linear(&path("attention.out"), &key(self.out), width, width));
         entries.extend(norm(&path("norm2"), &key(self.norm2), width));
-        entries.extend(linear(&path("mlp.fc1"), &key(self.fc1), width, mlp));
+        let gate = if config.gated { mlp } else { 0 };
+        entries.extend(linear(&path("mlp.fc1"), &key(self.fc1), width, mlp + gate));
         entries.extend(linear(&path("mlp.fc2"), &key(self.fc2), mlp, width));
         if config.layer_scale.is_some() {
             entries.extend([1, 2].map(|branch| {
@@ -243,9 +262,19 @@ pub(super) fn pointwise(ours: &str, theirs: &str, inputs: usize, outputs: usize)
 
 /// The entries of a layer norm.
 pub(super) fn norm(ours: &str, theirs: &str, width: usize) -> Vec<Entry> {
-    [("gamma", "weight"), ("beta", "bias")]
+    norm_of(NormKind::Layer, ours, theirs, width)
+}
+
+/// A norm of this kind.
+fn norm_of(kind: NormKind, ours: &str, theirs: &str, width: usize) -> Vec<Entry> {
+    let parts: &[(&str, &str)] = match kind {
+        NormKind::Layer => &[("gamma", "weight"), ("beta", "bias")],
+        NormKind::RootMeanSquare => &[("gamma", "weight")],
+    };
+    parts
+        .iter()
         .map(|(mine, their)| {
             Entry::vectors(format!("{ours}.{mine}"), vec![format!("{theirs}.{their}")], width)
         })
-        .into()
+        .collect()
 }

@@ -138,7 +138,10 @@ impl CondensedVit {
         let class_token = last.slice(s![.., 0..1, ..]);
         let tokens = Tensor::cat(vec![class_token, early.slice(s![.., 1.., ..])], 1);
         let bias = self.vit.body.transformer.shared_bias(&tokens, grid);
-        self.condenser.iter().fold(tokens, |tokens, block| block.forward(tokens, bias.clone()))
+        let places = self.vit.body.places(grid);
+        self.condenser.iter().fold(tokens, |tokens, block| {
+            block.forward_turned(tokens, bias.clone(), places.rotations.clone())
+        })
     }
 }
 
@@ -149,9 +152,10 @@ impl Encoder for CondensedVit {
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> CondensedTokens {
         let body = &self.vit.body;
         let (grid, tokens) = self.vit.embed(images, mask);
-        let (tokens, transformer) = (body.with_class_token(tokens), &body.transformer);
-        let early = transformer.run(tokens, grid, 0..self.early_blocks);
-        let last = transformer.run(early.clone(), grid, self.early_blocks..body.layers());
+        let (tokens, transformer) = (body.with_first_tokens(tokens), &body.transformer);
+        let early = transformer.run(tokens, body.places(grid), 0..self.early_blocks);
+        let rest = self.early_blocks..body.layers();
+        let last = transformer.run(early.clone(), body.places(grid), rest);
         let condensed = self.condense(early, last.clone(), grid);
         let finish = |tokens| {
             let (tokens, class_token) = body.split(transformer.norm.forward(tokens));

@@ -147,7 +147,11 @@ impl Encoder for VisibleVit {
         if let Some(positions) = &self.body.positions {
             tokens = tokens + mask.visible.select_from_table(positions.cells(grid));
         }
-        let (tokens, class_token) = self.body.transform(tokens, grid);
+        let VitBody { transformer, .. } = &self.body;
+        let first_cell = self.body.config().first_cell();
+        let places =
+            transformer.places_of(grid, first_cell, |table| mask.visible_from_table(table));
+        let (tokens, class_token) = self.body.transform_at(tokens, places);
         VisibleTokens { tokens, class_token, grid }
     }
 }
@@ -157,7 +161,7 @@ mod tests {
     use super::*;
     use crate::grid::ImageShape;
     use crate::mask::UnitMask;
-    use crate::nn::{Init, Positions, QkvBias};
+    use crate::nn::{Init, NormKind, Positions, QkvBias};
     use crate::test_device;
     use burn::tensor::Tolerance;
 
@@ -187,6 +191,13 @@ mod tests {
                 .with_layer_scale(Some(0.1))
                 .with_init(super::super::VitInit::Beit),
             config().with_relative_positions(RelativePositions::PerBlock).with_class_token(false),
+            config()
+                .with_positions(Positions::None)
+                .with_rotary(Some(100.0))
+                .with_registers(2)
+                .with_query_key_norm(true)
+                .with_norm(NormKind::RootMeanSquare)
+                .with_swiglu(true),
         ]
     }
 
@@ -234,6 +245,24 @@ mod tests {
         let class = vit.body.transformer.norm.forward(last.class_token.unwrap()).into_data();
         let encoded = encoded.class_token.unwrap().into_data();
         encoded.assert_approx_eq::<f32>(&class, Tolerance::absolute(1e-6));
+    }
+
+    #[test]
+    fn visible_cells_keep_their_rotary_places() {
+        // With nothing hidden both see all; with cells hidden, places are those of the whole grid.
+        let config = config().with_positions(Positions::None).with_rotary(Some(100.0));
+        let vit =
+            config.with_registers(1).init_visible(&mut InitialWeights::new(5, &test_device()));
+        let one = |cell: usize| {
+            let hidden = (0..6).filter(|other| *other != cell && *other != 2);
+            let hidden = UnitMask::from_indices(Grid::new(2, 3), hidden).unwrap();
+            let mask = Mask::new([hidden.clone(), hidden], &test_device()).unwrap();
+            vit.encode(Tensor::ones([2, 2, 8, 12], &test_device()), &mask).tokens.into_data()
+        };
+        // The same patches, but as far from each other: only differences of places count.
+        let tolerance = Tolerance::absolute(1e-5);
+        one(1).assert_approx_eq::<f32>(&one(1), tolerance);
+        assert_ne!(one(0), one(5));
     }
 
     #[test]

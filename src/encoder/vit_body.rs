@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, s};
 use super::{Backbone, GridTokens, VitConfig, check_channels};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{InitialWeights, PositionTable, Transformer, per_token};
+use crate::nn::{InitialWeights, Places, PositionTable, Transformer, per_token};
 
 /// Patch embedding, positions and the transformer.
 #[derive(Module, Debug)]
@@ -16,6 +16,8 @@ pub struct VitBody {
     pub patch_embed: Linear,
     /// The class token, `[1, width]`, where there is one.
     pub class_token: Option<Param<Tensor<2>>>,
+    /// Tokens without a place, `[registers, width]`, where there are any.
+    pub register_token: Option<Param<Tensor<2>>>,
     /// Absolute positions, where there are any.
     pub positions: Option<PositionTable>,
     /// Blocks and the final norm.
@@ -36,6 +38,8 @@ impl VitBody {
         Self {
             patch_embed: weights.linear(config.patch_values(), config.width, config.matrix_init()),
             class_token: class_token.then(|| weights.param([1, config.width], config.token_init())),
+            register_token: (config.registers > 0)
+                .then(|| weights.param([config.registers, config.width], config.token_init())),
             positions: PositionTable::new(
                 config.positions,
                 grid,
@@ -73,10 +77,24 @@ impl VitBody {
         }
     }
 
-    /// Runs the class token, the blocks and the final norm on embedded tokens. Returns the features
-    /// of the cells, and of the class token. The relative bias covers the whole `grid`.
+    /// Runs the class tokens, the registers, the blocks and the final norm on embedded tokens of all
+    /// cells of `grid`. Returns the features of the cells, and of the class token.
     pub fn transform(&self, tokens: Tensor<3>, grid: Grid) -> (Tensor<3>, Option<Tensor<2>>) {
-        self.split(self.transformer.forward(self.with_class_token(tokens), grid))
+        self.transform_at(tokens, self.places(grid))
+    }
+
+    /// As [`VitBody::transform`], of tokens at `places`.
+    pub(super) fn transform_at(
+        &self,
+        tokens: Tensor<3>,
+        places: Places,
+    ) -> (Tensor<3>, Option<Tensor<2>>) {
+        self.split(self.transformer.forward(self.with_first_tokens(tokens), places))
+    }
+
+    /// Where all tokens are.
+    pub(super) fn places(&self, grid: Grid) -> Places {
+        self.transformer.places(grid, self.config.first_cell())
     }
 
     /// Of embedded tokens, those after each of these numbers of blocks.
@@ -86,28 +104,43 @@ impl VitBody {
         grid: Grid,
         layers: &[usize],
     ) -> Vec<GridTokens> {
-        let layers = self.transformer.layers(self.with_class_token(tokens), grid, layers);
+        let (tokens, places) = (self.with_first_tokens(tokens), self.places(grid));
+        let layers = self.transformer.layers(tokens, places, layers);
         let split = layers.into_iter().map(|tokens| self.split(tokens));
         split.map(|(tokens, class_token)| GridTokens { tokens, class_token, grid }).collect()
     }
 
     /// The cells' tokens, and the class token.
     pub(super) fn split(&self, tokens: Tensor<3>) -> (Tensor<3>, Option<Tensor<2>>) {
-        if self.class_token.is_none() {
+        let first_cell = self.config.first_cell();
+        if first_cell == 0 {
             return (tokens, None);
         }
-        let class_token = tokens.clone().slice(s![.., 0..1, ..]).squeeze_dim(1);
-        (tokens.slice(s![.., 1.., ..]), Some(class_token))
+        let first = tokens.clone().slice(s![.., 0..1, ..]).squeeze_dim(1);
+        (tokens.slice(s![.., first_cell.., ..]), self.class_token.is_some().then_some(first))
     }
 
-    pub(super) fn with_class_token(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let Some(class_token) = &self.class_token else { return tokens };
+    /// Class token and registers before the tokens of cells.
+    pub(super) fn with_first_tokens(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, _, width] = tokens.dims();
-        let class_token = match &self.positions {
-            Some(positions) => class_token.val() + positions.class_token(),
-            None => class_token.val(),
-        };
-        Tensor::cat(vec![class_token.unsqueeze::<3>().expand([batch, 1, width]), tokens], 1)
+        let class_token = self.class_token.as_ref().map(|token| match &self.positions {
+            Some(positions) => token.val() + positions.class_token(),
+            None => token.val(),
+        });
+        let registers = self.register_token.as_ref().map(|token| token.val());
+        let mut all: Vec<Tensor<3>> = [class_token, registers]
+            .into_iter()
+            .flatten()
+            .map(|rows| {
+                let [count, _] = rows.dims();
+                rows.unsqueeze::<3>().expand([batch, count, width])
+            })
+            .collect();
+        if all.is_empty() {
+            return tokens;
+        }
+        all.push(tokens);
+        Tensor::cat(all, 1)
     }
 }
 

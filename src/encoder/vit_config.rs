@@ -6,7 +6,10 @@ use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{BiasSource, Init, Positions, QkvBias, ResidualInit, TokenGrid, TransformerConfig};
+use crate::nn::{
+    BiasSource, Init, MlpActivation, NormKind, Positions, QkvBias, ResidualInit, TokenGrid,
+    TransformerConfig,
+};
 
 /// Whether attention scores depend on the relative position of two tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +73,20 @@ config! {
         pub drop_path: f64 = 0.0,
         /// How weights start. Default: MAE's
         pub init: VitInit = VitInit::Mae,
+        /// Tokens without a place and a position, between the class token and the cells, for the
+        /// transformer to write in (arXiv 2309.16588). Default: 0
+        pub registers: usize = 0,
+        /// The base of rotary positions, DINOv3's formula ([`Rotations`](crate::nn::Rotations)); 100
+        /// there. Default: none
+        pub rotary: Option<f64> = None,
+        /// Whether queries and keys are normalized, head by head, by a norm of the same kind as all
+        /// others (arXiv 2302.05442). Default: no
+        pub query_key_norm: bool = false,
+        /// What every norm does. Default: layer normalization
+        pub norm: NormKind = NormKind::Layer,
+        /// Whether the MLPs are gated: SwiGLU (arXiv 2002.05202), silu(x W) ∘ (x V) before the last
+        /// layer, with `mlp_ratio` · `width` features in each. Default: no
+        pub swiglu: bool = false,
     }
 }
 
@@ -129,6 +146,13 @@ impl VitConfig {
             "an mlp_ratio of {:?} leaves no MLP for a width of {width}",
             self.mlp_ratio
         );
+        ensure!(
+            self.registers == 0 || self.relative_positions == RelativePositions::None,
+            "{} registers have no relative positions ({:?})",
+            self.registers,
+            self.relative_positions
+        );
+        limits::at_most("registers", self.registers, limits::TOKENS)?;
         self.transformer().validate()?;
         self.check_sizes(grid)
     }
@@ -165,6 +189,25 @@ impl VitConfig {
         (self.width as f64 * self.mlp_ratio).round() as usize
     }
 
+    /// The name of a part that the first vision transformer has not, if there is any: what most
+    /// published layouts have no place for.
+    pub(crate) fn newer_part(&self) -> Option<&'static str> {
+        [
+            (self.registers > 0, "registers"),
+            (self.rotary.is_some(), "rotary positions"),
+            (self.query_key_norm, "query-key norm"),
+            (self.norm != NormKind::Layer, "root-mean-square norm"),
+            (self.swiglu, "SwiGLU"),
+        ]
+        .into_iter()
+        .find_map(|(has, name)| has.then_some(name))
+    }
+
+    /// Tokens before those of the cells.
+    pub fn first_cell(&self) -> usize {
+        usize::from(self.class_token) + self.registers
+    }
+
     /// Values in one patch of pixels.
     pub fn patch_values(&self) -> usize {
         self.image.channels * self.patch * self.patch
@@ -179,6 +222,11 @@ impl VitConfig {
         let tokens = TokenGrid { grid: self.grid(), class_token: self.class_token };
         TransformerConfig {
             mlp_width: self.mlp_width(),
+            activation: if self.swiglu { MlpActivation::Silu } else { MlpActivation::Gelu },
+            gated: self.swiglu,
+            query_key_norm: self.query_key_norm,
+            rotary: self.rotary,
+            norm: self.norm,
             norm_epsilon: self.norm_epsilon,
             qkv_bias: self.qkv_bias,
             bias: match self.relative_positions {

@@ -2,10 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Tensor, assert_shape};
+use burn::tensor::{Tensor, assert_shape, s};
 use serde::{Deserialize, Serialize};
 
-use super::{Init, InitialWeights, per_token};
+use super::{Init, InitialWeights, Norm, NormKind, Rotations, per_token};
 use crate::kernel;
 
 /// Which of query, key and value have a bias.
@@ -31,6 +31,8 @@ pub struct AttentionConfig {
     pub qkv_bias: QkvBias,
     /// What products of queries and keys are multiplied by; `None` for 1 / √(width / heads).
     pub scale: Option<f64>,
+    /// A norm over each head's queries and one over its keys, with its epsilon.
+    pub query_key_norm: Option<(NormKind, f64)>,
     /// How the query, key and value matrices start.
     pub init: Init,
     /// How the output matrix starts.
@@ -41,7 +43,8 @@ impl AttentionConfig {
     /// A layer whose matrices start as `init` says, with a bias for query, key and value.
     pub fn new(width: usize, heads: usize, init: Init) -> Self {
         let qkv_bias = QkvBias::All;
-        Self { width, heads, qkv_bias, scale: None, init, output_init: init }
+        let query_key_norm = None;
+        Self { width, heads, qkv_bias, scale: None, query_key_norm, init, output_init: init }
     }
 
     /// The layer with fresh weights.
@@ -62,10 +65,17 @@ impl AttentionConfig {
         let mut separate =
             || (self.qkv_bias == QkvBias::QueryValue).then(|| weights.zeros([width]));
         let (query_bias, value_bias) = (separate(), separate());
+        let mut norm = || {
+            let (kind, epsilon) = self.query_key_norm?;
+            Some(weights.norm_of(kind, width / heads, epsilon))
+        };
+        let (query_norm, key_norm) = (norm(), norm());
         Attention {
             qkv,
             query_bias,
             value_bias,
+            query_norm,
+            key_norm,
             out: weights.linear(width, width, self.output_init),
             heads,
             scale: self.scale.unwrap_or_else(|| ((width / heads) as f64).powf(-0.5)),
@@ -89,6 +99,10 @@ pub struct Attention {
     pub query_bias: Option<Param<Tensor<1>>>,
     /// The value's bias where only query and value have one.
     pub value_bias: Option<Param<Tensor<1>>>,
+    /// Over each head's queries, where there is one (arXiv 2302.05442).
+    pub query_norm: Option<Norm>,
+    /// Over each head's keys.
+    pub key_norm: Option<Norm>,
     /// The projection after the heads are joined.
     pub out: Linear,
     /// Heads.
@@ -111,7 +125,7 @@ impl Attention {
     ///
     /// When the width of `tokens` is not the layer's, or the groups do not divide the batch.
     pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
-        per_token(&self.out, self.mix(tokens, bias))
+        per_token(&self.out, self.mix(tokens, bias, None))
     }
 
     /// Attention as in [`Attention::forward`], where the tokens attend to the tokens in `past` too
@@ -131,7 +145,8 @@ impl Attention {
         tokens: Tensor<3>,
         bias: Option<Tensor<4>>,
     ) -> Tensor<3> {
-        let [query, mut keys, mut values] = kernel::split_heads(self.project(tokens), self.heads);
+        let qkv = self.prepared(self.project(tokens), None);
+        let [query, mut keys, mut values] = kernel::split_heads(qkv, self.heads);
         if let Some(past) = past.take() {
             keys = Tensor::cat(vec![past.keys, keys], 2);
             values = Tensor::cat(vec![past.values, values], 2);
@@ -140,9 +155,32 @@ impl Attention {
         per_token(&self.out, kernel::attend(query, keys, values, self.scale, bias))
     }
 
-    /// As [`Attention::forward`], without the last projection.
-    pub(super) fn mix(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
-        kernel::attention(self.project(tokens), self.heads, self.scale, bias)
+    /// As [`Attention::forward`], without the last projection, of queries and keys that are turned.
+    pub(super) fn mix(
+        &self,
+        tokens: Tensor<3>,
+        bias: Option<Tensor<4>>,
+        rotations: Option<&Rotations>,
+    ) -> Tensor<3> {
+        let qkv = self.prepared(self.project(tokens), rotations);
+        kernel::attention(qkv, self.heads, self.scale, bias)
+    }
+
+    /// Queries and keys normalized, then turned, where either is asked for.
+    fn prepared(&self, qkv: Tensor<3>, rotations: Option<&Rotations>) -> Tensor<3> {
+        if self.query_norm.is_none() && rotations.is_none() {
+            return qkv;
+        }
+        let ([batch, tokens, joined], heads) = (qkv.dims(), self.heads);
+        let parts = qkv.reshape([batch, tokens, 3 * heads, joined / 3 / heads]);
+        let ready = |part: usize, norm: &Option<Norm>| {
+            let part = parts.clone().slice(s![.., .., part * heads..(part + 1) * heads, ..]);
+            let part = norm.iter().fold(part, |part, norm| norm.forward(part));
+            rotations.iter().fold(part, |part, rotations| rotations.apply(part))
+        };
+        let (query, key) = (ready(0, &self.query_norm), ready(1, &self.key_norm));
+        let value = parts.clone().slice(s![.., .., 2 * heads.., ..]);
+        Tensor::cat(vec![query, key, value], 2).reshape([batch, tokens, joined])
     }
 
     /// Query, key and value of every token, `[batch, tokens, 3 · width]`.

@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{
-    Attention, AttentionConfig, DropPath, Dropped, InitialWeights, KeysValues, LayerScale, Mlp,
-    MlpActivation, Norm, NormKind, checkpointed, per_token,
+    Attention, AttentionConfig, DropPath, Dropped, Init, InitialWeights, KeysValues, LayerScale,
+    Mlp, MlpActivation, Norm, NormKind, Rotations, checkpointed, per_token,
 };
 
 /// What a [`Block`] is made of.
@@ -17,6 +17,8 @@ pub struct BlockConfig {
     pub mlp_width: usize,
     /// What comes between them.
     pub activation: MlpActivation,
+    /// Whether the activation of as many other features scales them.
+    pub gated: bool,
     /// What both norms do.
     pub norm: NormKind,
     /// Epsilon of both norms.
@@ -35,15 +37,22 @@ impl BlockConfig {
             self.layer_scale.map(|value| LayerScale::new(width, value, weights))
         };
         Block {
-            norm1: self.norm.init(width, self.norm_epsilon, weights),
+            norm1: weights.norm_of(self.norm, width, self.norm_epsilon),
             attention: self.attention.init(weights),
             scale1: scale(weights),
-            norm2: self.norm.init(width, self.norm_epsilon, weights),
-            mlp: Mlp::new(width, self.mlp_width, [init, output_init], weights)
-                .with_activation(self.activation),
+            norm2: weights.norm_of(self.norm, width, self.norm_epsilon),
+            mlp: self.mlp([init, output_init], weights),
             scale2: scale(weights),
             drop_path: DropPath::new(self.drop_path),
         }
+    }
+
+    fn mlp(&self, inits: [Init; 2], weights: &mut InitialWeights) -> Mlp {
+        let (width, hidden) = (self.attention.width, self.mlp_width);
+        if self.gated {
+            return Mlp::gated(width, hidden, self.activation, inits, weights);
+        }
+        Mlp::new(width, hidden, inits, weights).with_activation(self.activation)
     }
 }
 
@@ -84,9 +93,19 @@ impl Block {
     /// - bias: `[groups, heads, tokens, tokens]`, as [`Attention::forward`] takes it
     /// - output: `[batch, tokens, width]`
     pub fn forward(&self, tokens: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
+        self.forward_turned(tokens, bias, None)
+    }
+
+    /// As [`Block::forward`], with queries and keys turned by `rotations`.
+    pub fn forward_turned(
+        &self,
+        tokens: Tensor<3>,
+        bias: Option<Tensor<4>>,
+        rotations: Option<Rotations>,
+    ) -> Tensor<3> {
         let dropped = self.drop_path.draw_two(&tokens);
         checkpointed(self, tokens, bias, move |block, tokens, bias| {
-            block.compute(tokens, bias, &dropped, |tokens| tokens)
+            block.compute(tokens, (bias, rotations.as_ref()), &dropped, |tokens| tokens)
         })
     }
 
@@ -97,16 +116,17 @@ impl Block {
     /// # Shapes
     ///
     /// - tokens: `[batch, tokens, width]`
-    /// - bias: as in [`Block::forward`]
+    /// - bias, rotations: as in [`Block::forward_turned`]
     /// - output: what `select` makes of `[batch, tokens, width]`
     pub fn forward_some(
         &self,
         tokens: Tensor<3>,
         bias: Option<Tensor<4>>,
+        rotations: Option<&Rotations>,
         select: impl Fn(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
         let dropped = self.drop_path.draw_two(&tokens);
-        self.compute(tokens, bias, &dropped, select)
+        self.compute(tokens, (bias, rotations), &dropped, select)
     }
 
     /// The tokens after this block. They attend to the tokens in `past` too, and are added to it;
@@ -131,11 +151,11 @@ impl Block {
     fn compute(
         &self,
         tokens: Tensor<3>,
-        bias: Option<Tensor<4>>,
+        (bias, rotations): (Option<Tensor<4>>, Option<&Rotations>),
         dropped: &[Dropped; 2],
         select: impl Fn(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let mixed = self.attention.mix(self.norm1.forward(tokens.clone()), bias);
+        let mixed = self.attention.mix(self.norm1.forward(tokens.clone()), bias, rotations);
         let attended = per_token(&self.attention.out, select(mixed));
         let tokens = select(tokens) + dropped[0].apply(scaled(attended, &self.scale1));
         let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
@@ -153,7 +173,6 @@ fn scaled(output: Tensor<3>, scale: &Option<LayerScale>) -> Tensor<3> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Init;
     use crate::test_device;
     use burn::tensor::{Tolerance, s};
 
@@ -165,6 +184,7 @@ mod tests {
             attention,
             mlp_width: 12,
             activation: MlpActivation::Gelu,
+            gated: false,
             norm: NormKind::Layer,
             norm_epsilon: 1e-6,
             layer_scale: Some(0.5),
@@ -181,7 +201,7 @@ mod tests {
             let weights = weights.map(|layer| weight(&layer.weight.val()));
             (output.into_data(), weights, tokens.grad(&gradients).unwrap().into_data())
         };
-        let some = run(block.forward_some(tokens.clone(), None, select));
+        let some = run(block.forward_some(tokens.clone(), None, None, select));
         let all = run(select(block.forward(tokens.clone(), None)));
         some.0.assert_approx_eq::<f32>(&all.0, Tolerance::default());
         some.2.assert_approx_eq::<f32>(&all.2, Tolerance::default());

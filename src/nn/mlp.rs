@@ -47,6 +47,9 @@ pub struct Mlp {
     /// What comes between.
     #[module(skip)]
     pub activation: MlpActivation,
+    /// Whether the first layer yields twice as many features, of which the activation of the first
+    /// half scales the second: SwiGLU with [`MlpActivation::Silu`] (arXiv 2002.05202).
+    pub gated: bool,
 }
 
 impl Mlp {
@@ -62,12 +65,29 @@ impl Mlp {
             fc1: weights.linear(width, hidden, init),
             fc2: weights.linear(hidden, width, output_init),
             activation: MlpActivation::Gelu,
+            gated: false,
         }
     }
 
     /// The same layer with another activation.
     pub fn with_activation(self, activation: MlpActivation) -> Self {
         Self { activation, ..self }
+    }
+
+    /// A feed-forward layer whose `hidden` features are scaled by the activation of as many others.
+    pub fn gated(
+        width: usize,
+        hidden: usize,
+        activation: MlpActivation,
+        [init, output_init]: [Init; 2],
+        weights: &mut InitialWeights,
+    ) -> Self {
+        Self {
+            fc1: weights.linear(width, 2 * hidden, init),
+            fc2: weights.linear(hidden, width, output_init),
+            activation,
+            gated: true,
+        }
     }
 
     /// Every token on its own.
@@ -77,6 +97,11 @@ impl Mlp {
     /// - tokens: `[batch, tokens, width]`
     /// - output: the same
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        if self.gated {
+            let hidden = per_token(&self.fc1, tokens);
+            let [gate, value] = hidden.chunk(2, 2).try_into().expect("two halves");
+            return per_token(&self.fc2, self.activation.apply(gate) * value);
+        }
         let weights = [&self.fc1, &self.fc2].map(|layer| layer.weight.val());
         match (self.activation, &self.fc1.bias, &self.fc2.bias) {
             (MlpActivation::Gelu, Some(bias1), Some(bias2)) => {
@@ -106,5 +131,16 @@ mod tests {
             let got = activation.apply(one).into_scalar::<f32>();
             assert!((got - expected).abs() < 1e-5, "{activation:?}: {got} {expected}");
         }
+    }
+
+    #[test]
+    fn a_gated_layer_scales_half_of_its_features_by_the_others() {
+        let mut weights = InitialWeights::new(0, &test_device());
+        let mut mlp = Mlp::gated(1, 1, MlpActivation::Relu, [Init::Constant(1.0); 2], &mut weights);
+        mlp.fc1.weight = mlp.fc1.weight.map(|_| Tensor::from_floats([[2.0, 5.0]], &test_device()));
+        let of =
+            |x: f32| mlp.forward(Tensor::from_floats([[[x]]], &test_device())).into_scalar::<f32>();
+        // max(2 x, 0) · 5 x.
+        assert_eq!([of(3.0), of(-3.0)], [90.0, 0.0]);
     }
 }

@@ -17,6 +17,7 @@ mod parameters;
 mod per_token;
 mod position;
 mod relative_position;
+mod rotary;
 mod table_resize;
 mod trainable;
 mod transformer;
@@ -45,11 +46,12 @@ pub use per_token::per_token;
 pub(crate) use position::resize_table;
 pub use position::{PositionTable, Positions, sin_cos_table};
 pub use relative_position::{RelativePositionBias, relative_position_index};
+pub use rotary::Rotations;
 pub use table_resize::TableResize;
 pub(crate) use table_resize::resize_offsets;
 pub use trainable::trainable;
 pub use transformer::{
-    BiasSource, ResidualInit, ScoreScale, TokenGrid, Transformer, TransformerCache,
+    BiasSource, Places, ResidualInit, ScoreScale, TokenGrid, Transformer, TransformerCache,
     TransformerConfig,
 };
 pub(crate) use unit::unit;

@@ -5,7 +5,6 @@ use burn::nn::Initializer;
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Init, InitialWeights};
 use crate::error::{Result, ensure};
 use crate::kernel;
 
@@ -17,18 +16,6 @@ pub enum NormKind {
     Layer,
     /// Divides by the root of the mean square; without a bias (arXiv 1910.07467).
     RootMeanSquare,
-}
-
-impl NormKind {
-    /// A norm of weight 1.
-    pub fn init(self, width: usize, epsilon: f64, weights: &mut InitialWeights) -> Norm {
-        match self {
-            Self::Layer => Norm::layer(width, epsilon, weights.device()),
-            Self::RootMeanSquare => {
-                Norm { gamma: weights.param([width], Init::Constant(1.0)), beta: None, epsilon }
-            }
-        }
-    }
 }
 
 /// Checks that a norm divides by a number, whatever the features.
@@ -55,6 +42,16 @@ impl InitialWeights {
     /// A layer norm of weight 1 and bias 0.
     pub fn norm(&self, width: usize, epsilon: f64) -> Norm {
         Norm::layer(width, epsilon, self.device())
+    }
+
+    /// A norm of weight 1 and, where it has one, bias 0.
+    pub fn norm_of(&mut self, kind: NormKind, width: usize, epsilon: f64) -> Norm {
+        match kind {
+            NormKind::Layer => self.norm(width, epsilon),
+            NormKind::RootMeanSquare => {
+                Norm { gamma: self.param([width], Init::Constant(1.0)), beta: None, epsilon }
+            }
+        }
     }
 }
 
@@ -108,13 +105,14 @@ fn normalize<const D: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::InitialWeights;
     use crate::test_device;
     use burn::tensor::{TensorData, Tolerance};
 
     #[test]
     fn the_norm_divides_by_the_root_of_the_mean_square() {
         let mut weights = InitialWeights::new(0, &test_device());
-        let mut norm = NormKind::RootMeanSquare.init(2, 0.5, &mut weights);
+        let mut norm = weights.norm_of(NormKind::RootMeanSquare, 2, 0.5);
         norm.gamma = Param::from_tensor(Tensor::from_floats([1.0, 10.0], &test_device()));
         let out = norm.forward(Tensor::<3>::from_floats([[[1.0, 4.0]]], &test_device()));
         // √((1 + 16) / 2 + 0.5) = 3.

@@ -9,5 +9,6 @@ mod image_functions;
 mod image_gpt;
 mod io;
 mod operations;
+mod parts;
 mod swin;
 mod vit;

@@ -16,6 +16,8 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
                           models under the official names
     image_gpt_*           transformers' ImageGPTForCausalImageModeling and ImageGPTModel
     timm_vit_*            timm's VisionTransformer
+    timm_parts_*          the same with registers, query-key norm, RMS norm or SwiGLU
+    timm_dinov3           timm's Eva as DINOv3 has it: rotary positions and registers
     official_mae_*        facebookresearch/mae, `.pth`, restated in restated.py
     official_simmim_*     microsoft/SimMIM, `.pth`, restated in restated.py
     beit_mim_*            transformers' BeitForMaskedImageModeling
@@ -61,6 +63,7 @@ from families import (
     vit_model,
 )
 from operations import operations
+from optional_parts import timm_dinov3, timm_vit_parts
 
 HERE = Path(__file__).parent
 LIMIT = 300_000
@@ -85,6 +88,20 @@ SWIN_V2 = SWIN | dict(depths=[2, 2], pretrained_window_sizes=[0, 0])
 GPT = dict(n_embd=12, n_layer=2, n_head=3, n_positions=16, vocab_size=8)
 
 FIXTURES = {
+    "timm_parts_registers": (
+        timm_vit_parts,
+        PAPER | dict(channels=1, image_size=[8, 12], registers=3, query_key_norm=True),
+    ),
+    "timm_parts_swiglu": (
+        timm_vit_parts,
+        PAPER | dict(channels=2, image_size=[12, 8], rms_norm=True, swiglu=True, mlp_ratio=1.5)
+        | dict(query_key_norm=True),
+    ),
+    "timm_dinov3": (
+        timm_dinov3,
+        PAPER | dict(channels=1, image_size=[8, 12], resized=[16, 8], registers=2)
+        | dict(heads=2, rotary=100.0),
+    ),
     # 12×12 and 6×6 tokens: windows of 5 are shifted by 2 and padded in both stages.
     "swin_mim_padded": (swin_mim, SWIN | dict(image_size=24, window_size=5, hidden=20)),
     # 12×12 tokens in windows of 3; then 6×6, 3×3: as large as the window, so without shift.

@@ -35,6 +35,8 @@ fn attention_gives_torchs_output_and_gradients() {
         qkv: Linear { weight: leaf(io.tensor(&key("qkv_weight"))), bias: bias("qkv_bias") },
         query_bias: None,
         value_bias: None,
+        query_norm: None,
+        key_norm: None,
         out: Linear { weight: leaf(io.tensor(&key("out_weight"))), bias: bias("out_bias") },
         heads: 2,
         scale: ((width / 2) as f64).powf(-0.5),

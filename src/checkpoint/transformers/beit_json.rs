@@ -138,6 +138,9 @@ pub(super) fn beit_json(config: &VitConfig, architecture: &str) -> Result<Value>
         let message = format!("transformers' BEiT has no {what}, so this model cannot be saved so");
         if has { Err(Error::config(message)) } else { Ok(()) }
     };
+    if let Some(part) = config.newer_part() {
+        refuse(true, part)?;
+    }
     refuse(!config.class_token, "variant without a class token")?;
     refuse(config.qkv_bias != QkvBias::QueryValue, "bias but that on query and value")?;
     let ImageShape { height, width, .. } = config.image;

@@ -129,6 +129,9 @@ pub(super) fn vit_json(config: &VitConfig, architecture: &str, model_type: &str)
         let message = format!("transformers' ViT has no {what}, so this model cannot be saved so");
         if has { Err(Error::config(message)) } else { Ok(()) }
     };
+    if let Some(part) = config.newer_part() {
+        refuse(true, part)?;
+    }
     refuse(!config.class_token, "variant without a class token")?;
     refuse(config.positions == Positions::None, "variant without absolute positions")?;
     refuse(config.relative_positions != RelativePositions::None, "relative positions")?;

@@ -65,6 +65,7 @@ mod tests {
             attention,
             mlp_width: 12,
             activation: MlpActivation::Gelu,
+            gated: false,
             norm: NormKind::Layer,
             norm_epsilon: 1e-6,
             layer_scale: Some(0.5),

@@ -66,6 +66,13 @@ pub struct TransformerConfig {
     pub mlp_width: usize,
     /// What comes between them.
     pub activation: MlpActivation,
+    /// Whether the activation of as many other features scales them: SwiGLU with
+    /// [`MlpActivation::Silu`].
+    pub gated: bool,
+    /// Whether queries and keys are normalized, head by head.
+    pub query_key_norm: bool,
+    /// The base of rotary positions, where there are any: see [`Rotations`](crate::nn::Rotations).
+    pub rotary: Option<f64>,
     /// What every norm does.
     pub norm: NormKind,
     /// Epsilon of every norm.
@@ -96,6 +103,9 @@ impl TransformerConfig {
             heads,
             mlp_width: width.saturating_mul(4),
             activation: MlpActivation::Gelu,
+            gated: false,
+            query_key_norm: false,
+            rotary: None,
             norm: NormKind::Layer,
             norm_epsilon: 1e-6,
             qkv_bias: QkvBias::All,
@@ -129,7 +139,21 @@ impl TransformerConfig {
         if let Some(scale) = self.layer_scale {
             ensure!((scale as f32).is_finite(), "layer_scale must be finite, got {scale:?}");
         }
-        limits::blocks(depth, width, mlp_width)
+        if let Some(base) = self.rotary {
+            ensure!(
+                (width / heads).is_multiple_of(4),
+                "rotary positions need heads of a multiple of 4 features, got {}",
+                width / heads
+            );
+            ensure!(
+                base.is_finite() && base > 0.0,
+                "the base of rotary positions must be finite and above 0, got {base:?}"
+            );
+            ensure!(self.bias != BiasSource::Causal, "a sequence has no rotary positions of cells");
+        }
+        // A gate is half as many parameters again.
+        let gate = if self.gated { mlp_width / 2 } else { 0 };
+        limits::blocks(depth, width, mlp_width.saturating_add(gate))
     }
 
     /// The block at `index`, counted from 0.
@@ -143,11 +167,13 @@ impl TransformerConfig {
             attention: AttentionConfig {
                 qkv_bias: self.qkv_bias,
                 scale: Some(self.scale(index)),
+                query_key_norm: self.query_key_norm.then_some((self.norm, self.norm_epsilon)),
                 output_init: residual,
                 ..AttentionConfig::new(self.width, self.heads, self.init)
             },
             mlp_width: self.mlp_width,
             activation: self.activation,
+            gated: self.gated,
             norm: self.norm,
             norm_epsilon: self.norm_epsilon,
             layer_scale: self.layer_scale,

@@ -3,6 +3,7 @@
 
 mod cache;
 mod config;
+mod places;
 
 use std::ops::Range;
 
@@ -11,6 +12,7 @@ use burn::tensor::{Tensor, TensorData};
 
 pub use cache::TransformerCache;
 pub use config::{BiasSource, ResidualInit, ScoreScale, TokenGrid, TransformerConfig};
+pub use places::Places;
 
 use super::{Block, DropPath, Init, InitialWeights, Norm, RelativePositionBias};
 use crate::grid::Grid;
@@ -26,6 +28,8 @@ pub struct Transformer {
     pub norm: Norm,
     #[module(skip)]
     bias: BiasSource,
+    #[module(skip)]
+    rotary: Option<f64>,
 }
 
 impl TransformerConfig {
@@ -48,8 +52,9 @@ impl TransformerConfig {
         Transformer {
             relative_positions: (0..count).map(&mut table).collect(),
             blocks: self.init_blocks(0..self.depth, weights),
-            norm: self.norm.init(self.width, self.norm_epsilon, weights),
+            norm: weights.norm_of(self.norm, self.width, self.norm_epsilon),
             bias: self.bias,
+            rotary: self.rotary,
         }
     }
 
@@ -65,9 +70,10 @@ impl Transformer {
     /// # Shapes
     ///
     /// - tokens, output: `[batch, tokens, width]`
-    /// - grid: where relative positions are read; looked at where there are any
-    pub fn forward(&self, tokens: Tensor<3>, grid: Grid) -> Tensor<3> {
-        self.norm.forward(self.run(tokens, grid, 0..self.blocks.len()))
+    /// - places: where the tokens are, a grid or [`Transformer::places`]; looked at where positions
+    ///   are relative or rotary
+    pub fn forward(&self, tokens: Tensor<3>, places: impl Into<Places>) -> Tensor<3> {
+        self.norm.forward(self.run(tokens, places, 0..self.blocks.len()))
     }
 
     /// As [`Transformer::forward`], of the tokens that `select` picks alone: the last block computes
@@ -75,13 +81,14 @@ impl Transformer {
     pub fn forward_some(
         &self,
         tokens: Tensor<3>,
-        grid: Grid,
+        places: impl Into<Places>,
         select: impl Fn(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let last = self.blocks.len() - 1;
-        let tokens = self.run(tokens, grid, 0..last);
+        let (places, last) = (places.into(), self.blocks.len() - 1);
+        let (tokens, grid) = (self.run(tokens, places.clone(), 0..last), places.grid);
         let bias = self.own_bias(last, grid).or_else(|| self.shared_bias(&tokens, grid));
-        self.norm.forward(self.blocks[last].forward_some(tokens, bias, select))
+        let rotations = places.rotations.as_ref();
+        self.norm.forward(self.blocks[last].forward_some(tokens, bias, rotations, select))
     }
 
     /// The tokens after each of these numbers of blocks, without the final norm; 0 for what goes
@@ -90,11 +97,17 @@ impl Transformer {
     /// # Panics
     ///
     /// When there are fewer blocks.
-    pub fn layers(&self, tokens: Tensor<3>, grid: Grid, layers: &[usize]) -> Vec<Tensor<3>> {
+    pub fn layers(
+        &self,
+        tokens: Tensor<3>,
+        places: impl Into<Places>,
+        layers: &[usize],
+    ) -> Vec<Tensor<3>> {
+        let places = places.into();
         let most = layers.iter().copied().max().unwrap_or(0);
         let mut all = vec![tokens];
         for index in 0..most {
-            let next = self.run(all[index].clone(), grid, index..index + 1);
+            let next = self.run(all[index].clone(), places.clone(), index..index + 1);
             all.push(next);
         }
         layers.iter().map(|&layer| all[layer].clone()).collect()
@@ -105,13 +118,19 @@ impl Transformer {
     /// # Panics
     ///
     /// When there are fewer blocks.
-    pub fn run(&self, tokens: Tensor<3>, grid: Grid, blocks: Range<usize>) -> Tensor<3> {
+    pub fn run(
+        &self,
+        tokens: Tensor<3>,
+        places: impl Into<Places>,
+        blocks: Range<usize>,
+    ) -> Tensor<3> {
+        let Places { grid, rotations } = places.into();
         let (depth, end) = (self.blocks.len(), blocks.end);
         assert!(end <= depth, "a transformer of {depth} blocks has no features {end}");
         let shared = self.shared_bias(&tokens, grid);
         blocks.fold(tokens, |tokens, index| {
             let bias = self.own_bias(index, grid).or_else(|| shared.clone());
-            self.blocks[index].forward(tokens, bias)
+            self.blocks[index].forward_turned(tokens, bias, rotations.clone())
         })
     }
 

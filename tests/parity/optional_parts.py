@@ -1,0 +1,82 @@
+"""Writes the fixtures of what a vision transformer may have besides: timm's registers, query-key
+norm, root-mean-square norm, SwiGLU, and DINOv3's rotary positions."""
+
+from pathlib import Path
+
+from safetensors.torch import save_file
+from timm.layers import RmsNorm, SwiGLUPacked
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+from families import fill, images, write_config, write_io
+from reference import grid_of
+
+
+def norm_layer(config: dict):
+    """The norm of `config`, whose epsilon timm leaves to whoever makes it."""
+    kind = RmsNorm if config.get("rms_norm") else nn.LayerNorm
+    return lambda width, **rest: kind(width, **(rest | dict(eps=config["eps"])))
+
+
+def write(folder: Path, model: nn.Module, config: dict):
+    fill(model.eval(), grid_of(config["image_size"], config["patch_size"]))
+    inputs = {"pixel_values": images(config["channels"], config["image_size"])}
+    write_config(folder, config)
+    save_file(model.state_dict(), folder / "model.safetensors")
+    outputs = {"features": model.forward_features(inputs["pixel_values"])}
+    if "resized" in config:
+        inputs["pixel_values_resized"] = images(config["channels"], config["resized"])
+        outputs["features_resized"] = model.forward_features(inputs["pixel_values_resized"])
+    write_io(folder, inputs, outputs)
+
+
+def timm_vit_parts(folder: Path, **config):
+    """timm's `VisionTransformer` without class token; registers have no positions."""
+    mlp = dict(mlp_layer=SwiGLUPacked) if config.get("swiglu") else {}
+    model = VisionTransformer(
+        img_size=tuple(config["image_size"]),
+        patch_size=config["patch_size"],
+        in_chans=config["channels"],
+        embed_dim=config["width"],
+        depth=config["depth"],
+        num_heads=config["heads"],
+        # timm counts gates and values together.
+        mlp_ratio=config["mlp_ratio"] * (2 if config.get("swiglu") else 1),
+        qk_norm=config.get("query_key_norm", False),
+        reg_tokens=config.get("registers", 0),
+        no_embed_class=True,
+        class_token=False,
+        global_pool="avg",
+        fc_norm=False,
+        norm_layer=norm_layer(config),
+        num_classes=0,
+        **mlp,
+    )
+    write(folder, model, config | dict(class_token=False))
+
+
+def timm_dinov3(folder: Path, **config):
+    """timm's `Eva` as DINOv3 has it: rotary positions alone, class token, registers, layer scale."""
+    model = Eva(
+        img_size=tuple(config["image_size"]),
+        patch_size=config["patch_size"],
+        in_chans=config["channels"],
+        embed_dim=config["width"],
+        depth=config["depth"],
+        num_heads=config["heads"],
+        mlp_ratio=config["mlp_ratio"],
+        qkv_bias=False,
+        init_values=0.1,
+        num_reg_tokens=config["registers"],
+        use_abs_pos_emb=False,
+        use_rot_pos_emb=True,
+        rope_type="dinov3",
+        rope_temperature=config["rotary"],
+        rope_rotate_half=True,
+        use_fc_norm=False,
+        dynamic_img_size=True,
+        norm_layer=norm_layer(config),
+        num_classes=0,
+    )
+    write(folder, model, config | dict(qkv_bias=False, layer_scale=True))
