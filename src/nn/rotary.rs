@@ -99,12 +99,13 @@ mod tests {
 
     #[test]
     fn a_quarter_turn_swaps_the_halves() {
-        // Two rows and one column: y = ∓1/2, so an angle of ∓π/2 at the frequency 1; x = 0.
-        let rotations = Rotations::of_grid(Grid::new(2, 1), 4, 100.0, &test_device());
-        let heads =
-            Tensor::<4>::from_floats([[[[1., 2., 3., 4.]], [[1., 2., 3., 4.]]]], &test_device());
-        let turned = rotations.apply(heads).into_data();
-        let expected = TensorData::from([[[[3.0f32, 2., -1., 4.]], [[-3., 2., 1., 4.]]]]);
+        // y = ∓3/4 and ∓1/4, so odd quarters of a turn at the frequency 1; x = 0.
+        let rotations = Rotations::of_grid(Grid::new(4, 1), 4, 100.0, &test_device());
+        let heads = Tensor::from_floats([[[[1.0, 2.0, 3.0, 4.0]]; 4]], &test_device());
+        let turned = rotations.apply(heads);
+        let [ahead, back] = [[-3.0f32, 2.0, 1.0, 4.0], [3.0, 2.0, -1.0, 4.0]];
+        let expected = TensorData::from([[[ahead], [back], [ahead], [back]]]);
+        let turned = turned.into_data();
         turned.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
     }
 
