@@ -150,7 +150,7 @@ impl Encoder for VisibleVit {
         let VitBody { transformer, .. } = &self.body;
         let first_cell = self.body.config().first_cell();
         let places =
-            transformer.places_of(grid, first_cell, |table| mask.visible_from_table(table));
+            transformer.places_of(grid, first_cell, |table| mask.visible.select_from_table(table));
         let (tokens, class_token) = self.body.transform_at(tokens, places);
         VisibleTokens { tokens, class_token, grid }
     }
