@@ -223,7 +223,7 @@ fn load<M: burn::module::Module, C: Clone>(
 /// grid if that has as many cells, and otherwise a square, like the grid of every published file.
 fn grid_of(file: &WeightsFile, encoder: &VitConfig) -> Option<Grid> {
     let rows = *file.shape(file.find("pos_embed")?)?.get(1)?;
-    let cells = rows.checked_sub(usize::from(encoder.class_token))?;
+    let cells = rows.checked_sub(encoder.class_tokens())?;
     if cells == encoder.grid().cells() {
         return Some(encoder.grid());
     }

@@ -99,7 +99,7 @@ impl VitNames {
     /// The entries of a [`VitBody`](crate::encoder::VitBody) at the path `ours`.
     pub(super) fn body(&self, ours: &str, config: &VitConfig) -> Vec<Entry> {
         let VitConfig { image, patch, width, .. } = *config;
-        let rows = usize::from(config.class_token);
+        let rows = config.class_tokens();
         let path = |name: &str| format!("{ours}.{name}");
         let weight = format!("{}.weight", self.patch_embed);
         let shape = [width, image.channels, patch, patch];
@@ -109,8 +109,12 @@ impl VitNames {
             Entry::vectors(path("patch_embed.bias"), bias, width),
         ];
         if config.class_token {
-            let shape = [1, 1, width];
-            entries.push(Entry::tensor(path("class_token"), self.class_token.clone(), &shape));
+            let mut theirs = vec![self.class_token.clone()];
+            theirs.extend((0..config.more_class_tokens).map(|index| match index {
+                0 => self.class_token.replace("cls", "dist"),
+                _ => format!("{}_{index}", self.class_token),
+            }));
+            entries.push(Entry::tokens(path("class_token"), theirs, width));
         }
         if config.registers > 0 {
             let shape = [1, config.registers, width];

@@ -40,7 +40,11 @@ impl CondensedVitConfig {
             "a condenser of {condenser} blocks after {early} of {depth} blocks: it needs at least \
              one, after no more than there are"
         );
-        ensure!(self.encoder.class_token, "a condenser needs a class token");
+        ensure!(
+            self.encoder.class_tokens() == 1,
+            "a condenser needs a class token, and only one, got {}",
+            self.encoder.class_tokens()
+        );
         ensure!(
             self.encoder.relative_positions != RelativePositions::PerBlock,
             "a condenser has no bias table of its own: relative positions must be shared"

@@ -14,7 +14,7 @@ use crate::nn::{InitialWeights, Places, PositionTable, Transformer, per_token};
 pub struct VitBody {
     /// A patch's values (channel, row, column) → `width`: the papers' convolution of stride = size.
     pub patch_embed: Linear,
-    /// The class token, `[1, width]`, where there is one.
+    /// The class tokens, `[class tokens, width]`, where there are any.
     pub class_token: Option<Param<Tensor<2>>>,
     /// Tokens without a place, `[registers, width]`, where there are any.
     pub register_token: Option<Param<Tensor<2>>>,
@@ -34,17 +34,18 @@ impl VitBody {
     /// With the message of [`VitConfig::validate`] when that fails.
     pub fn new(config: &VitConfig, weights: &mut InitialWeights) -> Self {
         config.validate().unwrap_or_else(|error| panic!("{error}"));
-        let (grid, class_token) = (config.grid(), config.class_token);
+        let (grid, class_tokens) = (config.grid(), config.class_tokens());
         Self {
             patch_embed: weights.linear(config.patch_values(), config.width, config.matrix_init()),
-            class_token: class_token.then(|| weights.param([1, config.width], config.token_init())),
+            class_token: (class_tokens > 0)
+                .then(|| weights.param([class_tokens, config.width], config.token_init())),
             register_token: (config.registers > 0)
                 .then(|| weights.param([config.registers, config.width], config.token_init())),
             positions: PositionTable::new(
                 config.positions,
                 grid,
                 config.width,
-                class_token,
+                class_tokens,
                 weights,
             ),
             transformer: config.transformer().init(weights),
@@ -116,15 +117,22 @@ impl VitBody {
         if first_cell == 0 {
             return (tokens, None);
         }
-        let first = tokens.clone().slice(s![.., 0..1, ..]).squeeze_dim(1);
-        (tokens.slice(s![.., first_cell.., ..]), self.class_token.is_some().then_some(first))
+        let class_token = match self.config.class_tokens() {
+            0 => None,
+            1 => Some(tokens.clone().slice(s![.., 0..1, ..]).squeeze_dim(1)),
+            several => {
+                let all = tokens.clone().slice(s![.., 0..several, ..]);
+                Some(all.mean_dim(1).squeeze_dim(1))
+            }
+        };
+        (tokens.slice(s![.., first_cell.., ..]), class_token)
     }
 
     /// Class token and registers before the tokens of cells.
     pub(super) fn with_first_tokens(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, _, width] = tokens.dims();
         let class_token = self.class_token.as_ref().map(|token| match &self.positions {
-            Some(positions) => token.val() + positions.class_token(),
+            Some(positions) => token.val() + positions.class_tokens(),
             None => token.val(),
         });
         let registers = self.register_token.as_ref().map(|token| token.val());

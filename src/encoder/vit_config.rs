@@ -76,6 +76,10 @@ config! {
         /// Tokens without a place and a position, between the class token and the cells, for the
         /// transformer to write in (arXiv 2309.16588). Default: 0
         pub registers: usize = 0,
+        /// Class tokens after the first, each with a position of its own, such as DeiT's
+        /// distillation token (arXiv 2012.12877); what comes out as the class token is the mean of
+        /// all. Default: 0
+        pub more_class_tokens: usize = 0,
         /// The base of rotary positions, DINOv3's formula ([`Rotations`](crate::nn::Rotations)); 100
         /// there. Default: none
         pub rotary: Option<f64> = None,
@@ -152,7 +156,13 @@ impl VitConfig {
             self.registers,
             self.relative_positions
         );
-        limits::at_most("registers", self.registers, limits::TOKENS)?;
+        let more = self.more_class_tokens;
+        ensure!(
+            more == 0 || self.class_token && self.relative_positions == RelativePositions::None,
+            "{more} more class tokens need a first one, and no relative positions"
+        );
+        let first = self.registers.saturating_add(more);
+        limits::at_most("registers and class tokens", first, limits::TOKENS)?;
         self.transformer().validate()?;
         self.check_sizes(grid)
     }
@@ -194,6 +204,7 @@ impl VitConfig {
     pub(crate) fn newer_part(&self) -> Option<&'static str> {
         [
             (self.registers > 0, "registers"),
+            (self.more_class_tokens > 0, "second class token"),
             (self.rotary.is_some(), "rotary positions"),
             (self.query_key_norm, "query-key norm"),
             (self.norm != NormKind::Layer, "root-mean-square norm"),
@@ -205,7 +216,12 @@ impl VitConfig {
 
     /// Tokens before those of the cells.
     pub fn first_cell(&self) -> usize {
-        usize::from(self.class_token) + self.registers
+        self.class_tokens() + self.registers
+    }
+
+    /// How many class tokens there are.
+    pub fn class_tokens(&self) -> usize {
+        if self.class_token { 1 + self.more_class_tokens } else { 0 }
     }
 
     /// Values in one patch of pixels.

@@ -112,7 +112,7 @@ impl PredictionHead<VisibleTokens> for Decoder {
         let first_cell = usize::from(class_token.is_some());
         let tokens = match class_token {
             Some(class_token) => {
-                let class_token = self.embed.forward(class_token) + self.positions.class_token();
+                let class_token = self.embed.forward(class_token) + self.positions.class_tokens();
                 Tensor::cat(vec![class_token.unsqueeze_dim(1), cells], 1)
             }
             None => cells,

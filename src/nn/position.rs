@@ -21,10 +21,10 @@ pub enum Positions {
     SinCos,
 }
 
-/// A vector of `width` features for each cell, and one for the class token where there is one.
+/// A vector of `width` features for each cell, and one for each class token.
 #[derive(Module, Debug)]
 pub struct PositionTable {
-    /// `[class token? + cells, width]`, the class token's row first.
+    /// `[class tokens + cells, width]`, the class tokens' rows first.
     pub table: Param<Tensor<2>>,
     #[module(skip)]
     grid: Grid,
@@ -40,10 +40,11 @@ impl PositionTable {
         positions: Positions,
         grid: Grid,
         width: usize,
-        class_token: bool,
+        class_tokens: impl Into<usize>,
         weights: &mut InitialWeights,
     ) -> Option<Self> {
-        let shape = [grid.cells() + usize::from(class_token), width];
+        let class_values = class_tokens.into() * width;
+        let shape = [grid.cells() + class_values / width, width];
         let table = match positions {
             Positions::None => return None,
             Positions::Learned => {
@@ -52,7 +53,7 @@ impl PositionTable {
             Positions::SinCos => {
                 assert_divisible(width);
                 let table = move |device: &Device, _require_grad| {
-                    let mut values = vec![0.0; if class_token { width } else { 0 }];
+                    let mut values = vec![0.0; class_values];
                     values.extend(sin_cos_table(grid, width));
                     Tensor::from_data(TensorData::new(values, shape), device)
                 };
@@ -69,14 +70,15 @@ impl PositionTable {
         self.grid
     }
 
-    /// The class token's row, `[1, width]`.
+    /// The class tokens' rows, `[class tokens, width]`.
     ///
     /// # Panics
     ///
     /// When the table was made without a class token.
-    pub fn class_token(&self) -> Tensor<2> {
-        assert!(self.class_rows() == 1, "this position table has no row for a class token");
-        self.table.val().slice(s![0..1, ..])
+    pub fn class_tokens(&self) -> Tensor<2> {
+        let rows = self.class_rows();
+        assert!(rows > 0, "this position table has no row for a class token");
+        self.table.val().slice(s![0..rows, ..])
     }
 
     /// The cells' rows, `[cells, width]`; bicubically interpolated in two dimensions when `grid`
@@ -166,7 +168,7 @@ mod tests {
     fn a_sin_cos_table_is_not_trained_and_its_class_row_is_zero() {
         let table = sin_cos(Grid::new(2, 3), true);
         assert!(!table.table.is_require_grad());
-        assert_eq!(table.class_token().into_data().try_to_vec::<f32>().unwrap(), [0.0; 8]);
+        assert_eq!(table.class_tokens().into_data().try_to_vec::<f32>().unwrap(), [0.0; 8]);
         let expected = TensorData::new(sin_cos_table(Grid::new(2, 3), 8), [6, 8]);
         table.cells(Grid::new(2, 3)).into_data().assert_eq(&expected, true);
     }

@@ -17,6 +17,7 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
     image_gpt_*           transformers' ImageGPTForCausalImageModeling and ImageGPTModel
     timm_vit_*            timm's VisionTransformer
     timm_parts_*          the same with registers, query-key norm, RMS norm or SwiGLU
+    timm_deit             timm's VisionTransformerDistilled: two class tokens
     timm_dinov3           timm's Eva as DINOv3 has it: rotary positions and registers
     official_mae_*        facebookresearch/mae, `.pth`, restated in restated.py
     official_simmim_*     microsoft/SimMIM, `.pth`, restated in restated.py
@@ -63,7 +64,7 @@ from families import (
     vit_model,
 )
 from operations import operations
-from optional_parts import timm_dinov3, timm_vit_parts
+from optional_parts import timm_deit, timm_dinov3, timm_vit_parts
 
 HERE = Path(__file__).parent
 LIMIT = 300_000
@@ -96,6 +97,10 @@ FIXTURES = {
         timm_vit_parts,
         PAPER | dict(channels=2, image_size=[12, 8], rms_norm=True, swiglu=True, mlp_ratio=1.5)
         | dict(query_key_norm=True),
+    ),
+    "timm_deit": (
+        timm_deit,
+        PAPER | dict(channels=1, image_size=[8, 12], more_class_tokens=1),
     ),
     "timm_dinov3": (
         timm_dinov3,

@@ -1,10 +1,11 @@
 """Writes the fixtures of what a vision transformer may have besides: timm's registers, query-key
-norm, root-mean-square norm, SwiGLU, and DINOv3's rotary positions."""
+norm, root-mean-square norm, SwiGLU, DeiT's distillation token, and DINOv3's rotary positions."""
 
 from pathlib import Path
 
 from safetensors.torch import save_file
 from timm.layers import RmsNorm, SwiGLUPacked
+from timm.models.deit import VisionTransformerDistilled
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
@@ -80,3 +81,19 @@ def timm_dinov3(folder: Path, **config):
         num_classes=0,
     )
     write(folder, model, config | dict(qkv_bias=False, layer_scale=True))
+
+
+def timm_deit(folder: Path, **config):
+    """timm's `VisionTransformerDistilled`: two class tokens, each with a position."""
+    model = VisionTransformerDistilled(
+        img_size=tuple(config["image_size"]),
+        patch_size=config["patch_size"],
+        in_chans=config["channels"],
+        embed_dim=config["width"],
+        depth=config["depth"],
+        num_heads=config["heads"],
+        mlp_ratio=config["mlp_ratio"],
+        norm_layer=norm_layer(config),
+        num_classes=0,
+    )
+    write(folder, model, config)

@@ -1,5 +1,5 @@
 //! What a vision transformer may have besides, by timm's models: registers, query-key norm,
-//! root-mean-square norm, SwiGLU, and DINOv3's rotary positions.
+//! root-mean-square norm, SwiGLU, DeiT's second class token, and DINOv3's rotary positions.
 
 use std::fs;
 
@@ -31,6 +31,7 @@ fn config(name: &str) -> VitConfig {
         .with_class_token(flag("class_token").unwrap_or(true))
         .with_layer_scale(flag("layer_scale").is_some().then_some(0.1))
         .with_qkv_bias(if flag("qkv_bias") == Some(false) { QkvBias::None } else { QkvBias::All })
+        .with_more_class_tokens(json["more_class_tokens"].as_u64().unwrap_or(0) as usize)
         .with_registers(json["registers"].as_u64().unwrap_or(0) as usize)
         .with_rotary(rotary)
         .with_query_key_norm(flag("query_key_norm").unwrap_or(false))
@@ -40,7 +41,7 @@ fn config(name: &str) -> VitConfig {
 
 #[test]
 fn optional_parts_give_timms_numbers() {
-    for name in ["timm_parts_registers", "timm_parts_swiglu", "timm_dinov3"] {
+    for name in ["timm_parts_registers", "timm_parts_swiglu", "timm_dinov3", "timm_deit"] {
         let config = config(name);
         let file = folder(name).join("model.safetensors");
         let loaded = load_timm(file, &config, LoadOptions::default(), &device()).unwrap();
@@ -62,7 +63,13 @@ fn optional_parts_give_timms_numbers() {
             let of_cells = (vec![samples, cells, width], rows(config.first_cell(), cells));
             close(&format!("{name}{ending}"), features.tokens, &of_cells, 1e-4);
             if let Some(class_token) = features.class_token {
-                close(name, class_token, &(vec![samples, width], rows(0, 1)), 1e-4);
+                let all = rows(0, config.class_tokens());
+                let count = config.class_tokens() as f32;
+                let mean = all.chunks(config.class_tokens() * width).flat_map(|tokens| {
+                    (0..width)
+                        .map(move |at| tokens.iter().skip(at).step_by(width).sum::<f32>() / count)
+                });
+                close(name, class_token, &(vec![samples, width], mean.collect()), 1e-4);
             }
         }
     }

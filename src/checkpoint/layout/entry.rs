@@ -33,6 +33,11 @@ impl Entry {
         Self::new(ours, vec![theirs], shape.to_vec(), false)
     }
 
+    /// Tokens `[1, 1, width]`, one below the other.
+    pub(in crate::checkpoint) fn tokens(ours: String, theirs: Vec<String>, width: usize) -> Self {
+        Self::new(ours, theirs, vec![1, 1, width], false)
+    }
+
     /// Several vectors of `length` numbers, joined to one.
     pub(in crate::checkpoint) fn vectors(ours: String, theirs: Vec<String>, length: usize) -> Self {
         Self::new(ours, theirs, vec![length], false)
