@@ -34,7 +34,7 @@ def write(folder: Path, model: nn.Module, config: dict):
 
 def timm_vit_parts(folder: Path, **config):
     """timm's `VisionTransformer` without class token; registers have no positions."""
-    mlp = dict(mlp_layer=SwiGLUPacked) if config.get("swiglu") else {}
+    mlp = dict(mlp_layer=SwiGLUPacked, act_layer=nn.SiLU) if config.get("swiglu") else {}
     model = VisionTransformer(
         img_size=tuple(config["image_size"]),
         patch_size=config["patch_size"],
