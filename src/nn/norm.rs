@@ -5,6 +5,7 @@ use burn::nn::Initializer;
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::{Init, InitialWeights};
 use crate::error::{Result, ensure};
 use crate::kernel;
 
