@@ -43,6 +43,10 @@ const KNOWN: &[(&str, usize)] = &[
     ("method/image_gpt/sampling.rs", 1),
     // What a trained tokenizer is judged by.
     ("method/tokenizers/report.rs", 4),
+    // What a trained model makes of an image, after any step.
+    ("method/maskfeat/edges.rs", 2),
+    ("method/restoration/denoise.rs", 1),
+    ("method/restoration/report.rs", 2),
     // What the kernels' tests compare with.
     ("kernel/compare.rs", 4),
 ];

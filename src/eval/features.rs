@@ -4,6 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::LabelledBatch;
+use super::labels::{below, one_hot};
 use crate::encoder::{Backbone, GridTokens};
 use crate::error::{Error, Result};
 
@@ -125,23 +126,6 @@ impl Features {
     pub(super) fn one_hot(&self) -> Tensor<2> {
         one_hot(&self.labels, self.classes, &self.device()).expect("labels are checked by `new`")
     }
-}
-
-fn below(labels: &[usize], classes: usize) -> Result<()> {
-    match labels.iter().find(|&&label| label >= classes) {
-        Some(label) => Err(Error::config(format!("a label of {label} among {classes} classes"))),
-        None => Ok(()),
-    }
-}
-
-/// Labels as targets, `[labels, classes]`, one 1 a row.
-pub(super) fn one_hot(labels: &[usize], classes: usize, device: &Device) -> Result<Tensor<2>> {
-    below(labels, classes)?;
-    let mut targets = vec![0.0f32; labels.len() * classes];
-    for (row, &label) in labels.iter().enumerate() {
-        targets[row * classes + label] = 1.0;
-    }
-    Ok(Tensor::from_data(TensorData::new(targets, [labels.len(), classes]), device))
 }
 
 /// The places as a tensor of indices.

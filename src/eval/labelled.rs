@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::features::one_hot;
+use super::labels::one_hot;
 use super::{Mixing, RandomErasing};
 use crate::data::augment::{Augmentation, Normalization, View};
 use crate::data::{ChannelStatistics, Collate, Item, Rendering, Sample};

@@ -1,4 +1,6 @@
-//! Checks that data has the labels that evaluation needs.
+//! Labels: checks that data has those that evaluation needs, and labels as targets.
+
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::ImageData;
 use crate::error::{Error, Result};
@@ -35,4 +37,22 @@ pub(crate) fn require_labels(data: &ImageData) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Checks that every label is one of the classes.
+pub(super) fn below(labels: &[usize], classes: usize) -> Result<()> {
+    match labels.iter().find(|&&label| label >= classes) {
+        Some(label) => Err(Error::config(format!("a label of {label} among {classes} classes"))),
+        None => Ok(()),
+    }
+}
+
+/// Labels as targets, `[labels, classes]`, one 1 a row.
+pub(super) fn one_hot(labels: &[usize], classes: usize, device: &Device) -> Result<Tensor<2>> {
+    below(labels, classes)?;
+    let mut targets = vec![0.0f32; labels.len() * classes];
+    for (row, &label) in labels.iter().enumerate() {
+        targets[row * classes + label] = 1.0;
+    }
+    Ok(Tensor::from_data(TensorData::new(targets, [labels.len(), classes]), device))
 }

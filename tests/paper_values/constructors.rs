@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use super::presets::presets;
 
 /// Constructors that are no presets: their numbers are their arguments, or none.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 7] = [
     "ChannelStatistics::none",
     "CodebookUsage::new",
     "Grid::square",
     "ImageShape::square",
     "JitterRange::uniform",
+    "MaskConfig::blocks",
+    "TokenizerRecipe::small_images",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
