@@ -6,9 +6,10 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use burn_mim::encoder::VitBody;
-use burn_mim::method::{BuiltIn, load_tokenizer};
+use burn_mim::method::{BuiltIn, Method, MethodVisitor, Methods, load_tokenizer};
 use burn_mim::run::BackboneSource;
 use burn_mim::target::tokenizer::VqConfig;
+use burn_mim::train::RunFolder;
 use burn_mim::{ImageShape, MaeConfig, TokenizerConfig, VitConfig};
 use serde_json::{Value, json};
 
@@ -98,4 +99,36 @@ fn a_long_value_is_cut_short_and_a_slip_is_told_with_its_file() {
     assert!(message.contains("tokenizer.json") && message.len() < 400, "{message}");
     let message = tokenizer(&json!({"tokenizer": "palete", "image": IMAGE}));
     assert!(message.ends_with("did you mean `palette`?"), "{message}");
+}
+
+#[test]
+fn a_run_of_an_earlier_version_is_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = json!({"method": "mae", "encoder": {"width": 128}, "mask_ratio": 0.75});
+    let config = json!({"task": task, "data": "shapes", "augmentation": {}, "seed": 0});
+    write(folder.path(), "config.json", &config);
+    let message = RunFolder::new(folder.path()).load::<MaeConfig>(&Device::flex()).unwrap_err();
+    let message = message.to_string();
+    assert!(message.contains("config.json: was written by an earlier version"), "{message}");
+    let other = json!({"format": 2, "method": "simmim", "variant": "swin"});
+    write(folder.path(), "config.json", &other);
+    let message = RunFolder::new(folder.path()).load::<MaeConfig>(&Device::flex()).unwrap_err();
+    assert!(message.to_string().ends_with("is a run of simmim on swin, not of mae"), "{message}");
+}
+
+#[test]
+fn a_method_that_is_not_in_the_list_is_told_with_the_nearest_name() {
+    let message = <BuiltIn as Methods>::visit("simmin", "", Never).unwrap_err().to_string();
+    assert!(message.ends_with("did you mean `simmim`?"), "{message}");
+}
+
+/// Is called with no method.
+struct Never;
+
+impl MethodVisitor for Never {
+    type Output = ();
+
+    fn visit<M: Method>(self) -> burn_mim::Result<()> {
+        panic!("there is no such method, and not {}", M::NAME)
+    }
 }
