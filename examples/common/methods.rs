@@ -6,8 +6,7 @@
 use std::path::PathBuf;
 
 use burn_mim::data::augment::{Augmentation, CropRange};
-use burn_mim::method::load_tokenizer;
-use burn_mim::run::device_named;
+use burn_mim::method::tokenizer_config;
 use burn_mim::target::tokenizer::VqConfig;
 use burn_mim::{
     BeitConfig, BeitV2Config, EncoderConfig, Error, GradientTargetConfig, ImageShape, MaskConfig,
@@ -191,7 +190,7 @@ impl BeitArgs {
             super::tokenizer::check_size(asked)?;
             return Ok(TokenizerConfig::Vq(VqConfig::small_images(asked)));
         };
-        let (config, _) = load_tokenizer(folder, &device_named("flex")?)?;
+        let config = tokenizer_config(folder)?;
         let reads = config.image();
         if command.args.image_size.is_some() && reads != asked {
             return Err(Error::Config(format!(

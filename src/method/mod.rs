@@ -63,7 +63,7 @@ pub use tokenizers::{
 #[cfg(feature = "run")]
 pub use tokenizers::{
     FittedTokenizer, Teacher, TokenizerCollate, TokenizerRecipe, TokenizerReport, has_tokenizer,
-    load_tokenizer,
+    load_tokenizer, tokenizer_config,
 };
 
 #[cfg(feature = "run")]

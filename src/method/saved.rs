@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::{DataFacts, Method, MethodVisitor, Methods};
 use crate::data::augment::Augmentation;
-use crate::data::{ChannelStatistics, DataOptions, DataSpec};
+use crate::data::{ChannelStatistics, DataOptions, DataSpec, ImageData};
 use crate::error::{Error, Result};
+use crate::file::read_json;
 use crate::nn::InitialWeights;
 use crate::train::RunFolder;
 
@@ -53,23 +54,15 @@ pub struct LoadedRun<M: Method> {
 
 impl<M: Method> RunConfig<M> {
     /// The configuration of a run of `method`.
-    #[allow(clippy::too_many_arguments, reason = "its fields")]
-    pub(crate) fn new(
-        method: &M,
-        data: Option<DataSpec>,
-        data_options: DataOptions,
-        statistics: ChannelStatistics,
-        augmentation: Augmentation,
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(method: &M, data: &ImageData, augmentation: Augmentation, seed: u64) -> Self {
         Self {
             format: FORMAT,
             method: M::NAME.into(),
             variant: M::VARIANT.into(),
             numbers: method.clone(),
-            data,
-            data_options,
-            statistics,
+            data: data.origin.clone(),
+            data_options: data.options.clone(),
+            statistics: data.statistics.clone(),
             augmentation,
             seed,
         }
@@ -138,12 +131,11 @@ impl RunFolder {
     pub fn load<M: Method>(&self, device: &Device) -> Result<LoadedRun<M>> {
         let config = RunConfig::<M>::of(self)?;
         let task = config.numbers.init(&config.facts(), &mut InitialWeights::new(0, device))?;
-        let task = self.load_into(task)?;
-        let mut notes = Vec::new();
-        if let Some((checkpoint, damaged)) = self.newest_whole()? {
-            notes.extend(damaged.iter().map(|error| format!("warning: {error}")));
-            notes.push(format!("its weights come from {}", checkpoint.path().display()));
-        }
+        // Opened once: opening reads all files of the checkpoint to compare their checksums.
+        let (checkpoint, damaged) = self.require_latest_and_damaged()?;
+        let task = checkpoint.load(task)?;
+        let mut notes: Vec<_> = damaged.iter().map(|error| format!("warning: {error}")).collect();
+        notes.push(format!("its weights come from {}", checkpoint.path().display()));
         Ok(LoadedRun { config, task, notes })
     }
 
@@ -162,7 +154,7 @@ impl RunFolder {
 /// The name and the variant of a run's method.
 fn method_of(folder: &RunFolder) -> Result<(String, String)> {
     let path = folder.path().join("config.json");
-    let saved: Value = folder.config()?;
+    let saved: Value = read_json(&path)?;
     if saved["format"] != FORMAT {
         let reason = match saved.get("task") {
             Some(_) => {

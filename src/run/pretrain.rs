@@ -27,19 +27,12 @@ impl Run {
     /// labels to probe with.
     pub fn pretrain<M: Method>(&self, method: &M) -> Result<Pretrained<M::Task>> {
         method.validate()?;
-        let (_lock, run) = self.begin(method)?;
+        let (_lock, run, begun) = self.begin(method)?;
         let facts = DataFacts::new(run.data.statistics.clone());
         let recipe = run.recipe.clone().unwrap_or_else(|| method.recipe());
         let augmentation = run.augmentation.unwrap_or_else(|| method.augmentation());
-        let Fitted { task, resumed } = run.task(method, &facts)?;
-        let config = RunConfig::new(
-            method,
-            run.data.origin.clone(),
-            run.data.options.clone(),
-            run.data.statistics.clone(),
-            augmentation,
-            run.seed,
-        );
+        let Fitted { task, resumed } = run.task(method, &facts, begun)?;
+        let config = RunConfig::new(method, &run.data, augmentation, run.seed);
         let resume = run.resume && !resumed;
         let pretrained = run.train(method, &config, task, recipe, resume)?;
         run.curve(M::TITLE, &pretrained)?;
@@ -52,31 +45,33 @@ impl Run {
     }
 
     /// Locks the run's folder, and sets the statistics that its images are normalized with: the
-    /// method's, or in a resumed run the saved ones, since the images may have changed.
-    fn begin<M: Method>(&self, method: &M) -> Result<(FileLock, Self)> {
+    /// method's, or in a resumed run the saved ones, since the images may have changed. Also yields
+    /// whether there is a checkpoint to go on from.
+    fn begin<M: Method>(&self, method: &M) -> Result<(FileLock, Self, bool)> {
         let folder = RunFolder::new(&self.out);
         let (lock, mut run) = (folder.lock()?, self.clone());
         let ImageData { statistics, shape, .. } = &mut run.data;
         *statistics = method.normalization(statistics.clone());
-        if self.resume
-            && let Some((checkpoint, _)) = folder.newest_whole()?
-        {
+        let newest = if self.resume { folder.newest_whole()? } else { None };
+        if let Some((checkpoint, _)) = &newest {
             let saved = &checkpoint.snapshot().fingerprint["config"]["statistics"];
             let saved: Option<ChannelStatistics> = serde_json::from_value(saved.clone()).ok();
             let fits = |saved: &ChannelStatistics| saved.mean.len() == shape.channels;
             *statistics = saved.filter(fits).unwrap_or(statistics.clone());
         }
-        Ok((lock, run))
+        Ok((lock, run, newest.is_some()))
     }
 
     /// The task to train, with what is fitted to the images unless a checkpoint will bring it.
-    fn task<M: Method>(&self, method: &M, facts: &DataFacts) -> Result<Fitted<M::Task>> {
+    fn task<M: Method>(
+        &self,
+        method: &M,
+        facts: &DataFacts,
+        begun: bool,
+    ) -> Result<Fitted<M::Task>> {
         let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let task = method.init(facts, weights)?;
-        if self.resume && RunFolder::new(&self.out).newest_whole()?.is_some() {
-            return Ok(task.into());
-        }
-        method.fit(task, self)
+        if begun { Ok(task.into()) } else { method.fit(task, self) }
     }
 
     fn train<M: Method>(

@@ -58,16 +58,31 @@ impl Run {
 ///
 /// When there is none, or its files do not fit each other.
 pub fn load_tokenizer(path: &Path, device: &Device) -> Result<(TokenizerConfig, AnyTokenizer)> {
-    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+    let folder = folder_of(path);
     if let Some(sums) = Manifest::read(folder, MANIFEST)? {
         sums.check(folder)?;
     }
-    let described = folder.join(CONFIG);
-    let config: TokenizerConfig = read_json(&described)?;
-    config.validate().map_err(|error| error.in_file(&described))?;
+    let config = tokenizer_config(folder)?;
     let tokenizer = config.init(&mut InitialWeights::new(0, device));
     let tokenizer = load_weights(tokenizer, &folder.join(WEIGHTS))?;
     Ok((config, tokenizer))
+}
+
+/// The sizes of the tokenizer that [`load_tokenizer`] loads from `path`, without its weights.
+///
+/// # Errors
+///
+/// When there is none, or its sizes break a rule.
+pub fn tokenizer_config(path: &Path) -> Result<TokenizerConfig> {
+    let described = folder_of(path).join(CONFIG);
+    let config: TokenizerConfig = read_json(&described)?;
+    config.validate().map_err(|error| error.in_file(&described))?;
+    Ok(config)
+}
+
+/// `path` itself, or the folder of the file that it is.
+fn folder_of(path: &Path) -> &Path {
+    if path.is_file() { path.parent().unwrap_or(path) } else { path }
 }
 
 /// Whether a folder holds a whole tokenizer.

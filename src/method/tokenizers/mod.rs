@@ -17,7 +17,7 @@ mod vq;
 pub use collate::TokenizerCollate;
 pub use dvae::{DvaeSchedule, DvaeTask};
 #[cfg(feature = "run")]
-pub use files::{has_tokenizer, load_tokenizer};
+pub use files::{has_tokenizer, load_tokenizer, tokenizer_config};
 #[cfg(feature = "run")]
 pub use fit::{FittedTokenizer, Teacher};
 #[cfg(feature = "run")]

@@ -75,13 +75,18 @@ impl RunFolder {
     /// When the folder cannot be listed, and when no checkpoint is whole except the one from before
     /// the first step.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
+        Ok(self.latest_and_damaged()?.map(|(checkpoint, _)| checkpoint))
+    }
+
+    /// As [`latest`](Self::latest), with the faults of the later checkpoints that were passed over.
+    fn latest_and_damaged(&self) -> Result<Option<(Checkpoint, Vec<Error>)>> {
         match self.newest_whole()? {
             Some((checkpoint, mut damaged))
                 if checkpoint.snapshot().step == 0 && !damaged.is_empty() =>
             {
                 Err(damaged.remove(0))
             }
-            found => Ok(found.map(|(checkpoint, _)| checkpoint)),
+            found => Ok(found),
         }
     }
 
@@ -91,8 +96,14 @@ impl RunFolder {
     ///
     /// When there is none, or the folder cannot be listed.
     pub fn require_latest(&self) -> Result<Checkpoint> {
+        Ok(self.require_latest_and_damaged()?.0)
+    }
+
+    /// As [`require_latest`](Self::require_latest), with the faults of the later checkpoints that
+    /// were passed over.
+    pub(crate) fn require_latest_and_damaged(&self) -> Result<(Checkpoint, Vec<Error>)> {
         let none = || Error::checkpoint(&self.path, "this run has no checkpoint");
-        self.latest()?.ok_or_else(none)
+        self.latest_and_damaged()?.ok_or_else(none)
     }
 
     /// The checkpoint of the epoch with the smallest validation loss (the earliest one if several
