@@ -11,12 +11,6 @@
 //! 1 = hidden. And of a masked autoencoder `start/`, its first weights as a folder for Hugging Face
 //! transformers.
 
-#[path = "common/data.rs"]
-mod data;
-#[path = "common/exit.rs"]
-mod exit;
-#[path = "common/numbers.rs"]
-mod numbers;
 #[path = "common/tensors.rs"]
 mod tensors;
 
@@ -25,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn_mim::checkpoint::save_mae;
+use burn_mim::cli::{data, exit, numbers};
 use burn_mim::data::{Loader, LoaderConfig, MimCollate};
 use burn_mim::method::Method;
 use burn_mim::nn::InitialWeights;

@@ -8,14 +8,13 @@
 //!
 //! The image may have any size. Writes `denoised.png`, and `denoised_before_after.png`.
 
-#[path = "common/exit.rs"]
-mod exit;
 #[path = "common/picture.rs"]
 mod picture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use burn_mim::cli::exit;
 use burn_mim::data::source::read_image;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::run::apply::{self, before_after, denoise};

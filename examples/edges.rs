@@ -8,8 +8,6 @@
 //!
 //! The image may have any size. Writes `edges.png`, and `edges_before_after.png`.
 
-#[path = "common/exit.rs"]
-mod exit;
 #[path = "common/picture.rs"]
 mod picture;
 
@@ -17,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn_mim::Result;
+use burn_mim::cli::exit;
 use burn_mim::data::source::read_image;
 use burn_mim::run::apply::{self, before_after, edges, predicted_edges};
 use burn_mim::run::device_named;

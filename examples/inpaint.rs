@@ -8,8 +8,6 @@
 //! The image may have any size; the mask has the same one, white where pixels are to be filled. Writes
 //! `inpainted.png`, and `inpainted_before_after.png` with image, mask and result side by side.
 
-#[path = "common/exit.rs"]
-mod exit;
 #[path = "common/picture.rs"]
 mod picture;
 
@@ -17,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn_mim::Result;
+use burn_mim::cli::exit;
 use burn_mim::data::Image;
 use burn_mim::data::source::read_image;
 use burn_mim::run::apply::{self, Inpainter, before_after, marked_pixels};

@@ -6,24 +6,18 @@
 //!
 //! The last line is one JSON object. `benches/pytorch/loader.py` has the same for torchvision.
 
-#[path = "common/data.rs"]
-mod data;
-#[path = "common/exit.rs"]
-mod exit;
-#[path = "common/numbers.rs"]
-mod numbers;
-
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use burn_mim::cli::numbers::{positive, side, workers};
+use burn_mim::cli::{data, exit};
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{DataSpec, Loader, LoaderConfig, MimCollate};
 use burn_mim::run::device_named;
 use burn_mim::{ImageShape, RandomMask, Result};
 use clap::Parser;
 use mimalloc::MiMalloc;
-use numbers::{positive, side, workers};
 use serde_json::json;
 
 #[global_allocator]

@@ -82,7 +82,7 @@
 //!
 //! # Features and backends
 //!
-//! `data`, `train` (with `eval`), `viz` and `run` are features, all on by default. What remains
+//! `data`, `train` (with `eval`), `viz`, `run` and `cli` are features, all on by default. What remains
 //! without them names no backend: every function takes a device. On the CPU backend flex the layers
 //! run on fused kernels: [`kernel`].
 //!
@@ -93,6 +93,8 @@ compile_error!("the tests run on flex: test with the default features");
 
 pub mod batch;
 pub mod checkpoint;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod config;
 #[cfg(feature = "data")]
 pub mod data;

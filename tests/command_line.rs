@@ -1,11 +1,9 @@
 //! The examples' command lines: what they refuse, and that what they accept acts.
-#![cfg(all(feature = "train", feature = "viz"))]
+#![cfg(feature = "cli")]
 
 #[path = "../examples/common/mod.rs"]
 #[allow(unused_imports, reason = "the examples end with what they import")]
 mod common;
-#[path = "../examples/common/evaluation.rs"]
-mod evaluation;
 #[path = "../examples/common/picture.rs"]
 mod picture;
 #[path = "../examples/throughput/args.rs"]
@@ -17,7 +15,6 @@ use burn_mim::{Grid, ImageShape, MaskConfig, SwinConfig, VitConfig};
 use clap::{CommandFactory, Parser};
 use common::knobs::{Masking, Patches, Rate, Sizes, check_tokens};
 use common::tokenizer::Kind;
-use common::{data, numbers};
 
 /// As `mae_cifar10` has them.
 #[derive(Debug, Parser)]
@@ -79,10 +76,6 @@ fn numbers_that_nothing_can_be_done_with_are_refused_with_flag_value_and_range()
         assert!(message.contains(flag) && message.contains(value), "{message}");
         assert!(message.contains(range), "{message}");
     }
-    let message = refused::<evaluation::Args>(&format!(
-        "--checkpoint none --data shapes --protocol knn --seeds {huge}"
-    ));
-    assert!(message.contains("--seeds"), "{message}");
 }
 
 #[test]
@@ -156,33 +149,6 @@ fn images_of_too_many_tokens_are_refused_before_anything_is_made() {
 fn the_device_is_looked_at_before_the_data() {
     let message = mae("--device tpu --data folder:/nowhere").common.open("mae").unwrap_err();
     assert!(message.to_string().contains("there is no backend \"tpu\""), "{message}");
-}
-
-#[test]
-fn an_evaluation_refuses_what_its_protocol_would_ignore() {
-    let check = |flags: &str| {
-        let args: evaluation::Args = parse(&format!("--data shapes {flags}")).unwrap();
-        args.check().err().map_or(String::new(), |error| error.to_string())
-    };
-    for protocol in ["knn", "linear"] {
-        let message = check(&format!("--checkpoint none --protocol {protocol} --epochs 2"));
-        assert!(message.contains("--epochs is for finetune, partial and all"), "{message}");
-    }
-    assert_eq!(check("--checkpoint none --protocol finetune --epochs 2 --image-size 16"), "");
-    assert_eq!(check("--checkpoint runs/mae --protocol knn"), "");
-}
-
-#[test]
-fn scores_are_left_where_they_are_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("a/b");
-    let flags = "--checkpoint none --data shapes --protocol knn";
-    let args: evaluation::Args = parse(&format!("{flags} --out {}", out.display())).unwrap();
-    args.leave("{\"knn\": 1}").unwrap();
-    assert_eq!(std::fs::read_to_string(out.join("scores.json")).unwrap(), "{\"knn\": 1}");
-    assert_eq!(args.folder(), out);
-    let args: evaluation::Args = parse(flags).unwrap();
-    assert_eq!(args.folder().display().to_string(), "runs/evaluate");
 }
 
 #[test]

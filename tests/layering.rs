@@ -23,6 +23,7 @@ const LAYERS: &[(usize, &[&str])] = &[
     (9, &["method"]),
     (10, &["checkpoint", "eval"]),
     (11, &["run"]),
+    (12, &["cli"]),
 ];
 
 fn layer(module: &str) -> Option<usize> {

@@ -3,12 +3,11 @@
 //! (Structs have no doc comments: clap would take them for what a command does.)
 #![allow(dead_code, reason = "each example uses its own part")]
 
+use burn_mim::cli::numbers::{positive, rate, share};
 use burn_mim::encoder::GptConfig;
 use burn_mim::train::Recipe;
 use burn_mim::{Error, Grid, MaskConfig, Result, SwinConfig, VitConfig};
 use clap::Args;
-
-use super::numbers::{positive, rate, share};
 
 /// Tokens of an image that a laptop's processor still trains on.
 const MANY_TOKENS: usize = 1024;

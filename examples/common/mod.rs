@@ -1,17 +1,16 @@
 //! The command line that the pre-training examples share.
 #![allow(dead_code, reason = "each example uses its own part")]
 
-pub(crate) mod data;
 pub(crate) mod knobs;
 pub(crate) mod methods;
-pub(crate) mod numbers;
 pub(crate) mod tokenizer;
-
-mod exit;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use burn_mim::cli::data;
+use burn_mim::cli::exit;
+use burn_mim::cli::numbers::{positive, side, workers};
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{DataSpec, ImageData};
 use burn_mim::method::Method;
@@ -22,9 +21,8 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use mimalloc::MiMalloc;
 
 use self::knobs::Rate;
-use self::numbers::{positive, side, workers};
 
-pub(crate) use exit::{exit, say, tell};
+pub(crate) use burn_mim::cli::exit::{exit, say, tell};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;

@@ -17,8 +17,6 @@
 //! `noise` is given. An Image GPT yields `features`, after its last norm, and `logits`
 //! f32 [b, tokens, colors] where it has a head.
 
-#[path = "../common/exit.rs"]
-mod exit;
 mod input;
 mod outputs;
 mod partly_hidden;
@@ -30,6 +28,7 @@ use std::process::ExitCode;
 
 use burn::tensor::{Tensor, TensorData};
 use burn_mim::checkpoint::{LoadOptions, Transformers, TransformersModel};
+use burn_mim::cli::exit;
 use burn_mim::run::device_named;
 use burn_mim::{
     Backbone, Encoder, Error, GridTokens, Mask, MimBatch, PretextTask, RandomMask, Result,

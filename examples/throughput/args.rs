@@ -11,7 +11,7 @@ use burn_mim::{
 use clap::Parser;
 use rand::RngExt;
 
-use crate::numbers::{positive, share, side};
+use burn_mim::cli::numbers::{positive, share, side};
 
 /// Times pre-training steps.
 #[derive(Debug, Parser)]

@@ -8,11 +8,6 @@
 //! The last line is one JSON object; the line before it says which share of the processor's matrix
 //! product peak the step reaches. `benches/pytorch/` has the same step for PyTorch.
 
-#[path = "../common/exit.rs"]
-mod exit;
-#[path = "../common/numbers.rs"]
-mod numbers;
-
 mod args;
 mod flop;
 mod memory;
@@ -23,6 +18,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
+use burn_mim::cli::exit;
 use burn_mim::data::ChannelStatistics;
 use burn_mim::method::{DataFacts, Method};
 use burn_mim::nn::InitialWeights;

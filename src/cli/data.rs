@@ -1,23 +1,22 @@
-//! Opening an example's data.
-#![allow(dead_code, reason = "each example uses its own part")]
+//! The flags by which commands open images.
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use burn_mim::data::{
-    ChannelStatistics, Channels, DataOptions, DataSpec, ImageData, OnBadImage, OpenProgress,
-    OpenStep,
-};
-use burn_mim::{Error, Result};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::exit::say;
+use crate::data::{
+    ChannelStatistics, Channels, DataOptions, DataSpec, ImageData, OnBadImage, OpenProgress,
+    OpenStep,
+};
+use crate::error::{Error, Result};
 
-// How the images are read, on every command line that opens some. (No doc comment: clap would take
-// it for what the command does.)
+/// How the images are read, on every command line that opens some.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-pub(crate) struct Reading {
+#[command(about = None, long_about = None)]
+pub struct Reading {
     /// auto | 1 | 3: channels that every image is converted to; auto: color if any of up to 1024
     /// training images looked at has color
     #[arg(long, default_value_t)]
@@ -35,7 +34,7 @@ const NAMED: usize = 20;
 
 impl Reading {
     /// Opens the data as [`open`] does, and reads every image where that is asked for.
-    pub(crate) fn open(
+    pub fn open(
         &self,
         spec: &DataSpec,
         options: &DataOptions,
@@ -73,12 +72,12 @@ impl Reading {
     }
 
     /// The same for the library.
-    pub(crate) fn options(&self) -> DataOptions {
+    pub fn options(&self) -> DataOptions {
         DataOptions::default().with_channels(self.channels).with_on_bad_image(self.on_bad_image)
     }
 
     /// The same for an encoder that reads images of `channels` channels.
-    pub(crate) fn options_for(&self, channels: usize) -> DataOptions {
+    pub fn options_for(&self, channels: usize) -> DataOptions {
         match self.channels {
             Channels::Auto => self.options().with_channels(Channels::Exactly(channels)),
             Channels::Exactly(_) => self.options(),
@@ -87,14 +86,14 @@ impl Reading {
 }
 
 /// Reads `--data`, whose path may be any bytes.
-pub(crate) fn spec() -> impl TypedValueParser<Value = DataSpec> {
+pub fn spec() -> impl TypedValueParser<Value = DataSpec> {
     OsStringValueParser::new().try_map(|text: OsString| DataSpec::from_os(&text))
 }
 
 /// Opens the data, saying at once and every few seconds how far that is, and what was found.
 ///
 /// With the `statistics` of a run that goes on, none are measured.
-pub(crate) fn open(
+pub fn open(
     spec: &DataSpec,
     options: &DataOptions,
     statistics: Option<ChannelStatistics>,
@@ -135,7 +134,6 @@ impl Waiting {
             OpenStep::List => ("listing", "files", 1),
             OpenStep::Measure => ("measuring statistics", "images", 1),
             OpenStep::Verify => ("reading", "images", 1),
-            _ => ("opening", "steps", 1),
         };
         let total = total.map_or(String::new(), |total| format!(" of {}", total / size));
         say(format_args!("{what}: {}{total} {unit}", done / size));

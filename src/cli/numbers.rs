@@ -1,5 +1,4 @@
 //! Numbers on a command line, refused where nothing could be done with them.
-#![allow(dead_code, reason = "each example uses its own part")]
 
 /// Side of an image in pixels beyond which one no longer fits into memory as a batch.
 const LARGEST_SIDE: usize = 4096;
@@ -8,22 +7,38 @@ const LARGEST_SIDE: usize = 4096;
 const MOST_WORKERS: usize = 1024;
 
 /// A whole number of at least 1.
-pub(crate) fn positive(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+///
+/// When `text` is something else.
+pub fn positive(text: &str) -> Result<usize, String> {
     within(text, 1, u32::MAX as usize)
 }
 
 /// The side of an image in pixels.
-pub(crate) fn side(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+///
+/// When `text` is something else.
+pub fn side(text: &str) -> Result<usize, String> {
     within(text, 1, LARGEST_SIDE)
 }
 
 /// A number of threads; with 0 batches are made on the training thread.
-pub(crate) fn workers(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+///
+/// When `text` is something else.
+pub fn workers(text: &str) -> Result<usize, String> {
     within(text, 0, MOST_WORKERS)
 }
 
 /// A share of the patches: more than none, less than all.
-pub(crate) fn share(text: &str) -> Result<f64, String> {
+///
+/// # Errors
+///
+/// When `text` is something else.
+pub fn share(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
         Ok(_) => Err("it must be above 0 and below 1".to_string()),
@@ -32,7 +47,11 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
 }
 
 /// A learning rate.
-pub(crate) fn rate(text: &str) -> Result<f64, String> {
+///
+/// # Errors
+///
+/// When `text` is something else.
+pub fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
         Ok(_) => Err("it must be a finite number above 0".to_string()),

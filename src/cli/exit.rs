@@ -1,5 +1,4 @@
-//! How every example speaks and ends: after its work, a fault or a signal.
-#![allow(dead_code, reason = "each example uses its own part")]
+//! How a command speaks and ends: after its work, a fault or a signal.
 
 use std::fmt::Display;
 use std::io::{Write, stderr, stdout};
@@ -7,33 +6,42 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use burn_mim::train::Interrupt;
-use burn_mim::{Error, Result};
 use signal_hook::{consts, flag};
+
+use crate::error::{Error, Result};
+use crate::train::Interrupt;
 
 /// The last signal that asked this process to stop.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
 /// Says something on standard error; what nobody can read any more is left out.
-pub(crate) fn say(text: impl Display) {
+pub fn say(text: impl Display) {
     let _ = writeln!(stderr(), "{text}");
 }
 
 /// Tells what came out on standard output; what nobody can read any more is left out, for it is in
 /// files too.
-pub(crate) fn tell(text: impl Display) {
+pub fn tell(text: impl Display) {
     let _ = writeln!(stdout(), "{text}");
 }
 
-/// Writes the one thing that was asked for: an example that cannot hand it over has failed.
-pub(crate) fn answer(text: impl Display) -> Result<()> {
+/// Writes the one thing that was asked for: a command that cannot hand it over has failed.
+///
+/// # Errors
+///
+/// When standard output cannot be written to.
+pub fn answer(text: impl Display) -> Result<()> {
     let written = writeln!(stdout(), "{text}").and_then(|()| stdout().flush());
     written.map_err(|error| Error::data("standard output", error))
 }
 
-/// What the signals to end trigger: the first asks the run to save and stop, the second ends the
-/// process at once, wherever it is.
-pub(crate) fn interrupt() -> Result<Interrupt> {
+/// Installs handlers of the signals to end (SIGINT, SIGTERM and, unless it is ignored, SIGHUP): the
+/// first signal asks the run to save and stop, the second ends the process at once.
+///
+/// # Errors
+///
+/// When a handler cannot be installed.
+pub fn interrupt() -> Result<Interrupt> {
     let requested = Arc::new(AtomicBool::new(false));
     for signal in signals() {
         // In this order: the first signal finds nothing requested.
@@ -65,9 +73,9 @@ fn is_ignored(signal: i32) -> bool {
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Ends an example: a fault is one line on standard error, and a run that a signal stopped ends
+/// Ends a command: a fault is one line on standard error, and a run that a signal stopped ends
 /// with that signal's status.
-pub(crate) fn exit(result: Result<()>) -> ExitCode {
+pub fn exit(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Interrupted) => {

@@ -1,0 +1,226 @@
+//! `evaluate`: what is an encoder worth?
+
+use std::fs;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use clap::Parser;
+
+use super::data::{self, Reading};
+use super::exit;
+use super::numbers::{positive, side, workers};
+use crate::data::{DataSpec, ImageData};
+use crate::encoder::{Backbone, VitConfig};
+use crate::error::{Error, Result};
+use crate::eval::{FineTuning, Pooling, Score};
+use crate::grid::ImageShape;
+use crate::method::Methods;
+use crate::run::{
+    BackboneSource, BackboneVisitor, Evaluation, LoadedBackbone, Plan, Protocol, device_named,
+};
+use crate::train::Progress;
+
+/// Evaluates an encoder on labelled images.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// A run's folder | a transformers folder | a file of published weights | none, for random weights
+    #[arg(long)]
+    pub(crate) checkpoint: BackboneSource,
+    /// shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR
+    #[arg(long, value_parser = data::spec())]
+    pub(crate) data: DataSpec,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// linear | knn | finetune | partial | all
+    #[arg(long)]
+    pub(crate) protocol: Protocol,
+    /// Seeds to repeat it with: of random weights, heads, orders and labelled parts
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Evaluate random encoders of the same shape too
+    #[arg(long)]
+    pub(crate) baselines: bool,
+    /// The share of labelled training images, of every class alike
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) labels: f64,
+    /// Passes of fine-tuning: not for linear or knn [default: those that show about 30 000 images]
+    #[arg(long, value_parser = positive)]
+    pub(crate) epochs: Option<usize>,
+    /// Images per batch
+    #[arg(long, default_value_t = 64, value_parser = positive)]
+    pub(crate) batch_size: usize,
+    /// Read the class token instead of the mean over all cells
+    #[arg(long)]
+    pub(crate) class_token: bool,
+    /// Side of the images that the encoder reads: published weights' position tables are resized to
+    /// it [default: what they were trained on; 32 for random weights]
+    #[arg(long, value_parser = side)]
+    pub(crate) image_size: Option<usize>,
+    /// flex | ndarray | wgpu | cuda, as compiled in
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
+    /// Threads that prepare batches
+    #[arg(long, default_value_t = 1, value_parser = workers)]
+    pub(crate) workers: usize,
+    /// Folder for scores.json, fine-tuned runs and the score card [default: runs/evaluate, and none
+    /// for linear and knn]
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+impl Args {
+    /// Refuses what would not act.
+    pub(crate) fn check(&self) -> Result<()> {
+        let frozen = matches!(self.protocol, Protocol::Linear | Protocol::Knn);
+        if frozen && self.epochs.is_some() {
+            let fault =
+                "--epochs is for finetune, partial and all: linear and knn train no encoder";
+            return Err(Error::config(fault));
+        }
+        Ok(())
+    }
+
+    /// Where fine-tuned runs and the score card go.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| PathBuf::from("runs/evaluate"))
+    }
+
+    /// Leaves the scores in the folder that was asked for.
+    pub(crate) fn leave(&self, scores: &str) -> Result<()> {
+        let Some(out) = &self.out else { return Ok(()) };
+        let path = out.join("scores.json");
+        fs::create_dir_all(out)
+            .and_then(|()| fs::write(&path, scores))
+            .map_err(|error| Error::data(&path, error))
+    }
+}
+
+/// Runs the command.
+pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
+    args.check()?;
+    let device = &device_named(&args.device)?;
+    let side = args.image_size;
+    // The encoder of the methods' defaults for small images.
+    let shape = |channels| ImageShape::square(channels, side.unwrap_or(32));
+    let random = |channels| VitConfig::new(shape(channels), 4, 128, 6, 4);
+    let (data, vit) = match args.checkpoint {
+        BackboneSource::Folder(_) => (None, random(3)),
+        BackboneSource::None => {
+            let data = args.reading.open(&args.data, &args.reading.options(), None)?;
+            let vit = random(data.shape.channels);
+            (Some(data), vit)
+        }
+    };
+    let protocols = Protocols { args, data, device };
+    args.checkpoint.visit::<L, _>(side, &vit, args.seed, device, protocols)
+}
+
+/// The protocols to run with an encoder, on images that are opened with as many channels as it
+/// reads, unless they are open already.
+struct Protocols<'a> {
+    args: &'a Args,
+    data: Option<ImageData>,
+    device: &'a Device,
+}
+
+impl BackboneVisitor for Protocols<'_> {
+    type Output = ();
+
+    fn visit<B: Backbone + Clone>(self, encoder: LoadedBackbone<B>) -> Result<()> {
+        let Self { args, data, device } = self;
+        let open = || {
+            let options = args.reading.options_for(encoder.image.channels);
+            args.reading.open(&args.data, &options, encoder.statistics.clone())
+        };
+        let data = data.map_or_else(open, Ok)?;
+        measure(args, &encoder, &data, device)
+    }
+}
+
+fn measure<B: Backbone + Clone>(
+    args: &Args,
+    encoder: &LoadedBackbone<B>,
+    data: &ImageData,
+    device: &Device,
+) -> Result<()> {
+    exit::say(&encoder.title);
+    encoder.notes.iter().for_each(exit::say);
+    let mut evaluation = Evaluation::new(encoder, data, device);
+    evaluation.pooling = if args.class_token { Pooling::ClassToken } else { Pooling::Mean };
+    evaluation.labels = args.labels;
+    evaluation.batch_size = args.batch_size;
+    evaluation.workers = args.workers;
+    (evaluation.seed, evaluation.seeds) = (args.seed, args.seeds);
+    evaluation.interrupt = exit::interrupt()?;
+    evaluation.progress = Progress::Auto;
+    let images = (data.train.len() as f64 * args.labels).max(1.0);
+    let epochs = args.epochs.unwrap_or((30_000.0 / images).ceil() as usize);
+    let plan = Plan {
+        protocol: args.protocol,
+        baselines: args.baselines,
+        tuning: FineTuning::small_images(epochs),
+        out: args.folder(),
+    };
+    let scores = evaluation.run(&plan, &mut |score| {
+        let Score { protocol, setting, encoder, .. } = score;
+        let (top1, top5) = (score.top1(), score.top5());
+        exit::say(format_args!(
+            "{protocol} ({setting}) of {encoder}: top-1 {:.2} ± {:.2} %, top-5 {:.2} %, {:.1} s",
+            top1.mean, top1.std, top5.mean, score.seconds
+        ));
+    })?;
+    if args.protocol == Protocol::All {
+        evaluation.score_card(&scores, &args.data.to_string())?.save(&plan.out)?;
+        let card = plan.out.join("score_card.html");
+        exit::say(format_args!("the score card is {}", card.display()));
+    }
+    let scores = scores.to_json();
+    args.leave(&scores.to_string())?;
+    exit::answer(scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(flags: &str) -> Result<Args, String> {
+        let flags = std::iter::once("evaluate").chain(flags.split_whitespace());
+        Args::try_parse_from(flags).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_number_of_seeds_out_of_range_is_refused() {
+        let flags = "--checkpoint none --data shapes --protocol knn --seeds 18446744073709551615";
+        assert!(parse(flags).unwrap_err().contains("--seeds"));
+    }
+
+    #[test]
+    fn an_evaluation_refuses_what_its_protocol_would_ignore() {
+        let check = |flags: &str| {
+            let args: Args = parse(&format!("--data shapes {flags}")).unwrap();
+            args.check().err().map_or(String::new(), |error| error.to_string())
+        };
+        for protocol in ["knn", "linear"] {
+            let message = check(&format!("--checkpoint none --protocol {protocol} --epochs 2"));
+            assert!(message.contains("--epochs is for finetune, partial and all"), "{message}");
+        }
+        assert_eq!(check("--checkpoint none --protocol finetune --epochs 2 --image-size 16"), "");
+        assert_eq!(check("--checkpoint runs/mae --protocol knn"), "");
+    }
+
+    #[test]
+    fn scores_are_left_where_they_are_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("a/b");
+        let flags = "--checkpoint none --data shapes --protocol knn";
+        let args: Args = parse(&format!("{flags} --out {}", out.display())).unwrap();
+        args.leave("{\"knn\": 1}").unwrap();
+        assert_eq!(std::fs::read_to_string(out.join("scores.json")).unwrap(), "{\"knn\": 1}");
+        assert_eq!(args.folder(), out);
+        let args: Args = parse(flags).unwrap();
+        assert_eq!(args.folder().display().to_string(), "runs/evaluate");
+    }
+}
