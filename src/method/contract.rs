@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Run;
+use super::{Preset, Run};
 use crate::batch::MimBatch;
 use crate::data::augment::Augmentation;
 use crate::data::{ChannelStatistics, Collate, Sample};
@@ -49,6 +49,12 @@ pub trait Method:
     type Collate: Collate<Sample = Sample, Batch = <Self::Task as PretextTask>::Batch>;
     /// The encoder, which is kept after pre-training.
     type Encoder: Backbone + Clone;
+
+    /// Numbers, recipes and augmentations by name: the first for images of a few dozen pixels and a
+    /// laptop's minutes, the others the papers' own. Default: none
+    fn presets() -> Vec<Preset<Self>> {
+        Vec::new()
+    }
 
     /// The images that the encoder reads.
     fn image(&self) -> ImageShape;

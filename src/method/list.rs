@@ -1,6 +1,6 @@
 //! Lists of methods, for commands that read a method's name in a file.
 
-use super::Method;
+use super::{Method, PresetEntry};
 use crate::config::nearest;
 use crate::error::{Error, Result};
 
@@ -28,6 +28,46 @@ pub trait Methods {
     ///
     /// When there is no such method in the list, and when the visitor fails.
     fn visit<V: MethodVisitor>(name: &str, variant: &str, visitor: V) -> Result<V::Output>;
+
+    /// The presets of all methods, in the list's order.
+    fn presets() -> Vec<PresetEntry>;
+
+    /// The preset of this name, which says its method and variant.
+    ///
+    /// # Errors
+    ///
+    /// When no method has such a preset; names those whose names are nearest.
+    fn preset(name: &str) -> Result<PresetEntry> {
+        let mut all = Self::presets();
+        match all.iter().position(|preset| preset.name == name) {
+            Some(index) => Ok(all.swap_remove(index)),
+            None => Err(unknown_preset(name, &all)),
+        }
+    }
+}
+
+/// Right names that are told to whoever misspells one.
+const NEAREST: usize = 3;
+
+/// The error of a name that no preset has.
+fn unknown_preset(name: &str, all: &[PresetEntry]) -> Error {
+    let mut left: Vec<&str> = all.iter().map(|preset| preset.name).collect();
+    let mut near = Vec::new();
+    while let Some(found) = nearest(name, &left).filter(|_| near.len() < NEAREST) {
+        left.retain(|&other| other != found);
+        near.push(format!("`{found}`"));
+    }
+    match near.split_last() {
+        None => {
+            let all: Vec<_> = all.iter().map(|preset| preset.name).collect();
+            Error::config(format!("unknown preset `{name}`, expected one of {}", all.join(", ")))
+        }
+        Some((last, [])) => Error::config(format!("unknown preset `{name}`; did you mean {last}?")),
+        Some((last, first)) => Error::config(format!(
+            "unknown preset `{name}`; did you mean {} or {last}?",
+            first.join(", ")
+        )),
+    }
 }
 
 /// Makes a type that is a [`Methods`] list: `methods!(pub MyMethods: Mine, MaeConfig)`.
@@ -43,6 +83,10 @@ macro_rules! methods {
         impl $crate::method::Methods for $list {
             const NAMES: &'static [&'static str] =
                 &[$(<$method as $crate::method::Method>::NAME),+];
+
+            fn presets() -> Vec<$crate::method::PresetEntry> {
+                [$($crate::method::PresetEntry::all::<$method>()),+].concat()
+            }
 
             fn visit<V: $crate::method::MethodVisitor>(
                 name: &str,

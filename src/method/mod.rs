@@ -10,6 +10,8 @@ mod image_gpt;
 mod list;
 mod mae;
 mod maskfeat;
+#[cfg(feature = "run")]
+mod preset;
 mod restoration;
 #[cfg(feature = "run")]
 mod run;
@@ -43,6 +45,8 @@ pub use mae::{Mae, MaeConfig};
 pub use maskfeat::{MaskFeat, MaskFeatConfig};
 #[cfg(feature = "run")]
 pub use maskfeat::{edges, predicted_edges};
+#[cfg(feature = "run")]
+pub use preset::{Preset, PresetEntry};
 pub use restoration::{
     ConvPair, CorruptionConfig, Restoration, RestorationConfig, RestorationEncoder,
     RestorationEncoderConfig, RestorationHead,

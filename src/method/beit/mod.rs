@@ -3,6 +3,8 @@
 #[cfg(feature = "run")]
 mod picture;
 #[cfg(feature = "run")]
+mod presets;
+#[cfg(feature = "run")]
 mod pretrain;
 mod v2;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::{Beit, BeitConfig, token_sheet};
+use super::{Beit, BeitConfig, presets, token_sheet};
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation};
 use crate::data::{ChannelStatistics, MimCollate};
@@ -12,7 +12,7 @@ use crate::encoder::VitBody;
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::tokenizers::fitted_for;
-use crate::method::{DataFacts, Fitted, Method, PICTURE_ROWS, Run, picture_title};
+use crate::method::{DataFacts, Fitted, Method, PICTURE_ROWS, Preset, Run, picture_title};
 use crate::nn::InitialWeights;
 use crate::target::TokenTarget;
 use crate::target::tokenizer::AnyTokenizer;
@@ -26,6 +26,10 @@ impl Method for BeitConfig {
     type Task = Beit;
     type Collate = MimCollate;
     type Encoder = VitBody;
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets::all()
+    }
 
     fn image(&self) -> ImageShape {
         self.encoder.image

@@ -5,6 +5,8 @@ mod collate;
 #[cfg(feature = "run")]
 mod picture;
 #[cfg(feature = "run")]
+mod presets;
+#[cfg(feature = "run")]
 mod pretrain;
 
 use burn::module::Module;

@@ -1,11 +1,13 @@
 //! What a run needs of context prediction.
 
-use super::{ContextBatch, ContextCollate, ContextConfig, ContextPrediction, context_sheet};
+use super::{
+    ContextBatch, ContextCollate, ContextConfig, ContextPrediction, context_sheet, presets,
+};
 use crate::data::augment::Augmentation;
 use crate::encoder::ResidualNet;
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Method, PICTURE_ROWS, picture_title};
+use crate::method::{DataFacts, Method, PICTURE_ROWS, Preset, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::Picture;
@@ -17,6 +19,10 @@ impl Method for ContextConfig {
     type Task = ContextPrediction<ResidualNet>;
     type Collate = ContextCollate;
     type Encoder = ResidualNet;
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets::all()
+    }
 
     fn image(&self) -> ImageShape {
         self.pairs.image

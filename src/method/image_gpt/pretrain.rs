@@ -2,13 +2,15 @@
 
 use burn::tensor::Tensor;
 
-use super::{ImageGpt, ImageGptBatch, ImageGptCollate, ImageGptConfig, Sampling, completion_sheet};
+use super::{
+    ImageGpt, ImageGptBatch, ImageGptCollate, ImageGptConfig, Sampling, completion_sheet, presets,
+};
 use crate::data::ChannelStatistics;
 use crate::data::augment::Augmentation;
 use crate::encoder::{GptConfig, PixelGpt};
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Fitted, Method, PICTURE_ROWS, Run};
+use crate::method::{DataFacts, Fitted, Method, PICTURE_ROWS, Preset, Run};
 use crate::nn::InitialWeights;
 use crate::target::tokenizer::PaletteConfig;
 use crate::train::Recipe;
@@ -27,6 +29,10 @@ impl Method for ImageGptConfig {
     type Task = ImageGpt;
     type Collate = ImageGptCollate;
     type Encoder = PixelGpt;
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets::all()
+    }
 
     fn image(&self) -> ImageShape {
         self.encoder.image

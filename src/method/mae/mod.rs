@@ -1,6 +1,8 @@
 //! Masked autoencoders (He et al. 2021, arXiv 2111.06377).
 
 #[cfg(feature = "run")]
+mod presets;
+#[cfg(feature = "run")]
 mod pretrain;
 
 use crate::config::config;

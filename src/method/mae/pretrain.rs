@@ -1,13 +1,13 @@
 //! What a run needs of MAE.
 
-use super::{Mae, MaeConfig};
+use super::{Mae, MaeConfig, presets};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
 use crate::encoder::VitBody;
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Inpainting, Method, PICTURE_ROWS, picture_title};
+use crate::method::{DataFacts, Inpainting, Method, PICTURE_ROWS, Preset, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::{Picture, reconstruction_sheet};
@@ -18,6 +18,10 @@ impl Method for MaeConfig {
     type Task = Mae;
     type Collate = MimCollate;
     type Encoder = VitBody;
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets::all()
+    }
 
     fn image(&self) -> ImageShape {
         self.encoder.image

@@ -3,6 +3,8 @@
 #[cfg(feature = "run")]
 mod edges;
 #[cfg(feature = "run")]
+mod presets;
+#[cfg(feature = "run")]
 mod pretrain;
 
 #[cfg(feature = "run")]

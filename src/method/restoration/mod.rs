@@ -11,6 +11,8 @@ mod corruption;
 mod denoise;
 mod network;
 #[cfg(feature = "run")]
+mod presets;
+#[cfg(feature = "run")]
 mod pretrain;
 #[cfg(feature = "run")]
 mod report;

@@ -1,10 +1,12 @@
 //! What a run needs of restoration.
 
-use super::{Restoration, RestorationCollate, RestorationConfig, RestorationEncoder, report};
+use super::{
+    Restoration, RestorationCollate, RestorationConfig, RestorationEncoder, presets, report,
+};
 use crate::data::augment::Augmentation;
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Method, Run};
+use crate::method::{DataFacts, Method, Preset, Run};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 
@@ -14,6 +16,10 @@ impl Method for RestorationConfig {
     type Task = Restoration;
     type Collate = RestorationCollate;
     type Encoder = RestorationEncoder;
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets::all()
+    }
 
     fn image(&self) -> ImageShape {
         self.encoder.image

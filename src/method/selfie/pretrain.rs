@@ -1,13 +1,13 @@
 //! What a run needs of Selfie.
 
-use super::{Selfie, SelfieConfig, selfie_sheet};
+use super::{Selfie, SelfieConfig, presets, selfie_sheet};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
 use crate::encoder::{Patchwise, ResidualNet};
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Method, PICTURE_ROWS, picture_title};
+use crate::method::{DataFacts, Method, PICTURE_ROWS, Preset, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::Picture;
@@ -19,6 +19,10 @@ impl Method for SelfieConfig {
     type Task = Selfie<ResidualNet>;
     type Collate = MimCollate;
     type Encoder = Patchwise<ResidualNet>;
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets::all()
+    }
 
     fn image(&self) -> ImageShape {
         self.image

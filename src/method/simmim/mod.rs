@@ -1,6 +1,8 @@
 //! SimMIM (Xie et al. 2021, arXiv 2111.09886).
 
 #[cfg(feature = "run")]
+mod presets;
+#[cfg(feature = "run")]
 mod pretrain;
 
 use crate::config::config;
@@ -67,6 +69,19 @@ impl<C: EncoderConfig> SimMimConfig<C> {
     /// As [`MaskConfig::build`].
     pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
         self.mask.build(self.encoder.image(), self.encoder.stride())
+    }
+
+    /// SimMIM on an encoder for images of a few dozen pixels: hides 60 % of squares of 8 pixels, or
+    /// of two cells' side, or of one, where 8 pixels are no whole cells or do not divide the image.
+    pub fn in_small_squares(encoder: C) -> Self {
+        let (image, stride) = (encoder.image(), encoder.stride());
+        let divides = |unit: usize| image.grid(unit).is_ok();
+        let unit = match stride.saturating_mul(2) {
+            _ if 8usize.is_multiple_of(stride) && divides(8) => 8,
+            twice if divides(twice) => twice,
+            _ => stride,
+        };
+        Self::new(encoder).with_mask(MaskConfig::Simmim { unit, ratio: 0.6 })
     }
 
     /// The model with fresh weights.

@@ -3,14 +3,14 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{SimMim, SimMimConfig};
+use super::{SimMim, SimMimConfig, presets};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
 use crate::encoder::EncoderConfig;
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Inpainting, Method, PICTURE_ROWS, picture_title};
+use crate::method::{DataFacts, Inpainting, Method, PICTURE_ROWS, Preset, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::{Picture, reconstruction_sheet};
@@ -26,6 +26,10 @@ where
     type Task = SimMim<C::Encoder>;
     type Collate = MimCollate;
     type Encoder = C::Encoder;
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets::of_encoder()
+    }
 
     fn image(&self) -> ImageShape {
         self.encoder.image()

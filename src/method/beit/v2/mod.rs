@@ -1,6 +1,8 @@
 //! BEiT v2 (Peng et al. 2022, arXiv 2208.06366).
 
 #[cfg(feature = "run")]
+mod presets;
+#[cfg(feature = "run")]
 mod pretrain;
 
 use super::{Beit, BeitConfig, token_head};

@@ -1,13 +1,13 @@
 //! What a run needs of BEiT v2.
 
-use super::{BeitV2, BeitV2Config};
+use super::{BeitV2, BeitV2Config, presets};
 use crate::batch::MimBatch;
 use crate::data::augment::Augmentation;
 use crate::data::{ChannelStatistics, MimCollate};
 use crate::encoder::VitBody;
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Fitted, Method, Run, picture_title};
+use crate::method::{DataFacts, Fitted, Method, Preset, Run, picture_title};
 use crate::nn::InitialWeights;
 use crate::target::Both;
 use crate::train::Recipe;
@@ -20,6 +20,10 @@ impl Method for BeitV2Config {
     type Task = BeitV2;
     type Collate = MimCollate;
     type Encoder = VitBody;
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets::all()
+    }
 
     fn image(&self) -> ImageShape {
         self.beit.encoder.image
