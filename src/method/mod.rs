@@ -6,6 +6,8 @@ mod context;
 mod contract;
 mod image_gpt;
 #[cfg(feature = "run")]
+mod init_from;
+#[cfg(feature = "run")]
 #[macro_use]
 mod list;
 mod mae;
@@ -39,6 +41,8 @@ use contract::{PICTURE_ROWS, picture_title};
 pub use image_gpt::{ImageGpt, ImageGptBatch, ImageGptConfig, Sampling};
 #[cfg(feature = "run")]
 pub use image_gpt::{ImageGptCollate, completion_sheet};
+#[cfg(feature = "run")]
+pub use init_from::{InitFrom, InitPart, NormalizationOf};
 #[cfg(feature = "run")]
 pub use list::{MethodVisitor, Methods, unknown_method};
 pub use mae::{Mae, MaeConfig};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
+use super::InitFrom;
 use crate::data::augment::Augmentation;
 use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig, Sample};
 use crate::error::{Error, Result};
@@ -22,6 +23,9 @@ pub struct Run {
     pub recipe: Option<Recipe>,
     /// The augmentation; `None` is the augmentation of the method's paper.
     pub augmentation: Option<Augmentation>,
+    /// The weights that the run begins with; `None` is fresh ones. A resumed run has those of its
+    /// checkpoint, and does not look at the source again.
+    pub init_from: Option<InitFrom>,
     /// Samples per batch.
     pub batch_size: usize,
     /// Seed of weights, order, crops and masks.
@@ -56,6 +60,7 @@ impl Run {
             out: out.into(),
             recipe: None,
             augmentation: None,
+            init_from: None,
             batch_size: 64,
             seed: 0,
             workers: 1,

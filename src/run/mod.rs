@@ -66,7 +66,7 @@ mod protocol;
 mod published;
 mod score_card;
 
-pub use crate::method::{LoadedRun, Run, RunConfig};
+pub use crate::method::{InitFrom, InitPart, LoadedRun, NormalizationOf, Run, RunConfig};
 pub use backbone::{BackboneSource, BackboneVisitor, LoadedBackbone};
 pub use device::device_named;
 pub use evaluate::{Evaluation, Split, Start};
