@@ -145,8 +145,8 @@ impl Method for Stripes {
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<ColorCollate> {
         let mask = columns(self.image.grid(PATCH)?);
-        let images = MimCollate::new(self.image, &data.statistics, mask)?;
-        images.with_augmentation(augmentation).map(ColorCollate)
+        let images = MimCollate::new(self.image, &data.statistics, augmentation, mask);
+        images.map(ColorCollate)
     }
 
     fn init(&self, _: &DataFacts, weights: &mut InitialWeights) -> Result<Coloring> {

@@ -50,8 +50,7 @@ fn measure(args: &Args) -> Result<()> {
     let data = args.reading.open(&args.data, &args.reading.options(), None)?;
     let image = ImageShape::square(data.shape.channels, args.image_size);
     let mask = Arc::new(RandomMask::mae(image.grid(16)?, 0.75)?);
-    let collate =
-        MimCollate::new(image, &data.statistics, mask)?.with_augmentation(Augmentation::mae())?;
+    let collate = MimCollate::new(image, &data.statistics, Augmentation::mae(), mask)?;
     let config = LoaderConfig {
         batch_size: args.batch_size,
         seed: 0,

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use burn_mim::data::augment::Augmentation;
 use burn_mim::data::source::folder;
 use burn_mim::data::{
     ChannelStatistics, DataOptions, DataSpec, ImageData, ImageDataset, Loader, LoaderConfig,
@@ -47,7 +48,7 @@ fn images() -> (TempDir, ImageData) {
 fn batches(dataset: &Arc<dyn ImageDataset>, workers: usize, training: bool) -> Loader<MimCollate> {
     let statistics = ChannelStatistics { mean: vec![0.5; 3], std: vec![0.25; 3] };
     let mask = Arc::new(mae(IMAGE).mask().unwrap());
-    let collate = MimCollate::new(IMAGE, &statistics, mask).unwrap();
+    let collate = MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask).unwrap();
     let config = LoaderConfig { batch_size: 6, seed: 5, workers, training };
     Loader::new(dataset.clone(), collate, config, &device()).unwrap()
 }
@@ -232,7 +233,7 @@ fn a_mask_that_does_not_fit_the_images_is_refused() {
     let collate = |grid| {
         let statistics = ChannelStatistics { mean: vec![0.5; 3], std: vec![0.25; 3] };
         let mask: Arc<dyn MaskStrategy> = Arc::new(FixedMask::new(corner(grid)).unwrap());
-        MimCollate::new(IMAGE, &statistics, mask)
+        MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask)
     };
     for grid in [Grid::square(3), Grid::new(4, 2), Grid::new(1, 2), Grid::square(32)] {
         let rule = format!("a mask of {grid} units does not fit images of 16×16 pixels");
@@ -252,7 +253,7 @@ fn statistics_of_other_channels_are_refused() {
     let statistics = ChannelStatistics { mean: vec![0.5], std: vec![0.25] };
     let mask = Arc::new(mae(IMAGE).mask().unwrap());
     assert_config(
-        MimCollate::new(IMAGE, &statistics, mask),
+        MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask),
         "images of 3 channels cannot be normalized with statistics of 1",
     );
 }
@@ -262,7 +263,7 @@ fn batches_of_nothing_and_data_for_no_batch_are_refused() {
     let load = |batch_size, samples, training| {
         let statistics = ChannelStatistics { mean: vec![0.5; 3], std: vec![0.25; 3] };
         let mask = Arc::new(mae(IMAGE).mask().unwrap());
-        let collate = MimCollate::new(IMAGE, &statistics, mask).unwrap();
+        let collate = MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask).unwrap();
         let config = LoaderConfig { batch_size, seed: 0, workers: 0, training };
         Loader::new(waves(IMAGE, samples), collate, config, &device())
     };

@@ -88,8 +88,7 @@ fn represents(encoder: &impl Backbone, images: Tensor<4>, grid: Grid) {
 fn context_prediction_repeats_to_the_bit_and_its_encoder_reads_whole_images() {
     let (config, folder) = (context(), tempfile::tempdir().unwrap());
     let collate = |training| {
-        let collate = ContextCollate::new(&config.pairs, &statistics()).unwrap();
-        collate.with_augmentation(augmentation(training)).unwrap()
+        ContextCollate::new(&config.pairs, &statistics(), augmentation(training)).unwrap()
     };
     let (losses, task) = trained_twice(folder.path(), || config.init(&mut weights(3)), collate);
     assert!(losses.iter().flatten().all(|loss| loss.is_finite()));
@@ -101,8 +100,7 @@ fn selfie_repeats_to_the_bit_and_its_encoder_reads_whole_images_patch_by_patch()
     let (config, folder) = (selfie(), tempfile::tempdir().unwrap());
     let collate = |training| {
         let mask = Arc::new(config.mask().unwrap());
-        let collate = MimCollate::new(IMAGE, &statistics(), mask).unwrap();
-        collate.with_augmentation(augmentation(training)).unwrap()
+        MimCollate::new(IMAGE, &statistics(), augmentation(training), mask).unwrap()
     };
     let (losses, task) = trained_twice(folder.path(), || config.init(&mut weights(3)), collate);
     assert!(losses.iter().flatten().all(|loss| loss.is_finite()));
@@ -115,10 +113,7 @@ fn selfie_repeats_to_the_bit_and_its_encoder_reads_whole_images_patch_by_patch()
 fn image_gpt_repeats_to_the_bit_under_both_objectives_and_keeps_its_palette() {
     for config in [image_gpt(), image_gpt().bert()] {
         let folder = tempfile::tempdir().unwrap();
-        let collate = |training| {
-            let collate = ImageGptCollate::new(&config).unwrap();
-            collate.with_augmentation(augmentation(training)).unwrap()
-        };
+        let collate = |training| ImageGptCollate::new(&config, augmentation(training)).unwrap();
         // A model that is about to be loaded has any palette.
         let (losses, task) =
             trained_twice(folder.path(), || config.init(palette(), &mut weights(3)), collate);
@@ -133,7 +128,7 @@ fn image_gpt_repeats_to_the_bit_under_both_objectives_and_keeps_its_palette() {
 fn selfie_learns_where_patches_belong_from_what_is_in_them() {
     let config = selfie().with_patch(4);
     let mask = Arc::new(config.mask().unwrap());
-    let collate = MimCollate::new(IMAGE, &statistics(), mask).unwrap();
+    let collate = MimCollate::new(IMAGE, &statistics(), augmentation(false), mask).unwrap();
     let loader = |training| {
         let config = LoaderConfig { batch_size: 16, seed: 5, workers: 0, training };
         Loader::new(gradients(256), collate.clone(), config, &device()).unwrap()

@@ -43,7 +43,7 @@ fn dvae() -> DvaeConfig {
 }
 
 fn tokenizer_loader(training: bool, noise: bool) -> Loader<TokenizerCollate> {
-    let mut collate = TokenizerCollate::new(IMAGE).unwrap();
+    let mut collate = TokenizerCollate::new(IMAGE, Augmentation::none()).unwrap();
     if noise {
         collate = collate.with_noise(6, 6);
     }
@@ -96,7 +96,8 @@ fn beit() -> (BeitConfig, Beit) {
 
 fn beit_loader(config: &BeitConfig, training: bool) -> Loader<MimCollate> {
     let statistics = ChannelStatistics { mean: vec![0.5; 2], std: vec![0.25; 2] };
-    let collate = MimCollate::new(IMAGE, &statistics, Arc::new(config.mask().unwrap()))
+    let mask = Arc::new(config.mask().unwrap());
+    let collate = MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask)
         .unwrap()
         .with_target_view(config.view(), Interpolation::Lanczos, &ChannelStatistics::none(2))
         .unwrap();

@@ -30,8 +30,8 @@ fn patches(c: &mut Criterion) {
 fn loader(c: &mut Criterion) {
     let data = DataSpec::Shapes.open(&DataOptions::default(), &mut |_| {}).expect("it needs no files");
     let mask = Arc::new(RandomMask::mae(Grid::square(8), 0.75).expect("a legal ratio"));
-    let collate = MimCollate::new(ImageShape::square(3, 32), &data.statistics, mask)
-        .and_then(|collate| collate.with_augmentation(Augmentation::mae()))
+    let shape = ImageShape::square(3, 32);
+    let collate = MimCollate::new(shape, &data.statistics, Augmentation::mae(), mask)
         .expect("the statistics are those of the images");
     let config = LoaderConfig { batch_size: 64, seed: 0, workers: 2, training: true };
     let loader = Loader::new(data.train, collate, config, &Device::flex()).expect("enough images");

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::batch::MimBatch;
-use crate::data::augment::{Augmentation, Interpolation, Normalization, Scratch, Transform, View};
+use crate::data::augment::{Augmentation, Interpolation};
 use crate::data::loader::{Collate, Item};
+use crate::data::preprocess::Preprocess;
 use crate::data::sample::Sample;
 use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
@@ -17,37 +18,34 @@ use crate::rng::Purpose;
 /// Augments, normalizes and masks samples.
 #[derive(Debug, Clone)]
 pub struct MimCollate {
-    view: View,
-    augmentation: Augmentation,
-    normalization: Normalization,
+    preprocess: Preprocess,
     mask: Arc<dyn MaskStrategy>,
     grids: KnownGrids,
-    target_view: Option<(View, Normalization)>,
+    target_view: Option<Preprocess>,
 }
 
 impl MimCollate {
-    /// Batches of images of `shape`, normalized by `statistics`, masked by `mask`, and not
-    /// augmented.
+    /// Batches of images of `shape`, normalized by `statistics`, augmented by `augmentation` and
+    /// masked by `mask`.
     ///
     /// # Errors
     ///
-    /// When the mask's units do not tile the image, or the statistics are not of its channels.
+    /// When the mask's units do not tile the image, the statistics are not of its channels, or a
+    /// range of the augmentation is broken.
     pub fn new(
         shape: ImageShape,
         statistics: &ChannelStatistics,
+        augmentation: Augmentation,
         mask: Arc<dyn MaskStrategy>,
     ) -> Result<Self> {
-        statistics.check(shape)?;
-        let (grid, normalization) = (mask.grid(), Normalization::new(statistics)?);
+        let (grid, preprocess) = (mask.grid(), Preprocess::new(shape, statistics, augmentation)?);
         if grid.rows == 0 || shape.grid(shape.height / grid.rows.max(1)).ok() != Some(grid) {
             return Err(Error::config(format!(
                 "a mask of {grid} units does not fit images of {}×{} pixels",
                 shape.height, shape.width
             )));
         }
-        let (view, augmentation) = (View::new(shape)?, Augmentation::none());
-        let grids = KnownGrids::default();
-        Ok(Self { view, augmentation, normalization, mask, grids, target_view: None })
+        Ok(Self { preprocess, mask, grids: KnownGrids::default(), target_view: None })
     }
 
     /// The same batches with a second view of every crop, of `shape`, resized by `interpolation` and
@@ -62,28 +60,14 @@ impl MimCollate {
         interpolation: Interpolation,
         statistics: &ChannelStatistics,
     ) -> Result<Self> {
-        let channels = self.view.shape().channels;
+        let channels = self.preprocess.shape().channels;
         if shape.channels != channels {
             return Err(Error::config(format!(
                 "a second view of {} channels does not go with images of {channels}",
                 shape.channels
             )));
         }
-        statistics.check(shape)?;
-        let (view, normalization) = (View::new(shape)?, Normalization::new(statistics)?);
-        self.target_view = Some((view.with_interpolation(interpolation), normalization));
-        Ok(self)
-    }
-
-    /// The same batches of augmented images.
-    ///
-    /// # Errors
-    ///
-    /// When a range of the augmentation is broken.
-    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
-        augmentation.validate()?;
-        self.view = self.view.with_interpolation(augmentation.interpolation);
-        self.augmentation = augmentation;
+        self.target_view = Some(Preprocess::plain(shape, statistics, interpolation)?);
         Ok(self)
     }
 }
@@ -115,11 +99,8 @@ impl Collate for MimCollate {
         device: &Device,
     ) -> Result<MimBatch> {
         let batch = items.len();
-        let mut images = Rendering::new(&self.view, &self.normalization, batch);
-        let mut target_view = self
-            .target_view
-            .as_ref()
-            .map(|(view, normalization)| Rendering::new(view, normalization, batch));
+        let mut images = self.preprocess.batch(batch);
+        let mut target_view = self.target_view.as_ref().map(|view| view.batch(batch));
         let (mut masks, mut labels) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
         let mut strategy = None;
         for item in items {
@@ -127,8 +108,7 @@ impl Collate for MimCollate {
             // The batch uses the stream of its first sample.
             let of_batch = || self.mask.for_batch(&mut item.stream(Purpose::BatchMask));
             let strategy = strategy.get_or_insert_with(of_batch).as_deref().unwrap_or(&self.mask);
-            let mut rng = item.stream(Purpose::Augmentation);
-            let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
+            let (transform, _) = self.preprocess.draw(&item);
             images.push(&item, &transform)?;
             target_view.iter_mut().try_for_each(|view| view.push(&item, &transform).map(drop))?;
             masks.push(sampled_mask(strategy, &item)?);
@@ -142,46 +122,6 @@ impl Collate for MimCollate {
             mask: Mask::new(masks, device)?.prepared(&self.grids),
             labels,
         })
-    }
-}
-
-/// The images of a batch as one view shows them, while it fills.
-#[derive(Debug)]
-pub(crate) struct Rendering<'a> {
-    view: &'a View,
-    normalization: &'a Normalization,
-    scratch: Scratch,
-    values: Vec<f32>,
-}
-
-impl<'a> Rendering<'a> {
-    /// Room for `batch` images.
-    pub(crate) fn new(view: &'a View, normalization: &'a Normalization, batch: usize) -> Self {
-        let values = Vec::with_capacity(batch * view.shape().values());
-        Self { view, normalization, scratch: Scratch::default(), values }
-    }
-
-    /// Adds the image of `item`, seen through `transform`, and yields its values.
-    pub(crate) fn push(&mut self, item: &Item, transform: &Transform) -> Result<&mut [f32]> {
-        let start = self.values.len();
-        self.values.resize(start + self.view.shape().values(), 0.0);
-        let (image, out) = (&item.sample.image, &mut self.values[start..]);
-        self.view
-            .write(image, transform, self.normalization, &mut self.scratch, out)
-            .map_err(|error| item.fault(error))?;
-        Ok(out)
-    }
-
-    /// All values so far.
-    pub(crate) fn values(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
-    /// `[batch, channels, height, width]`.
-    pub(crate) fn finish(self, device: &Device) -> Tensor<4> {
-        let ImageShape { channels, height, width } = self.view.shape();
-        let batch = self.values.len() / self.view.shape().values();
-        Tensor::from_data(TensorData::new(self.values, [batch, channels, height, width]), device)
     }
 }
 
@@ -202,8 +142,15 @@ mod tests {
     }
 
     fn collate() -> MimCollate {
-        let mask = Arc::new(RandomMask::mae(Grid::new(2, 3), 0.5).unwrap());
-        MimCollate::new(SHAPE, &statistics(0.5), mask).unwrap()
+        collate_with(Augmentation::none())
+    }
+
+    fn collate_with(augmentation: Augmentation) -> MimCollate {
+        masked(augmentation, Arc::new(RandomMask::mae(Grid::new(2, 3), 0.5).unwrap()))
+    }
+
+    fn masked(augmentation: Augmentation, mask: Arc<dyn MaskStrategy>) -> MimCollate {
+        MimCollate::new(SHAPE, &statistics(0.5), augmentation, mask).unwrap()
     }
 
     fn first_batch(collate: MimCollate) -> MimBatch {
@@ -226,7 +173,7 @@ mod tests {
     #[test]
     fn both_views_show_the_same_crop_and_flip_each_in_its_normalization() {
         let augmentation = Augmentation { jitter: None, ..Augmentation::beit() };
-        let collate = collate().with_augmentation(augmentation).unwrap();
+        let collate = collate_with(augmentation);
         let second = ImageShape::new(2, 4, 6);
         let none = ChannelStatistics::none(2);
         let batch =
@@ -267,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_mask_of_another_count_than_its_strategy_promises_is_refused_with_both() {
-        let collate = MimCollate::new(SHAPE, &statistics(0.5), Arc::new(Liar)).unwrap();
+        let collate = masked(Augmentation::none(), Arc::new(Liar));
         let message = batch_of(collate).unwrap_err().to_string();
         assert!(message.contains("promises 2 hidden units of 2×3"), "{message}");
         assert!(message.contains("drew a mask of 4 of 2×3"), "{message}");
@@ -298,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_number_of_hidden_units_may_differ_by_batch_and_is_the_same_within_one() {
-        let collate = MimCollate::new(SHAPE, &statistics(0.5), Arc::new(TwoOrFour)).unwrap();
+        let collate = masked(Augmentation::none(), Arc::new(TwoOrFour));
         let loader = loader(collate, 32, 2);
         let counts = |epoch| -> Vec<usize> {
             let batches = loader.epoch(epoch, 0);

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::labels::one_hot;
 use super::{Mixing, RandomErasing};
-use crate::data::augment::{Augmentation, Normalization, View};
-use crate::data::{ChannelStatistics, Collate, Item, Rendering, Sample};
+use crate::data::augment::Augmentation;
+use crate::data::{ChannelStatistics, Collate, Item, Preprocess, Sample};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::rng::Purpose;
@@ -47,10 +47,8 @@ impl LabelledBatch {
 /// Makes batches of labelled samples: renders, augments and normalizes them.
 #[derive(Debug, Clone)]
 pub struct LabelledCollate {
-    view: View,
-    normalization: Normalization,
+    preprocess: Preprocess,
     classes: usize,
-    augmentation: Augmentation,
     erasing: RandomErasing,
     mixing: Mixing,
     smoothing: f32,
@@ -70,13 +68,10 @@ impl LabelledCollate {
                 "a classifier needs at least 2 classes, got {classes}"
             )));
         }
-        statistics.check(shape)?;
-        let normalization = Normalization::new(statistics)?;
+        let preprocess = Preprocess::new(shape, statistics, Augmentation::none())?;
         Ok(Self {
-            view: View::new(shape)?.with_fill(&statistics.mean),
-            normalization,
+            preprocess: preprocess.with_fill(&statistics.mean),
             classes,
-            augmentation: Augmentation::none(),
             erasing: RandomErasing::none(),
             mixing: Mixing::none(),
             smoothing: 0.0,
@@ -88,11 +83,8 @@ impl LabelledCollate {
     /// # Errors
     ///
     /// When a range of the augmentation is broken.
-    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
-        augmentation.validate()?;
-        self.view = self.view.with_interpolation(augmentation.interpolation);
-        self.augmentation = augmentation;
-        Ok(self)
+    pub fn with_augmentation(self, augmentation: Augmentation) -> Result<Self> {
+        Ok(Self { preprocess: self.preprocess.with_augmentation(augmentation)?, ..self })
     }
 
     /// Erases a part of some images.
@@ -163,14 +155,13 @@ impl Collate for LabelledCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<LabelledBatch> {
-        let (batch, shape) = (items.len(), self.view.shape());
-        let mut images = Rendering::new(&self.view, &self.normalization, batch);
+        let (batch, shape) = (items.len(), self.preprocess.shape());
+        let mut images = self.preprocess.batch(batch);
         let mut targets = vec![0.0; batch * self.classes];
         let (mut labels, mut mixed) = (Vec::with_capacity(batch), None);
         for (item, target) in items.zip(targets.chunks_exact_mut(self.classes)) {
             let item = item?;
-            let mut rng = item.stream(Purpose::Augmentation);
-            let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
+            let (transform, mut rng) = self.preprocess.draw(&item);
             self.erasing.apply(images.push(&item, &transform)?, shape, &mut rng);
             labels.push(self.label(&item)?);
             self.write_target(labels[labels.len() - 1], target);

@@ -124,8 +124,8 @@ pub trait Method:
         Ok(Self::encoder(&self.init(data, weights)?).clone())
     }
 
-    /// A picture of the trained task's predictions for a batch of validation images, if there is
-    /// something to see. Default: none
+    /// A picture of the trained task's predictions for a batch of up to 8 validation images, if
+    /// there is something to see. Default: none
     ///
     /// # Errors
     ///
@@ -160,9 +160,6 @@ pub trait Method:
         Ok(None)
     }
 }
-
-/// Rows of a method's picture.
-pub(super) const PICTURE_ROWS: usize = 8;
 
 /// The title of the picture of `M`.
 pub(super) fn picture_title<M: Method>() -> String {

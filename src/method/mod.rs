@@ -35,9 +35,9 @@ pub use context::{
 #[cfg(feature = "run")]
 pub use context::{ContextCollate, context_sheet};
 #[cfg(feature = "run")]
-pub use contract::{DataFacts, Fitted, Inpainting, Method};
+use contract::picture_title;
 #[cfg(feature = "run")]
-use contract::{PICTURE_ROWS, picture_title};
+pub use contract::{DataFacts, Fitted, Inpainting, Method};
 pub use image_gpt::{ImageGpt, ImageGptBatch, ImageGptConfig, Sampling};
 #[cfg(feature = "run")]
 pub use image_gpt::{ImageGptCollate, completion_sheet};

@@ -11,6 +11,9 @@ use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig, Sample
 use crate::error::{Error, Result};
 use crate::train::{Interrupt, Precision, Progress, Recipe};
 
+/// Rows of a method's picture.
+const PICTURE_ROWS: usize = 8;
+
 /// One pre-training run: its images, the folder it writes to, and the device it runs on.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -74,13 +77,15 @@ impl Run {
         }
     }
 
-    /// The first batch of the test split, made by `valid`, for a picture of the trained model.
+    /// A batch of the first 8 images of the test split, made by `valid`, for a picture of the
+    /// trained model.
     ///
     /// # Errors
     ///
     /// When the batch cannot be made.
     pub fn validation_batch<C: Collate<Sample = Sample>>(&self, valid: C) -> Result<C::Batch> {
-        let first = self.loader(&self.data.test, valid, false)?.epoch(0, 0).next();
+        let few = Self { batch_size: self.batch_size.min(PICTURE_ROWS), ..self.clone() };
+        let first = few.loader(&self.data.test, valid, false)?.epoch(0, 0).next();
         first.unwrap_or_else(|| Err(Error::config("there is no image to test on")))
     }
 

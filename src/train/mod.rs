@@ -10,6 +10,7 @@
 //! use std::sync::Arc;
 //!
 //! use burn::tensor::Device;
+//! use burn_mim::data::augment::Augmentation;
 //! use burn_mim::data::source::Shapes;
 //! use burn_mim::data::{ImageData, Loader, LoaderConfig, MimCollate};
 //! use burn_mim::nn::InitialWeights;
@@ -21,7 +22,8 @@
 //! let data = ImageData::new(pictures(16, 0), pictures(8, 1), vec![])?;
 //! let decoder = DecoderConfig::new().with_width(32).with_depth(1).with_heads(2);
 //! let mae = MaeConfig::new(VitConfig::new(data.shape, 8, 32, 2, 2)).with_decoder(decoder);
-//! let collate = MimCollate::new(data.shape, &data.statistics, Arc::from(mae.mask()?))?;
+//! let (augmentation, mask) = (Augmentation::none(), Arc::from(mae.mask()?));
+//! let collate = MimCollate::new(data.shape, &data.statistics, augmentation, mask)?;
 //! let device = Device::flex();
 //! let loader = |dataset, training| {
 //!     let config = LoaderConfig { batch_size: 8, seed: 0, workers: 0, training };

@@ -99,10 +99,8 @@ fn sized_loader_on(
 ) -> Loader<MimCollate> {
     let channels = image.channels;
     let statistics = ChannelStatistics { mean: vec![0.5; channels], std: vec![0.25; channels] };
-    let mut collate = MimCollate::new(image, &statistics, Arc::new(mask)).unwrap();
-    if training {
-        collate = collate.with_augmentation(Augmentation::mae()).unwrap();
-    }
+    let augmentation = if training { Augmentation::mae() } else { Augmentation::none() };
+    let collate = MimCollate::new(image, &statistics, augmentation, Arc::new(mask)).unwrap();
     let config = LoaderConfig { batch_size, seed: 5, workers, training };
     let dataset = waves(image, if training { 43 } else { 12 });
     Loader::new(dataset, collate, config, device).unwrap()

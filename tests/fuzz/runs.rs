@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use burn_mim::data::augment::Augmentation;
 use burn_mim::data::source::MemoryDataset;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate};
 use burn_mim::method::load_tokenizer;
@@ -23,7 +24,8 @@ fn mae() -> MaeConfig {
 
 fn batches(training: bool) -> Loader<MimCollate> {
     let statistics = ChannelStatistics { mean: vec![0.5], std: vec![0.25] };
-    let collate = MimCollate::new(IMAGE, &statistics, Arc::new(mae().mask().unwrap())).unwrap();
+    let mask = Arc::new(mae().mask().unwrap());
+    let collate = MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask).unwrap();
     let config = LoaderConfig { batch_size: 2, seed: 1, workers: 0, training };
     let pixels = (0..6 * IMAGE.values()).map(|i| (i * i % 251) as u8).collect();
     let dataset = Arc::new(MemoryDataset::new(IMAGE, pixels, None).unwrap());

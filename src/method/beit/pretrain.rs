@@ -12,7 +12,7 @@ use crate::encoder::VitBody;
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::tokenizers::fitted_for;
-use crate::method::{DataFacts, Fitted, Method, PICTURE_ROWS, Preset, Run, picture_title};
+use crate::method::{DataFacts, Fitted, Method, Preset, Run, picture_title};
 use crate::nn::InitialWeights;
 use crate::target::TokenTarget;
 use crate::target::tokenizer::AnyTokenizer;
@@ -50,9 +50,8 @@ impl Method for BeitConfig {
     /// Batches whose second view is what the tokenizer reads: pixels in [0, 1].
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
         let (view, pixels) = (self.view(), ChannelStatistics::none(self.view().channels));
-        MimCollate::new(self.encoder.image, &data.statistics, self.mask()?.into())?
-            .with_target_view(view, Interpolation::Lanczos, &pixels)?
-            .with_augmentation(augmentation)
+        MimCollate::new(self.encoder.image, &data.statistics, augmentation, self.mask()?.into())?
+            .with_target_view(view, Interpolation::Lanczos, &pixels)
     }
 
     /// The model around a tokenizer that [`fit`](Method::fit) replaces.
@@ -100,7 +99,6 @@ impl BeitConfig {
         batch: MimBatch,
         data: &DataFacts,
     ) -> Result<Picture> {
-        let batch = batch.first(PICTURE_ROWS)?;
         if self.tokenizer.decodes() {
             return reconstruction_sheet(title, task, &batch, &data.statistics)?.render();
         }

@@ -5,10 +5,8 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::data::Image;
-use crate::data::augment::{
-    Augmentation, CropBox, Frame, Interpolation, Normalization, Scratch, Transform, View,
-};
-use crate::data::{Collate, Item, Sample};
+use crate::data::augment::{Augmentation, CropBox, Frame, Interpolation, Scratch, Transform, View};
+use crate::data::{Collate, Item, Preprocess, Sample, images};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
@@ -19,42 +17,24 @@ use crate::rng::Purpose;
 #[derive(Debug, Clone)]
 pub struct ContextCollate {
     pairs: PatchPairs,
-    view: View,
-    augmentation: Augmentation,
-    normalization: Normalization,
+    preprocess: Preprocess,
 }
 
 impl ContextCollate {
-    /// Pairs of patches, normalized by `statistics`, of images that are not augmented.
+    /// Pairs of patches, normalized by `statistics`, of images augmented by `augmentation`.
     ///
     /// # Errors
     ///
-    /// When the pairs are broken, or the statistics are not of their channels.
-    pub fn new(pairs: &PatchPairs, statistics: &ChannelStatistics) -> Result<Self> {
+    /// When the pairs are broken, the statistics are not of their channels, or a range of the
+    /// augmentation is broken.
+    pub fn new(
+        pairs: &PatchPairs,
+        statistics: &ChannelStatistics,
+        augmentation: Augmentation,
+    ) -> Result<Self> {
         pairs.validate()?;
-        statistics.check(pairs.image)?;
-        let normalization = Normalization::new(statistics)?;
-        let (view, augmentation) = (View::new(pairs.image)?, Augmentation::none());
-        Ok(Self { pairs: pairs.clone(), view, augmentation, normalization })
-    }
-
-    /// The same pairs of augmented images.
-    ///
-    /// # Errors
-    ///
-    /// When a range of the augmentation is broken.
-    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
-        augmentation.validate()?;
-        self.view = self.view.with_interpolation(augmentation.interpolation);
-        self.augmentation = augmentation;
-        Ok(self)
-    }
-
-    /// The whole image of `item` at the size that pairs are cut from.
-    fn image(&self, item: &Item, scratch: &mut Scratch, rng: &mut dyn Rng) -> Result<Image> {
-        let transform = self.augmentation.sample(item.sample.image.shape(), rng);
-        let image = self.view.image(&item.sample.image, &transform, scratch);
-        image.map_err(|error| item.fault(error))
+        let preprocess = Preprocess::new(pairs.image, statistics, augmentation)?;
+        Ok(Self { pairs: pairs.clone(), preprocess })
     }
 
     /// One patch of `image`, guarded and normalized, into `out`.
@@ -76,7 +56,7 @@ impl ContextCollate {
             project_colors(&mut pixels);
             patch = Image::new(patch.shape(), pixels)?;
         }
-        self.normalization.write_image(&patch, out);
+        self.preprocess.normalization.write_image(&patch, out);
         if self.pairs.colors == ColorGuard::Dropping {
             drop_colors(out, image.shape().channels, rng);
         }
@@ -100,7 +80,7 @@ impl Collate for ContextCollate {
         for (index, item) in items.enumerate() {
             let item = item?;
             let mut rng = item.stream(Purpose::Augmentation);
-            let image = self.image(&item, &mut scratch, &mut rng)?;
+            let image = self.preprocess.image(&item, &mut rng, &mut scratch)?;
             let (position, places) = self.pairs.draw(&mut rng);
             for (patches, place) in patches.iter_mut().zip(places) {
                 let out = &mut patches[index * shape.values()..][..shape.values()];
@@ -108,10 +88,7 @@ impl Collate for ContextCollate {
             }
             positions.push(position as i64);
         }
-        let [centers, neighbors] = patches.map(|values| {
-            let ImageShape { channels, height, width } = shape;
-            Tensor::from_data(TensorData::new(values, [batch, channels, height, width]), device)
-        });
+        let [centers, neighbors] = patches.map(|values| images(values, shape, device));
         let positions = Tensor::from_data(TensorData::new(positions, [batch]), device);
         Ok(ContextBatch { centers, neighbors, positions })
     }
@@ -288,7 +265,7 @@ mod tests {
         };
         let statistics =
             ChannelStatistics { mean: vec![0.0; shape.channels], std: vec![1.0; shape.channels] };
-        let collate = ContextCollate::new(pairs, &statistics).unwrap();
+        let collate = ContextCollate::new(pairs, &statistics, Augmentation::none()).unwrap();
         let dataset = Arc::new(InMemDataset::new((0..24).map(sample).collect()));
         let config = LoaderConfig { batch_size: 6, seed: 3, workers, training: true };
         Loader::new(dataset, collate, config, &test_device()).unwrap()
@@ -321,7 +298,8 @@ mod tests {
     #[test]
     fn statistics_of_other_channels_are_refused() {
         let statistics = ChannelStatistics { mean: vec![0.0], std: vec![1.0] };
-        let message = ContextCollate::new(&pairs(2), &statistics).unwrap_err().to_string();
+        let refused = ContextCollate::new(&pairs(2), &statistics, Augmentation::none());
+        let message = refused.unwrap_err().to_string();
         assert!(message.contains("2 channels") && message.contains("statistics of 1"), "{message}");
     }
 }

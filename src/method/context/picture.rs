@@ -1,7 +1,5 @@
 //! A picture of context predictions.
 
-use burn::tensor::Tensor;
-
 use crate::encoder::Backbone;
 use crate::error::Result;
 use crate::image::{ChannelStatistics, denormalize};
@@ -11,7 +9,7 @@ use crate::viz::{Picture, PictureGrid, pictures};
 /// The gray of the other places in a neighborhood.
 const EMPTY: [u8; 3] = [225; 3];
 
-/// One row for each of up to `rows` pairs: the neighbor where it was, and where the task puts it.
+/// One row for each pair: the neighbor where it was, and where the task puts it.
 ///
 /// `statistics` are those that the patches were normalized with.
 ///
@@ -23,14 +21,11 @@ pub fn context_sheet<E: Backbone>(
     task: &ContextPrediction<E>,
     batch: &ContextBatch,
     statistics: &ChannelStatistics,
-    rows: usize,
 ) -> Result<PictureGrid> {
-    let rows = rows.min(batch.centers.dims()[0]);
-    let first = |patches: &Tensor<4>| patches.clone().narrow(0, 0, rows);
-    let (centers, neighbors) = (first(&batch.centers), first(&batch.neighbors));
+    let ContextBatch { centers, neighbors, positions } = batch.clone();
     let logits = task.predict(centers.clone(), neighbors.clone());
     let chosen = logits.argmax(1).into_data();
-    let right = batch.positions.clone().narrow(0, 0, rows).into_data();
+    let right = positions.into_data();
     let show = |patches| pictures(denormalize(patches, &statistics.mean, &statistics.std));
     let mut sheet = PictureGrid::new(title, ["where it is", "where it was put"]).with_footer(
         "The middle patch and one neighbor, as the network sees them: gaps closed, most shrunk and \

@@ -7,7 +7,7 @@ use crate::data::augment::Augmentation;
 use crate::encoder::ResidualNet;
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Method, PICTURE_ROWS, Preset, picture_title};
+use crate::method::{DataFacts, Method, Preset, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::Picture;
@@ -42,7 +42,7 @@ impl Method for ContextConfig {
     }
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<ContextCollate> {
-        ContextCollate::new(&self.pairs, &data.statistics)?.with_augmentation(augmentation)
+        ContextCollate::new(&self.pairs, &data.statistics, augmentation)
     }
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Self::Task> {
@@ -60,7 +60,6 @@ impl Method for ContextConfig {
         data: &DataFacts,
     ) -> Result<Option<Picture>> {
         let title = picture_title::<Self>();
-        let sheet = context_sheet(&title, task, &batch, &data.statistics, PICTURE_ROWS)?;
-        sheet.render().map(Some)
+        context_sheet(&title, task, &batch, &data.statistics)?.render().map(Some)
     }
 }

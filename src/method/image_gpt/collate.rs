@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use crate::data::Rendering;
-use crate::data::augment::{Augmentation, Normalization, View};
-use crate::data::{Collate, Item, Sample};
+use crate::data::augment::Augmentation;
+use crate::data::{Collate, Item, Preprocess, Sample};
 use crate::error::Result;
 use crate::image::ChannelStatistics;
 use crate::mask::{KnownGrids, Mask, MaskStrategy};
@@ -17,41 +16,24 @@ use crate::rng::Purpose;
 /// masks.
 #[derive(Debug, Clone)]
 pub struct ImageGptCollate {
-    view: View,
-    normalization: Normalization,
-    augmentation: Augmentation,
+    preprocess: Preprocess,
     mask: Option<Arc<dyn MaskStrategy>>,
     grids: KnownGrids,
 }
 
 impl ImageGptCollate {
-    /// Batches for the model of `config`, not augmented.
+    /// Batches for the model of `config`, augmented by `augmentation`.
     ///
     /// # Errors
     ///
-    /// When the configuration is broken.
-    pub fn new(config: &ImageGptConfig) -> Result<Self> {
+    /// When the configuration or a range of the augmentation is broken.
+    pub fn new(config: &ImageGptConfig, augmentation: Augmentation) -> Result<Self> {
         config.validate()?;
         let image = config.encoder.image;
-        Ok(Self {
-            view: View::new(image)?,
-            normalization: Normalization::new(&ChannelStatistics::none(image.channels))?,
-            augmentation: Augmentation::none(),
-            mask: config.mask()?.map(Arc::from),
-            grids: KnownGrids::default(),
-        })
-    }
-
-    /// The same batches of augmented images.
-    ///
-    /// # Errors
-    ///
-    /// When a range of the augmentation is broken.
-    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
-        augmentation.validate()?;
-        self.view = self.view.with_interpolation(augmentation.interpolation);
-        self.augmentation = augmentation;
-        Ok(self)
+        let preprocess =
+            Preprocess::new(image, &ChannelStatistics::none(image.channels), augmentation)?;
+        let mask = config.mask()?.map(Arc::from);
+        Ok(Self { preprocess, mask, grids: KnownGrids::default() })
     }
 }
 
@@ -64,13 +46,11 @@ impl Collate for ImageGptCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<ImageGptBatch> {
-        let mut images = Rendering::new(&self.view, &self.normalization, items.len());
+        let mut images = self.preprocess.batch(items.len());
         let mut masks = Vec::new();
         for item in items {
             let item = item?;
-            let mut rng = item.stream(Purpose::Augmentation);
-            let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
-            images.push(&item, &transform)?;
+            images.push(&item, &self.preprocess.draw(&item).0)?;
             masks.extend(
                 self.mask.as_ref().map(|mask| mask.sample(&mut item.stream(Purpose::Mask))),
             );

@@ -10,7 +10,7 @@ use crate::data::augment::Augmentation;
 use crate::encoder::{GptConfig, PixelGpt};
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Fitted, Method, PICTURE_ROWS, Preset, Run};
+use crate::method::{DataFacts, Fitted, Method, Preset, Run};
 use crate::nn::InitialWeights;
 use crate::target::tokenizer::PaletteConfig;
 use crate::train::Recipe;
@@ -56,7 +56,7 @@ impl Method for ImageGptConfig {
     }
 
     fn collate(&self, _data: &DataFacts, augmentation: Augmentation) -> Result<ImageGptCollate> {
-        ImageGptCollate::new(self)?.with_augmentation(augmentation)
+        ImageGptCollate::new(self, augmentation)
     }
 
     /// The model with a black palette, which [`fit`](Method::fit) replaces.
@@ -69,7 +69,8 @@ impl Method for ImageGptConfig {
 
     /// The model on a palette that k-means finds in training images.
     fn fit(&self, task: ImageGpt, run: &Run) -> Result<Fitted<ImageGpt>> {
-        let loader = run.loader(&run.data.train, ImageGptCollate::new(self)?, true)?;
+        let collate = ImageGptCollate::new(self, Augmentation::none())?;
+        let loader = run.loader(&run.data.train, collate, true)?;
         let batches = loader.epoch(0, 0).take(PALETTE_IMAGES.div_ceil(loader.batch_size()));
         let images: Result<Vec<_>> = batches.map(|batch| Ok(batch?.images)).collect();
         let palette = PaletteConfig::new(self.encoder.image).with_vocabulary(self.encoder.colors);
@@ -102,10 +103,8 @@ impl Method for ImageGptConfig {
         if !self.encoder.causal {
             return Ok(None);
         }
-        let rows = PICTURE_ROWS.min(batch.images.dims()[0]);
-        let images = batch.images.narrow(0, 0, rows);
         let title = "Image GPT: validation images, the lower half drawn";
-        let sheet = completion_sheet(title, task, images, &Sampling::new(), COMPLETIONS)?;
+        let sheet = completion_sheet(title, task, batch.images, &Sampling::new(), COMPLETIONS)?;
         sheet.render().map(Some)
     }
 }

@@ -7,7 +7,7 @@ use crate::data::augment::Augmentation;
 use crate::encoder::VitBody;
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Inpainting, Method, PICTURE_ROWS, Preset, picture_title};
+use crate::method::{DataFacts, Inpainting, Method, Preset, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::{Picture, reconstruction_sheet};
@@ -40,8 +40,7 @@ impl Method for MaeConfig {
     }
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
-        MimCollate::new(self.encoder.image, &data.statistics, self.mask()?.into())?
-            .with_augmentation(augmentation)
+        MimCollate::new(self.encoder.image, &data.statistics, augmentation, self.mask()?.into())
     }
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Mae> {
@@ -53,7 +52,6 @@ impl Method for MaeConfig {
     }
 
     fn picture(&self, task: &Mae, batch: MimBatch, data: &DataFacts) -> Result<Option<Picture>> {
-        let batch = batch.first(PICTURE_ROWS)?;
         let title = picture_title::<Self>();
         reconstruction_sheet(&title, task, &batch, &data.statistics)?.render().map(Some)
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use rand::RngExt;
 
 use super::corrupt::Corruption;
 use crate::batch::RestorationBatch;
 use crate::data::Image;
-use crate::data::augment::{Augmentation, Normalization, Scratch, View};
-use crate::data::{Collate, Item, Sample};
+use crate::data::augment::{Augmentation, Scratch};
+use crate::data::{Collate, Item, Preprocess, Sample, images};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
@@ -20,44 +20,30 @@ use crate::rng::Purpose;
 /// Which one is drawn from the stream of the batch's first sample.
 #[derive(Debug, Clone)]
 pub struct RestorationCollate {
-    view: View,
-    augmentation: Augmentation,
-    normalization: Normalization,
+    preprocess: Preprocess,
     corruptions: Vec<Arc<dyn Corruption>>,
     only: Option<usize>,
 }
 
 impl RestorationCollate {
-    /// Batches of images of `shape`, normalized by `statistics`, spoilt by one of `corruptions`,
-    /// and not augmented.
+    /// Batches of images of `shape`, normalized by `statistics`, augmented by `augmentation`
+    /// and spoilt by one of `corruptions`.
     ///
     /// # Errors
     ///
-    /// When there is no corruption, or the statistics are not of the images' channels.
+    /// When there is no corruption, the statistics are not of the images' channels, or a range of
+    /// the augmentation is broken.
     pub fn new(
         shape: ImageShape,
         statistics: &ChannelStatistics,
+        augmentation: Augmentation,
         corruptions: Vec<Arc<dyn Corruption>>,
     ) -> Result<Self> {
-        statistics.check(shape)?;
-        let normalization = Normalization::new(statistics)?;
+        let preprocess = Preprocess::new(shape, statistics, augmentation)?;
         if corruptions.is_empty() {
             return Err(Error::config("restoration needs at least one corruption"));
         }
-        let (view, augmentation) = (View::new(shape)?, Augmentation::none());
-        Ok(Self { view, augmentation, normalization, corruptions, only: None })
-    }
-
-    /// The same batches of augmented images.
-    ///
-    /// # Errors
-    ///
-    /// When a range of the augmentation is broken.
-    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
-        augmentation.validate()?;
-        self.view = self.view.with_interpolation(augmentation.interpolation);
-        self.augmentation = augmentation;
-        Ok(self)
+        Ok(Self { preprocess, corruptions, only: None })
     }
 
     /// The same batches, all of them spoilt by corruption number `corruption`.
@@ -79,9 +65,7 @@ impl RestorationCollate {
         rng: &mut impl rand::Rng,
         scratch: &mut Scratch,
     ) -> Result<[Image; 2]> {
-        let transform = self.augmentation.sample(item.sample.image.shape(), rng);
-        let clean = self.view.image(&item.sample.image, &transform, scratch);
-        let clean = clean.map_err(|error| item.fault(error))?;
+        let clean = self.preprocess.image(item, rng, scratch)?;
         let spoilt = self.corruptions[corruption].corrupt(&clean, rng)?;
         Ok([clean, spoilt])
     }
@@ -96,7 +80,7 @@ impl Collate for RestorationCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<RestorationBatch> {
-        let (batch, shape) = (items.len(), self.view.shape());
+        let (batch, shape) = (items.len(), self.preprocess.shape());
         let mut scratch = Scratch::default();
         let mut clean = vec![0.0; batch * shape.values()];
         let mut corrupted = clean.clone();
@@ -111,17 +95,12 @@ impl Collate for RestorationCollate {
             });
             let mut rng = item.stream(Purpose::Augmentation);
             let [image, spoilt] = self.pair(&item, corruption, &mut rng, &mut scratch)?;
-            self.normalization.write_image(&image, clean);
-            self.normalization.write_image(&spoilt, corrupted);
+            self.preprocess.normalization.write_image(&image, clean);
+            self.preprocess.normalization.write_image(&spoilt, corrupted);
         }
-        let ImageShape { channels, height, width } = shape;
-        let tensor = |values| {
-            let data = TensorData::new(values, [batch, channels, height, width]);
-            Tensor::from_data(data, device)
-        };
         Ok(RestorationBatch {
-            corrupted: tensor(corrupted),
-            clean: tensor(clean),
+            corrupted: images(corrupted, shape, device),
+            clean: images(clean, shape, device),
             corruption: drawn.unwrap_or_default(),
         })
     }
@@ -134,6 +113,7 @@ mod tests {
     use crate::data::{Loader, LoaderConfig};
     use crate::method::CorruptionConfig;
     use crate::test_device;
+    use burn::tensor::Tensor;
 
     const SHAPE: ImageShape = ImageShape::new(2, 6, 9);
 
@@ -142,7 +122,8 @@ mod tests {
         let dataset = Arc::new(MemoryDataset::new(SHAPE, pixels, None).unwrap());
         let statistics = ChannelStatistics { mean: vec![0.0; 2], std: vec![1.0; 2] };
         let corruptions = CorruptionConfig::paper().iter().map(|config| config.build()).collect();
-        let mut collate = RestorationCollate::new(SHAPE, &statistics, corruptions).unwrap();
+        let plain = Augmentation::none();
+        let mut collate = RestorationCollate::new(SHAPE, &statistics, plain, corruptions).unwrap();
         collate.only = only;
         let config = LoaderConfig { batch_size: 2, seed: 3, workers, training: true };
         Loader::new(dataset, collate, config, &test_device()).unwrap()
@@ -174,11 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn statistics_of_other_channels_are_refused() {
-        let statistics = ChannelStatistics { mean: vec![0.0; 3], std: vec![1.0; 3] };
-        let rain = || vec![CorruptionConfig::Rain.build()];
-        let message = RestorationCollate::new(SHAPE, &statistics, rain()).unwrap_err().to_string();
+    fn statistics_of_other_channels_and_no_corruption_are_refused() {
+        let refused = |channels, corruptions| {
+            let statistics = ChannelStatistics::none(channels);
+            RestorationCollate::new(SHAPE, &statistics, Augmentation::none(), corruptions)
+                .unwrap_err()
+                .to_string()
+        };
+        let message = refused(3, vec![CorruptionConfig::Rain.build()]);
         assert!(message.contains("2 channels cannot be normalized with statistics of 3"));
-        assert!(RestorationCollate::new(SHAPE, &statistics, vec![]).is_err());
+        assert!(refused(2, vec![]).contains("at least one corruption"));
     }
 }

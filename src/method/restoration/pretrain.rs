@@ -40,8 +40,7 @@ impl Method for RestorationConfig {
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<RestorationCollate> {
         let corruptions = self.corruptions.iter().map(|corruption| corruption.build()).collect();
-        RestorationCollate::new(self.encoder.image, &data.statistics, corruptions)?
-            .with_augmentation(augmentation)
+        RestorationCollate::new(self.encoder.image, &data.statistics, augmentation, corruptions)
     }
 
     fn init(&self, data: &DataFacts, weights: &mut InitialWeights) -> Result<Restoration> {

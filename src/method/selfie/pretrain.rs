@@ -7,7 +7,7 @@ use crate::data::augment::Augmentation;
 use crate::encoder::{Patchwise, ResidualNet};
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Method, PICTURE_ROWS, Preset, picture_title};
+use crate::method::{DataFacts, Method, Preset, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::Picture;
@@ -41,8 +41,7 @@ impl Method for SelfieConfig {
     }
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
-        MimCollate::new(self.image, &data.statistics, self.mask()?.into())?
-            .with_augmentation(augmentation)
+        MimCollate::new(self.image, &data.statistics, augmentation, self.mask()?.into())
     }
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Self::Task> {
@@ -59,7 +58,6 @@ impl Method for SelfieConfig {
         batch: MimBatch,
         data: &DataFacts,
     ) -> Result<Option<Picture>> {
-        let batch = batch.first(PICTURE_ROWS)?;
         let title = picture_title::<Self>();
         selfie_sheet(&title, task, &batch, &data.statistics)?.render().map(Some)
     }

@@ -10,7 +10,7 @@ use crate::data::augment::Augmentation;
 use crate::encoder::EncoderConfig;
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Inpainting, Method, PICTURE_ROWS, Preset, picture_title};
+use crate::method::{DataFacts, Inpainting, Method, Preset, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::{Picture, reconstruction_sheet};
@@ -48,8 +48,7 @@ where
     }
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
-        MimCollate::new(self.encoder.image(), &data.statistics, self.mask()?.into())?
-            .with_augmentation(augmentation)
+        MimCollate::new(self.encoder.image(), &data.statistics, augmentation, self.mask()?.into())
     }
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Self::Task> {
@@ -66,7 +65,6 @@ where
         batch: MimBatch,
         data: &DataFacts,
     ) -> Result<Option<Picture>> {
-        let batch = batch.first(PICTURE_ROWS)?;
         let title = picture_title::<Self>();
         reconstruction_sheet(&title, task, &batch, &data.statistics)?.render().map(Some)
     }

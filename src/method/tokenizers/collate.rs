@@ -4,9 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, Gumbel};
 
 use crate::batch::TokenizerBatch;
-use crate::data::Rendering;
-use crate::data::augment::{Augmentation, Interpolation, Normalization, View};
-use crate::data::{Collate, Item, Sample};
+use crate::data::augment::{Augmentation, Interpolation};
+use crate::data::{Collate, Item, Preprocess, Sample};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
@@ -19,37 +18,21 @@ const LARGEST_NOISE: f32 = 17.0;
 /// Augments samples, keeps their pixels in [0, 1], and draws what a relaxed choice of tokens needs.
 #[derive(Debug, Clone)]
 pub struct TokenizerCollate {
-    view: View,
-    normalization: Normalization,
-    augmentation: Augmentation,
+    preprocess: Preprocess,
     noise: Option<[usize; 2]>,
 }
 
 impl TokenizerCollate {
-    /// Batches of images of `shape`, resized as the second view of BEiT's batches is (Lanczos), not
-    /// augmented, and without noise.
+    /// Batches of images of `shape`, augmented by `augmentation` but always resized as the second
+    /// view of BEiT's batches is (Lanczos), and without noise.
     ///
     /// # Errors
     ///
-    /// When the shape holds no pixels.
-    pub fn new(shape: ImageShape) -> Result<Self> {
-        Ok(Self {
-            view: View::new(shape)?.with_interpolation(Interpolation::Lanczos),
-            normalization: Normalization::new(&ChannelStatistics::none(shape.channels))?,
-            augmentation: Augmentation::none(),
-            noise: None,
-        })
-    }
-
-    /// The same batches of augmented images; their filter stays Lanczos.
-    ///
-    /// # Errors
-    ///
-    /// When a range of the augmentation is broken.
-    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
-        augmentation.validate()?;
-        self.augmentation = augmentation;
-        Ok(self)
+    /// When the shape holds no pixels, or a range of the augmentation is broken.
+    pub fn new(shape: ImageShape, augmentation: Augmentation) -> Result<Self> {
+        let augmentation = Augmentation { interpolation: Interpolation::Lanczos, ..augmentation };
+        let pixels = ChannelStatistics::none(shape.channels);
+        Ok(Self { preprocess: Preprocess::new(shape, &pixels, augmentation)?, noise: None })
     }
 
     /// The same batches with Gumbel noise for each of `vocabulary` tokens of each of `cells`.
@@ -69,15 +52,13 @@ impl Collate for TokenizerCollate {
         device: &Device,
     ) -> Result<TokenizerBatch> {
         let batch = items.len();
-        let mut images = Rendering::new(&self.view, &self.normalization, batch);
+        let mut images = self.preprocess.batch(batch);
         let gumbel = Gumbel::new(0.0f32, 1.0).expect("a scale above 0");
         let [cells, vocabulary] = self.noise.unwrap_or_default();
         let mut noise = Vec::with_capacity(batch * cells * vocabulary);
         for item in items {
             let item = item?;
-            let mut rng = item.stream(Purpose::Augmentation);
-            let transform = self.augmentation.sample(item.sample.image.shape(), &mut rng);
-            images.push(&item, &transform)?;
+            images.push(&item, &self.preprocess.draw(&item).0)?;
             let draws = gumbel.sample_iter(item.stream(Purpose::Tokens));
             noise.extend(draws.take(cells * vocabulary).map(|draw| draw.min(LARGEST_NOISE)));
         }
@@ -107,7 +88,7 @@ mod tests {
     }
 
     fn collate() -> TokenizerCollate {
-        TokenizerCollate::new(ImageShape::new(1, 2, 2)).unwrap()
+        TokenizerCollate::new(ImageShape::new(1, 2, 2), Augmentation::none()).unwrap()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 
 use super::report::sheet;
 use super::{FittedTokenizer, TokenizerCollate};
+use crate::data::augment::Augmentation;
 use crate::error::{Error, Result};
 use crate::file::{create_folder, load_weights, read_json, write_json};
 use crate::method::Run;
@@ -31,7 +32,7 @@ impl Run {
         all.insert("tokenizer".into(), report.to_json());
         create_folder(&self.out)?;
         write_json(&metrics, &all)?;
-        let collate = TokenizerCollate::new(config.image())?;
+        let collate = TokenizerCollate::new(config.image(), Augmentation::none())?;
         let test = self.loader(&self.data.test, collate, false)?;
         if let Some(batch) = test.epoch(0, 0).next() {
             let sheet = sheet(tokenizer, config, batch?.images)?;

@@ -10,6 +10,7 @@ use super::{
     VqTask,
 };
 use crate::batch::TokenizerBatch;
+use crate::data::augment::Augmentation;
 use crate::data::{ChannelStatistics, Loader};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
@@ -134,13 +135,13 @@ impl Run {
         config: &TokenizerConfig,
         tokenizer: &AnyTokenizer,
     ) -> Result<TokenizerReport> {
-        let collate = TokenizerCollate::new(config.image())?;
+        let collate = TokenizerCollate::new(config.image(), Augmentation::none())?;
         let images = self.loader(&self.data.test, collate, false)?;
         TokenizerReport::of(tokenizer, config.grid()?, &images)
     }
 
     fn fit_palette(&self, config: &PaletteConfig) -> Result<AnyTokenizer> {
-        let collate = TokenizerCollate::new(config.image)?;
+        let collate = TokenizerCollate::new(config.image, Augmentation::none())?;
         let images = first_images(&self.loader(&self.data.train, collate, true)?)?;
         let palette = config.fit(images, self.seed)?;
         if let Some(aside) = RunFolder::new(&self.out).set_aside()? {
@@ -158,12 +159,12 @@ impl Run {
         recipe: &TokenizerRecipe,
     ) -> Result<Option<Vq>> {
         let config = TokenizerConfig::Vq(vq.config().clone());
-        let collate = TokenizerCollate::new(config.image())?;
-        let train = collate.clone().with_augmentation(recipe.augmentation)?;
+        let collate = |augmentation| TokenizerCollate::new(config.image(), augmentation);
+        let train = collate(recipe.augmentation)?;
         let train = self.loader(&self.data.train, train, true)?;
         let latents = vq.valid().latents(first_images(&train)?);
         let vq = vq.with_codes_from(latents, self.seed)?;
-        let valid = self.loader(&self.data.test, collate, false)?;
+        let valid = self.loader(&self.data.test, collate(Augmentation::none())?, false)?;
         let task = self.train_tokenizer(
             &config,
             VqTask { tokenizer: vq, objective },
@@ -176,11 +177,11 @@ impl Run {
     fn train_dvae(&self, dvae: Dvae, recipe: &TokenizerRecipe) -> Result<Option<Dvae>> {
         recipe.schedule.validate()?;
         let config = TokenizerConfig::Dvae(dvae.config().clone());
-        let collate = TokenizerCollate::new(config.image())?;
-        let train = collate.clone().with_augmentation(recipe.augmentation)?;
+        let collate = |augmentation| TokenizerCollate::new(config.image(), augmentation);
+        let train = collate(recipe.augmentation)?;
         let train = train.with_noise(config.grid()?.cells(), config.vocabulary());
         let train = self.loader(&self.data.train, train, true)?;
-        let valid = self.loader(&self.data.test, collate, false)?;
+        let valid = self.loader(&self.data.test, collate(Augmentation::none())?, false)?;
         let features = dvae.valid().features(first_images(&train)?);
         let dvae = dvae.with_tokens_from(features, self.seed)?;
         let task = DvaeTask::new(dvae, recipe.schedule.clone());

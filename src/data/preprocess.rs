@@ -1,0 +1,128 @@
+//! What every collate does with an image first: augment, render at one size, normalize.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand::rngs::ChaCha8Rng;
+
+use crate::data::Item;
+use crate::data::augment::{Augmentation, Interpolation, Normalization, Scratch, Transform, View};
+use crate::data::sample::Image;
+use crate::error::Result;
+use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
+use crate::rng::Purpose;
+
+/// The steps from a data set's image to a network's input.
+#[derive(Debug, Clone)]
+pub(crate) struct Preprocess {
+    view: View,
+    augmentation: Augmentation,
+    pub(crate) normalization: Normalization,
+}
+
+impl Preprocess {
+    /// Images of `shape`, normalized by `statistics` and augmented by `augmentation`.
+    ///
+    /// # Errors
+    ///
+    /// When the shape holds no pixels, the statistics are not of its channels, or a range of the
+    /// augmentation is broken.
+    pub(crate) fn new(
+        shape: ImageShape,
+        statistics: &ChannelStatistics,
+        augmentation: Augmentation,
+    ) -> Result<Self> {
+        statistics.check(shape)?;
+        augmentation.validate()?;
+        let view = View::new(shape)?.with_interpolation(augmentation.interpolation);
+        Ok(Self { view, augmentation, normalization: Normalization::new(statistics)? })
+    }
+
+    /// Images that are not augmented, but for other sizes resized by `interpolation`.
+    pub(crate) fn plain(
+        shape: ImageShape,
+        statistics: &ChannelStatistics,
+        interpolation: Interpolation,
+    ) -> Result<Self> {
+        Self::new(shape, statistics, Augmentation { interpolation, ..Augmentation::none() })
+    }
+
+    /// The same images with another augmentation.
+    pub(crate) fn with_augmentation(self, augmentation: Augmentation) -> Result<Self> {
+        augmentation.validate()?;
+        let view = self.view.with_interpolation(augmentation.interpolation);
+        Ok(Self { view, augmentation, ..self })
+    }
+
+    /// The same images, with another color of what RandAugment moves in from outside.
+    pub(crate) fn with_fill(self, color: &[f32]) -> Self {
+        Self { view: self.view.with_fill(color), ..self }
+    }
+
+    /// The shape of the images.
+    pub(crate) fn shape(&self) -> ImageShape {
+        self.view.shape()
+    }
+
+    /// What is drawn for `item`, and its stream of random numbers after that.
+    pub(crate) fn draw(&self, item: &Item) -> (Transform, ChaCha8Rng) {
+        let mut rng = item.stream(Purpose::Augmentation);
+        (self.augmentation.sample(item.sample.image.shape(), &mut rng), rng)
+    }
+
+    /// The augmented image of `item`, not normalized yet, drawn from `rng`.
+    pub(crate) fn image(
+        &self,
+        item: &Item,
+        rng: &mut dyn Rng,
+        scratch: &mut Scratch,
+    ) -> Result<Image> {
+        let transform = self.augmentation.sample(item.sample.image.shape(), rng);
+        let image = self.view.image(&item.sample.image, &transform, scratch);
+        image.map_err(|error| item.fault(error))
+    }
+
+    /// Room for `batch` images.
+    pub(crate) fn batch(&self, batch: usize) -> Rendering<'_> {
+        let values = Vec::with_capacity(batch * self.shape().values());
+        Rendering { preprocess: self, scratch: Scratch::default(), values }
+    }
+}
+
+/// The images of a batch, while it fills.
+#[derive(Debug)]
+pub(crate) struct Rendering<'a> {
+    preprocess: &'a Preprocess,
+    scratch: Scratch,
+    values: Vec<f32>,
+}
+
+impl Rendering<'_> {
+    /// Adds the image of `item`, seen through `transform`, and yields its values.
+    pub(crate) fn push(&mut self, item: &Item, transform: &Transform) -> Result<&mut [f32]> {
+        let Preprocess { view, normalization, .. } = self.preprocess;
+        let start = self.values.len();
+        self.values.resize(start + view.shape().values(), 0.0);
+        let (image, out) = (&item.sample.image, &mut self.values[start..]);
+        view.write(image, transform, normalization, &mut self.scratch, out)
+            .map_err(|error| item.fault(error))?;
+        Ok(out)
+    }
+
+    /// All values so far.
+    pub(crate) fn values(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// `[batch, channels, height, width]`.
+    pub(crate) fn finish(self, device: &Device) -> Tensor<4> {
+        images(self.values, self.preprocess.shape(), device)
+    }
+}
+
+/// As many images of `shape` as `values` are of: `[batch, channels, height, width]`.
+pub(crate) fn images(values: Vec<f32>, shape: ImageShape, device: &Device) -> Tensor<4> {
+    let ImageShape { channels, height, width } = shape;
+    let batch = values.len() / shape.values();
+    Tensor::from_data(TensorData::new(values, [batch, channels, height, width]), device)
+}
