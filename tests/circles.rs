@@ -23,9 +23,6 @@ const STILL_THERE: &[&str] = &[
     // Configurations that make their blocks, which read them.
     "encoder/swin/",
     "encoder/swin_v2/",
-    // A source of encoders beside what it yields.
-    "run/backbone.rs",
-    "run/published.rs",
 ];
 
 type Module = Vec<String>;

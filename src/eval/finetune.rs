@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Classification, LabelledCollate, Mixing, Pooling, RandomErasing};
 use crate::data::augment::{Augmentation, CropRange, RandAugment};
 use crate::encoder::Backbone;
-use crate::error::Result;
+use crate::error::{Result, ensure};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 
@@ -113,6 +113,29 @@ impl FineTuning {
             mixing: Mixing::none(),
             ..papers
         }
+    }
+
+    /// Checks every rule that the parts must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        self.recipe.validate()?;
+        self.augmentation.validate()?;
+        self.erasing.validate()?;
+        self.mixing.validate()?;
+        ensure!(
+            (0.0..1.0).contains(&self.drop_path),
+            "drop_path must be in [0, 1), got {}",
+            self.drop_path
+        );
+        ensure!(
+            (0.0..1.0).contains(&self.smoothing),
+            "smoothing must be in [0, 1), got {}",
+            self.smoothing
+        );
+        Ok(())
     }
 
     /// The collate of training batches: `plain` with this recipe's augmentation, erasing, mixing

@@ -9,116 +9,23 @@ use std::str::FromStr;
 
 use burn::tensor::Device;
 
+use super::fine_tuned::{FineTuned, FineTunedVisitor, is_fine_tuned};
+use super::loaded::{BackboneVisitor, LoadedBackbone};
 use super::published::{is_published, of_published, open_published};
-use crate::checkpoint::LoadReport;
-use crate::data::ChannelStatistics;
 use crate::encoder::{Backbone, VitBody, VitConfig};
 use crate::error::{Error, Result};
-use crate::grid::ImageShape;
-use crate::method::{LoadedRun, Method, MethodVisitor, Methods};
+use crate::method::{Method, MethodVisitor, Methods};
 use crate::nn::InitialWeights;
 use crate::train::RunFolder;
 
 /// Where an encoder comes from; written as a path, or as `none`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackboneSource {
-    /// The folder of a pre-training run, one of Hugging Face transformers, or a file of published
-    /// weights.
+    /// The folder of a pre-training run, of a fine-tuned one, of Hugging Face transformers, or a file
+    /// of published weights.
     Folder(PathBuf),
     /// No source: random weights.
     None,
-}
-
-/// An encoder with the facts that evaluations need.
-#[non_exhaustive]
-pub struct LoadedBackbone<B> {
-    /// The encoder, on a plain device.
-    pub backbone: B,
-    /// The images that it reads.
-    pub image: ImageShape,
-    /// A short description of the encoder.
-    pub title: String,
-    /// The run that it comes from.
-    pub run: Option<RunFolder>,
-    /// The name of the picture that the run leaves, which the score card shows.
-    pub picture: &'static str,
-    /// How its images are normalized, if its run or its `preprocessor_config.json` says so.
-    pub statistics: Option<ChannelStatistics>,
-    /// The report of loading published weights.
-    pub report: Option<LoadReport>,
-    /// Notes about the weights, line by line. For a run: its checkpoint, and newer ones that are
-    /// damaged. For published weights: the keys and their layout, assumptions, and how images are
-    /// normalized.
-    pub notes: Vec<String>,
-    random: Random<B>,
-}
-
-/// An encoder of the same shape with weights of a seed.
-type Random<B> = Box<dyn Fn(&mut InitialWeights) -> Result<B> + Send>;
-
-/// Generic code that works with an encoder of any type.
-pub trait BackboneVisitor {
-    /// The result.
-    type Output;
-
-    /// Works with `encoder`.
-    ///
-    /// # Errors
-    ///
-    /// Any error of the visitor's own.
-    fn visit<B: Backbone + Clone + 'static>(
-        self,
-        encoder: LoadedBackbone<B>,
-    ) -> Result<Self::Output>;
-}
-
-impl<B: Backbone + Clone> LoadedBackbone<B> {
-    /// An encoder of your own, on a plain device, that reads `image`. `random` makes one of the
-    /// same shape with other weights, which is the baseline of evaluations.
-    pub fn new(
-        backbone: B,
-        image: ImageShape,
-        title: impl Into<String>,
-        random: impl Fn(&mut InitialWeights) -> Result<B> + Send + 'static,
-    ) -> Self {
-        Self {
-            backbone,
-            image,
-            title: title.into(),
-            run: None,
-            picture: "reconstruction.png",
-            statistics: None,
-            report: None,
-            notes: Vec::new(),
-            random: Box::new(random),
-        }
-    }
-
-    /// An encoder of the same shape with random weights of `seed`.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be built.
-    pub fn random(&self, seed: u64) -> Result<B> {
-        let device = self.backbone.devices().into_iter().next();
-        let device = device.ok_or_else(|| Error::config("an encoder without parameters"))?;
-        (self.random)(&mut InitialWeights::new(seed, &device))
-    }
-}
-
-impl<M: Method> LoadedRun<M> {
-    /// The run's encoder.
-    pub fn into_encoder(self, folder: &RunFolder) -> LoadedBackbone<M::Encoder> {
-        let Self { config, task, notes } = self;
-        let (trained, image) = (M::encoder(&task).clone(), config.numbers.image());
-        let title = format!("{} {}", M::TITLE, trained.describe());
-        let statistics = Some(config.statistics.clone());
-        let (numbers, facts, like) = (config.numbers.clone(), config.facts(), trained.clone());
-        let random = move |weights: &mut InitialWeights| numbers.untrained(&like, &facts, weights);
-        let run = Some(folder.clone());
-        let encoder = LoadedBackbone::new(trained, image, title, random);
-        LoadedBackbone { run, picture: M::PICTURE, statistics, notes, ..encoder }
-    }
 }
 
 impl BackboneSource {
@@ -168,6 +75,9 @@ impl BackboneSource {
             return Err(Error::checkpoint(path, "there is no such file or folder"));
         }
         let folder = &RunFolder::new(path);
+        if is_fine_tuned(folder) {
+            return folder.visit_fine_tuned::<L, _>(device, OfFineTuned { side, visitor });
+        }
         if is_published(path)? || folder.latest()?.is_none() {
             return of_published(open_published(path)?, side, device, visitor);
         }
@@ -208,26 +118,38 @@ impl<V: BackboneVisitor> MethodVisitor for OfRun<'_, V> {
 
     fn visit<M: Method>(self) -> Result<V::Output> {
         let encoder = self.folder.load::<M>(self.device)?.into_encoder(self.folder);
-        let image = encoder.image;
-        match self.side {
-            Some(side) if [image.height, image.width] != [side; 2] => {
-                let reason = format!("was trained on {image}; its encoder reads no other size");
-                Err(Error::checkpoint(self.folder.path(), reason))
-            }
-            _ => self.visitor.visit(encoder),
-        }
+        of_size(self.side, encoder, self.visitor)
     }
 }
 
-impl<B> fmt::Debug for LoadedBackbone<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { image, title, run, statistics, .. } = self;
-        f.debug_struct("LoadedBackbone")
-            .field("title", title)
-            .field("image", image)
-            .field("run", run)
-            .field("statistics", statistics)
-            .finish_non_exhaustive()
+/// Takes the encoder of a fine-tuned run.
+struct OfFineTuned<V> {
+    side: Option<usize>,
+    visitor: V,
+}
+
+impl<V: BackboneVisitor> FineTunedVisitor for OfFineTuned<V> {
+    type Output = V::Output;
+
+    fn visit<B: Backbone + Clone + 'static>(self, tuned: FineTuned<B>) -> Result<V::Output> {
+        of_size(self.side, tuned.into_encoder(), self.visitor)
+    }
+}
+
+/// Hands the encoder of a run to `visitor`, unless another size is asked for than it reads.
+fn of_size<B: Backbone + Clone + 'static, V: BackboneVisitor>(
+    side: Option<usize>,
+    encoder: LoadedBackbone<B>,
+    visitor: V,
+) -> Result<V::Output> {
+    let (image, run) = (encoder.image, &encoder.run);
+    match side {
+        Some(side) if [image.height, image.width] != [side; 2] => {
+            let reason = format!("was trained on {image}; its encoder reads no other size");
+            let path = run.as_ref().map_or(std::path::Path::new(""), RunFolder::path);
+            Err(Error::checkpoint(path, reason))
+        }
+        _ => visitor.visit(encoder),
     }
 }
 

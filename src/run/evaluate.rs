@@ -201,14 +201,18 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         Score {
             protocol: protocol.into(),
             setting,
-            encoder: match start {
-                Start::Given => self.encoder.title.clone(),
-                Start::Random => "random weights".into(),
-            },
+            encoder: self.title(start),
             results,
             train_images,
             test_images: self.data.test.len(),
             seconds: started.elapsed().as_secs_f64(),
+        }
+    }
+
+    pub(super) fn title(&self, start: Start) -> String {
+        match start {
+            Start::Given => self.encoder.title.clone(),
+            Start::Random => "random weights".into(),
         }
     }
 

@@ -6,13 +6,12 @@ use std::time::Instant;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use serde_json::json;
 
-use super::{Evaluation, Start};
+use super::{Evaluation, FineTunedConfig, Start};
 use crate::data::{ImageDataset, Subset};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::eval::{FineTuning, Score, TestResult};
+use crate::eval::{Classification, FineTuning, Score, TestResult};
 use crate::nn::{InitialWeights, trainable};
 use crate::train::{Pretraining, RunFolder, sha256};
 
@@ -56,41 +55,96 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         train: &Arc<dyn ImageDataset>,
         folder: &Path,
     ) -> Result<TestResult> {
+        let (task, config) = self.to_tune(tuning, start, seed)?;
+        let name = &sha256(config.identity()?.to_string().as_bytes())[..8];
+        let folder = RunFolder::new(format!("{}-{name}", folder.display()));
+        let resume = matches!(folder.newest_whole(), Ok(Some(_)));
+        Ok(self.tune(task, &config, train, &folder, resume)?.1)
+    }
+
+    /// Fine-tunes the encoder with the first seed in `folder`, which
+    /// [`RunFolder::load_fine_tuned`] loads then, and tests it on all test images. With `resume` it
+    /// goes on from the newest checkpoint there; without, it starts anew, and what is in the folder
+    /// is moved aside.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pretraining::run`], when a number of `tuning` is broken, and when somebody asked to stop.
+    pub fn fine_tune_in(
+        &self,
+        tuning: &FineTuning,
+        folder: &Path,
+        resume: bool,
+    ) -> Result<(Classification<B>, TestResult)> {
+        let tuning = FineTuning { pooling: self.pooling, ..tuning.clone() };
+        let (task, config) = self.to_tune(&tuning, Start::Given, self.seed)?;
+        let train = self.train(self.seed)?;
+        self.tune(task, &config, &train, &RunFolder::new(folder), resume)
+    }
+
+    /// The task to train, and what its run says of itself.
+    fn to_tune(
+        &self,
+        tuning: &FineTuning,
+        start: Start,
+        seed: u64,
+    ) -> Result<(Classification<B>, FineTunedConfig)> {
+        tuning.validate()?;
         let device = self.device.clone().autodiff();
         let encoder = self.backbone(start, seed)?.with_drop_path(tuning.drop_path);
         let encoder = trainable(encoder, &device);
         let classes = self.data.class_names.len();
         let task = tuning.task(encoder, classes, &mut InitialWeights::new(seed, &device))?;
-        let identity = json!({
-            "start": sum_of_weights(&task), "tuning": tuning, "labels": self.labels,
-            "classes": self.data.class_names, "statistics": self.statistics(),
-            "data_options": self.data.options, "data": self.data.identity,
-            "batch_size": self.batch_size, "seed": seed,
-        });
-        let name = &sha256(identity.to_string().as_bytes())[..8];
-        let folder = RunFolder::new(format!("{}-{name}", folder.display()));
-        let resume = matches!(folder.newest_whole(), Ok(Some(_)));
+        let config = FineTunedConfig {
+            format: FineTunedConfig::FORMAT.into(),
+            encoder: self.encoder.spec.clone(),
+            title: self.title(start),
+            start: sum_of_weights(&task),
+            image: self.encoder.image,
+            statistics: self.statistics().clone(),
+            class_names: self.data.class_names.clone(),
+            tuning: tuning.clone(),
+            labels: self.labels,
+            data: self.data.origin.clone(),
+            data_options: self.data.options.clone(),
+            data_identity: self.data.identity.clone(),
+            batch_size: self.batch_size,
+            seed,
+        };
+        Ok((task, config))
+    }
+
+    fn tune(
+        &self,
+        task: Classification<B>,
+        config: &FineTunedConfig,
+        train: &Arc<dyn ImageDataset>,
+        folder: &RunFolder,
+        resume: bool,
+    ) -> Result<(Classification<B>, TestResult)> {
+        let FineTunedConfig { tuning, seed, .. } = config;
         let plain = self.collate()?;
         // After an epoch only a part of the test images is classified, so that validation takes no
         // longer than training.
         let glimpse = (train.len() / 4).max(256);
         let glimpse: Arc<dyn ImageDataset> =
-            Arc::new(Subset::balanced(self.data.test.clone(), glimpse, seed)?);
-        let batches = self.loader(train, tuning.collate(plain.clone())?, seed, true)?;
-        let glimpse = self.loader(&glimpse, plain.clone(), seed, false)?;
+            Arc::new(Subset::balanced(self.data.test.clone(), glimpse, *seed)?);
+        let batches = self.loader(train, tuning.collate(plain.clone())?, *seed, true)?;
+        let glimpse = self.loader(&glimpse, plain.clone(), *seed, false)?;
         let tuned = Pretraining::new(folder.path(), tuning.recipe.clone())
-            .seed(seed)
+            .seed(*seed)
             .resume(resume)
             .keep(1)
             .interrupt(self.interrupt.clone())
             .progress(self.progress)
-            .config(tuning)?
-            .identity(&identity)?
+            .config(config)?
+            .identity(&config.identity()?)?
             .run(task, &batches, &glimpse)?;
         if tuned.interrupted {
             return Err(Error::Interrupted);
         }
-        tuned.task.test(&self.loader(&self.data.test, plain, seed, false)?)
+        let result = tuned.task.test(&self.loader(&self.data.test, plain, *seed, false)?)?;
+        Ok((tuned.task, result))
     }
 }
 

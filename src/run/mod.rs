@@ -58,16 +58,23 @@
 pub mod apply;
 mod backbone;
 mod device;
+mod encoder_spec;
 mod evaluate;
+mod fine_tuned;
 mod fine_tuning;
+mod loaded;
 mod pretrain;
 mod probe;
 mod protocol;
 mod published;
 mod score_card;
+mod skeleton;
 
 pub use crate::method::{InitFrom, InitPart, LoadedRun, NormalizationOf, Run, RunConfig};
-pub use backbone::{BackboneSource, BackboneVisitor, LoadedBackbone};
+pub use backbone::BackboneSource;
 pub use device::device_named;
+pub use encoder_spec::EncoderSpec;
 pub use evaluate::{Evaluation, Split, Start};
+pub use fine_tuned::{FineTuned, FineTunedConfig, FineTunedVisitor};
+pub use loaded::{BackboneVisitor, LoadedBackbone};
 pub use protocol::{Plan, Protocol, Scores};

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::{BackboneVisitor, LoadedBackbone};
+use super::encoder_spec::EncoderSpec;
+use super::loaded::{BackboneVisitor, LoadedBackbone};
 use crate::checkpoint::{LoadOptions, LoadReport, Transformers, TransformersModel};
 use crate::data::ChannelStatistics;
 use crate::encoder::{Backbone, EncoderConfig, GptConfig, PixelGpt, VitBody, VitConfig};
@@ -85,13 +86,21 @@ pub(super) fn of_published<V: BackboneVisitor>(
         TransformersModel::Beit(l) => found.vit(l.model.encoder.body, l.config, visitor),
         TransformersModel::BeitEncoder(l) => found.vit(l.model.body, l.config, visitor),
         TransformersModel::SwinSimMim(l) => {
-            found.masked(l.model.encoder, l.config.encoder, visitor)
+            let spec = EncoderSpec::Swin(l.config.encoder.clone());
+            found.masked(l.model.encoder, l.config.encoder, spec, visitor)
         }
-        TransformersModel::Swin(l) => found.masked(l.model, l.config, visitor),
+        TransformersModel::Swin(l) => {
+            let spec = EncoderSpec::Swin(l.config.clone());
+            found.masked(l.model, l.config, spec, visitor)
+        }
         TransformersModel::SwinV2SimMim(l) => {
-            found.masked(l.model.encoder, l.config.encoder, visitor)
+            let spec = EncoderSpec::SwinV2(l.config.encoder.clone());
+            found.masked(l.model.encoder, l.config.encoder, spec, visitor)
         }
-        TransformersModel::SwinV2(l) => found.masked(l.model, l.config, visitor),
+        TransformersModel::SwinV2(l) => {
+            let spec = EncoderSpec::SwinV2(l.config.clone());
+            found.masked(l.model, l.config, spec, visitor)
+        }
         TransformersModel::ImageGpt(l) => found.gpt(l.model.encoder, l.config.encoder, visitor),
         TransformersModel::PixelGpt(l) => found.gpt(l.model, l.config, visitor),
     }
@@ -105,15 +114,22 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn vit<V: BackboneVisitor>(self, body: VitBody, config: VitConfig, to: V) -> Result<V::Output> {
-        self.hand(body, config.image, move |weights| VitBody::new(&config, weights), to)
+        let spec = EncoderSpec::of(&body);
+        self.hand(body, config.image, spec, move |weights| VitBody::new(&config, weights), to)
     }
 
-    fn masked<C, V>(self, encoder: C::Encoder, config: C, to: V) -> Result<V::Output>
+    fn masked<C, V>(
+        self,
+        encoder: C::Encoder,
+        config: C,
+        spec: EncoderSpec,
+        to: V,
+    ) -> Result<V::Output>
     where
         C: EncoderConfig<Encoder: Clone> + Send + Sync + 'static,
         V: BackboneVisitor,
     {
-        self.hand(encoder, config.image(), move |weights| config.init(weights), to)
+        self.hand(encoder, config.image(), Some(spec), move |weights| config.init(weights), to)
     }
 
     fn gpt<V: BackboneVisitor>(self, gpt: PixelGpt, config: GptConfig, to: V) -> Result<V::Output> {
@@ -125,13 +141,15 @@ impl Found<'_> {
         let random = move |weights: &mut InitialWeights| {
             PixelGpt::new(config.init(weights), Some(palette.clone())).at_layer(layer)
         };
-        self.hand(gpt, image, random, to)
+        let spec = EncoderSpec::of(&gpt);
+        self.hand(gpt, image, spec, random, to)
     }
 
     fn hand<B, V>(
         self,
         encoder: B,
         image: ImageShape,
+        spec: Option<EncoderSpec>,
         random: impl Fn(&mut InitialWeights) -> B + Send + 'static,
         to: V,
     ) -> Result<V::Output>
@@ -146,6 +164,7 @@ impl Found<'_> {
         let mut loaded =
             LoadedBackbone::new(encoder, image, title, move |weights| Ok(random(weights)));
         (loaded.statistics, loaded.report, loaded.notes) = (statistics, Some(report), notes);
+        loaded.spec = spec;
         to.visit(loaded)
     }
 }

@@ -1,0 +1,85 @@
+//! What an encoder is, in a file: enough to build one of the same shape.
+
+use std::any::Any;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::data::ChannelStatistics;
+use crate::encoder::{GptConfig, PixelGpt, SwinConfig, SwinV2Config, Vit, VitBody, VitConfig};
+use crate::grid::ImageShape;
+use crate::method::{Method, RunConfig};
+
+/// The sizes of an encoder, from which one of the same shape is built without the run or the file
+/// that it came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum EncoderSpec {
+    /// A [`VitBody`].
+    Vit(VitConfig),
+    /// A [`Vit`], which has a mask token.
+    MaskedVit(VitConfig),
+    /// A [`Swin`](crate::Swin).
+    Swin(SwinConfig),
+    /// A [`SwinV2`](crate::SwinV2).
+    SwinV2(SwinV2Config),
+    /// A [`PixelGpt`] with its palette.
+    ImageGpt {
+        /// The transformer.
+        config: GptConfig,
+        /// The block whose input the features are.
+        layer: usize,
+    },
+    /// The encoder of a method's task.
+    Method {
+        /// [`Method::NAME`].
+        method: String,
+        /// [`Method::VARIANT`].
+        variant: String,
+        /// The method.
+        numbers: Value,
+        /// The statistics that its images were normalized with.
+        statistics: ChannelStatistics,
+    },
+}
+
+impl EncoderSpec {
+    /// What `encoder` is, if its type alone says it.
+    pub(super) fn of(encoder: &dyn Any) -> Option<Self> {
+        if let Some(body) = encoder.downcast_ref::<VitBody>() {
+            return Some(Self::Vit(body.config().clone()));
+        }
+        if let Some(vit) = encoder.downcast_ref::<Vit>() {
+            return Some(Self::MaskedVit(vit.body.config().clone()));
+        }
+        let pixels = encoder.downcast_ref::<PixelGpt>().filter(|gpt| gpt.palette.is_some())?;
+        Some(Self::ImageGpt { config: pixels.gpt.config().clone(), layer: pixels.layer })
+    }
+
+    /// What the `encoder` of a run is.
+    pub(super) fn of_method<M: Method>(
+        config: &RunConfig<M>,
+        encoder: &M::Encoder,
+    ) -> Option<Self> {
+        Self::of(encoder).or_else(|| {
+            Some(Self::Method {
+                method: M::NAME.into(),
+                variant: M::VARIANT.into(),
+                numbers: serde_json::to_value(&config.numbers).ok()?,
+                statistics: config.statistics.clone(),
+            })
+        })
+    }
+
+    /// The images that the encoder is made for, unless only its method knows.
+    pub fn image(&self) -> Option<ImageShape> {
+        match self {
+            Self::Vit(config) | Self::MaskedVit(config) => Some(config.image),
+            Self::Swin(config) => Some(config.image),
+            Self::SwinV2(config) => Some(config.sizes.image),
+            Self::ImageGpt { config, .. } => Some(config.image),
+            Self::Method { .. } => None,
+        }
+    }
+}
