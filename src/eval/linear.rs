@@ -10,15 +10,30 @@ use super::{Features, TestResult};
 #[derive(Debug, Clone)]
 pub(super) struct Standardizer {
     mean: Tensor<2>,
-    std: Tensor<2>,
+    /// `[1, width]`, above 0.
+    pub(super) std: Tensor<2>,
 }
 
 impl Standardizer {
     /// The standardization by the mean and the (population) standard deviation of `train`. A number
     /// that never changes becomes 0.
     pub(super) fn of(train: &Features) -> Self {
-        let mean = train.values.clone().mean_dim(0);
-        let std = (train.values.clone() - mean.clone()).square().mean_dim(0).sqrt();
+        Self::of_blocks(|| std::iter::once(train.values.clone()))
+    }
+
+    /// [`Standardizer::of`] of rows that come block by block, `[rows, width]`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no block.
+    pub(super) fn of_blocks<I: Iterator<Item = Tensor<2>>>(blocks: impl Fn() -> I) -> Self {
+        let rows: usize = blocks().map(|block| block.dims()[0]).sum();
+        let sum = |sums: &mut dyn Iterator<Item = Tensor<2>>| {
+            sums.map(|block| block.sum_dim(0)).reduce(|sum, block| sum + block).expect("a block")
+        };
+        let mean = sum(&mut blocks()) / rows as f64;
+        let mut squares = blocks().map(|block| (block - mean.clone()).square());
+        let std = (sum(&mut squares) / rows as f64).sqrt();
         // The deviation of a constant in 32 bits is a rounding error, which must not be scaled up.
         let least = mean.clone().abs() * 1e-5 + 1e-12;
         Self { mean, std: std.max_pair(least) }

@@ -5,6 +5,8 @@
 //! - [`Knn`]: the most similar training images vote; nothing is trained.
 //! - [`LogisticRegression`] and [`LinearProbe`]: one linear layer on frozen features, solved
 //!   without hyperparameters, or trained by the papers' optimizer.
+//! - [`AttentiveProbe`]: learned queries choose what to read of each image's cells, for encoders
+//!   whose knowledge is spread over them.
 //! - [`FineTuning`]: the encoder is trained further, as a whole or its last blocks.
 //!
 //! [`Features`] are extracted once, and every protocol that needs no gradient reads them.
@@ -52,8 +54,10 @@
 //! # Ok::<(), burn_mim::Error>(())
 //! ```
 
+mod attentive;
 #[cfg(feature = "viz")]
 mod card;
+mod cells;
 mod classification;
 mod erase;
 mod features;
@@ -66,11 +70,14 @@ mod logistic;
 mod metrics;
 mod mix;
 mod probe;
+mod quality;
 mod score;
 mod subset;
 
+pub use attentive::{AttentiveClassifier, AttentiveProbe, CellQueries};
 #[cfg(feature = "viz")]
 pub use card::{LabelledPicture, NeighborRow, ScoreCard};
+pub use cells::CellFeatures;
 pub use classification::Classification;
 pub use erase::RandomErasing;
 pub use features::{Features, Pooling};
@@ -83,5 +90,6 @@ pub use logistic::LogisticRegression;
 pub use metrics::{ConfusionMatrix, Summary, TestResult};
 pub use mix::{Mix, Mixing};
 pub use probe::LinearProbe;
+pub use quality::{Lidar, rank_me};
 pub use score::Score;
 pub use subset::labelled_share;
