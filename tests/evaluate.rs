@@ -78,11 +78,12 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
     assert_eq!(results(&first), results(&run(folder.path().join("b"))));
     // Logistic regression, five numbers of neighbors, fine-tuning, and the last
     // 0, 1 and 2 of two blocks: forty images are too few for the papers' linear probe.
-    assert_eq!((first.given.len(), first.baselines.len()), (10, 10));
+    // Of raw pixels and of HOG, logistic regression and neighbors.
+    assert_eq!((first.given.len(), first.baselines.len()), (10, 10 + 6 + 6));
     let json = first.to_json();
     assert_eq!(json["protocol"], "all");
     assert_eq!((json["train_images"].as_u64(), json["test_images"].as_u64()), (Some(40), Some(12)));
-    assert_eq!((json["seed"].as_u64(), json["scores"].as_array().unwrap().len()), (Some(1), 20));
+    assert_eq!((json["seed"].as_u64(), json["scores"].as_array().unwrap().len()), (Some(1), 32));
     for number in ["top1", "top5", "std", "seconds"] {
         assert!(json[number].is_number(), "{number}");
     }
@@ -211,7 +212,7 @@ fn a_repeated_evaluation_finds_its_fine_tuned_runs_again() {
     // Stopped after its first step, it goes on from there.
     let stop = evaluation.interrupt.clone();
     evaluation.interrupt = stopped;
-    let error = evaluation.fine_tune(&plan.tuning, burn_mim::run::Start::Given, &plan.out);
+    let error = evaluation.fine_tune(&plan.tuning, burn_mim::run::Subject::Given, &plan.out);
     assert!(matches!(error, Err(burn_mim::Error::Interrupted)));
     assert_eq!(listed().0.snapshot().step, 1);
     evaluation.interrupt = stop;

@@ -53,6 +53,8 @@ fn score(protocol: &str, setting: &str, scores: [[f32; 3]; 4], seeds: usize) -> 
         protocol: protocol.into(),
         setting: setting.into(),
         encoder: "MAE".into(),
+        measure: Score::TOP1.into(),
+        values: vec![result.top1; seeds],
         results: vec![result; seeds],
         train_images: 3000,
         test_images: 4,

@@ -12,7 +12,7 @@ use super::numbers::{positive, side, workers};
 use crate::data::{DataSpec, ImageData};
 use crate::encoder::{Backbone, VitConfig};
 use crate::error::{Error, Result};
-use crate::eval::{FineTuning, Pooling, Score};
+use crate::eval::{FineTuning, Pooling};
 use crate::grid::ImageShape;
 use crate::method::Methods;
 use crate::run::{
@@ -40,13 +40,13 @@ pub(crate) struct Args {
     /// The first of them
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Evaluate random encoders of the same shape too
+    /// Measure baselines too: random encoders of the same shape, raw pixels, and HOG
     #[arg(long)]
     pub(crate) baselines: bool,
     /// The share of labelled training images, of every class alike
     #[arg(long, default_value_t = 1.0)]
     pub(crate) labels: f64,
-    /// Passes of fine-tuning: not for linear or knn [default: those that show about 30 000 images]
+    /// Passes of fine-tuning [default: those that show about 30 000 images]
     #[arg(long, value_parser = positive)]
     pub(crate) epochs: Option<usize>,
     /// Images per batch
@@ -74,10 +74,8 @@ pub(crate) struct Args {
 impl Args {
     /// Refuses what would not act.
     pub(crate) fn check(&self) -> Result<()> {
-        let frozen = matches!(self.protocol, Protocol::Linear | Protocol::Knn);
-        if frozen && self.epochs.is_some() {
-            let fault =
-                "--epochs is for finetune, partial and all: linear and knn train no encoder";
+        if !self.protocol.trains_encoder() && self.epochs.is_some() {
+            let fault = "--epochs is for finetune, partial and all: the others train no encoder";
             return Err(Error::config(fault));
         }
         Ok(())
@@ -164,14 +162,7 @@ fn measure<B: Backbone + Clone>(
         tuning: FineTuning::small_images(epochs),
         out: args.folder(),
     };
-    let scores = evaluation.run(&plan, &mut |score| {
-        let Score { protocol, setting, encoder, .. } = score;
-        let (top1, top5) = (score.top1(), score.top5());
-        exit::say(format_args!(
-            "{protocol} ({setting}) of {encoder}: top-1 {:.2} ± {:.2} %, top-5 {:.2} %, {:.1} s",
-            top1.mean, top1.std, top5.mean, score.seconds
-        ));
-    })?;
+    let scores = evaluation.run(&plan, &mut |score| exit::say(score))?;
     if args.protocol == Protocol::All {
         evaluation.score_card(&scores, &args.data.to_string())?.save(&plan.out)?;
         let card = plan.out.join("score_card.html");

@@ -73,12 +73,25 @@ impl Features {
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
         pooling: Pooling,
     ) -> Result<Self> {
+        Self::read(batches, |images| pooling.of(backbone.represent(images)))
+    }
+
+    /// The features that `reader` makes of all batches, in their order: of images,
+    /// `[batch, channels, height, width]`, vectors, `[batch, width]`.
+    ///
+    /// # Errors
+    ///
+    /// When a batch cannot be made, or the reader fails.
+    pub fn read(
+        batches: impl IntoIterator<Item = Result<LabelledBatch>>,
+        mut reader: impl FnMut(Tensor<4>) -> Result<Tensor<2>>,
+    ) -> Result<Self> {
         let (mut values, mut labels) = (Vec::new(), Vec::new());
         let mut classes = 0;
         for batch in batches {
             let batch = batch?;
             classes = batch.targets.dims()[1];
-            values.push(pooling.of(backbone.represent(batch.images))?);
+            values.push(reader(batch.images)?);
             labels.extend(batch.labels);
         }
         if values.is_empty() {

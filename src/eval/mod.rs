@@ -9,6 +9,8 @@
 //!   whose knowledge is spread over them.
 //! - [`FineTuning`]: the encoder is trained further, as a whole or its last blocks.
 //!
+//! What no encoder has to be trained for, [`Handmade`] features, goes the same way beside it.
+//!
 //! [`Features`] are extracted once, and every protocol that needs no gradient reads them.
 //!
 //! ```
@@ -62,6 +64,7 @@ mod classification;
 mod erase;
 mod features;
 mod finetune;
+mod handmade;
 mod knn;
 mod labelled;
 mod labels;
@@ -82,6 +85,7 @@ pub use classification::Classification;
 pub use erase::RandomErasing;
 pub use features::{Features, Pooling};
 pub use finetune::FineTuning;
+pub use handmade::Handmade;
 pub use knn::{Knn, Neighbor, nearest};
 pub use labelled::{LabelledBatch, LabelledCollate};
 pub(crate) use labels::require_labels;

@@ -1,5 +1,7 @@
 //! The score of a protocol.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Summary, TestResult};
@@ -13,7 +15,12 @@ pub struct Score {
     pub setting: String,
     /// A description of the encoder.
     pub encoder: String,
-    /// One result for each seed.
+    /// What is measured, with its unit: [`Score::TOP1`], `mIoU %`. More is better.
+    pub measure: String,
+    /// The measured number, one for each seed.
+    pub values: Vec<f64>,
+    /// The classification of the test images, one result for each seed; none where a protocol
+    /// classifies nothing.
     pub results: Vec<TestResult>,
     /// The number of labelled images for training.
     pub train_images: usize,
@@ -24,11 +31,23 @@ pub struct Score {
 }
 
 impl Score {
+    /// The measure of classification: percent of test images whose class is guessed first.
+    pub const TOP1: &str = "top-1 %";
+
+    /// The measured number over the seeds.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn summary(&self) -> Summary {
+        Summary::of(&self.values)
+    }
+
     /// Percent right at the first guess, over the seeds.
     ///
     /// # Panics
     ///
-    /// When there is no result.
+    /// When nothing was classified.
     pub fn top1(&self) -> Summary {
         Summary::of(&self.results.iter().map(|result| result.top1).collect::<Vec<_>>())
     }
@@ -37,8 +56,48 @@ impl Score {
     ///
     /// # Panics
     ///
-    /// When there is no result.
+    /// When nothing was classified.
     pub fn top5(&self) -> Summary {
         Summary::of(&self.results.iter().map(|result| result.top5).collect::<Vec<_>>())
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { protocol, setting, encoder, measure, .. } = self;
+        let Summary { mean, std } = self.summary();
+        let (measure, unit) = match measure.strip_suffix(" %") {
+            Some(name) => (name, " %"),
+            None => (measure.as_str(), ""),
+        };
+        write!(f, "{protocol} ({setting}) of {encoder}: {measure} {mean:.2} ± {std:.2}{unit}")?;
+        if !self.results.is_empty() {
+            write!(f, ", top-5 {:.2} %", self.top5().mean)?;
+        }
+        write!(f, ", {:.1} s", self.seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_says_what_it_is_of() {
+        let score = Score {
+            protocol: "dense".into(),
+            setting: "linear".into(),
+            encoder: "ViT".into(),
+            measure: "mIoU %".into(),
+            values: vec![30.0, 32.0],
+            results: Vec::new(),
+            train_images: 2,
+            test_images: 1,
+            seconds: 1.25,
+        };
+        let said = score.to_string();
+        assert_eq!(said, "dense (linear) of ViT: mIoU 31.00 ± 1.41 %, 1.2 s");
+        let rank = Score { measure: "RankMe".into(), values: vec![7.0], ..score };
+        assert_eq!(rank.to_string(), "dense (linear) of ViT: RankMe 7.00 ± 0.00, 1.2 s");
     }
 }

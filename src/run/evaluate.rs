@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
-use super::LoadedBackbone;
+use super::{LoadedBackbone, Subject};
 use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConfig};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result, ensure};
 use crate::eval::{
-    Features, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score, TestResult,
-    labelled_share, require_labels,
+    Features, Handmade, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score,
+    TestResult, labelled_share, require_labels,
 };
 use crate::limits;
 use crate::train::{Interrupt, Progress};
@@ -42,15 +42,6 @@ pub struct Evaluation<'a, B> {
     pub interrupt: Interrupt,
     /// How fine-tuning reports.
     pub progress: Progress,
-}
-
-/// Which weights a protocol starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// The weights of the evaluated encoder.
-    Given,
-    /// Random weights, different for each seed.
-    Random,
 }
 
 /// Features of one seed's training images and of the test images.
@@ -111,22 +102,21 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
     /// # Errors
     ///
     /// When an image cannot be read, or the encoder has no class token to pool.
-    pub fn splits(&self, start: Start) -> Result<Vec<Split>> {
+    pub fn splits(&self, subject: Subject) -> Result<Vec<Split>> {
         let mut splits: Vec<Split> = Vec::new();
         for seed in self.all_seeds() {
             self.interrupt.check()?;
             // Nothing differs between seeds but random weights and parts of the labels.
-            let split = match (splits.first(), start, self.labels < 1.0) {
-                (Some(first), Start::Given, false) => first.clone(),
-                (Some(first), Start::Given, true) => {
-                    let train = self.features(&self.encoder.backbone, &self.train(seed)?)?;
-                    Split { train, ..first.clone() }
-                }
-                _ => {
-                    let backbone = self.backbone(start, seed)?;
-                    let train = self.features(&backbone, &self.train(seed)?)?;
-                    Split { train, test: self.features(&backbone, &self.data.test)? }
-                }
+            let split = match (splits.first(), subject == Subject::Random, self.labels < 1.0) {
+                (Some(first), false, false) => first.clone(),
+                (Some(first), false, true) => Split {
+                    train: self.features(subject, seed, &self.train(seed)?)?,
+                    ..first.clone()
+                },
+                _ => Split {
+                    train: self.features(subject, seed, &self.train(seed)?)?,
+                    test: self.features(subject, seed, &self.data.test)?,
+                },
             };
             splits.push(split);
         }
@@ -138,13 +128,13 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
     /// # Errors
     ///
     /// As [`LogisticRegression::fit`].
-    pub fn linear(&self, start: Start, splits: &[Split]) -> Result<Score> {
+    pub fn linear(&self, subject: Subject, splits: &[Split]) -> Result<Score> {
         let probe = LogisticRegression::default();
         let started = Instant::now();
         let fit = |split: &Split| Ok(probe.fit(&split.train)?.test(&split.test));
         let results = splits.iter().map(fit).collect::<Result<_>>()?;
         let setting = format!("logistic regression, C = {}", probe.c);
-        Ok(self.score("linear", setting, start, results, splits[0].train.len(), started))
+        Ok(self.score("linear", setting, subject, results, splits[0].train.len(), started))
     }
 
     /// The papers' linear probe, on the features of every seed.
@@ -152,7 +142,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
     /// # Errors
     ///
     /// As [`LinearProbe::fit`].
-    pub fn probe(&self, probe: &LinearProbe, start: Start, splits: &[Split]) -> Result<Score> {
+    pub fn probe(&self, probe: &LinearProbe, subject: Subject, splits: &[Split]) -> Result<Score> {
         let started = Instant::now();
         let seeds = self.all_seeds().zip(splits);
         let fit =
@@ -160,7 +150,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         let results = seeds.map(fit).collect::<Result<_>>()?;
         let optimizer = if probe.lars { "LARS" } else { "SGD" };
         let setting = format!("{optimizer}, {} epochs", probe.epochs);
-        Ok(self.score("linear", setting, start, results, splits[0].train.len(), started))
+        Ok(self.score("linear", setting, subject, results, splits[0].train.len(), started))
     }
 
     /// k-NN on the features of every seed: one score for each number of neighbors.
@@ -168,7 +158,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
     /// # Errors
     ///
     /// As [`Knn::scores`].
-    pub fn knn(&self, knn: &Knn, start: Start, splits: &[Split]) -> Result<Vec<Score>> {
+    pub fn knn(&self, knn: &Knn, subject: Subject, splits: &[Split]) -> Result<Vec<Score>> {
         let started = Instant::now();
         let mut results = vec![Vec::new(); knn.neighbors.len()];
         for Split { train, test } in splits {
@@ -180,7 +170,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             self.score(
                 "knn",
                 Knn::setting(*count, splits[0].train.len()),
-                start,
+                subject,
                 results,
                 splits[0].train.len(),
                 started,
@@ -193,7 +183,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         &self,
         protocol: &str,
         setting: String,
-        start: Start,
+        subject: Subject,
         results: Vec<TestResult>,
         train_images: usize,
         started: Instant,
@@ -201,7 +191,9 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         Score {
             protocol: protocol.into(),
             setting,
-            encoder: self.title(start),
+            encoder: self.title(subject),
+            measure: Score::TOP1.into(),
+            values: results.iter().map(|result| result.top1).collect(),
             results,
             train_images,
             test_images: self.data.test.len(),
@@ -209,10 +201,10 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         }
     }
 
-    pub(super) fn title(&self, start: Start) -> String {
-        match start {
-            Start::Given => self.encoder.title.clone(),
-            Start::Random => "random weights".into(),
+    pub(super) fn title(&self, subject: Subject) -> String {
+        match subject {
+            Subject::Given => self.encoder.title.clone(),
+            baseline => baseline.title().into(),
         }
     }
 
@@ -220,10 +212,16 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         self.seed..self.seed + self.seeds
     }
 
-    pub(super) fn backbone(&self, start: Start, seed: u64) -> Result<B> {
-        match start {
-            Start::Given => Ok(self.encoder.backbone.clone()),
-            Start::Random => self.encoder.random(seed),
+    /// The encoder that `subject` is.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or cannot be built.
+    pub(super) fn backbone(&self, subject: Subject, seed: u64) -> Result<B> {
+        match subject {
+            Subject::Given => Ok(self.encoder.backbone.clone()),
+            Subject::Random => self.encoder.random(seed),
+            other => Err(Error::config(format!("{} are no encoder", other.title()))),
         }
     }
 
@@ -232,9 +230,25 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         labelled_share(&self.data.train, self.labels, seed)
     }
 
-    fn features(&self, backbone: &B, images: &Arc<dyn ImageDataset>) -> Result<Features> {
-        let loader = self.loader(images, self.collate()?, self.seed, false)?;
-        Features::extract(backbone, &loader, self.pooling)
+    fn features(
+        &self,
+        subject: Subject,
+        seed: u64,
+        images: &Arc<dyn ImageDataset>,
+    ) -> Result<Features> {
+        let handmade = match subject {
+            Subject::Pixels => Handmade::Pixels,
+            Subject::Hog => Handmade::Hog,
+            Subject::Given | Subject::Random => {
+                let loader = self.loader(images, self.collate()?, self.seed, false)?;
+                return Features::extract(&self.backbone(subject, seed)?, &loader, self.pooling);
+            }
+        };
+        let image = self.encoder.image;
+        let statistics = ChannelStatistics::none(image.channels);
+        let collate = LabelledCollate::new(image, &statistics, self.data.class_names.len())?;
+        let loader = self.loader(images, collate, self.seed, false)?;
+        Features::read(&loader, |images| Ok(handmade.of(images)))
     }
 
     /// The statistics the encoder was trained with, or else the data's own.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-use super::{Evaluation, FineTunedConfig, Start};
+use super::{Evaluation, FineTunedConfig, Subject};
 use crate::data::{ImageDataset, Subset};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
@@ -24,11 +24,11 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
     /// # Errors
     ///
     /// As [`Pretraining::run`], when a number of `tuning` is broken, and when somebody asked to stop.
-    pub fn fine_tune(&self, tuning: &FineTuning, start: Start, out: &Path) -> Result<Score> {
+    pub fn fine_tune(&self, tuning: &FineTuning, subject: Subject, out: &Path) -> Result<Score> {
         let started = Instant::now();
         let (mut results, mut train_images) = (Vec::new(), 0);
         let mut tuning = FineTuning { pooling: self.pooling, ..tuning.clone() };
-        if start == Start::Random {
+        if subject == Subject::Random {
             tuning.recipe.layer_decay = 1.0;
         }
         let (protocol, setting) = match tuning.last_blocks {
@@ -39,23 +39,23 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         for seed in self.all_seeds() {
             let train = self.train(seed)?;
             train_images = train.len();
-            let name = format!("{protocol} {setting} {start:?} seed {seed}");
+            let name = format!("{protocol} {setting} {subject:?} seed {seed}");
             let folder = out.join(name.to_lowercase().replace(": ", "-").replace(' ', "-"));
-            results.push(self.fine_tune_once(&tuning, start, seed, &train, &folder)?);
+            results.push(self.fine_tune_once(&tuning, subject, seed, &train, &folder)?);
         }
-        Ok(self.score(protocol, setting, start, results, train_images, started))
+        Ok(self.score(protocol, setting, subject, results, train_images, started))
     }
 
     /// One run in a folder whose name begins with `folder`.
     fn fine_tune_once(
         &self,
         tuning: &FineTuning,
-        start: Start,
+        subject: Subject,
         seed: u64,
         train: &Arc<dyn ImageDataset>,
         folder: &Path,
     ) -> Result<TestResult> {
-        let (task, config) = self.to_tune(tuning, start, seed)?;
+        let (task, config) = self.to_tune(tuning, subject, seed)?;
         let name = &sha256(config.identity()?.to_string().as_bytes())[..8];
         let folder = RunFolder::new(format!("{}-{name}", folder.display()));
         let resume = matches!(folder.newest_whole(), Ok(Some(_)));
@@ -77,7 +77,7 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         resume: bool,
     ) -> Result<(Classification<B>, TestResult)> {
         let tuning = FineTuning { pooling: self.pooling, ..tuning.clone() };
-        let (task, config) = self.to_tune(&tuning, Start::Given, self.seed)?;
+        let (task, config) = self.to_tune(&tuning, Subject::Given, self.seed)?;
         let train = self.train(self.seed)?;
         self.tune(task, &config, &train, &RunFolder::new(folder), resume)
     }
@@ -86,19 +86,19 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
     fn to_tune(
         &self,
         tuning: &FineTuning,
-        start: Start,
+        subject: Subject,
         seed: u64,
     ) -> Result<(Classification<B>, FineTunedConfig)> {
         tuning.validate()?;
         let device = self.device.clone().autodiff();
-        let encoder = self.backbone(start, seed)?.with_drop_path(tuning.drop_path);
+        let encoder = self.backbone(subject, seed)?.with_drop_path(tuning.drop_path);
         let encoder = trainable(encoder, &device);
         let classes = self.data.class_names.len();
         let task = tuning.task(encoder, classes, &mut InitialWeights::new(seed, &device))?;
         let config = FineTunedConfig {
             format: FineTunedConfig::FORMAT.into(),
             encoder: self.encoder.spec.clone(),
-            title: self.title(start),
+            title: self.title(subject),
             start: sum_of_weights(&task),
             image: self.encoder.image,
             statistics: self.statistics().clone(),

@@ -11,7 +11,7 @@
 //! use burn::tensor::Device;
 //! use burn_mim::data::{ImageData, source::MemoryDataset};
 //! use burn_mim::eval::Knn;
-//! use burn_mim::run::{Evaluation, Run, Start};
+//! use burn_mim::run::{Evaluation, Run, Subject};
 //! use burn_mim::train::{Recipe, RunFolder};
 //! use burn_mim::{ImageShape, MaskConfig, SimMimConfig, VitConfig};
 //!
@@ -47,9 +47,9 @@
 //! let folder = RunFolder::new(&run.out);
 //! let encoder = folder.load::<SimMimConfig>(&device)?.into_encoder(&folder);
 //! let evaluation = Evaluation::new(&encoder, &run.data, &device);
-//! let splits = evaluation.splits(Start::Given)?;
+//! let splits = evaluation.splits(Subject::Given)?;
 //! let knn = Knn { neighbors: vec![3], ..Knn::default() };
-//! let scores = evaluation.knn(&knn, Start::Given, &splits)?;
+//! let scores = evaluation.knn(&knn, Subject::Given, &splits)?;
 //! assert!(scores[0].top1().mean > 50.0);
 //! # }
 //! # Ok::<(), burn_mim::Error>(())
@@ -67,14 +67,19 @@ mod pretrain;
 mod probe;
 mod protocol;
 mod published;
+mod reading;
+mod readouts;
 mod score_card;
 mod skeleton;
+mod subject;
 
 pub use crate::method::{InitFrom, InitPart, LoadedRun, NormalizationOf, Run, RunConfig};
 pub use backbone::BackboneSource;
 pub use device::device_named;
 pub use encoder_spec::EncoderSpec;
-pub use evaluate::{Evaluation, Split, Start};
+pub use evaluate::{Evaluation, Split};
 pub use fine_tuned::{FineTuned, FineTunedConfig, FineTunedVisitor};
 pub use loaded::{BackboneVisitor, LoadedBackbone};
-pub use protocol::{Plan, Protocol, Scores};
+pub use protocol::Protocol;
+pub use reading::{Plan, Scores};
+pub use subject::Subject;

@@ -81,7 +81,16 @@ impl HogTarget {
     pub fn histograms(&self, images: Tensor<4>) -> Tensor<4> {
         let ([batch, channels, height, width], grid) = (images.dims(), grid_of(&images, self.cell));
         let planes = images.reshape([batch * channels, 1, height, width]);
-        let [along_x, along_y] = self.operator.gradients(planes);
+        let histograms = self.sums(self.operator.gradients(planes));
+        unit(histograms, 2)
+            .reshape([batch, channels, grid.rows, grid.cols, self.bins])
+            .permute([0, 1, 4, 2, 3])
+            .reshape([batch, channels * self.bins, grid.rows, grid.cols])
+    }
+
+    /// The sums of strengths, before they are divided by their length, `[planes, cells, bins]`, of
+    /// derivatives along x and y, `[planes, 1, rows · cell, cols · cell]`.
+    pub(crate) fn sums(&self, [along_x, along_y]: [Tensor<4>; 2]) -> Tensor<3> {
         let bins = match self.operator {
             GradientOperator::Sobel => direction(along_y.clone(), along_x.clone(), self.bins),
             GradientOperator::Central => direction(along_x.clone(), along_y.clone(), self.bins),
@@ -93,11 +102,7 @@ impl HogTarget {
             let elsewhere = bins.clone().not_equal_elem(bin as f64);
             strength.clone().mask_fill(elsewhere, 0.0).sum_dim(2)
         });
-        let histograms = Tensor::cat(histograms.collect(), 2);
-        unit(histograms, 2)
-            .reshape([batch, channels, grid.rows, grid.cols, self.bins])
-            .permute([0, 1, 4, 2, 3])
-            .reshape([batch, channels * self.bins, grid.rows, grid.cols])
+        Tensor::cat(histograms.collect(), 2)
     }
 
     /// Strengths times the Gaussian of their place in its window.

@@ -1,7 +1,7 @@
 //! The score card as one HTML file, without scripts and without other files.
 
 use super::part::{escape, picture, png};
-use super::{LabelledPicture, ScoreCard, chart, gain, percent, protocol_title};
+use super::{LabelledPicture, ScoreCard, chart, gain, protocol_title, rival, top5, value};
 use crate::error::Result;
 use crate::eval::Score;
 
@@ -43,18 +43,18 @@ impl ScoreCard {
                 continue;
             }
             shown.push(&score.protocol);
-            let gain = self.baseline(score).map_or(String::new(), |baseline| {
+            let gain = self.best(score).map_or(String::new(), |baseline| {
                 let gain = gain(score, baseline);
                 let class = if gain.starts_with('+') { "gain" } else { "gain loss" };
-                let trained = score.protocol == "finetune";
-                let than = if trained { "training from scratch" } else { "random weights" };
+                let than = escape(&rival(baseline));
                 format!(r#"<div class="{class}">{gain} over {than}</div>"#)
             });
             tiles += &format!(
-                "<div class=\"tile\"><div class=\"what\">{}</div><div class=\"value\">{:.1}<small> %</small></div>\
+                "<div class=\"tile\"><div class=\"what\">{}</div><div class=\"value\">{:.1}<small> {}</small></div>\
                  <div class=\"what\">{}</div>{gain}</div>\n",
                 protocol_title(&score.protocol),
-                score.top1().mean,
+                score.summary().mean,
+                escape(score.measure.strip_prefix("top-1 ").unwrap_or(&score.measure)),
                 escape(&score.setting),
             );
         }
@@ -62,19 +62,20 @@ impl ScoreCard {
     }
 
     fn protocols(&self) -> String {
-        let compared = !self.baselines.is_empty();
-        let heads = if compared {
-            r#"<th class="number">random</th><th class="number">gain</th>"#
-        } else {
-            ""
-        };
-        let rows: String = self.scores.iter().map(|score| self.row(score, compared)).collect();
-        let note = if compared {
-            "Random: an encoder of the same shape with random weights, and, where the encoder is trained, \
-             the same training from scratch. It is the mark on the bar."
-        } else {
+        let names = self.baseline_names();
+        let mut heads: String = names
+            .iter()
+            .map(|name| format!(r#"<th class="number">{}</th>"#, escape(name)))
+            .collect();
+        let note = if names.is_empty() {
             "Percent of test images."
+        } else {
+            heads += r#"<th class="number">gain</th>"#;
+            "Beside the encoder: its shape with random weights (where the encoder is trained, the same \
+             training from scratch), and features that nobody trained. The gain is over the best \
+             baseline of the same protocol at any setting, which is the mark on the bar."
         };
+        let rows: String = self.scores.iter().map(|score| self.row(score, &names)).collect();
         section(
             "Protocols",
             note,
@@ -86,28 +87,33 @@ impl ScoreCard {
         )
     }
 
-    fn row(&self, score: &Score, compared: bool) -> String {
-        let baseline = self.baseline(score);
-        let mark = baseline.map_or(String::new(), |baseline| {
-            format!(r#"<b style="left:{:.1}%"></b>"#, baseline.top1().mean)
+    fn row(&self, score: &Score, names: &[&str]) -> String {
+        let number = |text: String| format!(r#"<td class="number">{}</td>"#, escape(&text));
+        let best = self.best(score);
+        let mark = best.map_or(String::new(), |best| {
+            format!(r#"<b style="left:{:.1}%"></b>"#, best.summary().mean)
         });
-        let against = match baseline {
-            Some(baseline) => format!(
-                r#"<td class="number">{}</td><td class="number">{}</td>"#,
-                percent(baseline),
-                gain(score, baseline)
-            ),
-            None if compared => "<td></td><td></td>".into(),
-            None => String::new(),
+        let mut against: String = names
+            .iter()
+            .map(|name| number(self.baseline(score, name).map_or(String::new(), value)))
+            .collect();
+        if !names.is_empty() {
+            against += &number(best.map_or(String::new(), |best| gain(score, best)));
+        }
+        // What is no share of 100 has no bar.
+        let bar = if score.measure.ends_with('%') {
+            let width = score.summary().mean;
+            format!("<span class=\"bar\"><i style=\"width:{width:.1}%\"></i>{mark}</span>")
+        } else {
+            String::new()
         };
         format!(
-            "<tr><td class=\"protocol\">{}</td><td>{}</td><td class=\"drawn\"><span class=\"bar\"><i style=\"width:{:.1}%\"></i>{mark}</span></td>\
-             <td class=\"number\"><strong>{}</strong></td>{against}<td class=\"number\">{:.2}</td><td class=\"number\">{:.1}</td></tr>\n",
+            "<tr><td class=\"protocol\">{}</td><td>{}</td><td class=\"drawn\">{bar}</td>\
+             <td class=\"number\"><strong>{}</strong></td>{against}<td class=\"number\">{}</td><td class=\"number\">{:.1}</td></tr>\n",
             protocol_title(&score.protocol),
             escape(&score.setting),
-            score.top1().mean,
-            percent(score),
-            score.top5().mean,
+            escape(&value(score)),
+            top5(score),
             score.seconds
         )
     }
@@ -128,8 +134,7 @@ impl ScoreCard {
     }
 
     fn confusion(&self) -> String {
-        let Some(score) = self.scores.first() else { return String::new() };
-        let matrix = &score.results[0].confusion;
+        let Some((score, matrix)) = self.confusion_shown() else { return String::new() };
         let note = format!(
             "{}, {}: rows are the true classes, columns the predicted ones.",
             protocol_title(&score.protocol),

@@ -2,26 +2,34 @@
 
 use std::fmt::Write;
 
-use super::{ScoreCard, gain, percent, protocol_title};
+use super::{ScoreCard, gain, protocol_title, rival, top5, value};
 
 impl ScoreCard {
     /// The numbers of the card: the table of protocols, the most frequent mistake for each class,
     /// and the configuration.
     pub fn to_markdown(&self) -> String {
         let mut text = format!("# {}\n\n{}\n\n", self.encoder, self.data);
-        text += "| protocol | setting | top-1 % | random % | gain | top-5 % | seconds |\n";
-        text += "|---|---|---:|---:|---:|---:|---:|\n";
+        let names = self.baseline_names();
+        let heads: String = names.iter().map(|name| format!(" {name} |")).collect();
+        let _ = writeln!(
+            text,
+            "| protocol | setting | top-1 % |{heads} gain | over the best baseline | top-5 % | seconds |"
+        );
+        text += &format!("|---|---|---:|{}---:|---|---:|---:|\n", "---:|".repeat(names.len()));
         for score in &self.scores {
-            let baseline = self.baseline(score);
+            let others = names.iter().map(|name| self.baseline(score, name));
+            let others: String =
+                others.map(|other| format!(" {} |", other.map_or(String::new(), value))).collect();
+            let best = self.best(score);
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {:.2} | {:.1} |",
+                "| {} | {} | {} |{others} {} | {} | {} | {:.1} |",
                 protocol_title(&score.protocol),
                 score.setting,
-                percent(score),
-                baseline.map_or(String::new(), percent),
-                baseline.map_or(String::new(), |baseline| gain(score, baseline)),
-                score.top5().mean,
+                value(score),
+                best.map_or(String::new(), |best| gain(score, best)),
+                best.map_or(String::new(), rival),
+                top5(score),
                 score.seconds
             );
         }
@@ -29,8 +37,7 @@ impl ScoreCard {
     }
 
     fn classes(&self) -> String {
-        let Some(score) = self.scores.first() else { return String::new() };
-        let matrix = &score.results[0].confusion;
+        let Some((score, matrix)) = self.confusion_shown() else { return String::new() };
         let (protocol, setting) = (protocol_title(&score.protocol), &score.setting);
         let mut text = format!("\n## Classes ({protocol}, {setting})\n\n");
         text += "| class | right % | most often taken for |\n|---|---:|---|\n";

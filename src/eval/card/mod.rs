@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Score;
+use super::{ConfusionMatrix, Score};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::train::History;
@@ -26,7 +26,8 @@ pub struct ScoreCard {
     /// The scores of the encoder, in the order in which they are shown. The card shows the
     /// confusion matrix of the first one.
     pub scores: Vec<Score>,
-    /// Scores of random encoders of the same shape, by the same protocols and settings.
+    /// Scores of what the encoder is compared with, by the same protocols: random encoders of the
+    /// same shape, and handmade features.
     pub baselines: Vec<Score>,
     /// The names of the classes.
     pub class_names: Vec<String>,
@@ -77,11 +78,38 @@ impl ScoreCard {
         Ok(())
     }
 
-    /// The random encoder's score by the same protocol and setting.
-    fn baseline(&self, score: &Score) -> Option<&Score> {
+    /// The names of all baselines, in the order of their first scores.
+    fn baseline_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for score in &self.baselines {
+            if !names.contains(&score.encoder.as_str()) {
+                names.push(&score.encoder);
+            }
+        }
+        names
+    }
+
+    /// The score of the baseline `name` by the same protocol and setting.
+    fn baseline<'a>(&'a self, score: &'a Score, name: &str) -> Option<&'a Score> {
+        self.rivals(score).find(|other| other.setting == score.setting && other.encoder == name)
+    }
+
+    /// The best score of any baseline by the same protocol, whatever its setting.
+    fn best<'a>(&'a self, score: &'a Score) -> Option<&'a Score> {
+        let mean = |score: &&Score| score.summary().mean;
+        self.rivals(score).max_by(|a, b| mean(a).total_cmp(&mean(b)))
+    }
+
+    /// The scores of baselines by the same protocol and measure.
+    fn rivals<'a>(&'a self, score: &'a Score) -> impl Iterator<Item = &'a Score> {
         let is_same =
-            |other: &&Score| (&other.protocol, &other.setting) == (&score.protocol, &score.setting);
-        self.baselines.iter().find(is_same)
+            |other: &&Score| (&other.protocol, &other.measure) == (&score.protocol, &score.measure);
+        self.baselines.iter().filter(is_same)
+    }
+
+    /// The first score that classifies, with its confusion matrix.
+    fn confusion_shown(&self) -> Option<(&Score, &ConfusionMatrix)> {
+        self.scores.iter().find_map(|score| Some((score, &score.results.first()?.confusion)))
     }
 
     fn class_name(&self, class: usize) -> String {
@@ -100,17 +128,34 @@ fn protocol_title(protocol: &str) -> &str {
     }
 }
 
-/// `77.82`, or `77.82 ± 0.31` over several seeds.
-fn percent(score: &Score) -> String {
-    let summary = score.top1();
-    if score.results.len() > 1 {
-        format!("{:.2} ± {:.2}", summary.mean, summary.std)
-    } else {
-        format!("{:.2}", summary.mean)
+/// `77.82`, `77.82 ± 0.31` over several seeds, and with the name of what is no accuracy:
+/// `31.20 mIoU %`.
+fn value(score: &Score) -> String {
+    let summary = score.summary();
+    let mut text = format!("{:.2}", summary.mean);
+    if score.values.len() > 1 {
+        text += &format!(" ± {:.2}", summary.std);
     }
+    if score.measure != Score::TOP1 {
+        text += &format!(" {}", score.measure);
+    }
+    text
+}
+
+/// The share of images whose class is among the first five guesses, where classes are guessed.
+fn top5(score: &Score) -> String {
+    if score.results.is_empty() { String::new() } else { format!("{:.2}", score.top5().mean) }
 }
 
 /// `+5.31`: how far above its baseline a score is.
 fn gain(score: &Score, baseline: &Score) -> String {
-    format!("{:+.2}", score.top1().mean - baseline.top1().mean).replace('-', "−")
+    format!("{:+.2}", score.summary().mean - baseline.summary().mean).replace('-', "−")
+}
+
+/// What a baseline is, and how it was read: `HOG, k = 20`.
+fn rival(baseline: &Score) -> String {
+    match (baseline.protocol.as_str(), baseline.encoder.as_str()) {
+        ("finetune" | "partial", _) => "training from scratch".into(),
+        (_, encoder) => format!("{encoder}, {}", baseline.setting),
+    }
 }
