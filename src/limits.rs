@@ -48,6 +48,12 @@ pub const PARAMETERS: usize = 1 << 35;
 /// Passes over the training images.
 pub const EPOCHS: usize = 10_000_000;
 
+/// Steps of the optimizer.
+pub const STEPS: usize = 1_000_000_000_000;
+
+/// Minutes of a run: nineteen years.
+pub const MINUTES: f64 = 10_000_000.0;
+
 /// Images of one step, and steps accumulated.
 pub const BATCH: usize = 1 << 24;
 

@@ -35,6 +35,8 @@ const KNOWN: &[(&str, usize)] = &[
     ("train/session/start.rs", 3),
     // Validation's loss and its metrics.
     ("train/session/finish.rs", 2),
+    // Validation batches that are timed before the start.
+    ("train/session/trial.rs", 1),
     // Fitting a palette and starting a codebook, before any step.
     ("target/tokenizer/dvae/start.rs", 1),
     ("target/tokenizer/palette.rs", 1),

@@ -102,7 +102,9 @@ fn more_epochs_go_on_by_their_own_schedule() {
     assert_eq!((long.epochs.len(), losses(&long)[0]), (3, short[0]));
     let fewer = refusal(pretraining(folder.path(), recipe(2)).resume(true));
     assert!(
-        fewer.ends_with("cannot be resumed: recipe.epochs is 2 here and 3 in the checkpoint"),
+        fewer.ends_with(
+            "cannot be resumed: the run has 2 epochs here and 3 epochs in the checkpoint"
+        ),
         "{fewer}"
     );
 }

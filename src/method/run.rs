@@ -9,7 +9,7 @@ use super::InitFrom;
 use crate::data::augment::Augmentation;
 use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig, Sample};
 use crate::error::{Error, Result};
-use crate::train::{Interrupt, Precision, Progress, Recipe};
+use crate::train::{Budget, Interrupt, Precision, Progress, Recipe};
 
 /// Rows of a method's picture.
 const PICTURE_ROWS: usize = 8;
@@ -24,6 +24,8 @@ pub struct Run {
     pub out: PathBuf,
     /// The recipe; `None` is the recipe of the method's paper.
     pub recipe: Option<Recipe>,
+    /// How long the run is; `None` is the epochs of the recipe.
+    pub budget: Option<Budget>,
     /// The augmentation; `None` is the augmentation of the method's paper.
     pub augmentation: Option<Augmentation>,
     /// The weights that the run begins with; `None` is fresh ones. A resumed run has those of its
@@ -62,6 +64,7 @@ impl Run {
             data,
             out: out.into(),
             recipe: None,
+            budget: None,
             augmentation: None,
             init_from: None,
             batch_size: 64,

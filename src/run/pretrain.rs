@@ -92,6 +92,7 @@ impl Run {
             None => Ok(BTreeMap::new()),
         };
         Pretraining::new(&self.out, recipe)
+            .budget(self.budget)
             .seed(self.seed)
             .precision(self.precision)
             .resume(resume)

@@ -49,6 +49,7 @@
 //! ```
 
 mod adamw;
+mod budget;
 mod burn_trainer;
 mod gradients;
 mod history;
@@ -64,7 +65,9 @@ mod resume;
 mod run_folder;
 mod schedule;
 mod session;
+mod timing;
 
+pub use budget::Budget;
 pub use burn_trainer::{BurnOutput, BurnTask};
 pub use history::{EpochMetrics, History};
 pub use interrupt::Interrupt;
@@ -78,3 +81,4 @@ pub use run_folder::{Checkpoint, RunFolder, Snapshot};
 pub(crate) use run_folder::{Manifest, sha256};
 pub use schedule::Schedule;
 pub use session::Pretrained;
+pub use timing::Pace;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Interrupt, Precision, Progress, Recipe, RunFolder};
+use super::budget::Settled;
+use super::{Budget, Interrupt, Precision, Progress, Recipe, RunFolder};
 use crate::error::{Error, Result};
 
 /// A pre-training run: what to do, where to keep it, and how to report.
@@ -17,6 +18,9 @@ use crate::error::{Error, Result};
 pub struct Pretraining {
     pub(super) folder: RunFolder,
     pub(super) recipe: Recipe,
+    pub(super) budget: Option<Budget>,
+    /// The budget with its minutes as steps, once these are known.
+    pub(super) settled: Option<Settled>,
     pub(super) config: Value,
     pub(super) identity: Option<Value>,
     pub(super) images: Value,
@@ -36,6 +40,8 @@ impl Pretraining {
         Self {
             folder: RunFolder::new(folder),
             recipe,
+            budget: None,
+            settled: None,
             config: Value::Null,
             identity: None,
             images: Value::Null,
@@ -55,6 +61,12 @@ impl Pretraining {
         self
     }
 
+    /// How long the run is. Without this call it has the epochs of its recipe.
+    pub fn budget(mut self, budget: impl Into<Option<Budget>>) -> Self {
+        (self.budget, self.settled) = (budget.into(), None);
+        self
+    }
+
     /// The floating-point type that a step computes in.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
@@ -65,8 +77,8 @@ impl Pretraining {
     /// Without this a run starts anew, and the files of an earlier one there are moved aside.
     ///
     /// Everything that decides the result must be the same as in the checkpoint: configuration,
-    /// images, recipe, seed, precision and batch size. More epochs are allowed: the schedule
-    /// changes from here on, and epochs that are already done keep their learning rates.
+    /// images, recipe, seed, precision and batch size. A longer run is allowed: the schedule changes
+    /// from here on, and steps that are already done keep their learning rates.
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self

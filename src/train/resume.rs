@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Snapshot;
+use super::budget::{length_in, steps_per_epoch_in};
 
 /// Longest value that a message shows.
 const SHOWN: usize = 60;
@@ -12,7 +13,7 @@ const SHOWN: usize = 60;
 const FIELDS: &[&str] = &["config", "recipe", "seed", "precision", "batch_size"];
 
 /// Compares a run with the checkpoint that it is to go on from. Paths, the number of workers,
-/// probes and the number of checkpoints kept may differ. More epochs are allowed, and
+/// probes and the number of checkpoints kept may differ. A longer run is allowed, and
 /// `changed_data` allows other images.
 ///
 /// Returns notes for the report, or the one difference that forbids to go on.
@@ -25,7 +26,7 @@ pub(super) fn compare(
     for field in FIELDS {
         let (mut here, mut there) = (now[field].clone(), was[field].clone());
         for recipe in [&mut here, &mut there] {
-            // More epochs are allowed, see below.
+            // A longer run is allowed, see below.
             recipe.as_object_mut().map(|recipe| recipe.remove("epochs"));
         }
         // Fields of the configuration are named as in its file, without `config.` before them.
@@ -35,19 +36,28 @@ pub(super) fn compare(
         }
     }
     let mut notes = Vec::new();
-    let epochs = |value: &Value| value["recipe"]["epochs"].as_u64().unwrap_or_default();
-    let (here, there) = (epochs(now), epochs(was));
-    if here < there {
-        return Err(format!("recipe.epochs is {here} here and {there} in the checkpoint"));
-    }
-    if here > there {
-        notes.push(format!(
-            "the schedule of {here} epochs differs from that of {there}: epochs already done keep \
-             their rates"
-        ));
-    }
+    notes.extend(lengths(was, now)?);
     notes.extend(images(was, now, changed_data)?);
     Ok(notes)
+}
+
+/// Compares where the two end: a run may become longer.
+fn lengths(was: &Value, now: &Value) -> Result<Option<String>, String> {
+    let (Some(here), Some(there), Some(steps)) =
+        (length_in(now), length_in(was), steps_per_epoch_in(now))
+    else {
+        return Ok(None);
+    };
+    if here.epochs(steps) < there.epochs(steps) {
+        return Err(format!("the run has {here} here and {there} in the checkpoint"));
+    }
+    let longer = here.epochs(steps) > there.epochs(steps);
+    Ok(longer.then(|| {
+        format!(
+            "the schedule of {here} differs from that of {there}: steps already done keep their \
+             rates"
+        )
+    }))
 }
 
 /// Compares the images, and the number of batches that follows from them.
@@ -159,7 +169,9 @@ mod tests {
         let seed = refusal(|now| now["seed"] = json!(1));
         assert_eq!(seed, "seed is 1 here and 0 in the checkpoint");
         let fewer = refusal(|now| now["recipe"]["epochs"] = json!(1));
-        assert_eq!(fewer, "recipe.epochs is 1 here and 2 in the checkpoint");
+        assert_eq!(fewer, "the run has 1 epoch here and 2 epochs in the checkpoint");
+        let steps = refusal(|now| now["budget"] = json!({ "steps": 499 }));
+        assert_eq!(steps, "the run has 499 steps here and 2 epochs in the checkpoint");
         let other = refusal(|now| now["config"]["task"] = json!({ "simmim": vec![0; 100] }));
         assert!(other.starts_with("task is {\"simmim\":[0,") && other.len() < 200, "{other}");
     }
@@ -167,8 +179,8 @@ mod tests {
     #[test]
     fn more_epochs_and_what_an_older_version_did_not_say_are_allowed() {
         let notes = compared(|now| now["recipe"]["epochs"] = json!(3), false).unwrap();
-        let said =
-            "the schedule of 3 epochs differs from that of 2: epochs already done keep their rates";
+        let said = "the schedule of 3 epochs differs from that of 2 epochs: steps already done \
+                    keep their rates";
         assert_eq!(notes, [said]);
         let newer = |now: &mut Value| now["recipe"]["new"] = json!(1);
         assert_eq!(compared(newer, false), Ok(vec![]));

@@ -201,7 +201,7 @@ impl RunFolder {
     /// The path of the best checkpoint, by their states.
     pub(super) fn best_path(&self) -> Result<Option<PathBuf>> {
         let loss = |path: &PathBuf| {
-            let state = Snapshot::load(path).ok().filter(|state| state.batch == 0)?;
+            let state = Snapshot::load(path).ok().filter(Snapshot::is_validated)?;
             state.history.last().map(|epoch| epoch.valid_loss)
         };
         let found = self.checkpoints()?.into_iter().filter_map(|path| Some((loss(&path)?, path)));

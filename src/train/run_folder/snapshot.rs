@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::STATE;
 use crate::error::{Error, Result};
 use crate::file::read_json;
+use crate::train::budget::{Length, length_in};
 use crate::train::history::{History, RunningMean};
 
 /// Where in a run a checkpoint was taken, and what the run had measured by then.
@@ -69,6 +70,22 @@ impl Snapshot {
         self.epoch * steps_per_epoch + self.batch.div_ceil(accumulation)
     }
 
+    /// Whether it is the end of a run that ended within an epoch: the history has that epoch too.
+    pub(in crate::train) fn ends_within_an_epoch(&self) -> bool {
+        self.batch > 0 && self.history.epochs.len() > self.epoch
+    }
+
+    /// Whether it was taken right after a validation.
+    pub(in crate::train) fn is_validated(&self) -> bool {
+        self.batch == 0 || self.ends_within_an_epoch()
+    }
+
+    /// Goes on to the next epoch, after `finished` epochs.
+    pub(in crate::train) fn begin_epoch(&mut self, finished: usize) {
+        (self.epoch, self.batch) = (finished, 0);
+        (self.running, self.spent) = Default::default();
+    }
+
     /// Names the first number that contradicts the others, if any does.
     fn contradiction(&self) -> Option<String> {
         let Self { epoch, batch, step, history, running, offset, .. } = self;
@@ -79,8 +96,11 @@ impl Snapshot {
         let (Some(batches), Some(accumulation)) = (batches, accumulation) else {
             return Some("it does not say how many batches an epoch has".into());
         };
-        if number(&recipe["epochs"]).is_none_or(|epochs| *epoch as u128 > epochs) {
-            return Some(format!("epoch {epoch} is past the run's last"));
+        match length_in(&self.fingerprint) {
+            Some(Length::Epochs(epochs)) if *epoch <= epochs => {}
+            Some(Length::Steps(steps)) if *step <= steps => {}
+            Some(Length::Steps(_)) => return Some(format!("step {step} is past the run's last")),
+            _ => return Some(format!("epoch {epoch} is past the run's last")),
         }
         if *batch as u128 > batches {
             return Some(format!("batch {batch} is past the epoch's {batches}"));
@@ -91,7 +111,11 @@ impl Snapshot {
             return Some(format!("step {step} does not belong to epoch {epoch}, batch {batch}"));
         }
         let counted = history.epochs.iter().map(|metrics| metrics.epoch);
-        if !counted.eq(1..=*epoch) {
+        let ended = usize::from(self.ends_within_an_epoch());
+        if ended > 0 && length_in(&self.fingerprint) != Some(Length::Steps(*step)) {
+            return Some(format!("step {step} is not the run's last, and was validated as such"));
+        }
+        if !counted.eq(1..=*epoch + ended) {
             let known = history.epochs.len();
             return Some(format!("its history has {known} epochs, and {epoch} are done"));
         }

@@ -22,10 +22,10 @@ impl<T: PretextTask> Session<'_, T> {
         valid: &Loader<C>,
         probe: &mut impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
     ) -> Result<()> {
-        let (epoch, batch) = (self.snapshot.epoch, self.snapshot.batch);
-        let trained = self.epoch(train).and_then(|()| match self.snapshot.batch == self.batches {
-            true => self.finish_epoch(valid, probe),
-            false => Ok(()),
+        let (known, batch) = (self.snapshot.history.epochs.len(), self.snapshot.batch);
+        let trained = self.epoch(train).and_then(|()| {
+            let ends = self.snapshot.batch == self.batches || self.has_all_steps();
+            if ends { self.finish_epoch(valid, probe) } else { Ok(()) }
         });
         match trained {
             Err(error @ Error::Diverged { .. }) => return Err(error),
@@ -39,7 +39,7 @@ impl<T: PretextTask> Session<'_, T> {
             }
             Ok(()) => self.save()?,
         }
-        if self.snapshot.epoch > epoch {
+        if self.snapshot.history.epochs.len() > known {
             self.write_metrics()?;
             // Somebody may have removed the folder; what is saved there again must be a whole run.
             if !self.plan.folder.path().join("config.json").exists() {
@@ -49,12 +49,15 @@ impl<T: PretextTask> Session<'_, T> {
                 self.reporter.note(&format!("warning: {warning}"));
             }
             if let Some(metrics) = self.snapshot.history.last() {
-                self.reporter.epoch(metrics, self.plan.recipe.epochs);
+                let epochs = self.length.epochs(self.steps_per_epoch()).ceil() as usize;
+                self.reporter.epoch(metrics, epochs);
             }
         }
         Ok(())
     }
 
+    /// Validates at the end of an epoch, or of a run that ends within one: such a run keeps the place
+    /// in the epoch, from which a longer run goes on.
     fn finish_epoch<C: Collate<Batch = T::Batch>>(
         &mut self,
         valid: &Loader<C>,
@@ -65,10 +68,10 @@ impl<T: PretextTask> Session<'_, T> {
         self.leave_out(valid);
         valid_metrics.extend(probe(&task, epoch)?);
         self.account();
-        let spent = std::mem::take(&mut self.snapshot.spent);
+        let spent = self.snapshot.spent;
         let metrics = EpochMetrics {
             epoch,
-            train_loss: std::mem::take(&mut self.snapshot.running).mean(),
+            train_loss: self.snapshot.running.mean(),
             valid_loss,
             valid_metrics,
             learning_rate: self.schedule.at(self.scheduled(self.snapshot.step - 1)),
@@ -76,8 +79,9 @@ impl<T: PretextTask> Session<'_, T> {
             seconds: spent.seconds,
         };
         self.snapshot.history.epochs.push(metrics);
-        self.snapshot.epoch += 1;
-        self.snapshot.batch = 0;
+        if self.snapshot.batch == self.batches {
+            self.snapshot.begin_epoch(epoch);
+        }
         let history = &self.snapshot.history;
         if history.best() == history.last() {
             self.best_step = Some(self.snapshot.step);
@@ -125,14 +129,18 @@ impl<T: PretextTask> Session<'_, T> {
     fn metrics(&self) -> Value {
         let History { trivial_loss, epochs, skipped } = &self.snapshot.history;
         let seconds: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
-        let images = epochs.len() * self.batches * self.batch_size;
-        let train_seconds: f64 = epochs
-            .iter()
-            .map(|epoch| (self.batches * self.batch_size) as f64 / epoch.images_per_second)
-            .sum();
+        let images = |epoch: &EpochMetrics| {
+            let whole = epoch.epoch <= self.snapshot.epoch;
+            let batches = if whole { self.batches } else { self.snapshot.batch };
+            (batches * self.batch_size) as f64
+        };
+        let train_seconds: f64 =
+            epochs.iter().map(|epoch| images(epoch) / epoch.images_per_second).sum();
+        let images: f64 = epochs.iter().map(images).sum();
         json!({
             "config": self.plan.config,
             "recipe": self.plan.recipe,
+            "budget": self.plan.settled,
             "seed": self.plan.seed,
             "parameters": self.parameters.total,
             "trained_parameters": self.parameters.trained,
@@ -140,7 +148,7 @@ impl<T: PretextTask> Session<'_, T> {
             "trivial_loss": trivial_loss,
             "skipped_images": { "count": skipped.len(), "first": first_few(skipped) },
             "epochs": epochs,
-            "images_per_second": images as f64 / train_seconds,
+            "images_per_second": images / train_seconds,
             "wall_seconds": seconds,
         })
     }

@@ -3,6 +3,7 @@
 mod finish;
 mod run;
 mod start;
+mod trial;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,6 +14,7 @@ use rand::Rng;
 
 pub use run::Pretrained;
 
+use super::budget::Length;
 use super::history::RunningMean;
 use super::layer_rates::LayerRates;
 use super::parameters::Parameters;
@@ -31,6 +33,7 @@ struct Session<'a, T> {
     _lock: FileLock,
     device: Device,
     schedule: Schedule,
+    length: Length,
     /// The task, which is absent only while the optimizer holds it: the optimizer updates a tensor
     /// in place only if nobody else refers to it.
     task: Option<T>,
@@ -76,6 +79,9 @@ impl<T: PretextTask> Session<'_, T> {
     }
 
     fn train<C: Collate<Batch = T::Batch>>(&mut self, train: &Loader<C>) -> Result<()> {
+        if self.has_all_steps() {
+            return Ok(());
+        }
         let mut accumulator = GradientsAccumulator::new();
         let mut accumulated = 0;
         let mut observed = Vec::new();
@@ -106,12 +112,29 @@ impl<T: PretextTask> Session<'_, T> {
                 accumulated = 0;
                 self.snapshot.spent.images += std::mem::take(&mut images);
                 self.snapshot.batch = batches.position();
-                if self.plan.interrupt.is_requested() {
+                if self.has_all_steps() || self.plan.interrupt.is_requested() {
                     break;
                 }
             }
         }
         self.read(unread)
+    }
+
+    /// Whether a run of so many steps has done them all.
+    fn has_all_steps(&self) -> bool {
+        matches!(self.length, Length::Steps(steps) if self.snapshot.step >= steps)
+    }
+
+    /// Whether the run is at its end, its last validation done.
+    fn is_done(&self) -> bool {
+        match self.length {
+            Length::Epochs(epochs) => self.snapshot.epoch >= epochs,
+            Length::Steps(_) => self.has_all_steps() && self.snapshot.is_validated(),
+        }
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        self.batches.div_ceil(self.plan.recipe.accumulation)
     }
 
     /// Records the images that `loader` has left out.
@@ -166,10 +189,13 @@ impl<T: PretextTask> Session<'_, T> {
         Error::Diverged { loss, step, epoch, saved: self.saved.clone() }
     }
 
-    /// The step of the schedule for the run's step `step`. The two differ only in a run that was
-    /// resumed on other images.
+    /// The step of the schedule for the run's step `step`. The two differ only in a run of whole
+    /// epochs that was resumed on other images.
     fn scheduled(&self, step: usize) -> usize {
-        step.saturating_add_signed(-self.snapshot.offset as isize)
+        match self.length {
+            Length::Epochs(_) => step.saturating_add_signed(-self.snapshot.offset as isize),
+            Length::Steps(_) => step,
+        }
     }
 
     /// Moves the weights by the mean of the gradients of `count` batches, then lets the task move
@@ -183,8 +209,8 @@ impl<T: PretextTask> Session<'_, T> {
         }
         let scheduled = self.scheduled(self.snapshot.step);
         let lr = self.rates.at(self.schedule.at(scheduled));
+        let steps = self.length.steps(self.steps_per_epoch());
         let optimizer = &mut self.optimizer;
-        let steps = self.batches.div_ceil(recipe.accumulation) * recipe.epochs;
         let end = StepEnd { progress: (scheduled + 1) as f64 / steps as f64, observed };
         let stepped = self.task.take().map(|task| optimizer.step(lr, task, gradients));
         self.task = stepped.map(|task| task.after_step(end));

@@ -19,7 +19,7 @@ pub struct Pretrained<T> {
     pub history: History,
     /// The checkpoint that the run went on from, if it was resumed.
     pub resumed_from: Option<PathBuf>,
-    /// Whether the run was asked to stop before its last epoch; resuming it goes on.
+    /// Whether the run was asked to stop before its end; resuming it goes on.
     pub interrupted: bool,
 }
 
@@ -53,7 +53,7 @@ impl Pretraining {
     ///
     /// As [`Pretraining::run`], and when the probe fails.
     pub fn run_with_probe<T, C>(
-        self,
+        mut self,
         task: T,
         train: &Loader<C>,
         valid: &Loader<C>,
@@ -63,13 +63,12 @@ impl Pretraining {
         T: PretextTask<Batch = C::Batch>,
         C: Collate,
     {
-        self.recipe.validate()?;
+        self.settle_budget(&task, train, valid)?;
         let mut run = Session::start(&self, task, train, valid)?;
         let mut interrupted = false;
-        while run.snapshot.epoch < self.recipe.epochs && !interrupted {
+        while !run.is_done() && !interrupted {
             run.advance(train, valid, &mut probe)?;
-            let unfinished = run.snapshot.epoch < self.recipe.epochs;
-            interrupted = unfinished && self.interrupt.is_requested();
+            interrupted = !run.is_done() && self.interrupt.is_requested();
         }
         run.reporter.finish();
         let history = run.snapshot.history.clone();

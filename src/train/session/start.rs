@@ -10,11 +10,12 @@ use super::{Session, loss_of};
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
 use crate::task::PretextTask;
+use crate::train::budget::{length, length_in, steps_per_epoch_in};
 use crate::train::history::{History, RunningMean};
 use crate::train::layer_rates::LayerRates;
 use crate::train::parameters::{Parameters, check_identities};
 use crate::train::progress::Reporter;
-use crate::train::{Checkpoint, Pretraining, Schedule, Snapshot, adamw, resume};
+use crate::train::{Checkpoint, Pretraining, Recipe, Schedule, Snapshot, adamw, resume};
 
 /// How many validation batches the trivial predictor is measured on.
 const TRIVIAL_BATCHES: usize = 8;
@@ -27,15 +28,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         train: &Loader<C>,
         valid: &Loader<C>,
     ) -> Result<Self> {
-        let device = task.devices().into_iter().next().filter(Device::is_autodiff);
-        let device = device.ok_or_else(|| {
-            Error::config(
-                "a task to be trained needs parameters on an autodiff device: build it with \
-                 InitialWeights::new(seed, &device.autodiff())",
-            )
-        })?;
-        plan.precision.check(&device)?;
-        check_identities(&task)?;
+        let device = Self::check(plan, &task)?;
         let mut run = Self::fresh(plan, task, device, train.batch_size(), train.batches())?;
         let mut notes = Vec::new();
         if plan.resume {
@@ -52,7 +45,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         }
         plan.folder.clean();
         plan.folder.write_json("config.json", &plan.config)?;
-        if run.snapshot.epoch > 0 {
+        if !run.snapshot.history.epochs.is_empty() {
             run.write_metrics()?;
         }
         run.introduce(&notes);
@@ -60,7 +53,22 @@ impl<'a, T: PretextTask> Session<'a, T> {
         Ok(run)
     }
 
-    fn fresh(
+    /// Checks that `task` can be trained; returns the device that it is trained on.
+    pub(super) fn check(plan: &Pretraining, task: &T) -> Result<Device> {
+        let device = task.devices().into_iter().next().filter(Device::is_autodiff);
+        let device = device.ok_or_else(|| {
+            Error::config(
+                "a task to be trained needs parameters on an autodiff device: build it with \
+                 InitialWeights::new(seed, &device.autodiff())",
+            )
+        })?;
+        plan.precision.check(&device)?;
+        check_identities(task)?;
+        Ok(device)
+    }
+
+    /// A run before its first step, which has touched nothing yet.
+    pub(super) fn fresh(
         plan: &'a Pretraining,
         task: T,
         device: Device,
@@ -80,10 +88,17 @@ impl<'a, T: PretextTask> Session<'a, T> {
             offset: 0,
             checksums: true,
         };
+        let length = length(recipe, plan.settled);
+        let steps_per_epoch = batches.div_ceil(recipe.accumulation);
+        let mut schedule = Schedule::new(recipe, batch_size, steps_per_epoch);
+        if plan.settled.is_some() {
+            schedule = schedule.stretched(length.epochs(steps_per_epoch));
+        }
         Ok(Self {
             plan,
             _lock: plan.folder.lock()?,
-            schedule: Schedule::new(recipe, batch_size, batches.div_ceil(recipe.accumulation)),
+            schedule,
+            length,
             average: recipe.ema.map(|_| task.valid()),
             optimizer: adamw(&task, recipe),
             rates: LayerRates::new(&task, recipe.layer_decay),
@@ -121,6 +136,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
             notes.push("the checkpoint has no checksums to compare its files with".into());
         }
         self.restore(&checkpoint, now)?;
+        notes.extend(self.change_of_rates(&checkpoint.snapshot().fingerprint));
         notes.push(format!("resumed from {}", checkpoint.path().display()));
         Ok(notes)
     }
@@ -137,17 +153,37 @@ impl<'a, T: PretextTask> Session<'a, T> {
         self.snapshot = Snapshot { fingerprint, ..checkpoint.snapshot().clone() };
         // With other images an epoch may have fewer batches than were already done.
         self.snapshot.batch = self.snapshot.batch.min(self.batches);
-        let steps_per_epoch = self.batches.div_ceil(recipe.accumulation);
-        let place = self.snapshot.place(steps_per_epoch, recipe.accumulation);
+        if self.snapshot.ends_within_an_epoch() && !self.has_all_steps() {
+            // The epoch that the run ended within goes on.
+            self.snapshot.history.epochs.pop();
+        }
+        let place = self.snapshot.place(self.steps_per_epoch(), recipe.accumulation);
         self.snapshot.offset = self.snapshot.step as i64 - place as i64;
         self.snapshot.running.limit(self.snapshot.batch);
         self.stepped = self.snapshot.running;
         let best = self.plan.folder.best_path()?.map(|path| Snapshot::load(&path)).transpose()?;
-        let epoch = self.snapshot.history.best().map(|best| best.epoch);
-        self.best_step = best.filter(|saved| Some(saved.epoch) == epoch).map(|saved| saved.step);
+        let known = self.snapshot.history.best();
+        self.best_step = best.filter(|saved| saved.history.last() == known).map(|saved| saved.step);
         self.saved = checkpoint.path().to_path_buf();
         self.resumed_from = Some(self.saved.clone());
         Ok(())
+    }
+
+    /// What another length than the checkpoint's does to the learning rate.
+    fn change_of_rates(&self, saved: &Value) -> Option<String> {
+        let recipe: Recipe = serde_json::from_value(saved["recipe"].clone()).ok()?;
+        let (length, steps_per_epoch) = (length_in(saved)?, steps_per_epoch_in(saved)?);
+        let earlier = Schedule::new(&recipe, self.batch_size, steps_per_epoch)
+            .stretched(length.epochs(steps_per_epoch));
+        let step = self.scheduled(self.snapshot.step);
+        let (was, is) = (earlier.at(step), self.schedule.at(step));
+        (was != is).then(|| {
+            format!(
+                "the learning rate of the next step is {is:.2e}, it would have been {was:.2e}; from \
+                 here on it is at most {:.2e}",
+                self.schedule.peak_from(step)
+            )
+        })
     }
 
     /// Makes one forward pass over the first batches of both splits, on a copy that is not trained,
@@ -197,17 +233,26 @@ impl<'a, T: PretextTask> Session<'a, T> {
     fn introduce(&mut self, notes: &[String]) {
         let Pretraining { recipe, progress, .. } = self.plan;
         let (batch_size, batches) = (self.batch_size, self.batches);
-        let epoch = batches * batch_size;
-        let done = self.snapshot.epoch * epoch + self.snapshot.batch * batch_size;
-        self.reporter = Reporter::new(*progress, recipe.epochs * epoch, done);
+        let done = self.snapshot.epoch * batches + self.snapshot.batch;
+        let total = self.length.batches(batches, recipe.accumulation);
+        let images = |batches: usize| batches.saturating_mul(batch_size);
+        self.reporter = Reporter::new(*progress, images(total), images(done));
         let say = |text: &str| self.reporter.note(text);
         say(&format!(
-            "{:.2} M parameters, {:.2} M trained, {batches} batches of {batch_size} an epoch, {} \
-             epochs",
+            "{:.2} M parameters, {:.2} M trained, {batches} batches of {batch_size} an epoch, {}",
             self.parameters.total as f64 / 1e6,
             self.parameters.trained as f64 / 1e6,
-            recipe.epochs,
+            self.length,
         ));
+        if self.plan.settled.is_some() {
+            say(&format!(
+                "the recipe's schedule of {} epochs is fitted to these {:.2}: its warm-up takes \
+                 {:.2}",
+                recipe.epochs,
+                self.length.epochs(self.steps_per_epoch()),
+                self.schedule.warmup_epochs(),
+            ));
+        }
         say(&format!(
             "effective batch {}, peak learning rate {:.2e} (base {:.2e} × {}/{})",
             recipe.effective_batch(batch_size),
@@ -229,7 +274,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
 /// What must be the same for a resumed run to equal an uninterrupted one.
 fn fingerprint(plan: &Pretraining, batch_size: usize, batches: usize) -> Value {
     json!({
-        "recipe": plan.recipe, "seed": plan.seed, "precision": plan.precision,
+        "budget": plan.settled, "recipe": plan.recipe, "seed": plan.seed, "precision": plan.precision,
         "config": plan.identity.as_ref().unwrap_or(&plan.config), "images": plan.images,
         "batch_size": batch_size, "batches": batches,
     })
