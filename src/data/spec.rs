@@ -7,11 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::options::{DataOptions, OpenProgress, OpenStep};
-use crate::data::source::{Shapes, cifar, folder, idx};
-use crate::data::splits::{ImageData, Splits};
 use crate::error::{Error, Result};
-use crate::image::ChannelStatistics;
 
 const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx:DIR or folder:DIR";
 
@@ -23,63 +19,14 @@ const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx
 pub enum DataSpec {
     /// Procedural images: nothing to download.
     Shapes,
-    /// [`cifar::cifar10`]: a folder or archive; downloaded when there is none.
+    /// [`cifar::cifar10`](crate::data::source::cifar::cifar10): a folder or archive; downloaded when there is none.
     Cifar10(Option<PathBuf>),
-    /// [`cifar::cifar100`]: a folder or archive; downloaded when there is none.
+    /// [`cifar::cifar100`](crate::data::source::cifar::cifar100): a folder or archive; downloaded when there is none.
     Cifar100(Option<PathBuf>),
-    /// [`idx::open`]: a folder of IDX files (MNIST and its family).
+    /// [`idx::open`](crate::data::source::idx::open): a folder of IDX files (MNIST and its family).
     Idx(PathBuf),
-    /// [`folder::open`]: a folder of image files.
+    /// [`folder::open`](crate::data::source::folder::open): a folder of image files.
     Folder(PathBuf),
-}
-
-impl DataSpec {
-    /// Opens the source by `options`. `progress` hears how far that is.
-    ///
-    /// # Errors
-    ///
-    /// When an option is broken, or the data cannot be had or is not what it should be; names the
-    /// file at fault.
-    pub fn open(
-        &self,
-        options: &DataOptions,
-        progress: &mut dyn FnMut(OpenProgress),
-    ) -> Result<ImageData> {
-        let data = self.splits(options, progress)?.open(options, progress)?;
-        Ok(ImageData { origin: Some(self.clone()), ..data })
-    }
-
-    /// As [`DataSpec::open`], with statistics that are known ([`Splits::open_measured`]).
-    ///
-    /// # Errors
-    ///
-    /// As [`DataSpec::open`].
-    pub fn open_measured(
-        &self,
-        options: &DataOptions,
-        statistics: ChannelStatistics,
-        progress: &mut dyn FnMut(OpenProgress),
-    ) -> Result<ImageData> {
-        let data = self.splits(options, progress)?.open_measured(options, statistics, progress)?;
-        Ok(ImageData { origin: Some(self.clone()), ..data })
-    }
-
-    fn splits(
-        &self,
-        options: &DataOptions,
-        progress: &mut dyn FnMut(OpenProgress),
-    ) -> Result<Splits> {
-        options.validate()?;
-        let mut download =
-            |done, total| progress(OpenProgress { step: OpenStep::Download, done, total });
-        Ok(match self {
-            Self::Shapes => Shapes::splits(),
-            Self::Cifar10(path) => cifar::cifar10_splits(path.as_deref(), &mut download)?,
-            Self::Cifar100(path) => cifar::cifar100_splits(path.as_deref(), &mut download)?,
-            Self::Idx(path) => idx::splits(path)?,
-            Self::Folder(path) => folder::splits(path, options, progress)?,
-        })
-    }
 }
 
 impl DataSpec {
@@ -232,6 +179,7 @@ impl From<DataSpec> for Saved {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::DataOptions;
 
     #[test]
     fn every_choice_reads_back_as_it_is_written() {

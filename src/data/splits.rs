@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 
 use crate::data::options::{Channels, DataOptions, OnBadImage, OpenProgress, OpenStep};
 use crate::data::sample::{ImageDataset, Sample, data_error};
-use crate::data::source::Look;
+use crate::data::statistics::Look;
 use crate::data::subset::Subset;
 use crate::data::{BadImage, DataSpec};
 use crate::error::{Error, Result};

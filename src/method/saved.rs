@@ -10,7 +10,7 @@ use crate::data::{ChannelStatistics, DataOptions, DataSpec, ImageData};
 use crate::error::{Error, Result};
 use crate::file::read_json;
 use crate::nn::InitialWeights;
-use crate::train::RunFolder;
+use crate::train::{Checkpoint, RunFolder};
 
 /// The version of the files that runs leave.
 const FORMAT: u64 = 2;
@@ -74,6 +74,11 @@ impl<M: Method> RunConfig<M> {
     ///
     /// When it is missing, of another method or another version, or breaks a rule; names the file.
     pub fn of(folder: &RunFolder) -> Result<Self> {
+        Self::beside(folder, folder.latest()?.as_ref())
+    }
+
+    /// As [`of`](Self::of), where the newest checkpoint is open already.
+    fn beside(folder: &RunFolder, newest: Option<&Checkpoint>) -> Result<Self> {
         let (name, variant) = method_of(folder)?;
         let path = folder.path().join("config.json");
         if (&*name, &*variant) != (M::NAME, M::VARIANT) {
@@ -85,7 +90,7 @@ impl<M: Method> RunConfig<M> {
             let reason = format!("is a run of {name}{found}, not of {}{wanted}", M::NAME);
             return Err(Error::checkpoint(path, reason));
         }
-        let config: Self = folder.config()?;
+        let config: Self = folder.config_beside(newest)?;
         config.validate().map_err(|error| error.in_file(&path))?;
         Ok(config)
     }
@@ -129,10 +134,10 @@ impl RunFolder {
     /// When there is no checkpoint, the run is of another method, or its files do not fit each
     /// other.
     pub fn load<M: Method>(&self, device: &Device) -> Result<LoadedRun<M>> {
-        let config = RunConfig::<M>::of(self)?;
-        let task = config.numbers.init(&config.facts(), &mut InitialWeights::new(0, device))?;
         // Opened once: opening reads all files of the checkpoint to compare their checksums.
         let (checkpoint, damaged) = self.require_latest_and_damaged()?;
+        let config = RunConfig::<M>::beside(self, Some(&checkpoint))?;
+        let task = config.numbers.init(&config.facts(), &mut InitialWeights::new(0, device))?;
         let task = checkpoint.load(task)?;
         let mut notes: Vec<_> = damaged.iter().map(|error| format!("warning: {error}")).collect();
         notes.push(format!("its weights come from {}", checkpoint.path().display()));

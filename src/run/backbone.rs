@@ -11,7 +11,7 @@ use burn::tensor::Device;
 
 use super::fine_tuned::{FineTuned, FineTunedVisitor, is_fine_tuned};
 use super::loaded::{BackboneVisitor, LoadedBackbone};
-use super::published::{is_published, of_published, open_published};
+use super::published::{Found, of_published, open};
 use crate::encoder::{Backbone, VitBody, VitConfig};
 use crate::error::{Error, Result};
 use crate::method::{Method, MethodVisitor, Methods};
@@ -78,10 +78,12 @@ impl BackboneSource {
         if is_fine_tuned(folder) {
             return folder.visit_fine_tuned::<L, _>(device, OfFineTuned { side, visitor });
         }
-        if is_published(path)? || folder.latest()?.is_none() {
-            return of_published(open_published(path)?, side, device, visitor);
+        match open(path)? {
+            Found::Published(opened) => of_published(*opened, side, device, visitor),
+            Found::Run(folder) => {
+                folder.visit::<L, _>(OfRun { folder: &folder, side, device, visitor })
+            }
         }
-        folder.visit::<L, _>(OfRun { folder, side, device, visitor })
     }
 }
 

@@ -14,20 +14,22 @@ use crate::grid::ImageShape;
 use crate::nn::InitialWeights;
 use crate::train::RunFolder;
 
-/// Whether there are published weights in `path` and no run.
-pub(super) fn is_published(path: &Path) -> Result<bool> {
-    if path.is_file() {
-        return Ok(true);
-    }
-    let is_run = RunFolder::new(path).latest()?.is_some();
-    Ok(!is_run && is_transformers(&path.join("config.json")))
+/// What there is at a path.
+pub(super) enum Found {
+    /// A run with a checkpoint, whole or damaged.
+    Run(RunFolder),
+    /// Published weights: a transformers folder or a single file.
+    Published(Box<Transformers>),
 }
 
-/// Opens published weights: a transformers folder or a single file.
-pub(super) fn open_published(path: &Path) -> Result<Transformers> {
-    let config = path.join("config.json");
+/// Finds the run, or opens the published weights, at `path`.
+pub(super) fn open(path: &Path) -> Result<Found> {
+    let (folder, config) = (RunFolder::new(path), path.join("config.json"));
+    if !path.is_file() && folder.has_checkpoints()? {
+        return Ok(Found::Run(folder));
+    }
     if path.is_file() || is_transformers(&config) {
-        return Transformers::open(path);
+        return Ok(Found::Published(Box::new(Transformers::open(path)?)));
     }
     let reason = if config.is_file() {
         "holds no checkpoint of a run, and its config.json does not belong to a transformers model"
@@ -78,7 +80,7 @@ pub(super) fn of_published<V: BackboneVisitor>(
         opened.load(LoadOptions { resize: side.is_some(), ..LoadOptions::default() }, device)?;
     let report = model.report().clone();
     report.require_encoder(opened.path())?;
-    let found = Found { opened, report };
+    let found = Loaded { opened, report };
     match model {
         TransformersModel::Mae(l) => found.vit(l.model.encoder.body, l.config.encoder, visitor),
         TransformersModel::SimMim(l) => found.vit(l.model.encoder.body, l.config.encoder, visitor),
@@ -107,12 +109,12 @@ pub(super) fn of_published<V: BackboneVisitor>(
 }
 
 /// Published weights that were loaded.
-struct Found<'a> {
+struct Loaded<'a> {
     opened: &'a Transformers,
     report: LoadReport,
 }
 
-impl Found<'_> {
+impl Loaded<'_> {
     fn vit<V: BackboneVisitor>(self, body: VitBody, config: VitConfig, to: V) -> Result<V::Output> {
         let spec = EncoderSpec::of(&body);
         self.hand(body, config.image, spec, move |weights| VitBody::new(&config, weights), to)

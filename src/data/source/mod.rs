@@ -18,8 +18,6 @@ mod planes;
 mod regular;
 mod shapes;
 mod split_name;
-mod statistics;
-mod sums;
 mod tiff;
 mod walk;
 
@@ -27,4 +25,3 @@ pub use decode::read_image;
 pub use folder::FolderDataset;
 pub use memory::MemoryDataset;
 pub use shapes::Shapes;
-pub(crate) use statistics::Look;

@@ -1,11 +1,10 @@
 //! Swin's sizes.
 
-use super::{StageParts, StageWindow, Swin, SwinBlock, SwinTransformer};
 use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{AttentionConfig, DropPath, Init, InitialWeights, QkvBias, check_norm_epsilon};
+use crate::nn::{AttentionConfig, DropPath, Init, QkvBias, check_norm_epsilon};
 
 /// The initial values of every matrix except the patch embedding (official code).
 const INIT: Init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
@@ -52,22 +51,6 @@ impl SwinConfig {
     /// The same sizes with another window.
     pub fn with_window(self, window: usize) -> Self {
         Self { window, ..self }
-    }
-
-    /// An encoder with fresh weights.
-    ///
-    /// # Panics
-    ///
-    /// With the message of [`SwinConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut InitialWeights) -> Swin {
-        self.validate().unwrap_or_else(|error| panic!("{error}"));
-        SwinTransformer::new(self, weights, |stage, weights| StageParts {
-            window: StageWindow::shrinking(self.window),
-            blocks: (0..self.depths[stage])
-                .map(|block| SwinBlock::new(self, stage, block, weights))
-                .collect(),
-            norm_last: false,
-        })
     }
 
     /// Checks every rule the sizes must keep.

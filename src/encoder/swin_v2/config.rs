@@ -1,13 +1,10 @@
 //! Swin-v2's sizes.
 
-use super::{SwinV2, SwinV2Block};
 use crate::config::config;
 use crate::encoder::SwinConfig;
-use crate::encoder::swin::{StageParts, StageWindow, SwinTransformer};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
-use crate::nn::InitialWeights;
 
 /// Blocks between the extra norms of the two largest sizes (arXiv 2111.09883 §3.2).
 const EXTRA_NORM_EVERY: usize = 6;
@@ -93,25 +90,6 @@ impl SwinV2Config {
 
     fn at_256(self) -> Self {
         self.with_image(ImageShape::square(3, 256)).with_window(8)
-    }
-
-    /// An encoder with fresh weights.
-    ///
-    /// # Panics
-    ///
-    /// With the message of [`SwinV2Config::validate`] when that fails.
-    pub fn init(&self, weights: &mut InitialWeights) -> SwinV2 {
-        self.validate().unwrap_or_else(|error| panic!("{error}"));
-        SwinTransformer::new(&self.sizes, weights, |stage, weights| {
-            let (window, shift) = self.window(stage);
-            StageParts {
-                window: StageWindow::fixed(window, shift),
-                blocks: (0..self.sizes.depths[stage])
-                    .map(|block| SwinV2Block::new(self, stage, block, weights))
-                    .collect(),
-                norm_last: true,
-            }
-        })
     }
 
     /// Checks every rule the sizes must keep.

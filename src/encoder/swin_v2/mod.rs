@@ -32,7 +32,29 @@ mod config;
 pub use block::SwinV2Block;
 pub use config::SwinV2Config;
 
-use super::swin::SwinTransformer;
+use super::swin::{StageParts, StageWindow, SwinTransformer};
+use crate::nn::InitialWeights;
 
 /// Swin-v2 with a mask token.
 pub type SwinV2 = SwinTransformer<SwinV2Block>;
+
+impl SwinV2Config {
+    /// An encoder with fresh weights.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`SwinV2Config::validate`] when that fails.
+    pub fn init(&self, weights: &mut InitialWeights) -> SwinV2 {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        SwinTransformer::new(&self.sizes, weights, |stage, weights| {
+            let (window, shift) = self.window(stage);
+            StageParts {
+                window: StageWindow::fixed(window, shift),
+                blocks: (0..self.sizes.depths[stage])
+                    .map(|block| SwinV2Block::new(self, stage, block, weights))
+                    .collect(),
+                norm_last: true,
+            }
+        })
+    }
+}

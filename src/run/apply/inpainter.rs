@@ -11,7 +11,7 @@ use crate::data::{ChannelStatistics, Image};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::method::{BuiltIn, Inpainting, Method, MethodVisitor, Methods};
-use crate::run::published::{is_published, notes, open_published};
+use crate::run::published::{Found, notes, open};
 use crate::train::RunFolder;
 
 /// What fills marked pixels: a masked image model of pixels, and what is known of it.
@@ -57,12 +57,10 @@ impl Inpainter {
     ///
     /// When there is no such model in `path`, or a weight of it is missing.
     pub fn open_from<L: Methods>(path: &Path, device: &Device) -> Result<Self> {
-        if is_published(path)? {
-            return Self::of_published(&open_published(path)?, device);
+        match open(path)? {
+            Found::Published(opened) => Self::of_published(&opened, device),
+            Found::Run(folder) => folder.visit::<L, _>(Opening { folder: &folder, device }),
         }
-        let folder = &RunFolder::new(path);
-        folder.require_latest()?;
-        folder.visit::<L, _>(Opening { folder, device })
     }
 
     fn of_published(opened: &Transformers, device: &Device) -> Result<Self> {

@@ -78,6 +78,11 @@ impl RunFolder {
         Ok(self.latest_and_damaged()?.map(|(checkpoint, _)| checkpoint))
     }
 
+    /// Whether there is a checkpoint, which may be damaged.
+    pub(crate) fn has_checkpoints(&self) -> Result<bool> {
+        Ok(!self.checkpoints()?.is_empty())
+    }
+
     /// As [`latest`](Self::latest), with the faults of the later checkpoints that were passed over.
     fn latest_and_damaged(&self) -> Result<Option<(Checkpoint, Vec<Error>)>> {
         match self.newest_whole()? {
@@ -146,8 +151,16 @@ impl RunFolder {
     /// When the file is missing, does not hold a `C`, or differs from the configuration in the
     /// newest checkpoint.
     pub fn config<C: DeserializeOwned>(&self) -> Result<C> {
+        self.config_beside(self.latest()?.as_ref())
+    }
+
+    /// As [`config`](Self::config), where the newest checkpoint is open already.
+    pub(crate) fn config_beside<C: DeserializeOwned>(
+        &self,
+        newest: Option<&Checkpoint>,
+    ) -> Result<C> {
         let path = self.path.join(CONFIG);
-        if let Some(checkpoint) = self.latest()? {
+        if let Some(checkpoint) = newest {
             let said: Value = read_json(&path)?;
             let saved = &checkpoint.snapshot().fingerprint["config"];
             if let Some(difference) = resume::difference("", &said, saved) {

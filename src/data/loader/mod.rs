@@ -1,5 +1,7 @@
 //! The deterministic loader: the same batches in the same order, whatever the number of workers.
 
+mod plan;
+
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,13 +11,13 @@ use burn::data::dataset::Dataset;
 use burn::tensor::Device;
 use rand::rngs::ChaCha8Rng;
 
-use super::bad_image::Skips;
-use super::epoch::{BurnEpoch, Epoch, Extent};
-use super::plan::Plan;
+use crate::data::bad_image::Skips;
+use crate::data::epoch::{BurnEpoch, Epoch, Extent};
 use crate::data::sample::Sample;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::rng::{Purpose, stream};
+use plan::Plan;
 
 /// Makes a batch of samples: the last step of loading, on a worker thread.
 #[diagnostic::on_unimplemented(
@@ -47,8 +49,8 @@ pub struct Item<S = Sample> {
     pub sample: S,
     /// Its place in the data set.
     pub index: usize,
-    pub(super) seed: u64,
-    pub(super) epoch: u64,
+    seed: u64,
+    epoch: u64,
 }
 
 impl<S> Item<S> {
@@ -79,7 +81,7 @@ pub struct LoaderConfig {
 
 /// Batches of a data set. A sample that cannot be read is an error that names it, and never a
 /// shorter epoch. Only where the data set says that it may be left out
-/// ([`BadImage`](super::BadImage)), its batch is one sample shorter; every other sample stays in its
+/// ([`BadImage`](crate::data::BadImage)), its batch is one sample shorter; every other sample stays in its
 /// batch, with its own crop and mask.
 ///
 /// As a burn [`DataLoader`], each call of `iter` is the next epoch, from the first.
@@ -154,7 +156,7 @@ impl<C: Collate> Loader<C> {
     }
 
     /// The faults of the samples that were left out of the batches so far, in the order of the data
-    /// set: those that it calls a [`BadImage`](super::BadImage), each once.
+    /// set: those that it calls a [`BadImage`](crate::data::BadImage), each once.
     pub fn skipped(&self) -> Vec<String> {
         self.skips.lock().values().cloned().collect()
     }

@@ -9,9 +9,9 @@ use burn::data::dataset::Dataset;
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
-use super::bad_image::Skips;
-use super::epoch::Made;
-use super::loader::{Collate, Item, LoaderConfig};
+use super::{Collate, Item, LoaderConfig};
+use crate::data::bad_image::Skips;
+use crate::data::epoch::Made;
 use crate::data::sample::{data_error, is_bad_image};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, stream};

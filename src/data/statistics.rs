@@ -7,7 +7,7 @@ use burn::data::dataset::Dataset;
 use crate::data::options::{Channels, DataOptions, OnBadImage};
 use crate::data::sample::{ImageDataset, Sample, data_error};
 use crate::data::scan::scan;
-use crate::data::source::sums::Sums;
+use crate::data::sums::Sums;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;

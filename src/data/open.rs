@@ -1,0 +1,57 @@
+//! Opening the source that a specification names.
+
+use crate::data::options::{DataOptions, OpenProgress, OpenStep};
+use crate::data::source::{Shapes, cifar, folder, idx};
+use crate::data::spec::DataSpec;
+use crate::data::splits::{ImageData, Splits};
+use crate::error::Result;
+use crate::image::ChannelStatistics;
+
+impl DataSpec {
+    /// Opens the source by `options`. `progress` hears how far that is.
+    ///
+    /// # Errors
+    ///
+    /// When an option is broken, or the data cannot be had or is not what it should be; names the
+    /// file at fault.
+    pub fn open(
+        &self,
+        options: &DataOptions,
+        progress: &mut dyn FnMut(OpenProgress),
+    ) -> Result<ImageData> {
+        let data = self.splits(options, progress)?.open(options, progress)?;
+        Ok(ImageData { origin: Some(self.clone()), ..data })
+    }
+
+    /// As [`DataSpec::open`], with statistics that are known ([`Splits::open_measured`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`DataSpec::open`].
+    pub fn open_measured(
+        &self,
+        options: &DataOptions,
+        statistics: ChannelStatistics,
+        progress: &mut dyn FnMut(OpenProgress),
+    ) -> Result<ImageData> {
+        let data = self.splits(options, progress)?.open_measured(options, statistics, progress)?;
+        Ok(ImageData { origin: Some(self.clone()), ..data })
+    }
+
+    fn splits(
+        &self,
+        options: &DataOptions,
+        progress: &mut dyn FnMut(OpenProgress),
+    ) -> Result<Splits> {
+        options.validate()?;
+        let mut download =
+            |done, total| progress(OpenProgress { step: OpenStep::Download, done, total });
+        Ok(match self {
+            Self::Shapes => Shapes::splits(),
+            Self::Cifar10(path) => cifar::cifar10_splits(path.as_deref(), &mut download)?,
+            Self::Cifar100(path) => cifar::cifar100_splits(path.as_deref(), &mut download)?,
+            Self::Idx(path) => idx::splits(path)?,
+            Self::Folder(path) => folder::splits(path, options, progress)?,
+        })
+    }
+}
