@@ -5,7 +5,7 @@ use std::num::NonZero;
 
 use burn::data::dataset::{Dataset, DatasetError, InMemDataset};
 
-use crate::data::{BadImage, Pixels};
+use crate::data::{BadImage, LabelMap, Pixels};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
@@ -156,6 +156,16 @@ pub trait ImageDataset: Dataset<Sample> {
     /// When the sample cannot be read.
     fn label(&self, index: usize) -> Result<Option<usize>> {
         Ok(self.get(index).map_err(|error| data_error(index, error))?.label)
+    }
+
+    /// The class of every pixel of sample `index`, from 0 on; [`LabelMap::VOID`] for pixels of none.
+    /// The default is that there is no such map.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be read.
+    fn label_map(&self, _index: usize) -> Result<Option<LabelMap>> {
+        Ok(None)
     }
 
     /// What to call sample `index` in a message: its file where there is one.

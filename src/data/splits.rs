@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 use md5::{Digest, Md5};
 
+use crate::data::LabelMap;
 use crate::data::options::{Channels, DataOptions, OnBadImage, OpenProgress, OpenStep};
 use crate::data::sample::{ImageDataset, Sample, data_error};
 use crate::data::statistics::Look;
@@ -266,6 +267,10 @@ impl Dataset<Sample> for Brought {
 impl ImageDataset for Brought {
     fn label(&self, index: usize) -> Result<Option<usize>> {
         self.images.label(index)
+    }
+
+    fn label_map(&self, index: usize) -> Result<Option<LabelMap>> {
+        self.images.label_map(index)
     }
 
     fn name(&self, index: usize) -> String {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 use rand::seq::SliceRandom;
 
+use crate::data::LabelMap;
 use crate::data::sample::{ImageDataset, Sample};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, stream};
@@ -91,6 +92,10 @@ impl Dataset<Sample> for Subset {
 impl ImageDataset for Subset {
     fn label(&self, index: usize) -> Result<Option<usize>> {
         self.dataset.label(self.places[index])
+    }
+
+    fn label_map(&self, index: usize) -> Result<Option<LabelMap>> {
+        self.dataset.label_map(self.places[index])
     }
 
     fn name(&self, index: usize) -> String {

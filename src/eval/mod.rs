@@ -7,6 +7,8 @@
 //!   without hyperparameters, or trained by the papers' optimizer.
 //! - [`AttentiveProbe`]: learned queries choose what to read of each image's cells, for encoders
 //!   whose knowledge is spread over them.
+//! - [`SegmentationProbe`]: the class of every pixel from the features of cells, linear and by
+//!   nearest neighbors.
 //! - [`FineTuning`]: the encoder is trained further, as a whole or its last blocks.
 //!
 //! What no encoder has to be trained for, [`Handmade`] features, goes the same way beside it.
@@ -59,8 +61,10 @@
 mod attentive;
 #[cfg(feature = "viz")]
 mod card;
+mod cell_source;
 mod cells;
 mod classification;
+mod dense;
 mod erase;
 mod features;
 mod finetune;
@@ -80,8 +84,10 @@ mod subset;
 pub use attentive::{AttentiveClassifier, AttentiveProbe, CellQueries};
 #[cfg(feature = "viz")]
 pub use card::{LabelledPicture, NeighborRow, ScoreCard};
+pub use cell_source::CellSource;
 pub use cells::CellFeatures;
 pub use classification::Classification;
+pub use dense::{DenseFeatures, DenseImages, SegmentationProbe, SegmentationResult};
 pub use erase::RandomErasing;
 pub use features::{Features, Pooling};
 pub use finetune::FineTuning;

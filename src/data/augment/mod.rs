@@ -13,6 +13,7 @@ use crate::grid::ImageShape;
 mod crop;
 mod flip;
 mod jitter;
+mod map_view;
 mod normalize;
 mod operation;
 mod rand_augment;

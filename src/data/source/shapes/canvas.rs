@@ -60,7 +60,8 @@ impl Canvas {
     }
 }
 
-fn coordinate(index: usize) -> f32 {
+/// The middle of the pixels of a row or column.
+pub(super) fn coordinate(index: usize) -> f32 {
     index as f32 + 0.5 - SIDE as f32 / 2.0
 }
 

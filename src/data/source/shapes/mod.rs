@@ -10,7 +10,7 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 
 use crate::data::sample::{Image, ImageDataset, Sample};
-use crate::data::{DataOptions, ImageData, Splits};
+use crate::data::{DataOptions, ImageData, LabelMap, Splits};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::rng::{Purpose, stream};
@@ -21,6 +21,7 @@ mod paint;
 mod scene;
 
 use form::Form;
+use scene::Picture;
 
 /// One split of the procedural data set; equal keys give equal images, byte for byte.
 ///
@@ -65,6 +66,11 @@ impl Shapes {
         Splits { looked_at, ..splits }
     }
 
+    fn picture(&self, index: usize) -> Picture {
+        let mut rng = stream(self.seed, Purpose::Data, self.split, index as u64);
+        Picture::paint(Form::ALL[index % Form::ALL.len()], &mut rng)
+    }
+
     /// The forms' names, by label.
     pub fn class_names() -> Vec<String> {
         Form::ALL.iter().map(|form| form.name().to_owned()).collect()
@@ -75,8 +81,7 @@ impl Dataset<Sample> for Shapes {
     fn get(&self, index: usize) -> Result<Sample, DatasetError> {
         assert!(index < self.len, "index {index} of {} images", self.len);
         let label = index % Form::ALL.len();
-        let mut rng = stream(self.seed, Purpose::Data, self.split, index as u64);
-        let pixels = scene::paint(Form::ALL[label], &mut rng);
+        let pixels = self.picture(index).pixels;
         let image = Image::new(Self::SHAPE, pixels).map_err(DatasetError::new)?;
         Ok(Sample { image, label: Some(label) })
     }
@@ -89,6 +94,14 @@ impl Dataset<Sample> for Shapes {
 impl ImageDataset for Shapes {
     fn label(&self, index: usize) -> Result<Option<usize>> {
         Ok(Some(index % Form::ALL.len()))
+    }
+
+    /// 0 for what is not the form, and for the form the number after its label.
+    fn label_map(&self, index: usize) -> Result<Option<LabelMap>> {
+        let class = (index % Form::ALL.len() + 1) as u8;
+        let shows = self.picture(index).shows_form();
+        let classes = shows.into_iter().map(|form| if form { class } else { 0 }).collect();
+        LabelMap::new(Self::SHAPE.height, Self::SHAPE.width, classes).map(Some)
     }
 
     fn identity(&self) -> String {
@@ -146,6 +159,39 @@ mod tests {
         assert_eq!((data.shape, data.class_names.len()), (Shapes::SHAPE, 10));
         assert!(data.statistics.mean.iter().all(|mean| (0.4..0.6).contains(mean)));
         assert!(data.statistics.std.iter().all(|std| (0.15..0.35).contains(std)));
+    }
+
+    #[test]
+    fn a_label_map_shows_the_form_alone_and_where_it_differs_from_the_ground() {
+        let area = |index: usize| {
+            let map = SHAPES.label_map(index).unwrap().unwrap();
+            assert_eq!((map.height(), map.width()), (32, 32));
+            let class = (index % 10 + 1) as u8;
+            assert!(map.classes().iter().all(|&found| found == 0 || found == class));
+            map.classes().iter().filter(|&&found| found == class).count()
+        };
+        // A form has a half-extent of 8.5 to 13 pixels: a disc covers π r² of the 1024, less what
+        // lies outside of the picture or behind a stroke.
+        let discs: Vec<usize> = (0..4).map(|i| area(i * 10)).collect();
+        assert!(discs.iter().all(|area| (120..=560).contains(area)), "{discs:?}");
+        assert!((0..SHAPES.len()).all(|index| (40..=700).contains(&area(index))));
+        // The form is lighter or darker than the ground by 0.3 and more, but for pattern and light.
+        let differ = |index: usize| {
+            let (map, image) = (SHAPES.label_map(index).unwrap().unwrap(), pixels(SHAPES, index));
+            let luma = |form: bool| {
+                let inside = (0..1024).filter(|&i| (map.classes()[i] > 0) == form);
+                let lumas: Vec<f32> = inside
+                    .map(|i| {
+                        let rgb = [image[i], image[i + 1024], image[i + 2048]].map(f32::from);
+                        0.3 * rgb[0] + 0.59 * rgb[1] + 0.11 * rgb[2]
+                    })
+                    .collect();
+                lumas.iter().sum::<f32>() / lumas.len() as f32
+            };
+            (luma(true) - luma(false)).abs()
+        };
+        let mean = (0..SHAPES.len()).map(differ).sum::<f32>() / SHAPES.len() as f32;
+        assert!(mean > 45.0, "{mean}");
     }
 
     #[test]

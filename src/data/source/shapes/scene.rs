@@ -2,30 +2,56 @@
 
 use rand::{Rng, RngExt};
 
-use super::canvas::{Canvas, SIDE};
+use super::canvas::{Canvas, SIDE, coordinate};
 use super::form::Form;
 use super::paint::{Paint, Rgb, color, direction, smooth};
 
-/// Paints a random picture of `form`. Nothing but the form depends on the class.
-pub(super) fn paint(form: Form, rng: &mut dyn Rng) -> Vec<u8> {
-    let (ground, figure) = contrasting_lumas(rng);
-    let ground = Paint::draw(ground, rng);
-    let mut canvas = Canvas::new(|x, y| ground.at(x, y));
-    for _ in 0..rng.random_range(1..4) {
-        let place = [0.0; 2].map(|_: f32| rng.random_range(-16.0..16.0));
-        Stroke::draw(place.into(), 1.0..2.6, rng).paint(&mut canvas);
+/// A painted picture, and what of it is the form.
+#[derive(Debug)]
+pub(super) struct Picture {
+    /// The planar 8-bit image.
+    pub(super) pixels: Vec<u8>,
+    figure: Figure,
+    /// The strokes before the figure.
+    strokes: Vec<Stroke>,
+}
+
+impl Picture {
+    /// Paints a random picture of `form`. Nothing but the form depends on the class.
+    pub(super) fn paint(form: Form, rng: &mut dyn Rng) -> Self {
+        let (ground, figure) = contrasting_lumas(rng);
+        let ground = Paint::draw(ground, rng);
+        let mut canvas = Canvas::new(|x, y| ground.at(x, y));
+        for _ in 0..rng.random_range(1..4) {
+            let place = [0.0; 2].map(|_: f32| rng.random_range(-16.0..16.0));
+            Stroke::draw(place.into(), 1.0..2.6, rng).paint(&mut canvas);
+        }
+        let figure = Figure::draw(form, figure, rng);
+        figure.cast_shadow(&mut canvas, rng);
+        figure.paint(&mut canvas);
+        let mut strokes = Vec::new();
+        for _ in 0..rng.random_range(0..2) {
+            let place = [figure.center.0, figure.center.1].map(|c| c + rng.random_range(-9.0..9.0));
+            let stroke = Stroke::draw(place.into(), 0.7..1.6, rng);
+            stroke.paint(&mut canvas);
+            strokes.push(stroke);
+        }
+        let (sun, strength) = (direction(1.0, rng), rng.random_range(-0.02..0.02));
+        canvas.light(|x, y| 1.0 + strength * (x * sun.0 + y * sun.1));
+        let noise = rng.random_range(0.0..6.0);
+        Self { pixels: canvas.develop(noise, rng), figure, strokes }
     }
-    let figure = Figure::draw(form, figure, rng);
-    figure.cast_shadow(&mut canvas, rng);
-    figure.paint(&mut canvas);
-    for _ in 0..rng.random_range(0..2) {
-        let place = [figure.center.0, figure.center.1].map(|c| c + rng.random_range(-9.0..9.0));
-        Stroke::draw(place.into(), 0.7..1.6, rng).paint(&mut canvas);
+
+    /// Whether the form is what shows at each pixel, row by row: it covers at least half of the
+    /// pixel, and no stroke before it does.
+    pub(super) fn shows_form(&self) -> Vec<bool> {
+        let half = |distance: f32| distance <= 0.0;
+        let shows = |x: f32, y: f32| {
+            half(self.figure.distance(x, y))
+                && !self.strokes.iter().any(|stroke| half(stroke.distance(x, y)))
+        };
+        (0..SIDE * SIDE).map(|i| shows(coordinate(i % SIDE), coordinate(i / SIDE))).collect()
     }
-    let (sun, strength) = (direction(1.0, rng), rng.random_range(-0.02..0.02));
-    canvas.light(|x, y| 1.0 + strength * (x * sun.0 + y * sun.1));
-    let noise = rng.random_range(0.0..6.0);
-    canvas.develop(noise, rng)
 }
 
 /// The brightness of the ground and of the figure; either may be the lighter one.

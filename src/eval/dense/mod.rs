@@ -1,0 +1,7 @@
+//! Dense read-outs: what the features of cells tell of the pixels they stand for.
+
+mod features;
+mod segmentation;
+
+pub use features::{DenseFeatures, DenseImages};
+pub use segmentation::{SegmentationProbe, SegmentationResult};
