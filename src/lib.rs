@@ -150,10 +150,10 @@ pub use rand;
 /// The pages of the repository's `docs/` folder.
 ///
 /// [`design`](docs::design) is the plan of the crate, [`methods`](docs::methods) lists the papers
-/// with all deviations from them, [`adding_a_method`](docs::adding_a_method) is the guide to a method
-/// of your own, [`checkpoints`](docs::checkpoints) is about published weights,
-/// [`performance`](docs::performance) about speed and memory, [`backends`](docs::backends) about
-/// GPUs.
+/// with all deviations from them, [`presets`](docs::presets) lists runs by name,
+/// [`adding_a_method`](docs::adding_a_method) is the guide to a method of your own,
+/// [`checkpoints`](docs::checkpoints) is about published weights, [`performance`](docs::performance)
+/// about speed and memory, [`backends`](docs::backends) about GPUs.
 #[cfg(any(doc, doctest))]
 pub mod docs {
     /// Declares a module for a page, whose links to other pages lead to their modules.
@@ -163,6 +163,7 @@ pub mod docs {
                 #[doc = "[design.md]: crate::docs::design"]
                 #[doc = "[methods.md]: crate::docs::methods"]
                 #[doc = "[performance.md]: crate::docs::performance"]
+                #[doc = "[presets.md]: crate::docs::presets"]
                 #[doc = "[`kernel`]: crate::kernel"]
                 #[doc = ""]
                 #[doc = include_str!(concat!("../docs/", $file))]
@@ -174,6 +175,7 @@ pub mod docs {
     pages! {
         design: "design.md",
         methods: "methods.md",
+        presets: "presets.md",
         checkpoints: "checkpoints.md",
         performance: "performance.md",
         backends: "backends.md",

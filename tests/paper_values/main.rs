@@ -7,5 +7,6 @@ mod common;
 mod constructors;
 mod figures;
 mod presets;
+mod sizes;
 mod starts;
 mod table;

@@ -1,9 +1,12 @@
-//! Every preset as JSON.
+//! Every preset as JSON: constructors of sizes, recipes and the like, and the runs of
+//! `Method::presets`.
 
 use burn_mim::data::augment::{Augmentation, RandAugment};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::eval::{FineTuning, LinearProbe, Mixing, RandomErasing};
-use burn_mim::method::{BeitV2Config, DvaeSchedule, PatchPairs};
+use burn_mim::method::{
+    BeitV2Config, BuiltIn, DvaeSchedule, Method, Methods, PatchPairs, Preset, PresetEntry,
+};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
@@ -11,7 +14,7 @@ use burn_mim::{
     MaskFeatConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
     TokenizerConfig, VitConfig,
 };
-use serde_json::{Value, to_value};
+use serde_json::{Value, json, to_value};
 
 /// What models for small images are made for here.
 const SMALL: ImageShape = ImageShape::new(3, 32, 48);
@@ -30,8 +33,43 @@ fn tokenizer() -> TokenizerConfig {
     TokenizerConfig::Palette(PaletteConfig::new(SMALL).with_patch(4))
 }
 
-/// Constructors by name with what they make. `new` of a configuration is its defaults.
+/// All by name with what they hold. `new` of a configuration is its defaults.
 pub(super) fn presets() -> Vec<(String, Value)> {
+    let mut all = constructors();
+    all.extend(BuiltIn::presets().iter().map(run));
+    all.extend([
+        numbers::<ContextConfig>("context_patch96_512"),
+        numbers::<SelfieConfig>("selfie_patch8_32"),
+        numbers::<SelfieConfig>("selfie_patch32_224"),
+        numbers::<ImageGptConfig>("image_gpt_large_48"),
+        numbers::<RestorationConfig>("restoration_ipt_48"),
+    ]);
+    all
+}
+
+/// The run of a preset, with what its recipe comes to.
+fn run(preset: &PresetEntry) -> (String, Value) {
+    let PresetEntry { recipe, batch_size, image, .. } = preset;
+    assert_eq!((image.channels, image.height), (3, image.width));
+    let value = json!({
+        "side": image.width,
+        "batch_size": batch_size,
+        "effective_batch": recipe.effective_batch(*batch_size),
+        "peak_lr": recipe.base_lr * recipe.lr_scale(*batch_size),
+        "images": preset.images,
+        "recipe": recipe,
+        "augmentation": preset.augmentation,
+    });
+    (format!("Preset::{}", preset.name), value)
+}
+
+/// The numbers of a preset that no constructor makes.
+fn numbers<M: Method>(name: &str) -> (String, Value) {
+    let preset = Preset::<M>::named(name).expect(name);
+    (format!("Numbers::{name}"), to_value(preset.method()).unwrap())
+}
+
+fn constructors() -> Vec<(String, Value)> {
     presets! {
         VitConfig { tiny_patch16, small_patch16, base_patch16, large_patch16, huge_patch14 }
         SwinConfig { tiny, small, base, large, small_images(SMALL) }
@@ -40,10 +78,10 @@ pub(super) fn presets() -> Vec<(String, Value)> {
         ResidualConfig { new(3) }
         DecoderConfig { new }
         MaeConfig { base_patch16, large_patch16, huge_patch14, small_images(SMALL) }
-        SimMimConfig { base_patch16, swin_base, swin_v2_base, small_images(SMALL) }
+        SimMimConfig { base_patch16, swin_base, swin_large, swin_v2_base, small_images(SMALL) }
         MaskFeatConfig { base_patch16, large_patch16, small_images(SMALL) }
-        BeitConfig { base_patch16, small_images(tokenizer()) }
-        BeitV2Config { base_patch16(512), small_images(tokenizer()) }
+        BeitConfig { base_patch16, large_patch16, small_images(tokenizer()) }
+        BeitV2Config { base_patch16(512), large_patch16(512), small_images(tokenizer()) }
         VqConfig { base_patch16(512), small_images(SMALL) }
         DvaeConfig { dalle_encoder, small_images(SMALL) }
         DvaeSchedule { new }

@@ -62,6 +62,14 @@ impl BeitConfig {
         Self::new(encoder, TokenizerConfig::Dvae(DvaeConfig::dalle_encoder()))
     }
 
+    /// ViT-L/16 as BEiT trains it: as the base model, with layer scale 1e-5 (appendix G, Table 12).
+    pub fn large_patch16() -> Self {
+        let VitConfig { width, depth, heads, .. } = VitConfig::large_patch16();
+        let base = Self::base_patch16();
+        let encoder = VitConfig { width, depth, heads, ..base.encoder };
+        Self { encoder: encoder.with_layer_scale(Some(1e-5)), ..base }
+    }
+
     /// A model for images of a few dozen pixels that a laptop's processor trains in minutes: patch
     /// 4, encoder 128 × 4 with sin-cos positions, blocks of at least 4 patches.
     pub fn small_images(tokenizer: TokenizerConfig) -> Self {

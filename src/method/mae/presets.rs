@@ -2,19 +2,59 @@
 
 use super::MaeConfig;
 use crate::data::augment::Augmentation;
+use crate::encoder::VitConfig;
 use crate::grid::ImageShape;
 use crate::method::Preset;
 use crate::train::Recipe;
 
 pub(super) fn all() -> Vec<Preset<MaeConfig>> {
-    vec![Preset {
-        name: "mae_small_images",
-        about: "MAE on a ViT of 128 × 6, patch 4, decoder 64 × 2: ours, for minutes on two cores",
-        image: ImageShape::square(3, 32),
-        numbers: MaeConfig::small_images,
-        recipe: Recipe::mae().with_base_lr(4e-3).with_warmup_epochs(0.5),
+    vec![
+        Preset {
+            name: "mae_small_images",
+            about: "MAE on a ViT of 128 × 6, patch 4, decoder 64 × 2: ours, for minutes on two cores",
+            image: ImageShape::square(3, 32),
+            numbers: MaeConfig::small_images,
+            recipe: Recipe::mae().with_base_lr(4e-3).with_warmup_epochs(0.5),
+            augmentation: Augmentation::mae(),
+            batch_size: 64,
+            images: Some(30_000),
+        },
+        papers(
+            "mae_vit_base_patch16_224",
+            "MAE on ViT-B/16 (arXiv 2111.06377 §A.1, Table 8; facebookresearch/mae PRETRAIN.md)",
+            |image| on(MaeConfig::base_patch16(), image),
+        ),
+        papers(
+            "mae_vit_large_patch16_224",
+            "MAE on ViT-L/16 (arXiv 2111.06377 §A.1, Table 8; facebookresearch/mae PRETRAIN.md)",
+            |image| on(MaeConfig::large_patch16(), image),
+        ),
+        papers(
+            "mae_vit_huge_patch14_224",
+            "MAE on ViT-H/14 (arXiv 2111.06377 §A.1, Table 8; facebookresearch/mae PRETRAIN.md)",
+            |image| on(MaeConfig::huge_patch14(), image),
+        ),
+    ]
+}
+
+/// A batch of 4096: 64 GPUs with 64 images each.
+fn papers(
+    name: &'static str,
+    about: &'static str,
+    numbers: fn(ImageShape) -> MaeConfig,
+) -> Preset<MaeConfig> {
+    Preset {
+        name,
+        about,
+        image: ImageShape::square(3, 224),
+        numbers,
+        recipe: Recipe::mae().with_accumulation(64),
         augmentation: Augmentation::mae(),
         batch_size: 64,
-        images: Some(30_000),
-    }]
+        images: None,
+    }
+}
+
+fn on(mae: MaeConfig, image: ImageShape) -> MaeConfig {
+    MaeConfig { encoder: VitConfig { image, ..mae.encoder }, ..mae }
 }

@@ -135,6 +135,11 @@ impl SimMimConfig<SwinConfig> {
     pub fn swin_base() -> Self {
         Self::new(SwinConfig::base().with_image(ImageShape::square(3, 192)).with_window(6))
     }
+
+    /// Swin-L on 192 × 192 pixels with windows of 12 (official configuration).
+    pub fn swin_large() -> Self {
+        Self::new(SwinConfig::large().with_image(ImageShape::square(3, 192)).with_window(12))
+    }
 }
 
 impl SimMimConfig<SwinV2Config> {

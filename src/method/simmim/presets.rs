@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::SimMimConfig;
 use crate::data::augment::Augmentation;
-use crate::encoder::{EncoderConfig, SwinConfig, SwinV2Config};
+use crate::encoder::{EncoderConfig, SwinConfig, SwinV2Config, VitConfig};
 use crate::grid::ImageShape;
 use crate::method::Preset;
 use crate::train::Recipe;
@@ -16,27 +16,71 @@ pub(super) fn of_encoder<C: 'static>() -> Vec<Preset<SimMimConfig<C>>> {
 }
 
 fn on_vit() -> Vec<Preset<SimMimConfig>> {
-    vec![small(
-        "simmim_vit_small_images",
-        "SimMIM on a ViT of 128 × 4, patch 4: ours, for minutes on two cores",
-        |image| SimMimConfig::in_small_squares(SimMimConfig::small_images(image).encoder),
-    )]
+    vec![
+        small(
+            "simmim_vit_small_images",
+            "SimMIM on a ViT of 128 × 4, patch 4: ours, for minutes on two cores",
+            |image| SimMimConfig::in_small_squares(SimMimConfig::small_images(image).encoder),
+        ),
+        papers(
+            "simmim_vit_base_patch16_224",
+            "SimMIM on ViT-B/16 (arXiv 2111.09886 §4.1; microsoft/SimMIM vit_base__800ep)",
+            |image| SimMimConfig::base_patch16().on(|vit| VitConfig { image, ..vit }),
+            (224, Recipe::simmim_800()),
+        ),
+    ]
 }
 
 fn on_swin() -> Vec<Preset<SimMimConfig<SwinConfig>>> {
-    vec![small(
-        "simmim_swin_small_images",
-        "SimMIM on a Swin of three stages from 48 features on, patch 2: ours, for minutes on two cores",
-        |image| SimMimConfig::in_small_squares(SwinConfig::small_images(image)),
-    )]
+    let base = |image| SimMimConfig::swin_base().on(|swin| swin.with_image(image));
+    vec![
+        small(
+            "simmim_swin_small_images",
+            "SimMIM on a Swin of three stages from 48 features on, patch 2: ours, for minutes on two cores",
+            |image| SimMimConfig::in_small_squares(SwinConfig::small_images(image)),
+        ),
+        papers(
+            "simmim_swin_base_192",
+            "SimMIM on Swin-B, windows of 6, 100 epochs (arXiv 2111.09886 §4.1; microsoft/SimMIM swin_base__100ep)",
+            base,
+            (192, Recipe::simmim()),
+        ),
+        papers(
+            "simmim_swin_base_192_800ep",
+            "SimMIM on Swin-B, windows of 6, 800 epochs (microsoft/SimMIM swin_base__800ep)",
+            base,
+            (192, Recipe::simmim_800()),
+        ),
+        papers(
+            "simmim_swin_large_192",
+            "SimMIM on Swin-L, windows of 12, 800 epochs (microsoft/SimMIM swin_large__800ep)",
+            |image| SimMimConfig::swin_large().on(|swin| swin.with_image(image)),
+            (192, Recipe::simmim_800()),
+        ),
+    ]
 }
 
 fn on_swin_v2() -> Vec<Preset<SimMimConfig<SwinV2Config>>> {
-    vec![small(
-        "simmim_swin_v2_small_images",
-        "SimMIM on a Swin-v2 of three stages from 48 features on, patch 2: ours, for minutes on two cores",
-        |image| SimMimConfig::in_small_squares(SwinV2Config::small_images(image)),
-    )]
+    vec![
+        small(
+            "simmim_swin_v2_small_images",
+            "SimMIM on a Swin-v2 of three stages from 48 features on, patch 2: ours, for minutes on two cores",
+            |image| SimMimConfig::in_small_squares(SwinV2Config::small_images(image)),
+        ),
+        papers(
+            "simmim_swin_v2_base_192",
+            "SimMIM on SwinV2-B, windows of 12 (microsoft/Swin-Transformer simmim_pretrain__swinv2_base)",
+            |image| SimMimConfig::swin_v2_base().on(|swin| swin.with_image(image)),
+            (192, Recipe::simmim_800()),
+        ),
+    ]
+}
+
+impl<C> SimMimConfig<C> {
+    /// The same on another encoder of its kind.
+    fn on(self, change: impl FnOnce(C) -> C) -> Self {
+        Self { encoder: change(self.encoder), ..self }
+    }
 }
 
 fn small<C: EncoderConfig>(
@@ -53,5 +97,24 @@ fn small<C: EncoderConfig>(
         augmentation: Augmentation::simmim(),
         batch_size: 64,
         images: Some(10_000),
+    }
+}
+
+/// A batch of 2048: 16 GPUs with 128 images each.
+fn papers<C: EncoderConfig>(
+    name: &'static str,
+    about: &'static str,
+    numbers: fn(ImageShape) -> SimMimConfig<C>,
+    (side, recipe): (usize, Recipe),
+) -> Preset<SimMimConfig<C>> {
+    Preset {
+        name,
+        about,
+        image: ImageShape::square(3, side),
+        numbers,
+        recipe: recipe.with_accumulation(16),
+        augmentation: Augmentation::simmim(),
+        batch_size: 128,
+        images: None,
     }
 }

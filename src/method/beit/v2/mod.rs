@@ -39,6 +39,14 @@ impl BeitV2Config {
         Self::new(BeitConfig { tokenizer: TokenizerConfig::Vq(tokenizer), ..beit })
     }
 
+    /// ViT-L/16 on the tokens of the base model: the condenser comes after 21 blocks of 24 (official
+    /// command).
+    pub fn large_patch16(teacher_width: usize) -> Self {
+        let Self { beit, .. } = Self::base_patch16(teacher_width);
+        let encoder = BeitConfig::large_patch16().encoder;
+        Self::new(BeitConfig { encoder, ..beit }).with_early_blocks(21)
+    }
+
     /// [`BeitConfig::small_images`] with a condenser of one block after three of its four.
     pub fn small_images(tokenizer: TokenizerConfig) -> Self {
         let beit = BeitConfig::small_images(tokenizer);

@@ -1,6 +1,9 @@
 //! Presets: names that lead to a method, and numbers for images of any shape.
 #![cfg(feature = "run")]
 
+mod page;
+mod shapes;
+
 use std::collections::BTreeSet;
 
 use burn_mim::method::{BuiltIn, Method, Methods, Preset};
@@ -21,6 +24,8 @@ fn an_unknown_name_is_told_the_nearest_right_ones() {
     let start =
         "invalid configuration: unknown preset `mae_smal_image`; did you mean `mae_small_images`";
     assert!(message.starts_with(start), "{message}");
+    let message = BuiltIn::preset("beit_larg_patch16_224").unwrap_err().to_string();
+    assert!(message.contains("did you mean `beit_large_patch16_224`, `beit_"), "{message}");
     let message = BuiltIn::preset("q").unwrap_err().to_string();
     assert!(message.contains("expected one of mae_small_images, "), "{message}");
 }
