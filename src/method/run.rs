@@ -49,6 +49,8 @@ pub struct Run {
     /// the labelled images, which is `knn_top1` among the metrics of an epoch; 0 for no
     /// measurements.
     pub probe: usize,
+    /// The number of steps between two lines of the run's `log.jsonl`; 0 for lines of epochs alone.
+    pub log_every: usize,
     /// The flag by which others can stop the run.
     pub interrupt: Interrupt,
     /// How the run reports its progress.
@@ -75,6 +77,7 @@ impl Run {
             resume: false,
             accept_changed_data: false,
             probe: 0,
+            log_every: 10,
             interrupt: Interrupt::default(),
             progress: Progress::Silent,
         }

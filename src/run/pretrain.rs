@@ -93,6 +93,7 @@ impl Run {
         };
         Pretraining::new(&self.out, recipe)
             .budget(self.budget)
+            .log_every(self.log_every)
             .seed(self.seed)
             .precision(self.precision)
             .resume(resume)

@@ -12,23 +12,24 @@ pub(super) fn global_norm<M: Module>(model: &M, gradients: &GradientsParams) -> 
 }
 
 /// Scales the gradients by `factor`, and then so that their global norm is at most `max_norm`
-/// (PyTorch's `clip_grad_norm_`, which adds 1e-6 to the norm).
+/// (PyTorch's `clip_grad_norm_`, which adds 1e-6 to the norm). Also yields that norm before clipping,
+/// where it was needed.
 pub(super) fn scale_and_clip<M: Module>(
     model: &M,
     mut gradients: GradientsParams,
     factor: f64,
     max_norm: Option<f64>,
-) -> GradientsParams {
-    let scale = match max_norm {
-        None if factor == 1.0 => return gradients,
+) -> (GradientsParams, Option<Tensor<1>>) {
+    let norm = match max_norm {
+        None if factor == 1.0 => return (gradients, None),
         None => None,
-        Some(max_norm) => global_norm(model, &gradients).map(|norm| {
-            let norm = norm.mul_scalar(factor);
-            (norm + 1e-6).recip().mul_scalar(max_norm).clamp_max(1.0).mul_scalar(factor)
-        }),
+        Some(_) => global_norm(model, &gradients).map(|norm| norm.mul_scalar(factor)),
     };
+    let scale = max_norm.zip(norm.clone()).map(|(max_norm, norm)| {
+        (norm + 1e-6).recip().mul_scalar(max_norm).clamp_max(1.0).mul_scalar(factor)
+    });
     model.visit(&mut Scale { gradients: &mut gradients, factor, scale });
-    gradients
+    (gradients, norm)
 }
 
 struct SquaredNorm<'a> {
@@ -103,17 +104,19 @@ mod tests {
     #[test]
     fn clipping_keeps_the_direction_of_the_whole() {
         let (layer, gradients) = layer_and_gradients();
-        let clipped = scale_and_clip(&layer, gradients, 1.0, Some(1.0));
+        let (clipped, norm) = scale_and_clip(&layer, gradients, 1.0, Some(1.0));
         close(&values(&layer, &clipped), [0.6, 0.0, 0.8]);
+        assert_eq!(norm.unwrap().into_scalar::<f32>(), 5.0);
     }
 
     #[test]
     fn gradients_within_the_norm_are_only_averaged() {
         let (layer, gradients) = layer_and_gradients();
-        let averaged = scale_and_clip(&layer, gradients, 0.5, Some(2.6));
+        let (averaged, norm) = scale_and_clip(&layer, gradients, 0.5, Some(2.6));
+        assert_eq!(norm.unwrap().into_scalar::<f32>(), 2.5);
         close(&values(&layer, &averaged), [1.5, 0.0, 2.0]);
         let (layer, gradients) = layer_and_gradients();
-        let clipped = scale_and_clip(&layer, gradients, 0.5, Some(1.25));
+        let (clipped, _) = scale_and_clip(&layer, gradients, 0.5, Some(1.25));
         close(&values(&layer, &clipped), [0.75, 0.0, 1.0]);
     }
 }

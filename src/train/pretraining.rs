@@ -9,6 +9,9 @@ use super::budget::Settled;
 use super::{Budget, Interrupt, Precision, Progress, Recipe, RunFolder};
 use crate::error::{Error, Result};
 
+/// Steps between two lines of a log: a run of a hundred thousand leaves two megabytes.
+const LOG_EVERY: usize = 10;
+
 /// A pre-training run: what to do, where to keep it, and how to report.
 ///
 /// The loop is our own, on burn's optimizers, records and data loaders: burn's trainer clips each
@@ -29,6 +32,7 @@ pub struct Pretraining {
     pub(super) resume: bool,
     pub(super) accept_changed_data: bool,
     pub(super) keep: usize,
+    pub(super) log_every: usize,
     pub(super) progress: Progress,
     pub(super) interrupt: Interrupt,
 }
@@ -50,6 +54,7 @@ impl Pretraining {
             resume: false,
             accept_changed_data: false,
             keep: 2,
+            log_every: LOG_EVERY,
             progress: Progress::default(),
             interrupt: Interrupt::default(),
         }
@@ -94,6 +99,13 @@ impl Pretraining {
     /// Keeps the last `keep` checkpoints, at least 1, beside the best.
     pub fn keep(mut self, keep: usize) -> Self {
         self.keep = keep;
+        self
+    }
+
+    /// Writes a line into `log.jsonl` for the first step and for every so many steps, with 0 for
+    /// epochs alone. Without this call it is every tenth step.
+    pub fn log_every(mut self, steps: usize) -> Self {
+        self.log_every = steps;
         self
     }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::log::LOG;
 use super::{CHECKPOINTS, CONFIG, RunFolder, step_of};
 use crate::error::{Error, Result};
 use crate::file::sync_folder;
@@ -12,6 +13,7 @@ use crate::file::sync_folder;
 const FILES: &[&str] = &[
     CONFIG,
     "metrics.json",
+    LOG,
     "loss_curve.png",
     "reconstruction.png",
     "completion.png",

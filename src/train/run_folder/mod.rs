@@ -2,6 +2,7 @@
 
 mod aside;
 mod checkpoint;
+mod log;
 mod manifest;
 mod snapshot;
 
@@ -17,6 +18,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use checkpoint::Checkpoint;
+pub(super) use log::Log;
+pub use log::LogLine;
 pub(crate) use manifest::{Manifest, sha256};
 pub use snapshot::Snapshot;
 
@@ -34,6 +37,7 @@ const STATE: &str = "state.json";
 /// ```text
 /// config.json                            what was trained, on what
 /// metrics.json                           losses, speed, seconds
+/// log.jsonl                              the same as it goes, a line a step or an epoch
 /// checkpoints/step-00001200/model.bpk    weights (burn's format)
 ///                          /optimizer.bpk  moments
 ///                          /average.bpk    averaged weights, if the recipe keeps them

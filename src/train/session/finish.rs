@@ -86,6 +86,7 @@ impl<T: PretextTask> Session<'_, T> {
         if history.best() == history.last() {
             self.best_step = Some(self.snapshot.step);
         }
+        self.log_epoch();
         Ok(())
     }
 
@@ -161,6 +162,10 @@ impl<T: PretextTask> Session<'_, T> {
 
     pub(super) fn save(&mut self) -> Result<()> {
         self.account();
+        if let Some(log) = &self.log {
+            // A checkpoint's log must hold what led to it; where it cannot, the checkpoint is worth more.
+            let _ = log.to_disk();
+        }
         let folder = &self.plan.folder;
         let average = self.average.as_ref();
         self.saved = folder.save(&self.snapshot, self.task(), average, &self.optimizer)?;

@@ -1,6 +1,7 @@
 //! A run under way: steps and epochs.
 
 mod finish;
+mod log;
 mod run;
 mod start;
 mod trial;
@@ -12,6 +13,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
 
+use self::log::Meter;
 pub use run::Pretrained;
 
 use super::budget::Length;
@@ -19,6 +21,7 @@ use super::history::RunningMean;
 use super::layer_rates::LayerRates;
 use super::parameters::Parameters;
 use super::progress::Reporter;
+use super::run_folder::Log;
 use super::{Pretraining, Schedule, Snapshot, gradients};
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
@@ -44,6 +47,11 @@ struct Session<'a, T> {
     snapshot: Snapshot,
     /// The losses of the batches that went into a finished step.
     stepped: RunningMean,
+    /// The losses of the batches since then.
+    step_loss: RunningMean,
+    /// The log, once the run has started.
+    log: Option<Log>,
+    meter: Meter,
     saved: PathBuf,
     resumed_from: Option<PathBuf>,
     best_step: Option<usize>,
@@ -61,6 +69,8 @@ struct Unread {
     step: usize,
     /// Whether the batch was the last one of its step.
     ends_step: bool,
+    /// The norm of the step's gradients, where clipping needed it.
+    norm: Option<Tensor<1>>,
 }
 
 impl<T: PretextTask> Session<'_, T> {
@@ -87,7 +97,8 @@ impl<T: PretextTask> Session<'_, T> {
         let mut observed = Vec::new();
         let mut images = 0;
         let mut unread: Option<Unread> = None;
-        self.stepped = self.snapshot.running;
+        (self.stepped, self.step_loss) = (self.snapshot.running, RunningMean::default());
+        self.meter = Meter::new();
         let mut batches = train.epoch(self.snapshot.epoch as u64, self.snapshot.batch);
         while let Some(batch) = batches.next() {
             // Every batch has its own stream, so a resumed run drops the same paths.
@@ -104,13 +115,16 @@ impl<T: PretextTask> Session<'_, T> {
             let last = batches.position() == self.batches;
             let ends_step = accumulated == self.plan.recipe.accumulation || last;
             let loss = loss.without_autodiff();
-            let new = Unread { loss, step: self.snapshot.step, ends_step };
+            let new = Unread { loss, step: self.snapshot.step, ends_step, norm: None };
             // The loss before this one is ready by now: reading it does not make the device wait.
             self.read(unread.replace(new))?;
             if ends_step {
-                self.step(accumulator.grads(), accumulated, std::mem::take(&mut observed));
+                let seen = std::mem::take(&mut observed);
+                let norm = self.step(accumulator.grads(), accumulated, seen);
+                unread.iter_mut().for_each(|unread| unread.norm = norm.clone());
                 accumulated = 0;
-                self.snapshot.spent.images += std::mem::take(&mut images);
+                self.snapshot.spent.images += images;
+                self.meter.add(std::mem::take(&mut images));
                 self.snapshot.batch = batches.position();
                 if self.has_all_steps() || self.plan.interrupt.is_requested() {
                     break;
@@ -169,16 +183,30 @@ impl<T: PretextTask> Session<'_, T> {
 
     /// Reads the loss of a batch that went into a step.
     fn read(&mut self, unread: Option<Unread>) -> Result<()> {
-        let Some(Unread { loss, step, ends_step }) = unread else { return Ok(()) };
-        let loss = loss.into_scalar::<f32>();
+        let Some(Unread { loss, step, ends_step, norm }) = unread else { return Ok(()) };
+        let is_logged = ends_step && self.logs(step);
+        let norm = norm.filter(|norm| is_logged && norm.dtype() == loss.dtype());
+        // One read, whether or not there is a norm: each waits for the device.
+        let numbers = match norm {
+            Some(norm) => Tensor::cat(vec![loss, norm], 0),
+            None => loss,
+        };
+        let numbers = numbers.into_data();
+        let mut numbers = numbers.iter::<f32>();
+        let (loss, norm) = (numbers.next().unwrap_or(f32::NAN), numbers.next());
         if !loss.is_finite() {
             return Err(self.diverged(loss, step));
         }
         self.snapshot.running.add(loss, 1);
+        self.step_loss.add(loss, 1);
+        let lr = self.schedule.at(self.scheduled(step));
         if ends_step {
             self.stepped = self.snapshot.running;
+            let loss = std::mem::take(&mut self.step_loss).mean() as f32;
+            if is_logged {
+                self.log_step(step, loss, lr, norm);
+            }
         }
-        let lr = self.schedule.at(self.scheduled(step));
         self.reporter.step(self.batch_size, self.snapshot.epoch + 1, Some(loss), lr);
         Ok(())
     }
@@ -199,11 +227,17 @@ impl<T: PretextTask> Session<'_, T> {
     }
 
     /// Moves the weights by the mean of the gradients of `count` batches, then lets the task move
-    /// what no gradient moves.
-    fn step(&mut self, gradients: GradientsParams, count: usize, observed: Vec<T::Observed>) {
+    /// what no gradient moves. Returns the norm of that mean where it had to be known.
+    fn step(
+        &mut self,
+        gradients: GradientsParams,
+        count: usize,
+        observed: Vec<T::Observed>,
+    ) -> Option<Tensor<1>> {
         let recipe = &self.plan.recipe;
         let mean = 1.0 / (count as f64 * self.plan.precision.loss_scale());
-        let gradients = gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
+        let (gradients, norm) =
+            gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
         if let Some(task) = &self.task {
             self.parameters.reached(task, &gradients);
         }
@@ -218,6 +252,7 @@ impl<T: PretextTask> Session<'_, T> {
             self.average = Some(follow(average, self.task(), decay));
         }
         self.snapshot.step += 1;
+        norm
     }
 }
 

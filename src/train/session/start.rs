@@ -6,6 +6,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use serde_json::{Value, json};
 
+use super::log::Meter;
 use super::{Session, loss_of};
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ use crate::train::history::{History, RunningMean};
 use crate::train::layer_rates::LayerRates;
 use crate::train::parameters::{Parameters, check_identities};
 use crate::train::progress::Reporter;
+use crate::train::run_folder::Log;
 use crate::train::{Checkpoint, Pretraining, Recipe, Schedule, Snapshot, adamw, resume};
 
 /// How many validation batches the trivial predictor is measured on.
@@ -45,12 +47,24 @@ impl<'a, T: PretextTask> Session<'a, T> {
         }
         plan.folder.clean();
         plan.folder.write_json("config.json", &plan.config)?;
+        run.open_log()?;
         if !run.snapshot.history.epochs.is_empty() {
             run.write_metrics()?;
         }
         run.introduce(&notes);
         run.clock = Instant::now();
         Ok(run)
+    }
+
+    /// Begins the log, or goes on with it from the checkpoint.
+    fn open_log(&mut self) -> Result<()> {
+        let (folder, step) = (self.plan.folder.path(), self.snapshot.step);
+        let log = match self.plan.resume {
+            true => Log::go_on(folder, step, self.snapshot.history.epochs.len()),
+            false => Log::begin(folder),
+        };
+        self.log = Some(log.map_err(|error| Error::checkpoint(folder.join("log.jsonl"), error))?);
+        Ok(())
     }
 
     /// Checks that `task` can be trained; returns the device that it is trained on.
@@ -107,6 +121,9 @@ impl<'a, T: PretextTask> Session<'a, T> {
             device,
             snapshot,
             stepped: running,
+            step_loss: running,
+            log: None,
+            meter: Meter::new(),
             saved: PathBuf::new(),
             resumed_from: None,
             best_step: None,
