@@ -47,7 +47,7 @@ fn images() -> (TempDir, ImageData) {
 
 fn batches(dataset: &Arc<dyn ImageDataset>, workers: usize, training: bool) -> Loader<MimCollate> {
     let statistics = ChannelStatistics { mean: vec![0.5; 3], std: vec![0.25; 3] };
-    let mask = Arc::new(mae(IMAGE).mask().unwrap());
+    let mask = mae(IMAGE).mask().unwrap();
     let collate = MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask).unwrap();
     let config = LoaderConfig { batch_size: 6, seed: 5, workers, training };
     Loader::new(dataset.clone(), collate, config, &device()).unwrap()
@@ -251,7 +251,7 @@ fn a_mask_that_does_not_fit_a_grid_is_not_read_on_it() {
 #[test]
 fn statistics_of_other_channels_are_refused() {
     let statistics = ChannelStatistics { mean: vec![0.5], std: vec![0.25] };
-    let mask = Arc::new(mae(IMAGE).mask().unwrap());
+    let mask = mae(IMAGE).mask().unwrap();
     assert_config(
         MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask),
         "images of 3 channels cannot be normalized with statistics of 1",
@@ -262,7 +262,7 @@ fn statistics_of_other_channels_are_refused() {
 fn batches_of_nothing_and_data_for_no_batch_are_refused() {
     let load = |batch_size, samples, training| {
         let statistics = ChannelStatistics { mean: vec![0.5; 3], std: vec![0.25; 3] };
-        let mask = Arc::new(mae(IMAGE).mask().unwrap());
+        let mask = mae(IMAGE).mask().unwrap();
         let collate = MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask).unwrap();
         let config = LoaderConfig { batch_size, seed: 0, workers: 0, training };
         Loader::new(waves(IMAGE, samples), collate, config, &device())

@@ -9,9 +9,9 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::DType;
 use burn_mim::train::{Precision, RunFolder};
-use burn_mim::{MaskConfig, MimBatch, PretextTask, SimMimConfig, TaskOutput};
+use burn_mim::{MaskConfig, SimMimConfig};
 use common::{
-    IMAGE, loader, losses, mae, masked, noise, pretraining, recipe, simmim, swin, weights,
+    IMAGE, Plain, loaders, losses, mae, masked, noise, pretraining, recipe, simmim, swin, weights,
 };
 use half::nearly_the_same;
 
@@ -33,8 +33,7 @@ fn losses_and_gradients_of_half_precision_are_nearly_those_of_f32() {
 #[test]
 fn a_run_in_half_precision_keeps_its_weights_in_f32_and_learns_as_much() {
     let config = mae(IMAGE);
-    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
-    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let [train, valid] = loaders(config.mask().unwrap());
     let run = |precision| {
         let folder = tempfile::tempdir().unwrap();
         let run = pretraining(folder.path(), recipe(3)).precision(precision);
@@ -60,8 +59,7 @@ fn a_run_in_half_precision_keeps_its_weights_in_f32_and_learns_as_much() {
 #[test]
 fn the_scale_of_a_half_precision_loss_does_not_reach_the_weights() {
     let config = mae(IMAGE);
-    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
-    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let [train, valid] = loaders(config.mask().unwrap());
     let moved = |precision| {
         let folder = tempfile::tempdir().unwrap();
         // AdamW divides a gradient by its own size, and clipping cuts it: with an epsilon far above
@@ -85,8 +83,7 @@ fn the_scale_of_a_half_precision_loss_does_not_reach_the_weights() {
 #[test]
 fn a_run_cannot_be_resumed_in_another_precision() {
     let config = mae(IMAGE);
-    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
-    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let [train, valid] = loaders(config.mask().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let model = || config.init(&mut weights(3));
     pretraining(folder.path(), recipe(1)).run(model(), &train, &valid).unwrap();
@@ -96,26 +93,10 @@ fn a_run_cannot_be_resumed_in_another_precision() {
     assert!(message.ends_with(expected), "{message}");
 }
 
-/// A task that says nothing of precision.
-#[derive(Module, Debug)]
-struct Plain<T: Module> {
-    inner: T,
-}
-
-impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Plain<T> {
-    type Batch = MimBatch;
-    type Observed = ();
-
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
-        self.inner.loss(batch)
-    }
-}
-
 #[test]
 fn a_task_that_computes_in_f32_alone_says_so() {
     let config = mae(IMAGE);
-    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
-    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let [train, valid] = loaders(config.mask().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let task = Plain { inner: config.init(&mut weights(3)) };
     let run = pretraining(folder.path(), recipe(1)).precision(Precision::Bf16);

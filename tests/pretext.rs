@@ -99,7 +99,7 @@ fn context_prediction_repeats_to_the_bit_and_its_encoder_reads_whole_images() {
 fn selfie_repeats_to_the_bit_and_its_encoder_reads_whole_images_patch_by_patch() {
     let (config, folder) = (selfie(), tempfile::tempdir().unwrap());
     let collate = |training| {
-        let mask = Arc::new(config.mask().unwrap());
+        let mask = config.mask().unwrap();
         MimCollate::new(IMAGE, &statistics(), augmentation(training), mask).unwrap()
     };
     let (losses, task) = trained_twice(folder.path(), || config.init(&mut weights(3)), collate);
@@ -127,7 +127,7 @@ fn image_gpt_repeats_to_the_bit_under_both_objectives_and_keeps_its_palette() {
 #[test]
 fn selfie_learns_where_patches_belong_from_what_is_in_them() {
     let config = selfie().with_patch(4);
-    let mask = Arc::new(config.mask().unwrap());
+    let mask = config.mask().unwrap();
     let collate = MimCollate::new(IMAGE, &statistics(), augmentation(false), mask).unwrap();
     let loader = |training| {
         let config = LoaderConfig { batch_size: 16, seed: 5, workers: 0, training };

@@ -1,5 +1,7 @@
 //! What users import. A name that this file no longer finds was taken from them.
 
+use std::sync::Arc;
+
 use burn_mim::Backbone;
 #[cfg(feature = "data")]
 use burn_mim::data::{DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, Subset};
@@ -78,7 +80,7 @@ fn what_crosses_threads_can() {
     shared::<Mask>();
     shared::<MimBatch>();
     shared::<TaskOutput>();
-    shared::<Box<dyn MaskStrategy>>();
+    shared::<Arc<dyn MaskStrategy>>();
     shared::<Mae>();
     #[cfg(feature = "data")]
     {
@@ -92,9 +94,9 @@ fn what_crosses_threads_can() {
 }
 
 #[test]
-fn a_closure_is_a_strategy_in_a_box() {
+fn a_closure_is_a_shared_strategy() {
     let grid = Grid::square(2);
     let diagonal = UnitMask::from_indices(grid, [0, 3]).unwrap();
-    let strategy: Box<dyn MaskStrategy> = Box::new(mask_fn(grid, 2, move |_| diagonal.clone()));
+    let strategy: Arc<dyn MaskStrategy> = Arc::new(mask_fn(grid, 2, move |_| diagonal.clone()));
     assert_eq!(strategy.hidden(), 2);
 }

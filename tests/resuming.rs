@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
+use burn_mim::Result;
 use burn_mim::train::{Checkpoint, History, Precision, Pretraining, Recipe, RunFolder};
-use burn_mim::{MimBatch, PretextTask, Result, TaskOutput};
-use common::{IMAGE, loader, losses, mae, pretraining, recipe, weights};
+use common::{IMAGE, Plain, loader, losses, mae, pretraining, recipe, weights};
 
 /// Trains a tiny MAE as `plan` says.
 fn train(plan: Pretraining) -> Result<History> {
@@ -49,21 +48,6 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn newest(folder: &Path) -> PathBuf {
     RunFolder::new(folder).require_latest().unwrap().path().to_path_buf()
-}
-
-/// A task that computes in its parameters' type alone.
-#[derive(Module, Debug)]
-struct Plain<T: Module> {
-    inner: T,
-}
-
-impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Plain<T> {
-    type Batch = MimBatch;
-    type Observed = ();
-
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
-        self.inner.loss(batch)
-    }
 }
 
 #[test]

@@ -4,7 +4,6 @@
 mod common;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -96,7 +95,7 @@ fn beit() -> (BeitConfig, Beit) {
 
 fn beit_loader(config: &BeitConfig, training: bool) -> Loader<MimCollate> {
     let statistics = ChannelStatistics { mean: vec![0.5; 2], std: vec![0.25; 2] };
-    let mask = Arc::new(config.mask().unwrap());
+    let mask = config.mask().unwrap();
     let collate = MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask)
         .unwrap()
         .with_target_view(config.view(), Interpolation::Lanczos, &ChannelStatistics::none(2))

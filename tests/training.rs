@@ -11,7 +11,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_mim::train::{Interrupt, Recipe, RunFolder, Snapshot};
 use burn_mim::{Mim, MimBatch, PretextTask, TaskOutput};
-use common::{IMAGE, loader, losses, mae, pretraining, recipe, simmim, sized_loader, weights};
+use common::{
+    IMAGE, loader, loaders, losses, mae, pretraining, recipe, simmim, sized_loader, weights,
+};
 
 /// Trains a tiny MAE from the same weights on loaders of `workers` threads.
 fn train(folder: &Path, recipe: Recipe, workers: usize, resume: bool) -> Vec<[f64; 3]> {
@@ -111,8 +113,7 @@ fn the_last_checkpoints_and_the_best_are_kept() {
 #[test]
 fn an_epochs_rest_of_accumulated_batches_still_makes_a_step() {
     let config = simmim(IMAGE);
-    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
-    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let [train, valid] = loaders(config.mask().unwrap());
     let folder = tempfile::tempdir().unwrap();
     for (accumulation, steps) in [(1, 5), (2, 3), (4, 2), (9, 1)] {
         let recipe = recipe(1).with_accumulation(accumulation).with_lr_batch(8 * accumulation);
@@ -182,8 +183,7 @@ impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Diverging<
 fn a_loss_that_is_not_finite_stops_the_run_with_its_step_and_a_good_checkpoint() {
     let config = mae(IMAGE);
     let task = Diverging { inner: config.init(&mut weights(3)), batches: Default::default() };
-    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
-    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let [train, valid] = loaders(config.mask().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let error = pretraining(folder.path(), recipe(2)).run(task, &train, &valid).unwrap_err();
     let message = error.to_string();
@@ -215,8 +215,7 @@ impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Taught<T> 
 #[test]
 fn a_cloned_teacher_is_refused_and_one_with_its_own_weights_trained_beside() {
     let config = mae(IMAGE);
-    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
-    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let [train, valid] = loaders(config.mask().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let student = config.init(&mut weights(3));
     let task = Taught { teacher: student.clone().no_grad(), student };
@@ -278,8 +277,7 @@ fn a_checkpoint_that_is_cut_or_of_another_model_is_refused_by_name() {
 #[test]
 fn a_model_that_cannot_be_trained_is_refused() {
     let config = mae(IMAGE);
-    let train = loader(IMAGE, config.mask().unwrap(), true, 0);
-    let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
+    let [train, valid] = loaders(config.mask().unwrap());
     let plain = config.init(&mut burn_mim::nn::InitialWeights::new(0, &common::device()));
     let folder = tempfile::tempdir().unwrap();
     let error = pretraining(folder.path(), recipe(1)).run(plain, &train, &valid).unwrap_err();

@@ -237,9 +237,9 @@ mod tests {
             RandomMask::new(self.grid(), 4).unwrap().sample(rng)
         }
 
-        fn for_batch(&self, rng: &mut dyn rand::Rng) -> Option<Box<dyn MaskStrategy>> {
+        fn for_batch(&self, rng: &mut dyn rand::Rng) -> Option<Arc<dyn MaskStrategy>> {
             let hidden = if rng.next_u64().is_multiple_of(2) { 2 } else { 4 };
-            Some(Box::new(RandomMask::new(self.grid(), hidden).unwrap()))
+            Some(Arc::new(RandomMask::new(self.grid(), hidden).unwrap()))
         }
     }
 

@@ -1,5 +1,7 @@
 //! A mask strategy by name: the run-time choice of recipes and command lines.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{BlockMask, FixedMask, MaskStrategy, RandomMask, RegionMask, UniformMask, UnitMask};
@@ -135,32 +137,32 @@ impl MaskConfig {
     ///
     /// When `patch` does not divide the image, a mask unit does not divide the image or is not a
     /// multiple of `patch`, or the strategy refuses its parameters.
-    pub fn build(&self, image: ImageShape, patch: usize) -> Result<Box<dyn MaskStrategy>> {
+    pub fn build(&self, image: ImageShape, patch: usize) -> Result<Arc<dyn MaskStrategy>> {
         let patches = image.grid(patch)?;
         let units = |unit: Option<usize>| {
             check_unit(unit.unwrap_or(patch), patch).and_then(|unit| image.grid(unit))
         };
         Ok(match *self {
-            Self::Mae { ratio } => Box::new(RandomMask::mae(patches, ratio)?),
+            Self::Mae { ratio } => Arc::new(RandomMask::mae(patches, ratio)?),
             Self::Simmim { unit, ratio } => {
-                Box::new(RandomMask::simmim(image, check_unit(unit, patch)?, ratio)?)
+                Arc::new(RandomMask::simmim(image, check_unit(unit, patch)?, ratio)?)
             }
-            Self::Beit {} => Box::new(BlockMask::beit(patches)?),
+            Self::Beit {} => Arc::new(BlockMask::beit(patches)?),
             Self::Block { unit, ratio, min_block, aspect } => {
-                Box::new(BlockMask::with_ratio(units(unit)?, ratio, min_block, aspect)?)
+                Arc::new(BlockMask::with_ratio(units(unit)?, ratio, min_block, aspect)?)
             }
             Self::Central { unit, ratio } => {
-                Box::new(RegionMask::central_ratio(units(unit)?, ratio)?)
+                Arc::new(RegionMask::central_ratio(units(unit)?, ratio)?)
             }
             Self::Border { unit, ratio } => {
-                Box::new(RegionMask::border_ratio(units(unit)?, ratio)?)
+                Arc::new(RegionMask::border_ratio(units(unit)?, ratio)?)
             }
-            Self::Square { unit, side } => Box::new(RegionMask::square(units(unit)?, side)?),
-            Self::Uniform { unit, secondary: None } => Box::new(UniformMask::new(units(unit)?)?),
+            Self::Square { unit, side } => Arc::new(RegionMask::square(units(unit)?, side)?),
+            Self::Uniform { unit, secondary: None } => Arc::new(UniformMask::new(units(unit)?)?),
             Self::Uniform { unit, secondary: Some(ratio) } => {
-                Box::new(UniformMask::with_secondary(units(unit)?, ratio)?)
+                Arc::new(UniformMask::with_secondary(units(unit)?, ratio)?)
             }
-            Self::Fixed { grid, ref hidden } => Box::new(fixed(grid, hidden, patches)?),
+            Self::Fixed { grid, ref hidden } => Arc::new(fixed(grid, hidden, patches)?),
         })
     }
 }

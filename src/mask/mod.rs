@@ -65,27 +65,9 @@ pub trait MaskStrategy: Debug + Send + Sync {
     /// The strategy of one batch, where the number of hidden units differs from batch to batch, as
     /// MAGE's does (arXiv 2211.09117); `rng` is the batch's own. It must be of the same grid. Default:
     /// `None`, every batch is masked by this strategy
-    fn for_batch(&self, rng: &mut dyn Rng) -> Option<Box<dyn MaskStrategy>> {
+    fn for_batch(&self, rng: &mut dyn Rng) -> Option<Arc<dyn MaskStrategy>> {
         let _ = rng;
         None
-    }
-}
-
-impl<S: MaskStrategy + ?Sized> MaskStrategy for Box<S> {
-    fn grid(&self) -> Grid {
-        (**self).grid()
-    }
-
-    fn hidden(&self) -> usize {
-        (**self).hidden()
-    }
-
-    fn sample(&self, rng: &mut dyn Rng) -> UnitMask {
-        (**self).sample(rng)
-    }
-
-    fn for_batch(&self, rng: &mut dyn Rng) -> Option<Box<dyn MaskStrategy>> {
-        (**self).for_batch(rng)
     }
 }
 
@@ -102,7 +84,7 @@ impl<S: MaskStrategy + ?Sized> MaskStrategy for Arc<S> {
         (**self).sample(rng)
     }
 
-    fn for_batch(&self, rng: &mut dyn Rng) -> Option<Box<dyn MaskStrategy>> {
+    fn for_batch(&self, rng: &mut dyn Rng) -> Option<Arc<dyn MaskStrategy>> {
         (**self).for_batch(rng)
     }
 }
@@ -114,19 +96,19 @@ mod tests {
     use proptest::prelude::*;
 
     /// Every built-in strategy that `grid` and `hidden` allow.
-    fn strategies(grid: Grid, hidden: usize) -> Vec<Box<dyn MaskStrategy>> {
-        let mut all: Vec<Box<dyn MaskStrategy>> = vec![
-            Box::new(RandomMask::new(grid, hidden).unwrap()),
-            Box::new(BlockMask::new(grid, hidden, hidden.min(16), 0.3).unwrap()),
-            Box::new(FixedMask::new(UnitMask::from_indices(grid, 0..hidden).unwrap()).unwrap()),
-            Box::new(RegionMask::square(grid, 1).unwrap()),
-            Box::new(RegionMask::central(grid, 1, 1).unwrap()),
-            Box::new(RegionMask::border(grid, 1, 1).unwrap()),
+    fn strategies(grid: Grid, hidden: usize) -> Vec<Arc<dyn MaskStrategy>> {
+        let mut all: Vec<Arc<dyn MaskStrategy>> = vec![
+            Arc::new(RandomMask::new(grid, hidden).unwrap()),
+            Arc::new(BlockMask::new(grid, hidden, hidden.min(16), 0.3).unwrap()),
+            Arc::new(FixedMask::new(UnitMask::from_indices(grid, 0..hidden).unwrap()).unwrap()),
+            Arc::new(RegionMask::square(grid, 1).unwrap()),
+            Arc::new(RegionMask::central(grid, 1, 1).unwrap()),
+            Arc::new(RegionMask::border(grid, 1, 1).unwrap()),
         ];
-        all.extend(UniformMask::new(grid).map(|mask| Box::new(mask) as Box<dyn MaskStrategy>));
+        all.extend(UniformMask::new(grid).map(|mask| Arc::new(mask) as Arc<dyn MaskStrategy>));
         all.extend(
             UniformMask::with_secondary(grid, 0.25)
-                .map(|mask| Box::new(mask) as Box<dyn MaskStrategy>),
+                .map(|mask| Arc::new(mask) as Arc<dyn MaskStrategy>),
         );
         all
     }
@@ -168,10 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn a_boxed_or_shared_strategy_is_a_strategy() {
+    fn a_shared_strategy_is_a_strategy() {
         let plain = RandomMask::new(Grid::new(3, 4), 5).unwrap();
-        let boxed: Box<dyn MaskStrategy> = Box::new(plain.clone());
-        let shared: Arc<dyn MaskStrategy> = Arc::new(boxed);
+        let shared: Arc<dyn MaskStrategy> = Arc::new(plain.clone());
         let sample = |strategy: &dyn MaskStrategy| {
             (
                 strategy.grid(),

@@ -22,7 +22,7 @@
 //! let data = ImageData::new(pictures(16, 0), pictures(8, 1), vec![])?;
 //! let decoder = DecoderConfig::new().with_width(32).with_depth(1).with_heads(2);
 //! let mae = MaeConfig::new(VitConfig::new(data.shape, 8, 32, 2, 2)).with_decoder(decoder);
-//! let (augmentation, mask) = (Augmentation::none(), Arc::from(mae.mask()?));
+//! let (augmentation, mask) = (Augmentation::none(), mae.mask()?);
 //! let collate = MimCollate::new(data.shape, &data.statistics, augmentation, mask)?;
 //! let device = Device::flex();
 //! let loader = |dataset, training| {

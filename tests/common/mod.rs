@@ -7,6 +7,7 @@ compile_error!("the tests train on flex: test with the default features");
 use std::path::Path;
 use std::sync::Arc;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate, source::MemoryDataset};
@@ -14,8 +15,8 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
 use burn_mim::{
-    DecoderConfig, ImageShape, MaeConfig, Mask, MaskConfig, MaskStrategy, MimBatch, SimMimConfig,
-    SwinConfig, VitConfig,
+    DecoderConfig, ImageShape, MaeConfig, Mask, MaskConfig, MaskStrategy, MimBatch, PretextTask,
+    SimMimConfig, SwinConfig, TaskOutput, VitConfig,
 };
 
 /// 3×16×16 images.
@@ -44,6 +45,21 @@ pub(crate) fn swin(image: ImageShape) -> SwinConfig {
     SwinConfig::new(image, 2, 8, vec![2, 2], vec![2, 4], 2)
 }
 
+/// A task that says nothing of precision: it computes in its parameters' type alone.
+#[derive(Module, Debug)]
+pub(crate) struct Plain<T: Module> {
+    pub(crate) inner: T,
+}
+
+impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Plain<T> {
+    type Batch = MimBatch;
+    type Observed = ();
+
+    fn loss(&self, batch: MimBatch) -> TaskOutput {
+        self.inner.loss(batch)
+    }
+}
+
 /// `count` images of smooth waves, each different.
 pub(crate) fn waves(image: ImageShape, count: usize) -> Arc<MemoryDataset> {
     let pixel = |sample: usize, place: usize| {
@@ -67,6 +83,11 @@ pub(crate) fn loader(
     workers: usize,
 ) -> Loader<MimCollate> {
     loader_on(&device(), image, mask, training, workers)
+}
+
+/// Both loaders of [`IMAGE`], as [`loader`] makes them.
+pub(crate) fn loaders(mask: impl MaskStrategy + Clone + 'static) -> [Loader<MimCollate>; 2] {
+    [true, false].map(|training| loader(IMAGE, mask.clone(), training, 0))
 }
 
 /// As [`loader`], with batches on `device`.

@@ -24,7 +24,7 @@ fn mae() -> MaeConfig {
 
 fn batches(training: bool) -> Loader<MimCollate> {
     let statistics = ChannelStatistics { mean: vec![0.5], std: vec![0.25] };
-    let mask = Arc::new(mae().mask().unwrap());
+    let mask = mae().mask().unwrap();
     let collate = MimCollate::new(IMAGE, &statistics, Augmentation::none(), mask).unwrap();
     let config = LoaderConfig { batch_size: 2, seed: 1, workers: 0, training };
     let pixels = (0..6 * IMAGE.values()).map(|i| (i * i % 251) as u8).collect();

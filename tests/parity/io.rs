@@ -20,6 +20,16 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity").join(name)
 }
 
+/// The shapes and bytes of all tensors of a folder's `model.safetensors`, whatever their names.
+pub(crate) fn weights_in(folder: &Path) -> Vec<(Vec<usize>, Vec<u8>)> {
+    let bytes = fs::read(folder.join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors().into_iter();
+    let mut tensors: Vec<_> =
+        tensors.map(|(_, view)| (view.shape().to_vec(), view.data().to_vec())).collect();
+    tensors.sort();
+    tensors
+}
+
 /// The tensors of a fixture's `io.safetensors`, as f32.
 pub(crate) struct Io(pub(crate) HashMap<String, (Vec<usize>, Vec<f32>)>);
 

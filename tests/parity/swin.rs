@@ -1,7 +1,5 @@
 //! Swin and Swin-v2: transformers' folders, and the official files of SimMIM on them.
 
-use std::fs;
-
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn_mim::checkpoint::LoadOptions;
@@ -15,9 +13,8 @@ use burn_mim::{
     Backbone, Encoder, EncoderConfig, Grid, GridTokens, ImageShape, MaskConfig, MimBatch,
     PretextTask, SimMim, SimMimConfig, SwinConfig, SwinV2Config,
 };
-use safetensors::tensor::SafeTensors;
 
-use crate::io::{Io, STRICT, close, device, folder, gradient};
+use crate::io::{Io, STRICT, close, device, folder, gradient, weights_in};
 
 /// The share of the largest value that activations may differ by. Swin-v2's norms at the end of
 /// each branch divide by whatever size that has: transformers' own 32-bit features of
@@ -197,16 +194,7 @@ fn what_is_saved_loads_again_to_the_same_bits() {
             _ => unreachable!("no other architecture is in the list"),
         }
         .unwrap();
-        let read = |path: &std::path::Path| {
-            let bytes = fs::read(path.join("model.safetensors")).unwrap();
-            let file = SafeTensors::deserialize(&bytes).unwrap();
-            let tensors = file.tensors().into_iter();
-            let mut tensors: Vec<_> =
-                tensors.map(|(_, view)| (view.shape().to_vec(), view.data().to_vec())).collect();
-            tensors.sort();
-            tensors
-        };
-        assert_eq!(read(out.path()), read(&folder(name)), "{name}");
+        assert_eq!(weights_in(out.path()), weights_in(&folder(name)), "{name}");
         Transformers::open(out.path()).unwrap().load(STRICT, &device()).unwrap();
     }
 }

@@ -1,7 +1,6 @@
 //! Vision transformers: transformers' ViT and ViTMAE, timm's, and the official files.
 
 use std::fs;
-use std::path::Path;
 
 use burn::tensor::{Gradients, Tensor, TensorData};
 use burn_mim::checkpoint::{
@@ -14,10 +13,9 @@ use burn_mim::{
     Backbone, DecoderConfig, Encoder, GridTokens, ImageShape, Mae, MaeConfig, MaskConfig, MimBatch,
     PretextTask, SimMim, SimMimConfig, VisibleTokens, VitConfig,
 };
-use safetensors::tensor::SafeTensors;
 use serde_json::Value;
 
-use crate::io::{Io, STRICT, close, device, folder, gradient};
+use crate::io::{Io, STRICT, close, device, folder, gradient, weights_in};
 
 fn with_class_token(features: GridTokens) -> Tensor<3> {
     match features.class_token {
@@ -283,16 +281,7 @@ fn what_is_saved_loads_again_to_the_same_bits() {
             _ => unreachable!("no other architecture is in the list"),
         }
         .unwrap();
-        let read = |path: &Path| {
-            let bytes = fs::read(path.join("model.safetensors")).unwrap();
-            let file = SafeTensors::deserialize(&bytes).unwrap();
-            let tensors = file.tensors().into_iter();
-            let mut tensors: Vec<_> =
-                tensors.map(|(_, view)| (view.shape().to_vec(), view.data().to_vec())).collect();
-            tensors.sort();
-            tensors
-        };
-        assert_eq!(read(out.path()), read(&folder(name)), "{name}");
+        assert_eq!(weights_in(out.path()), weights_in(&folder(name)), "{name}");
         Transformers::open(out.path()).unwrap().load(STRICT, &device()).unwrap();
     }
 }

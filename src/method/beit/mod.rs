@@ -9,6 +9,7 @@ mod pretrain;
 mod v2;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::config;
 use crate::encoder::{RelativePositions, Vit, VitConfig, VitInit};
@@ -105,7 +106,7 @@ impl BeitConfig {
     /// # Errors
     ///
     /// As [`MaskConfig::build`].
-    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+    pub fn mask(&self) -> Result<Arc<dyn MaskStrategy>> {
         self.mask.build(self.encoder.image, self.encoder.patch)
     }
 

@@ -50,7 +50,7 @@ impl Method for BeitConfig {
     /// Batches whose second view is what the tokenizer reads: pixels in [0, 1].
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
         let (view, pixels) = (self.view(), ChannelStatistics::none(self.view().channels));
-        MimCollate::new(self.encoder.image, &data.statistics, augmentation, self.mask()?.into())?
+        MimCollate::new(self.encoder.image, &data.statistics, augmentation, self.mask()?)?
             .with_target_view(view, Interpolation::Lanczos, &pixels)
     }
 

@@ -32,8 +32,7 @@ impl ImageGptCollate {
         let image = config.encoder.image;
         let preprocess =
             Preprocess::new(image, &ChannelStatistics::none(image.channels), augmentation)?;
-        let mask = config.mask()?.map(Arc::from);
-        Ok(Self { preprocess, mask, grids: KnownGrids::default() })
+        Ok(Self { preprocess, mask: config.mask()?, grids: KnownGrids::default() })
     }
 }
 

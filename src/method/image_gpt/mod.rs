@@ -21,6 +21,8 @@ pub use collate::ImageGptCollate;
 pub use picture::completion_sheet;
 pub use sampling::Sampling;
 
+use std::sync::Arc;
+
 use crate::config::config;
 use crate::encoder::{GptConfig, PixelGpt};
 use crate::error::Result;
@@ -89,7 +91,7 @@ impl ImageGptConfig {
     /// # Errors
     ///
     /// As [`MaskConfig::build`].
-    pub fn mask(&self) -> Result<Option<Box<dyn MaskStrategy>>> {
+    pub fn mask(&self) -> Result<Option<Arc<dyn MaskStrategy>>> {
         (!self.encoder.causal).then(|| self.mask.build(self.encoder.image, 1)).transpose()
     }
 

@@ -5,6 +5,8 @@ mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
 
+use std::sync::Arc;
+
 use crate::config::config;
 use crate::encoder::{VisibleVit, VitConfig};
 use crate::error::Result;
@@ -77,7 +79,7 @@ impl MaeConfig {
     /// # Errors
     ///
     /// As [`MaskConfig::build`].
-    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+    pub fn mask(&self) -> Result<Arc<dyn MaskStrategy>> {
         self.mask.build(self.encoder.image, self.encoder.patch)
     }
 

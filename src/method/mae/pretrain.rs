@@ -40,7 +40,7 @@ impl Method for MaeConfig {
     }
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
-        MimCollate::new(self.encoder.image, &data.statistics, augmentation, self.mask()?.into())
+        MimCollate::new(self.encoder.image, &data.statistics, augmentation, self.mask()?)
     }
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Mae> {

@@ -10,6 +10,8 @@ mod pretrain;
 #[cfg(feature = "run")]
 pub use edges::{edges, predicted_edges};
 
+use std::sync::Arc;
+
 use crate::config::config;
 use crate::encoder::{Vit, VitConfig, VitInit};
 use crate::error::{Result, ensure};
@@ -81,7 +83,7 @@ impl MaskFeatConfig {
     /// # Errors
     ///
     /// As [`MaskConfig::build`].
-    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+    pub fn mask(&self) -> Result<Arc<dyn MaskStrategy>> {
         self.mask.build(self.encoder.image, self.encoder.patch)
     }
 

@@ -13,6 +13,8 @@ use burn::tensor::{FloatDType, Int, Tensor, s};
 #[cfg(feature = "run")]
 pub use picture::selfie_sheet;
 
+use std::sync::Arc;
+
 use crate::batch::MimBatch;
 use crate::config::config;
 use crate::encoder::{Backbone, Patchwise, ResidualConfig, ResidualNet};
@@ -82,7 +84,7 @@ impl SelfieConfig {
     /// # Errors
     ///
     /// As [`MaskConfig::build`].
-    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+    pub fn mask(&self) -> Result<Arc<dyn MaskStrategy>> {
         self.mask.build(self.image, self.patch)
     }
 

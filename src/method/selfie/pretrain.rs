@@ -41,7 +41,7 @@ impl Method for SelfieConfig {
     }
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
-        MimCollate::new(self.image, &data.statistics, augmentation, self.mask()?.into())
+        MimCollate::new(self.image, &data.statistics, augmentation, self.mask()?)
     }
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Self::Task> {

@@ -5,6 +5,8 @@ mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
 
+use std::sync::Arc;
+
 use crate::config::config;
 use crate::encoder::{
     EncoderConfig, RelativePositions, SwinConfig, SwinV2Config, Vit, VitConfig, VitInit,
@@ -67,7 +69,7 @@ impl<C: EncoderConfig> SimMimConfig<C> {
     /// # Errors
     ///
     /// As [`MaskConfig::build`].
-    pub fn mask(&self) -> Result<Box<dyn MaskStrategy>> {
+    pub fn mask(&self) -> Result<Arc<dyn MaskStrategy>> {
         self.mask.build(self.encoder.image(), self.encoder.stride())
     }
 
