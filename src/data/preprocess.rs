@@ -100,12 +100,16 @@ pub(crate) struct Rendering<'a> {
 impl Rendering<'_> {
     /// Adds the image of `item`, seen through `transform`, and yields its values.
     pub(crate) fn push(&mut self, item: &Item, transform: &Transform) -> Result<&mut [f32]> {
+        self.show(&item.sample.image, transform).map_err(|error| item.fault(error))
+    }
+
+    /// As [`push`](Self::push), of an image that belongs to no item.
+    pub(crate) fn show(&mut self, image: &Image, transform: &Transform) -> Result<&mut [f32]> {
         let Preprocess { view, normalization, .. } = self.preprocess;
         let start = self.values.len();
         self.values.resize(start + view.shape().values(), 0.0);
-        let (image, out) = (&item.sample.image, &mut self.values[start..]);
-        view.write(image, transform, normalization, &mut self.scratch, out)
-            .map_err(|error| item.fault(error))?;
+        let out = &mut self.values[start..];
+        view.write(image, transform, normalization, &mut self.scratch, out)?;
         Ok(out)
     }
 

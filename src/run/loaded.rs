@@ -5,6 +5,7 @@ use std::fmt;
 use super::encoder_spec::EncoderSpec;
 use crate::checkpoint::LoadReport;
 use crate::data::ChannelStatistics;
+use crate::data::augment::EvalView;
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
@@ -27,6 +28,9 @@ pub struct LoadedBackbone<B> {
     pub picture: &'static str,
     /// How its images are normalized, if its run or its `preprocessor_config.json` says so.
     pub statistics: Option<ChannelStatistics>,
+    /// How its images are framed where they are only looked at: as its `preprocessor_config.json`
+    /// says, or as runs are evaluated.
+    pub framing: EvalView,
     /// The report of loading published weights.
     pub report: Option<LoadReport>,
     /// Notes about the weights, line by line. For a run: its checkpoint, and newer ones that are
@@ -74,6 +78,7 @@ impl<B: Backbone + Clone + 'static> LoadedBackbone<B> {
             run: None,
             picture: "reconstruction.png",
             statistics: None,
+            framing: EvalView::default(),
             report: None,
             notes: Vec::new(),
             random: Box::new(random),

@@ -58,6 +58,7 @@
 pub mod apply;
 mod backbone;
 mod device;
+mod embed;
 mod encoder_spec;
 mod evaluate;
 mod fine_tuned;
@@ -76,6 +77,7 @@ mod subject;
 pub use crate::method::{InitFrom, InitPart, LoadedRun, NormalizationOf, Run, RunConfig};
 pub use backbone::BackboneSource;
 pub use device::device_named;
+pub use embed::{Embed, EmbedOptions, Embedded, FeatureFormat, Joined, Kept};
 pub use encoder_spec::EncoderSpec;
 pub use evaluate::{Evaluation, Split};
 pub use fine_tuned::{FineTuned, FineTunedConfig, FineTunedVisitor};

@@ -165,6 +165,7 @@ impl Loaded<'_> {
         let title = format!("{} {}", opened.architecture(), encoder.describe());
         let mut loaded =
             LoadedBackbone::new(encoder, image, title, move |weights| Ok(random(weights)));
+        loaded.framing = opened.framing(image)?.unwrap_or_default();
         (loaded.statistics, loaded.report, loaded.notes) = (statistics, Some(report), notes);
         loaded.spec = spec;
         to.visit(loaded)

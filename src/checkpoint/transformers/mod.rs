@@ -3,6 +3,8 @@
 mod beit;
 mod beit_json;
 mod config_file;
+#[cfg(feature = "data")]
+mod framing;
 mod image_gpt;
 mod image_gpt_json;
 mod json;

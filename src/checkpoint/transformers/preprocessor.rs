@@ -17,12 +17,20 @@ pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
 /// The fields that are read.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
+#[cfg_attr(not(feature = "data"), expect(dead_code, reason = "what frames images reads them"))]
 pub(super) struct Preprocessor {
     do_normalize: bool,
     image_mean: Value,
     image_std: Value,
     do_rescale: bool,
     rescale_factor: f64,
+    pub(super) do_resize: bool,
+    pub(super) size: Option<Value>,
+    pub(super) do_center_crop: Option<bool>,
+    pub(super) crop_size: Option<Value>,
+    /// A filter, by Pillow's number.
+    pub(super) resample: Option<u64>,
+    pub(super) image_processor_type: String,
     /// An Image GPT's colors in [−1, 1].
     pub(super) clusters: Option<Vec<Vec<f32>>>,
 }
@@ -35,6 +43,12 @@ impl Default for Preprocessor {
             image_std: Value::Null,
             do_rescale: true,
             rescale_factor: 1.0 / 255.0,
+            do_resize: true,
+            size: None,
+            do_center_crop: None,
+            crop_size: None,
+            resample: None,
+            image_processor_type: String::new(),
             clusters: None,
         }
     }

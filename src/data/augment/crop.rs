@@ -144,6 +144,22 @@ pub(super) fn evaluation_region(image: ImageShape, view: ImageShape) -> Region {
     } else {
         (cover_cols * image.height / image.width, cover_cols)
     };
+    middle_of(image, [rows, cols], view)
+}
+
+/// The part of `image` that torchvision's `Resize(edge)` and `CenterCrop` of the size of `view` show:
+/// its shorter side becomes `edge` pixels, at least as many as the view has.
+pub(super) fn edge_region(image: ImageShape, view: ImageShape, edge: usize) -> Region {
+    let ImageShape { height, width, .. } = image;
+    let sides = match height <= width {
+        true => [edge, edge * width / height],
+        false => [edge * height / width, edge],
+    };
+    middle_of(image, sides, view)
+}
+
+/// The middle of the size of `view`, of an image that is resized to these rows and columns.
+fn middle_of(image: ImageShape, [rows, cols]: [usize; 2], view: ImageShape) -> Region {
     let (top, height) = middle(image.height, rows, view.height);
     let (left, width) = middle(image.width, cols, view.width);
     Region { top, left, height, width }
@@ -187,6 +203,14 @@ mod tests {
         assert_eq!(drawn, CropBox { top: 0, left: 30, height: 30, width: 40 });
         let drawn = crop.sample(shape(100, 30), &mut stream(1, Purpose::Augmentation, 0, 0));
         assert_eq!(drawn, CropBox { top: 30, left: 0, height: 40, width: 30 });
+    }
+
+    #[test]
+    fn the_middle_of_an_image_resized_to_a_shorter_side_is_that_of_torchvision() {
+        // Resize(64) of 128 × 256 is 64 × 128, of whose columns CenterCrop(56) takes 36 to 91.
+        let region = edge_region(shape(128, 256), shape(56, 56), 64);
+        assert_eq!((region.top, region.left), (8.0, 72.0));
+        assert_eq!((region.height, region.width), (112.0, 112.0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::grid::ImageShape;
 
 mod crop;
+mod eval_view;
 mod flip;
 mod jitter;
 mod map_view;
@@ -21,6 +22,7 @@ mod resample;
 mod view;
 
 pub use crop::{CropBox, CropRange};
+pub use eval_view::{EvalView, Framing};
 pub use flip::flip_horizontal;
 pub use jitter::{Adjustment, Jitter, JitterRange};
 pub use normalize::Normalization;

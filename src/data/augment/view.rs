@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::crop::{CropBox, Region, evaluation_region};
+use super::crop::{CropBox, Region, edge_region, evaluation_region};
 use super::flip::flip_horizontal;
 use super::jitter::Jitter;
 use super::normalize::Normalization;
@@ -10,7 +10,7 @@ use super::rand_augment::Operations;
 use super::resample::{Interpolation, Level, Resampler};
 use crate::data::Pixels;
 use crate::data::sample::Image;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 
 /// Which part of an image a view shows.
@@ -21,6 +21,9 @@ pub enum Frame {
     Center,
     /// This part, cut out and resized to the view.
     Crop(CropBox),
+    /// The middle of the image with its shorter side resized to so many pixels: torchvision's
+    /// `Resize(edge)` followed by `CenterCrop(size)`.
+    Edge(usize),
 }
 
 /// What was drawn for one image. It knows no size, so two views can show the same.
@@ -229,6 +232,14 @@ impl View {
         let crop = match frame {
             Frame::Center => CropBox::whole(image),
             Frame::Crop(crop) => crop,
+            Frame::Edge(edge) => {
+                let size = self.shape.height.max(self.shape.width);
+                ensure!(
+                    edge >= size,
+                    "an image of {edge} pixels along its shorter side has no middle of {size}"
+                );
+                CropBox::whole(image)
+            }
         };
         if !crop.fits(image) {
             return Err(Error::config(format!(
@@ -253,11 +264,12 @@ impl View {
         let (window, region) = match frame {
             Frame::Center => (CropBox::whole(image), evaluation_region(image, self.shape)),
             Frame::Crop(crop) => (crop, Region::whole(crop)),
+            Frame::Edge(edge) => (CropBox::whole(image), edge_region(image, self.shape, edge)),
         };
         let stride = image.width;
         let planes = pixels.chunks_exact(image.height * stride);
         let planes = planes.zip(out.chunks_exact_mut(size.0 * size.1));
-        if (window.height, window.width) == size {
+        if (window.height, window.width) == size && region == Region::whole(window) {
             planes.for_each(|(plane, out)| {
                 let rows = plane[window.top * stride..].chunks(stride);
                 for (row, out) in rows.zip(out.chunks_exact_mut(window.width)) {

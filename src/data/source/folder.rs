@@ -12,7 +12,7 @@ use crate::data::sample::{ImageDataset, Sample};
 use crate::data::source::decode::read_noting_depth;
 use crate::data::source::depth::Depth;
 use crate::data::source::layout::{Layout, Part, first_few, shown};
-use crate::data::source::walk::{Listing, extensions};
+use crate::data::source::walk::{ImageFile, Listing, extensions};
 use crate::data::{DataOptions, ImageData, OnBadImage, OpenProgress, OpenStep, Splits};
 use crate::error::{Error, Result};
 use crate::file::hex;
@@ -50,34 +50,8 @@ pub(crate) fn splits(
     options: &DataOptions,
     progress: &mut dyn FnMut(OpenProgress),
 ) -> Result<Splits> {
-    let listing = Listing::of(folder, &mut |found| {
-        let done = found as u64;
-        progress(OpenProgress { step: OpenStep::List, done, total: None });
-    })?;
-    let mut notes: Vec<String> = listing.left_out().into_iter().collect();
-    if let Some((link, reason)) = listing.broken.first() {
-        if options.on_bad_image == OnBadImage::Error {
-            let more = match listing.broken.len() - 1 {
-                0 => String::new(),
-                more => format!(", as do {more} more"),
-            };
-            let reason = format!(
-                "is a link that leads nowhere{more} ({reason}); remove it, or skip what cannot be \
-                 read (--on-bad-image skip)"
-            );
-            return Err(Error::data(folder.join(link), reason));
-        }
-        notes.push(format!("skipped links that lead nowhere: {}", listing.broken.len()));
-    }
-    if options.on_bad_image == OnBadImage::Error {
-        check_empty(folder, &listing)?;
-    }
-    if listing.images.is_empty() {
-        let found = notes.first().map_or(String::new(), |note| format!(" ({note})"));
-        let reason = format!("holds no images; their names end in one of: {}{found}", extensions());
-        return Err(Error::data(folder, reason));
-    }
-    let layout = Layout::of(folder, listing.images)?;
+    let (images, mut notes) = listed(folder, options.on_bad_image, progress)?;
+    let layout = Layout::of(folder, images)?;
     notes.extend(layout.notes);
     let mut classes = classes(&layout.train);
     if layout.is_drawn {
@@ -96,6 +70,47 @@ pub(crate) fn splits(
     let names: Vec<String> = classes.iter().map(|name| shown(name)).collect();
     notes.extend(without_images(&names, [&train, &test]));
     Ok(Splits { notes, unknown_classes: unknown, ..Splits::new(train, test, names) })
+}
+
+/// The image files below `folder`, and what is worth saying of the others.
+///
+/// # Errors
+///
+/// When there is no image, and unless bad ones are skipped when one is empty or a link that leads
+/// nowhere.
+pub(crate) fn listed(
+    folder: &Path,
+    on_bad_image: OnBadImage,
+    progress: &mut dyn FnMut(OpenProgress),
+) -> Result<(Vec<ImageFile>, Vec<String>)> {
+    let listing = Listing::of(folder, &mut |found| {
+        let done = found as u64;
+        progress(OpenProgress { step: OpenStep::List, done, total: None });
+    })?;
+    let mut notes: Vec<String> = listing.left_out().into_iter().collect();
+    if let Some((link, reason)) = listing.broken.first() {
+        if on_bad_image == OnBadImage::Error {
+            let more = match listing.broken.len() - 1 {
+                0 => String::new(),
+                more => format!(", as do {more} more"),
+            };
+            let reason = format!(
+                "is a link that leads nowhere{more} ({reason}); remove it, or skip what cannot be \
+                 read (--on-bad-image skip)"
+            );
+            return Err(Error::data(folder.join(link), reason));
+        }
+        notes.push(format!("skipped links that lead nowhere: {}", listing.broken.len()));
+    }
+    if on_bad_image == OnBadImage::Error {
+        check_empty(folder, &listing)?;
+    }
+    if listing.images.is_empty() {
+        let found = notes.first().map_or(String::new(), |note| format!(" ({note})"));
+        let reason = format!("holds no images; their names end in one of: {}{found}", extensions());
+        return Err(Error::data(folder, reason));
+    }
+    Ok((listing.images, notes))
 }
 
 /// Refuses empty files. They are found without reading them, and therefore before a run.
@@ -128,7 +143,7 @@ struct LabelledFile {
 }
 
 impl FolderDataset {
-    fn new(part: &Part, numbers: &BTreeMap<&OsStr, usize>) -> Self {
+    pub(crate) fn new(part: &Part, numbers: &BTreeMap<&OsStr, usize>) -> Self {
         let mut hash = Md5::new();
         for file in &part.files {
             for name in &file.path {

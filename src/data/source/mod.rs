@@ -13,6 +13,7 @@ pub mod folder;
 pub mod idx;
 mod jpeg;
 mod layout;
+mod list;
 mod memory;
 mod planes;
 mod regular;
@@ -23,5 +24,6 @@ mod walk;
 
 pub use decode::read_image;
 pub use folder::FolderDataset;
+pub use list::ImageList;
 pub use memory::MemoryDataset;
 pub use shapes::Shapes;
