@@ -14,9 +14,13 @@
 //! ```
 
 pub mod data;
+mod embed;
 mod evaluate;
 pub mod exit;
+mod finetune;
+mod images;
 pub mod numbers;
+mod predict;
 
 use std::process::ExitCode;
 
@@ -35,13 +39,19 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Evaluate(evaluate::Args),
+    Evaluate(Box<evaluate::Args>),
+    Finetune(Box<finetune::Args>),
+    Embed(Box<embed::Args>),
+    Predict(Box<predict::Args>),
 }
 
 impl Command {
     fn run<L: Methods>(&self) -> Result<()> {
         match self {
             Self::Evaluate(args) => evaluate::run::<L>(args),
+            Self::Finetune(args) => finetune::run::<L>(args),
+            Self::Embed(args) => embed::run::<L>(args),
+            Self::Predict(args) => predict::run::<L>(args),
         }
     }
 }

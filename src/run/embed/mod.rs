@@ -2,7 +2,6 @@
 
 mod files;
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::loaded::LoadedBackbone;
+use super::new_folder::new_folder;
 use crate::config::config;
 use crate::data::{ChannelStatistics, ImageBatch, ImageCollate, ImageDataset, Loader, OnBadImage};
 use crate::encoder::{Backbone, GridTokens};
 use crate::error::{Error, Result, ensure};
 use crate::eval::Pooling;
-use crate::file::{create_folder, sync_folder, temporary_beside, write_json};
+use crate::file::write_json;
 use crate::train::Interrupt;
 use files::FeatureFiles;
 
@@ -121,11 +121,6 @@ impl Embed {
         options: EmbedOptions,
     ) -> Result<Embedded> {
         self.validate_for(&encoder.backbone)?;
-        let occupied = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
-        if occupied || out.is_file() {
-            let reason = "holds something already: name a folder that is empty or not there";
-            return Err(Error::data(out, reason));
-        }
         let loader = encoder.images(
             images,
             options.statistics,
@@ -133,21 +128,7 @@ impl Embed {
             [self.batch_size, self.workers],
             options.device,
         )?;
-        let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-        create_folder(parent.unwrap_or(Path::new(".")))?;
-        let partial = temporary_beside(out).map_err(|error| Error::data(out, error))?;
-        create_folder(&partial)?;
-        let written = self.write(encoder, images, &loader, &partial, options).and_then(|done| {
-            let _ = fs::remove_dir(out);
-            fs::rename(&partial, out).map_err(|error| Error::data(out, error))?;
-            sync_folder(parent.unwrap_or(Path::new("."))).map_err(|e| Error::data(out, e))?;
-            Ok(done)
-        });
-        if written.is_err() {
-            // The first fault is the one to report.
-            let _ = fs::remove_dir_all(&partial);
-        }
-        written
+        new_folder(out, |folder| self.write(encoder, images, &loader, folder, options))
     }
 
     fn write<B: Backbone + Clone>(

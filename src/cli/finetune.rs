@@ -1,0 +1,142 @@
+//! `finetune`: an encoder trained further, with a classifier, on labelled images.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use clap::{Parser, ValueEnum};
+use serde_json::json;
+
+use super::data::{self, Reading};
+use super::exit::{answer, interrupt, say};
+use super::numbers::{positive, rate, side, workers};
+use crate::data::DataSpec;
+use crate::encoder::{Backbone, VitConfig};
+use crate::error::Result;
+use crate::eval::{FineTuning, Pooling};
+use crate::grid::ImageShape;
+use crate::method::Methods;
+use crate::run::{BackboneSource, BackboneVisitor, Evaluation, LoadedBackbone, device_named};
+use crate::train::Progress;
+
+/// Fine-tunes an encoder on labelled images and keeps the run: `predict` classifies images by it,
+/// `export` writes it for transformers, and it is a checkpoint like any other.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// A run's folder | a transformers folder | a file of published weights | none, for random weights
+    #[arg(long)]
+    checkpoint: BackboneSource,
+    /// shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR
+    #[arg(long, value_parser = data::spec())]
+    data: DataSpec,
+    #[command(flatten)]
+    reading: Reading,
+    /// The folder of the run
+    #[arg(long)]
+    out: PathBuf,
+    /// Go on with the run that is in --out
+    #[arg(long)]
+    resume: bool,
+    /// The numbers to fine-tune with: this crate's for small images, or a paper's
+    #[arg(long, value_enum, default_value = "small-images")]
+    recipe: Recipe,
+    /// Passes over the images [default: the recipe's; for small images those that show about 30 000]
+    #[arg(long, value_parser = positive)]
+    epochs: Option<usize>,
+    /// Base learning rate [default: the recipe's]
+    #[arg(long, value_parser = rate)]
+    lr: Option<f64>,
+    /// Train the last so many blocks alone
+    #[arg(long)]
+    last_blocks: Option<usize>,
+    /// The share of labelled training images, of every class alike
+    #[arg(long, default_value_t = 1.0)]
+    labels: f64,
+    /// Read the class token instead of the mean over all cells
+    #[arg(long)]
+    class_token: bool,
+    /// Images per batch
+    #[arg(long, default_value_t = 64, value_parser = positive)]
+    batch_size: usize,
+    /// Seed of the classifier, the order, the crops and the share of labels
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Side of the images that published weights read, whose position tables are resized to it
+    /// [default: what they were trained on; 32 for random weights]
+    #[arg(long, value_parser = side)]
+    image_size: Option<usize>,
+    /// Threads that prepare batches
+    #[arg(long, default_value_t = 1, value_parser = workers)]
+    workers: usize,
+    /// flex | ndarray | wgpu | cuda, as compiled in
+    #[arg(long, default_value = "flex")]
+    device: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Recipe {
+    SmallImages,
+    MaeBase,
+    MaeLarge,
+    MaeHuge,
+    SimmimBase,
+    BeitBase,
+}
+
+impl Args {
+    /// The numbers for so many images.
+    fn tuning(&self, images: usize) -> FineTuning {
+        let shown = (30_000.0 / (images as f64 * self.labels).max(1.0)).ceil() as usize;
+        let mut tuning = match self.recipe {
+            Recipe::SmallImages => FineTuning::small_images(self.epochs.unwrap_or(shown)),
+            Recipe::MaeBase => FineTuning::mae_base(),
+            Recipe::MaeLarge => FineTuning::mae_large(),
+            Recipe::MaeHuge => FineTuning::mae_huge(),
+            Recipe::SimmimBase => FineTuning::simmim_base(),
+            Recipe::BeitBase => FineTuning::beit_base(),
+        };
+        tuning.recipe.epochs = self.epochs.unwrap_or(tuning.recipe.epochs);
+        tuning.recipe.base_lr = self.lr.unwrap_or(tuning.recipe.base_lr);
+        tuning.last_blocks = self.last_blocks;
+        tuning
+    }
+}
+
+/// Runs the command.
+pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
+    let device = &device_named(&args.device)?;
+    let side = args.image_size;
+    let random = VitConfig::new(ImageShape::square(3, side.unwrap_or(32)), 4, 128, 6, 4);
+    args.checkpoint.visit::<L, _>(side, &random, args.seed, device, Command { args, device })
+}
+
+struct Command<'a> {
+    args: &'a Args,
+    device: &'a Device,
+}
+
+impl BackboneVisitor for Command<'_> {
+    type Output = ();
+
+    fn visit<B: Backbone + Clone + 'static>(self, encoder: LoadedBackbone<B>) -> Result<()> {
+        let Self { args, device } = self;
+        say(&encoder.title);
+        encoder.notes.iter().for_each(say);
+        let options = args.reading.options_for(encoder.image.channels);
+        let data = args.reading.open(&args.data, &options, encoder.statistics.clone())?;
+        let mut evaluation = Evaluation::new(&encoder, &data, device);
+        evaluation.pooling = if args.class_token { Pooling::ClassToken } else { Pooling::Mean };
+        evaluation.labels = args.labels;
+        (evaluation.batch_size, evaluation.workers) = (args.batch_size, args.workers);
+        evaluation.seed = args.seed;
+        evaluation.interrupt = interrupt()?;
+        evaluation.progress = Progress::Auto;
+        evaluation.validate()?;
+        let tuning = args.tuning(data.train.len());
+        let (_, result) = evaluation.fine_tune_in(&tuning, &args.out, args.resume)?;
+        answer(json!({
+            "out": args.out, "encoder": encoder.title, "epochs": tuning.recipe.epochs,
+            "top1": result.top1, "top5": result.top5,
+            "train_images": data.train.len(), "test_images": data.test.len(),
+        }))
+    }
+}
