@@ -31,7 +31,7 @@ pub(crate) struct Args {
     pub(crate) data: DataSpec,
     #[command(flatten)]
     pub(crate) reading: Reading,
-    /// linear | knn | finetune | partial | all
+    /// linear | knn | few | layers | finetune | partial | all
     #[arg(long)]
     pub(crate) protocol: Protocol,
     /// Seeds to repeat it with: of random weights, heads, orders and labelled parts
@@ -52,9 +52,9 @@ pub(crate) struct Args {
     /// Images per batch
     #[arg(long, default_value_t = 64, value_parser = positive)]
     pub(crate) batch_size: usize,
-    /// Read the class token instead of the mean over all cells
-    #[arg(long)]
-    pub(crate) class_token: bool,
+    /// mean (over all cells) | class (token) | both (side by side): how tokens become one vector
+    #[arg(long, default_value = "mean")]
+    pub(crate) pooling: Pooling,
     /// Side of the images that the encoder reads: published weights' position tables are resized to
     /// it [default: what they were trained on; 32 for random weights]
     #[arg(long, value_parser = side)]
@@ -147,7 +147,7 @@ fn measure<B: Backbone + Clone>(
     exit::say(&encoder.title);
     encoder.notes.iter().for_each(exit::say);
     let mut evaluation = Evaluation::new(encoder, data, device);
-    evaluation.pooling = if args.class_token { Pooling::ClassToken } else { Pooling::Mean };
+    evaluation.pooling = args.pooling;
     evaluation.labels = args.labels;
     evaluation.batch_size = args.batch_size;
     evaluation.workers = args.workers;

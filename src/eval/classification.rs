@@ -30,7 +30,7 @@ pub struct Classification<B: Module> {
 impl<B: Backbone> Classification<B> {
     /// `encoder` with a fresh classifier, which starts nearly at zero, as in MAE's code.
     pub fn new(encoder: B, pooling: Pooling, classes: usize, weights: &mut InitialWeights) -> Self {
-        let width = encoder.width();
+        let width = pooling.width(encoder.width());
         let init = Init::TruncatedNormal { std: 2e-5, bound: 2.0 };
         Self {
             norm: weights.norm(width, 1e-6),
@@ -69,7 +69,7 @@ impl<B: Backbone> Classification<B> {
     ///
     /// # Panics
     ///
-    /// When the class token is to be pooled and the encoder has none.
+    /// When a class token is to be pooled and the encoder has none.
     pub fn logits(&self, images: Tensor<4>) -> Tensor<2> {
         let pooled = self.pooling.of(self.encoder.represent(images));
         let pooled = pooled.unwrap_or_else(|error| panic!("{error}"));

@@ -1,5 +1,7 @@
 //! The features of a data set, extracted once.
 
+use std::str::FromStr;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -17,20 +19,44 @@ pub enum Pooling {
     Mean,
     /// The class token.
     ClassToken,
+    /// The mean over all cells, and after it the class token.
+    Both,
 }
 
 impl Pooling {
-    /// The vectors, `[batch, width]`.
+    /// The length of a vector of tokens of this width.
+    pub fn width(self, width: usize) -> usize {
+        if self == Self::Both { 2 * width } else { width }
+    }
+
+    /// The vectors, `[batch, width]`, of [`Pooling::width`].
     ///
     /// # Errors
     ///
     /// When the class token is asked for and the encoder has none.
     pub fn of(self, features: GridTokens) -> Result<Tensor<2>> {
-        match self {
-            Self::Mean => Ok(features.mean_pool()),
-            Self::ClassToken => features.class_token.ok_or_else(|| {
-                Error::config("the encoder has no class token: pool the mean over its cells")
-            }),
+        let mean = features.mean_pool();
+        if self == Self::Mean {
+            return Ok(mean);
+        }
+        let class_token = features.class_token.ok_or_else(|| {
+            Error::config("the encoder has no class token: pool the mean over its cells")
+        })?;
+        Ok(if self == Self::Both { Tensor::cat(vec![mean, class_token], 1) } else { class_token })
+    }
+}
+
+impl FromStr for Pooling {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "mean" => Ok(Self::Mean),
+            "class" => Ok(Self::ClassToken),
+            "both" => Ok(Self::Both),
+            _ => Err(Error::config(format!(
+                "unknown pooling `{text}`, expected mean, class or both"
+            ))),
         }
     }
 }
@@ -86,18 +112,44 @@ impl Features {
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
         mut reader: impl FnMut(Tensor<4>) -> Result<Tensor<2>>,
     ) -> Result<Self> {
-        let (mut values, mut labels) = (Vec::new(), Vec::new());
+        Ok(Self::read_all(batches, |images| Ok(vec![reader(images)?]))?.remove(0))
+    }
+
+    /// Several kinds of features in one pass, such as those of several layers: as
+    /// [`Features::read`], of a reader that makes as many tensors of every batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Features::read`].
+    pub fn read_all(
+        batches: impl IntoIterator<Item = Result<LabelledBatch>>,
+        mut reader: impl FnMut(Tensor<4>) -> Result<Vec<Tensor<2>>>,
+    ) -> Result<Vec<Self>> {
+        let (mut values, mut labels): (Vec<Vec<_>>, _) = (Vec::new(), Vec::new());
         let mut classes = 0;
         for batch in batches {
             let batch = batch?;
             classes = batch.targets.dims()[1];
-            values.push(reader(batch.images)?);
+            let kinds = reader(batch.images)?;
+            values.resize_with(kinds.len(), Vec::new);
+            values.iter_mut().zip(kinds).for_each(|(values, kind)| values.push(kind));
             labels.extend(batch.labels);
         }
         if values.is_empty() {
             return Err(Error::config("there is no batch to extract features from"));
         }
-        Self::new(Tensor::cat(values, 0), labels, classes)
+        let features = |values| Self::new(Tensor::cat(values, 0), labels.clone(), classes);
+        values.into_iter().map(features).collect()
+    }
+
+    /// The features of the same samples side by side.
+    ///
+    /// # Panics
+    ///
+    /// When there are none, or not of as many samples.
+    pub fn beside(all: &[Self]) -> Self {
+        let values = all.iter().map(|features| features.values.clone()).collect();
+        Self { values: Tensor::cat(values, 1), ..all[0].clone() }
     }
 
     /// The number of samples.
@@ -175,10 +227,13 @@ mod tests {
     fn features_are_in_the_order_of_the_data_whatever_the_batch() {
         let config = VitConfig::new(SHAPE, 4, 8, 1, 2);
         let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
-        for pooling in [Pooling::Mean, Pooling::ClassToken] {
+        for pooling in [Pooling::Mean, Pooling::ClassToken, Pooling::Both] {
             let whole = Features::extract(&vit, &loader(5), pooling).unwrap();
             let parts = Features::extract(&vit, &loader(2), pooling).unwrap();
-            assert_eq!((whole.values.dims(), &whole.labels[..]), ([5, 8], &[0, 1, 2, 1, 0][..]));
+            assert_eq!(
+                (whole.values.dims(), &whole.labels[..]),
+                ([5, pooling.width(8)], &[0, 1, 2, 1, 0][..])
+            );
             let tolerance = burn::tensor::Tolerance::<f32>::absolute(1e-5);
             parts.values.into_data().assert_approx_eq(&whole.values.clone().into_data(), tolerance);
             let two = whole.select(&[4, 1]).unwrap();
@@ -194,6 +249,19 @@ mod tests {
         let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
         let error = Features::extract(&vit, &loader(5), Pooling::ClassToken).unwrap_err();
         assert!(error.to_string().contains("has no class token"), "{error}");
+    }
+
+    #[test]
+    fn both_poolings_are_the_mean_and_then_the_class_token() {
+        let config = VitConfig::new(SHAPE, 4, 8, 1, 2);
+        let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
+        let [mean, class_token, both] = ["mean", "class", "both"]
+            .map(|name| Features::extract(&vit, &loader(5), name.parse().unwrap()).unwrap());
+        assert_eq!((mean.width(), class_token.width(), both.width()), (8, 8, 16));
+        let beside = Features::beside(&[mean, class_token]);
+        both.values.into_data().assert_eq(&beside.values.into_data(), true);
+        let message = "cls".parse::<Pooling>().unwrap_err().to_string();
+        assert!(message.ends_with("expected mean, class or both"), "{message}");
     }
 
     #[test]

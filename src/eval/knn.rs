@@ -4,7 +4,8 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::Features;
-use crate::error::{Error, Result};
+use super::linear::Standardizer;
+use crate::error::{Error, Result, ensure};
 use crate::nn::unit;
 
 /// How many similarities are computed at once.
@@ -19,6 +20,10 @@ pub struct Knn {
     pub neighbors: Vec<usize>,
     /// How fast the weight of a vote falls with the distance of its neighbor.
     pub temperature: f64,
+    /// Whether features are standardized first: each one to mean 0 and deviation 1 over the training
+    /// samples, so that none decides by its scale.
+    #[serde(default)]
+    pub standardized: bool,
 }
 
 /// A training sample near a query.
@@ -32,18 +37,19 @@ pub struct Neighbor {
 
 impl Default for Knn {
     /// The temperature 0.07 with 20 neighbors (as in arXiv 2104.14294 §4), and with 5, 10, 50 and
-    /// 200.
+    /// 200, on features as they are.
     fn default() -> Self {
-        Self { neighbors: vec![20, 5, 10, 50, 200], temperature: 0.07 }
+        Self { neighbors: vec![20, 5, 10, 50, 200], temperature: 0.07, standardized: false }
     }
 }
 
 impl Knn {
     /// The name of the setting with `count` neighbors among `samples` training samples.
-    pub(crate) fn setting(count: usize, samples: usize) -> String {
+    pub(crate) fn setting(&self, count: usize, samples: usize) -> String {
         let all =
             if count > samples { format!(", all {samples} there are") } else { String::new() };
-        format!("k = {count}{all}")
+        let standardized = if self.standardized { ", standardized" } else { "" };
+        format!("k = {count}{all}{standardized}")
     }
 
     /// The votes for each class, `[queries, classes]`, for each number of neighbors.
@@ -66,7 +72,12 @@ impl Knn {
             )));
         }
         let most = self.neighbors.iter().copied().max().expect("there is one");
-        let nearest = nearest(train, queries, most)?;
+        let nearest = if self.standardized {
+            let [train, queries] = standardized(train, queries)?;
+            nearest(&train, &queries, most)?
+        } else {
+            nearest(train, queries, most)?
+        };
         let votes = |count: usize| {
             let mut votes = vec![0.0f32; queries.len() * train.classes];
             for (row, found) in votes.chunks_exact_mut(train.classes).zip(&nearest) {
@@ -84,6 +95,27 @@ impl Knn {
     }
 }
 
+/// Both with the mean and the deviation of the training samples.
+fn standardized(train: &Features, queries: &Features) -> Result<[Features; 2]> {
+    same_width(train, queries)?;
+    let standardizer = Standardizer::of(train);
+    let of = |features: &Features| Features {
+        values: standardizer.apply(features.values.clone()),
+        ..features.clone()
+    };
+    Ok([of(train), of(queries)])
+}
+
+fn same_width(train: &Features, queries: &Features) -> Result<()> {
+    ensure!(
+        train.width() == queries.width(),
+        "queries of {} features among samples of {}",
+        queries.width(),
+        train.width()
+    );
+    Ok(())
+}
+
 /// The `count` training samples most similar to each query, the most similar first (of equally
 /// similar ones the earlier sample first); all samples if there are fewer.
 ///
@@ -93,13 +125,7 @@ impl Knn {
 ///
 /// When the vectors are of different widths.
 pub fn nearest(train: &Features, queries: &Features, count: usize) -> Result<Vec<Vec<Neighbor>>> {
-    if train.width() != queries.width() {
-        return Err(Error::config(format!(
-            "queries of {} features among samples of {}",
-            queries.width(),
-            train.width()
-        )));
-    }
+    same_width(train, queries)?;
     let samples = unit(train.values.clone(), 1).transpose();
     let queries = unit(queries.values.clone(), 1);
     let mut found = Vec::with_capacity(queries.dims()[0]);
@@ -141,8 +167,11 @@ mod tests {
 
     #[test]
     fn more_neighbors_than_there_are_say_so() {
-        assert_eq!(Knn::setting(20, 20), "k = 20");
-        assert_eq!(Knn::setting(20, 19), "k = 20, all 19 there are");
+        let mut knn = Knn::default();
+        assert_eq!(knn.setting(20, 20), "k = 20");
+        assert_eq!(knn.setting(20, 19), "k = 20, all 19 there are");
+        knn.standardized = true;
+        assert_eq!(knn.setting(5, 19), "k = 5, standardized");
     }
 
     #[test]
@@ -163,7 +192,7 @@ mod tests {
         // Cosines with [1, 0]: 1, 0.8, 0.8.
         let train = features([[2.0, 0.0], [4.0, 3.0], [4.0, -3.0]], [0, 1, 1]);
         let query = features([[1.0, 0.0]], [0]);
-        let knn = |temperature| Knn { neighbors: vec![1, 3], temperature };
+        let knn = |temperature| Knn { neighbors: vec![1, 3], temperature, standardized: false };
         let scores = |temperature| -> Vec<Vec<f32>> {
             let scores = knn(temperature).scores(&train, &query).unwrap();
             scores.into_iter().map(|s| s.into_data().try_to_vec().unwrap()).collect()
@@ -174,6 +203,23 @@ mod tests {
         assert!(close(&scores(0.1)[1], [1.0, 2.0 * weight]), "{:?}", scores(0.1));
         let weight = (-0.2f32).exp();
         assert!(close(&scores(1.0)[1], [1.0, 2.0 * weight]), "{:?}", scores(1.0));
+    }
+
+    #[test]
+    fn standardized_features_weigh_alike() {
+        // Means (101, 1), deviations (1, 1): the samples become the corners (±1, ±1), and the query
+        // (0.5, −1): nearest to (1, −1), while all cosines of the features themselves are about 1.
+        let train = [[100.0, 0.0], [102.0, 0.0], [100.0, 2.0], [102.0, 2.0]];
+        let train = features(train, [0, 1, 0, 0]);
+        let query = features([[101.5, 0.0]], [1]);
+        let knn = Knn { neighbors: vec![1, 2], standardized: true, ..Knn::default() };
+        let scores: Vec<Vec<f32>> = (knn.scores(&train, &query).unwrap().into_iter())
+            .map(|votes| votes.into_data().try_to_vec().unwrap())
+            .collect();
+        assert_eq!(scores[0], [0.0, 1.0]);
+        // Cosines 1.5 / √2.5 and 0.5 / √2.5.
+        let weight = (-1.0f32 / 2.5f32.sqrt() / 0.07).exp();
+        assert!((scores[1][0] - weight).abs() < 1e-5 && scores[1][1] == 1.0, "{scores:?}");
     }
 
     #[test]

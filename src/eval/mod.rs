@@ -102,4 +102,5 @@ pub use mix::{Mix, Mixing};
 pub use probe::LinearProbe;
 pub use quality::{Lidar, rank_me};
 pub use score::Score;
-pub use subset::labelled_share;
+pub(crate) use subset::share_of;
+pub use subset::{held_out, labelled_share};

@@ -31,6 +31,12 @@ pub fn labelled_share(
     Ok(Arc::new(Subset::new(dataset.clone(), stratified(&labels, share, seed))?))
 }
 
+/// The places in samples of these classes that [`labelled_share`] takes.
+pub(crate) fn share_of(labels: &[usize], share: f64, seed: u64) -> Vec<usize> {
+    let labels: Vec<_> = labels.iter().copied().map(Some).collect();
+    stratified(&labels, share, seed)
+}
+
 /// The places of the chosen samples in ascending order: of each class its share, rounded and at
 /// least 1.
 fn stratified(labels: &[Option<usize>], share: f64, seed: u64) -> Vec<usize> {
@@ -41,6 +47,23 @@ fn stratified(labels: &[Option<usize>], share: f64, seed: u64) -> Vec<usize> {
     }
     chosen.sort_unstable();
     chosen
+}
+
+/// A part of samples of these classes to fit on, and the rest, about `share` of every class, to choose
+/// by: drawn by `seed`, places in ascending order. A class of a single sample is fitted on alone, so
+/// that the rest can be empty.
+pub fn held_out(labels: &[usize], share: f64, seed: u64) -> [Vec<usize>; 2] {
+    let labels: Vec<_> = labels.iter().copied().map(Some).collect();
+    let [mut fitted, mut held] = [Vec::new(), Vec::new()];
+    for mut places in by_class(&labels, seed).into_values() {
+        let count = (places.len() as f64 * share).round().max(1.0) as usize;
+        let kept = places.split_off(count.min(places.len() - 1));
+        held.extend(places);
+        fitted.extend(kept);
+    }
+    fitted.sort_unstable();
+    held.sort_unstable();
+    [fitted, held]
 }
 
 #[cfg(test)]
@@ -66,6 +89,22 @@ mod tests {
         let count = |class| chosen.iter().filter(|&&place| labels[place] == Some(class)).count();
         assert_eq!([count(0), count(1), count(2), count(3)], [14, 6, 0, 1]);
         assert!(chosen.is_sorted() && chosen.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn a_fifth_is_held_out_of_every_class_that_has_two() {
+        let labels: Vec<usize> = skewed().into_iter().flatten().collect();
+        let [fitted, held] = held_out(&labels, 0.2, 3);
+        let count = |places: &[usize], class| {
+            places.iter().filter(|&&place| labels[place] == class).count()
+        };
+        assert_eq!([0, 1, 3].map(|class| count(&held, class)), [140, 59, 1]);
+        let mut all = [fitted, held.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..1000).collect::<Vec<_>>());
+        assert_ne!(held_out(&labels, 0.2, 4)[1], held);
+        assert_eq!(held_out(&[0, 1, 1, 2], 0.2, 0)[1].len(), 1);
+        assert_eq!(held_out(&[2, 0, 1], 0.2, 0), [vec![0, 1, 2], vec![]]);
     }
 
     #[test]

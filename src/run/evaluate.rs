@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
-use super::{LoadedBackbone, Subject};
+use super::{LoadedBackbone, Split, Subject};
 use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConfig};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result, ensure};
 use crate::eval::{
-    Features, Handmade, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score,
-    TestResult, labelled_share, require_labels,
+    Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score, TestResult,
+    labelled_share, require_labels,
 };
 use crate::limits;
 use crate::train::{Interrupt, Progress};
@@ -42,15 +42,6 @@ pub struct Evaluation<'a, B> {
     pub interrupt: Interrupt,
     /// How fine-tuning reports.
     pub progress: Progress,
-}
-
-/// Features of one seed's training images and of the test images.
-#[derive(Debug, Clone)]
-pub struct Split {
-    /// The features that a protocol learns from.
-    pub train: Features,
-    /// The features that it is measured on.
-    pub test: Features,
 }
 
 impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
@@ -95,32 +86,6 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             self.seed
         );
         Ok(())
-    }
-
-    /// Features of every seed's training images and of the test images.
-    ///
-    /// # Errors
-    ///
-    /// When an image cannot be read, or the encoder has no class token to pool.
-    pub fn splits(&self, subject: Subject) -> Result<Vec<Split>> {
-        let mut splits: Vec<Split> = Vec::new();
-        for seed in self.all_seeds() {
-            self.interrupt.check()?;
-            // Nothing differs between seeds but random weights and parts of the labels.
-            let split = match (splits.first(), subject == Subject::Random, self.labels < 1.0) {
-                (Some(first), false, false) => first.clone(),
-                (Some(first), false, true) => Split {
-                    train: self.features(subject, seed, &self.train(seed)?)?,
-                    ..first.clone()
-                },
-                _ => Split {
-                    train: self.features(subject, seed, &self.train(seed)?)?,
-                    test: self.features(subject, seed, &self.data.test)?,
-                },
-            };
-            splits.push(split);
-        }
-        Ok(splits)
     }
 
     /// The linear probe without hyperparameters, on the features of every seed.
@@ -169,7 +134,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         let score = |(results, count): (_, &usize)| {
             self.score(
                 "knn",
-                Knn::setting(*count, splits[0].train.len()),
+                knn.setting(*count, splits[0].train.len()),
                 subject,
                 results,
                 splits[0].train.len(),
@@ -228,27 +193,6 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
     /// The labelled training images of a seed.
     pub(super) fn train(&self, seed: u64) -> Result<Arc<dyn ImageDataset>> {
         labelled_share(&self.data.train, self.labels, seed)
-    }
-
-    fn features(
-        &self,
-        subject: Subject,
-        seed: u64,
-        images: &Arc<dyn ImageDataset>,
-    ) -> Result<Features> {
-        let handmade = match subject {
-            Subject::Pixels => Handmade::Pixels,
-            Subject::Hog => Handmade::Hog,
-            Subject::Given | Subject::Random => {
-                let loader = self.loader(images, self.collate()?, self.seed, false)?;
-                return Features::extract(&self.backbone(subject, seed)?, &loader, self.pooling);
-            }
-        };
-        let image = self.encoder.image;
-        let statistics = ChannelStatistics::none(image.channels);
-        let collate = LabelledCollate::new(image, &statistics, self.data.class_names.len())?;
-        let loader = self.loader(images, collate, self.seed, false)?;
-        Features::read(&loader, |images| Ok(handmade.of(images)))
     }
 
     /// The statistics the encoder was trained with, or else the data's own.

@@ -15,8 +15,13 @@ use crate::error::{Error, Result};
 pub enum Protocol {
     /// Linear probing: logistic regression, and from 16384 images on the papers' probe beside it.
     Linear,
-    /// k nearest neighbors.
+    /// k nearest neighbors, of features as they are and of standardized ones.
     Knn,
+    /// Logistic regression with 1 % and with 10 % of the labels.
+    Few,
+    /// Logistic regression on the features of several layers and of the last ones together; the best
+    /// is chosen on a held-out part of the training labels.
+    Layers,
     /// Fine-tuning of the whole encoder.
     FineTune,
     /// Fine-tuning of the last blocks alone, of 0, 1, 2, 4, ... and all of them.
@@ -26,9 +31,11 @@ pub enum Protocol {
 }
 
 /// Every protocol with its name, in the order in which [`Protocol::All`], the last, runs them.
-const EACH: [(Protocol, &str); 5] = [
+const EACH: [(Protocol, &str); 7] = [
     (Protocol::Linear, "linear"),
     (Protocol::Knn, "knn"),
+    (Protocol::Few, "few"),
+    (Protocol::Layers, "layers"),
     (Protocol::FineTune, "finetune"),
     (Protocol::Partial, "partial"),
     (Protocol::All, "all"),
@@ -42,7 +49,7 @@ impl Protocol {
 
     /// Whether what has no tokens and no weights can be measured by it.
     fn measures(self, subject: Subject) -> bool {
-        subject.is_encoder() || matches!(self, Self::Linear | Self::Knn)
+        subject.is_encoder() || matches!(self, Self::Linear | Self::Knn | Self::Few)
     }
 
     /// The protocols to run on a subject one after another.

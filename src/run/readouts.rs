@@ -12,6 +12,8 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
         match protocol {
             Protocol::Linear => self.linear(add),
             Protocol::Knn => self.knn(add),
+            Protocol::Few => self.few(add),
+            Protocol::Layers => self.layers(add),
             Protocol::FineTune => self.fine_tuning(add),
             Protocol::Partial => self.partial(add),
             Protocol::All => Ok(()),
@@ -34,7 +36,11 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
     fn knn(&mut self, add: &mut dyn FnMut(Score)) -> Result<()> {
         let (evaluation, subject) = (self.evaluation, self.subject);
         let splits = self.splits()?;
-        evaluation.knn(&Knn::default(), subject, splits)?.into_iter().for_each(add);
+        for standardized in [false, true] {
+            let knn = Knn { standardized, ..Knn::default() };
+            evaluation.knn(&knn, subject, splits)?.into_iter().for_each(&mut *add);
+            evaluation.interrupt.check()?;
+        }
         Ok(())
     }
 

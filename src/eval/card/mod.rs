@@ -122,6 +122,7 @@ fn protocol_title(protocol: &str) -> &str {
     match protocol {
         "knn" => "k-NN",
         "linear" => "Linear probe",
+        "few" => "Few labels",
         "finetune" => "Fine-tuning",
         "partial" => "Partial fine-tuning",
         other => other,

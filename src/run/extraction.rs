@@ -1,0 +1,98 @@
+//! How an evaluation extracts the features that its protocols read.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use super::{Evaluation, Split, Subject};
+use crate::data::{ChannelStatistics, ImageDataset};
+use crate::encoder::Backbone;
+use crate::error::Result;
+use crate::eval::{Features, Handmade, LabelledCollate};
+
+impl<B: Backbone + Clone> Evaluation<'_, B> {
+    /// Features of every seed's training images and of the test images.
+    ///
+    /// # Errors
+    ///
+    /// When an image cannot be read, or the encoder has no class token to pool.
+    pub fn splits(&self, subject: Subject) -> Result<Vec<Split>> {
+        let splits = self.splits_of(subject, None)?;
+        Ok(splits.into_iter().map(|mut kinds| kinds.remove(0)).collect())
+    }
+
+    /// Features after each of these layers: for every seed, one split a layer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Evaluation::splits`], and when `subject` is no encoder.
+    ///
+    /// # Panics
+    ///
+    /// As [`Backbone::represent_layers`].
+    pub fn layer_splits(&self, subject: Subject, layers: &[usize]) -> Result<Vec<Vec<Split>>> {
+        self.splits_of(subject, Some(layers))
+    }
+
+    fn splits_of(&self, subject: Subject, layers: Option<&[usize]>) -> Result<Vec<Vec<Split>>> {
+        let mut splits: Vec<Vec<Split>> = Vec::new();
+        for seed in self.all_seeds() {
+            self.interrupt.check()?;
+            // Nothing differs between seeds but random weights and parts of the labels.
+            let known = splits.first().filter(|_| subject != Subject::Random);
+            let split = match known {
+                Some(first) if self.labels == 1.0 => first.clone(),
+                _ => {
+                    let train = self.features(subject, layers, seed, &self.train(seed)?)?;
+                    let test = match known {
+                        Some(first) => first.iter().map(|split| split.test.clone()).collect(),
+                        None => self.features(subject, layers, seed, &self.data.test)?,
+                    };
+                    let pairs = train.into_iter().zip(test);
+                    pairs.map(|(train, test)| Split { train, test }).collect()
+                }
+            };
+            splits.push(split);
+        }
+        Ok(splits)
+    }
+
+    /// One kind of features for each layer; of the representation without layers.
+    fn features(
+        &self,
+        subject: Subject,
+        layers: Option<&[usize]>,
+        seed: u64,
+        images: &Arc<dyn ImageDataset>,
+    ) -> Result<Vec<Features>> {
+        let handmade = match subject {
+            Subject::Pixels => Handmade::Pixels,
+            Subject::Hog => Handmade::Hog,
+            Subject::Given | Subject::Random => {
+                let backbone = self.backbone(subject, seed)?;
+                let loader = self.loader(images, self.collate()?, self.seed, false)?;
+                return Features::read_all(&loader, |images| {
+                    self.vectors(&backbone, images, layers)
+                });
+            }
+        };
+        let image = self.encoder.image;
+        let statistics = ChannelStatistics::none(image.channels);
+        let collate = LabelledCollate::new(image, &statistics, self.data.class_names.len())?;
+        let loader = self.loader(images, collate, self.seed, false)?;
+        Ok(vec![Features::read(&loader, |images| Ok(handmade.of(images)))?])
+    }
+
+    fn vectors(
+        &self,
+        backbone: &B,
+        images: Tensor<4>,
+        layers: Option<&[usize]>,
+    ) -> Result<Vec<Tensor<2>>> {
+        let tokens = match layers {
+            None => vec![backbone.represent(images)],
+            Some(layers) => backbone.represent_layers(images, layers),
+        };
+        tokens.into_iter().map(|tokens| self.pooling.of(tokens)).collect()
+    }
+}
