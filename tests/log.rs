@@ -1,4 +1,5 @@
-//! A run's `log.jsonl`: what stands in it, and that an interruption leaves no trace.
+//! Following a run: what stands in its `log.jsonl`, that an interruption leaves no trace there, and
+//! who looks on.
 #![cfg(feature = "train")]
 
 mod common;
@@ -7,7 +8,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use burn_mim::train::{Budget, History, Interrupt, LogLine, Pretraining, Recipe, RunFolder};
+use burn_mim::train::{Budget, History, Interrupt, LogLine, Pretraining, Recipe, RunFolder, Watch};
+use burn_mim::{Mae, Result};
 use common::{IMAGE, loader, mae, pretraining, recipe, weights};
 use serde_json::Value;
 
@@ -134,4 +136,27 @@ fn the_log_of_a_run_that_was_stopped_at_every_step_equals_an_uninterrupted_ones(
         }
     }
     assert_eq!(timeless(folder.path()), timeless(whole.path()));
+}
+
+/// The epochs of the history after each epoch, and the step of the checkpoint there is by then.
+struct Notes<'a>(&'a Path, Vec<(usize, usize)>);
+
+impl Watch<Mae> for Notes<'_> {
+    fn after_epoch(&mut self, _: &Mae, history: &History) -> Result<()> {
+        let step = RunFolder::new(self.0).require_latest()?.snapshot().step;
+        self.1.push((history.epochs.len(), step));
+        Ok(())
+    }
+}
+
+#[test]
+fn who_watches_a_run_is_called_after_every_epochs_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = mae(IMAGE);
+    let mask = || config.mask().unwrap();
+    let (train, valid) = (loader(IMAGE, mask(), true, 0), loader(IMAGE, mask(), false, 0));
+    let plan = plan(folder.path(), recipe(3)).budget(Budget::Steps(12));
+    let mut notes = Notes(folder.path(), vec![]);
+    plan.run_watched(config.init(&mut weights(3)), &train, &valid, &mut notes).unwrap();
+    assert_eq!(notes.1, [(1, 5), (2, 10), (3, 12)]);
 }

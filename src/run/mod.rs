@@ -79,6 +79,7 @@ mod score_card;
 mod skeleton;
 mod split;
 mod subject;
+mod watch;
 
 pub use crate::method::{InitFrom, InitPart, LoadedRun, NormalizationOf, Run, RunConfig};
 pub use backbone::BackboneSource;

@@ -1,8 +1,6 @@
 //! Pre-training by any method, and the files it leaves.
 
-use std::collections::BTreeMap;
-
-use super::probe::OnlineProbe;
+use super::watch::Watcher;
 use crate::data::ImageData;
 use crate::data::augment::Augmentation;
 use crate::error::Result;
@@ -11,13 +9,12 @@ use crate::image::ChannelStatistics;
 use crate::method::{DataFacts, Fitted, Method, Run, RunConfig};
 use crate::nn::InitialWeights;
 use crate::train::{Pretrained, Pretraining, Recipe, RunFolder};
-use crate::viz::LossCurve;
 
 impl Run {
     /// Trains the task of `method` on the training split, and measures it on the test split.
     ///
     /// Leaves checkpoints, `config.json`, `metrics.json`, `loss_curve.png` and the method's own
-    /// picture in the run's folder. The run's interrupt stops it after the step it is in, with
+    /// picture in the run's folder; the pictures are renewed after an epoch, at most every ten seconds. The run's interrupt stops it after the step it is in, with
     /// everything saved.
     ///
     /// # Errors
@@ -35,11 +32,7 @@ impl Run {
         let config = RunConfig::new(method, &run.data, augmentation, run.seed);
         let resume = run.resume && !resumed;
         let pretrained = run.train(method, &config, task, recipe, resume)?;
-        run.curve(M::TITLE, &pretrained)?;
-        let batch = run.validation_batch(method.collate(&facts, Augmentation::none())?)?;
-        if let Some(picture) = method.picture(&pretrained.task, batch, &facts)? {
-            picture.save(run.out.join(M::PICTURE))?;
-        }
+        run.draw(method, &facts, &pretrained.task, &pretrained.history)?;
         method.finish(&pretrained.task, &run)?;
         Ok(pretrained)
     }
@@ -86,11 +79,7 @@ impl Run {
         let train = self.loader(&data.train, method.collate(&facts, config.augmentation)?, true)?;
         let valid = method.collate(&facts, Augmentation::none())?;
         let valid = self.loader(&data.test, valid, false)?;
-        let probe = (self.probe > 0).then(|| OnlineProbe::new(self, method.image())).transpose()?;
-        let measure = |task: &M::Task, epoch| match &probe {
-            Some(probe) => probe.measure(M::encoder(task), epoch),
-            None => Ok(BTreeMap::new()),
-        };
+        let mut watcher = Watcher::new(self, method, facts)?;
         Pretraining::new(&self.out, recipe)
             .budget(self.budget)
             .log_every(self.log_every)
@@ -103,19 +92,6 @@ impl Run {
             .images(data.train.len(), data.test.len(), &data.identity)
             .config(config)?
             .identity(&config.identity()?)?
-            .run_with_probe(task, &train, &valid, measure)
-    }
-
-    fn curve<T>(&self, title: &str, pretrained: &Pretrained<T>) -> Result<()> {
-        let history = &pretrained.history;
-        let epochs = || history.epochs.iter();
-        let mut curve = LossCurve::new(format!("{title}: loss"))
-            .with_train(epochs().map(|e| (e.epoch, e.train_loss)))
-            .with_validation(epochs().map(|e| (e.epoch, e.valid_loss)))
-            .with_learning_rate(epochs().map(|e| (e.epoch, e.learning_rate)));
-        if let Some(loss) = history.trivial_loss {
-            curve = curve.with_trivial(loss);
-        }
-        curve.save(self.out.join("loss_curve.png"))
+            .run_watched(task, &train, &valid, &mut watcher)
     }
 }

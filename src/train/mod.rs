@@ -82,5 +82,5 @@ pub use run_folder::{Checkpoint, LogLine, RunFolder, Snapshot};
 #[cfg(feature = "viz")]
 pub(crate) use run_folder::{Manifest, sha256};
 pub use schedule::Schedule;
-pub use session::Pretrained;
+pub use session::{Pretrained, Watch};
 pub use timing::Pace;

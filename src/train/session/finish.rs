@@ -10,7 +10,7 @@ use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
 use crate::task::{PretextTask, check_scalar};
 use crate::train::history::{RunningMean, first_few};
-use crate::train::{EpochMetrics, History};
+use crate::train::{EpochMetrics, History, Watch};
 
 impl<T: PretextTask> Session<'_, T> {
     /// Trains to the end of the epoch and validates, or until somebody asks to stop. The checkpoint
@@ -20,12 +20,12 @@ impl<T: PretextTask> Session<'_, T> {
         &mut self,
         train: &Loader<C>,
         valid: &Loader<C>,
-        probe: &mut impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
+        watch: &mut impl Watch<T>,
     ) -> Result<()> {
         let (known, batch) = (self.snapshot.history.epochs.len(), self.snapshot.batch);
         let trained = self.epoch(train).and_then(|()| {
             let ends = self.snapshot.batch == self.batches || self.has_all_steps();
-            if ends { self.finish_epoch(valid, probe) } else { Ok(()) }
+            if ends { self.finish_epoch(valid, watch) } else { Ok(()) }
         });
         match trained {
             Err(error @ Error::Diverged { .. }) => return Err(error),
@@ -52,6 +52,7 @@ impl<T: PretextTask> Session<'_, T> {
                 let epochs = self.length.epochs(self.steps_per_epoch()).ceil() as usize;
                 self.reporter.epoch(metrics, epochs);
             }
+            watch.after_epoch(&self.validated(), &self.snapshot.history)?;
         }
         Ok(())
     }
@@ -61,12 +62,12 @@ impl<T: PretextTask> Session<'_, T> {
     fn finish_epoch<C: Collate<Batch = T::Batch>>(
         &mut self,
         valid: &Loader<C>,
-        probe: &mut impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
+        watch: &mut impl Watch<T>,
     ) -> Result<()> {
         let (epoch, task) = (self.snapshot.epoch + 1, self.validated());
         let (valid_loss, mut valid_metrics) = self.validate(&task, valid)?;
         self.leave_out(valid);
-        valid_metrics.extend(probe(&task, epoch)?);
+        valid_metrics.extend(watch.probe(&task, epoch)?);
         self.account();
         let spent = self.snapshot.spent;
         let metrics = EpochMetrics {

@@ -14,7 +14,7 @@ use burn::tensor::{Device, Tensor};
 use rand::Rng;
 
 use self::log::Meter;
-pub use run::Pretrained;
+pub use run::{Pretrained, Watch};
 
 use super::budget::Length;
 use super::history::RunningMean;

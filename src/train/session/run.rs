@@ -23,6 +23,43 @@ pub struct Pretrained<T> {
     pub interrupted: bool,
 }
 
+/// What is done after every epoch of a run, beside its validation.
+pub trait Watch<T> {
+    /// Further metrics: named numbers that join the validation metrics of the epoch, which is
+    /// counted from 1. Default: none
+    ///
+    /// `task` is as it is validated: on a plain device, with averaged weights if the recipe keeps
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be measured; the run stops.
+    fn probe(&mut self, task: &T, epoch: usize) -> Result<BTreeMap<String, f64>> {
+        let _ = (task, epoch);
+        Ok(BTreeMap::new())
+    }
+
+    /// Called when the epoch's checkpoint and figures are written, the last of `history`, with the
+    /// task as in [`probe`](Self::probe). Default: nothing is done
+    ///
+    /// # Errors
+    ///
+    /// When it fails; the run stops, and can be resumed from that checkpoint.
+    fn after_epoch(&mut self, task: &T, history: &History) -> Result<()> {
+        let _ = (task, history);
+        Ok(())
+    }
+}
+
+/// A closure that measures further metrics.
+struct Probe<F>(F);
+
+impl<T, F: FnMut(&T, usize) -> Result<BTreeMap<String, f64>>> Watch<T> for Probe<F> {
+    fn probe(&mut self, task: &T, epoch: usize) -> Result<BTreeMap<String, f64>> {
+        self.0(task, epoch)
+    }
+}
+
 impl Pretraining {
     /// Trains `task`, whose parameters must be on an autodiff device, on batches of `train`, and
     /// measures it on `valid` after every epoch.
@@ -45,19 +82,36 @@ impl Pretraining {
     }
 
     /// Trains as [`Pretraining::run`] does, and calls `probe` after every epoch for further
-    /// metrics: named numbers that join the validation metrics of the epoch. The probe gets the
-    /// task as it is validated (on a plain device, with averaged weights if the recipe keeps them)
-    /// and the epoch, counted from 1.
+    /// metrics, as [`Watch::probe`].
     ///
     /// # Errors
     ///
     /// As [`Pretraining::run`], and when the probe fails.
     pub fn run_with_probe<T, C>(
+        self,
+        task: T,
+        train: &Loader<C>,
+        valid: &Loader<C>,
+        probe: impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
+    ) -> Result<Pretrained<T>>
+    where
+        T: PretextTask<Batch = C::Batch>,
+        C: Collate,
+    {
+        self.run_watched(task, train, valid, &mut Probe(probe))
+    }
+
+    /// Trains as [`Pretraining::run`] does, with `watch` looking on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pretraining::run`], and when `watch` fails.
+    pub fn run_watched<T, C>(
         mut self,
         task: T,
         train: &Loader<C>,
         valid: &Loader<C>,
-        mut probe: impl FnMut(&T, usize) -> Result<BTreeMap<String, f64>>,
+        watch: &mut impl Watch<T>,
     ) -> Result<Pretrained<T>>
     where
         T: PretextTask<Batch = C::Batch>,
@@ -67,7 +121,7 @@ impl Pretraining {
         let mut run = Session::start(&self, task, train, valid)?;
         let mut interrupted = false;
         while !run.is_done() && !interrupted {
-            run.advance(train, valid, &mut probe)?;
+            run.advance(train, valid, watch)?;
             interrupted = !run.is_done() && self.interrupt.is_requested();
         }
         run.reporter.finish();
