@@ -5,16 +5,21 @@
 //! cargo run --release --example restoration_cifar10 -- --data cifar10  # downloads CIFAR-10 first
 //! ```
 
-mod common;
+use burn_mim::method::BuiltIn;
+use mimalloc::MiMalloc;
 
-use burn_mim::{RestorationConfig, train::Recipe};
-use common::methods::RestoringVit;
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[derive(Debug, clap::Args)]
+struct Flags {
+    /// The weight of the paper's contrastive loss, there 0.1 [default: 0, better for small models]
+    #[arg(long)]
+    contrast: Option<f64>,
+}
 
 fn main() -> std::process::ExitCode {
-    common::pretrain("restoration", |args: &RestoringVit, command| {
-        let restoration = RestorationConfig::small_images(command.image(32));
-        let (encoder, contrast) = (args.vit(restoration.encoder)?, args.contrast);
-        let recipe = command.recipe(Recipe::restoration(), 30_000, 1e-3).with_warmup_epochs(0.2);
-        command.train(RestorationConfig { encoder, contrast, ..restoration }, recipe)
+    burn_mim::cli::pretrain::<BuiltIn, Flags>("restoration", |flags, draft| {
+        draft.put("numbers.contrast", flags.contrast, "--contrast")
     })
 }

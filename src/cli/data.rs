@@ -33,6 +33,12 @@ pub struct Reading {
 const NAMED: usize = 20;
 
 impl Reading {
+    /// As `options` say; with `verify`, every image is read beforehand.
+    pub(super) fn new(options: &DataOptions, verify: bool) -> Self {
+        let DataOptions { channels, on_bad_image, .. } = *options;
+        Self { channels, on_bad_image, verify }
+    }
+
     /// Opens the data as [`open`] does, and reads every image where that is asked for.
     pub fn open(
         &self,

@@ -21,6 +21,8 @@ mod finetune;
 mod images;
 pub mod numbers;
 mod predict;
+mod pretrain;
+mod tokenizer;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Result;
 use crate::method::Methods;
+use crate::run::Draft;
 
 /// Masked image modelling: pre-train encoders, measure them, and use them.
 #[derive(Debug, Parser)]
@@ -39,15 +42,32 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Pretrain(Box<AnyMethod>),
+    Tokenizer(Box<tokenizer::Args>),
     Evaluate(Box<evaluate::Args>),
     Finetune(Box<finetune::Args>),
     Embed(Box<embed::Args>),
     Predict(Box<predict::Args>),
 }
 
+/// A method by its name, or the one that the document or the preset names.
+#[derive(Debug, clap::Args)]
+#[command(about = None, long_about = None)]
+struct AnyMethod {
+    /// The method, such as mae [default: the one of the document or the preset]
+    method: Option<String>,
+    #[command(flatten)]
+    args: pretrain::Args,
+}
+
 impl Command {
     fn run<L: Methods>(&self) -> Result<()> {
         match self {
+            Self::Pretrain(any) => {
+                let AnyMethod { method, args } = any.as_ref();
+                pretrain::run::<L>(args, method.as_deref(), |_| Ok(()))
+            }
+            Self::Tokenizer(args) => tokenizer::run::<L>(args),
             Self::Evaluate(args) => evaluate::run::<L>(args),
             Self::Finetune(args) => finetune::run::<L>(args),
             Self::Embed(args) => embed::run::<L>(args),
@@ -66,3 +86,31 @@ pub fn main<L: Methods>() -> ExitCode {
 pub fn evaluate<L: Methods>() -> ExitCode {
     exit::exit(evaluate::run::<L>(&evaluate::Args::parse()))
 }
+
+/// The command `tokenizer` as a program of its own.
+pub fn tokenizer<L: Methods>() -> ExitCode {
+    exit::exit(tokenizer::run::<L>(&tokenizer::Args::parse()))
+}
+
+/// The command `pretrain` with the method `method` as a program of its own, with `A`, flags that
+/// only this program has: `own` writes them to the document, where it may name another method too.
+pub fn pretrain<L: Methods, A: clap::Args>(
+    method: &str,
+    own: impl FnOnce(&A, &mut Draft) -> Result<()>,
+) -> ExitCode {
+    #[derive(Debug, Parser)]
+    struct CommandLine<A: clap::Args> {
+        #[command(flatten)]
+        args: pretrain::Args,
+        #[command(flatten)]
+        own: A,
+    }
+    let CommandLine::<A> { args, own: flags } = CommandLine::parse();
+    exit::exit(pretrain::run::<L>(&args, Some(method), |draft| own(&flags, draft)))
+}
+
+/// No flags beyond those of [`pretrain`].
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(about = None, long_about = None)]
+pub struct NoFlags {}

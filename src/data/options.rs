@@ -60,12 +60,13 @@ impl DataOptions {
     }
 }
 
-/// The number of channels that every image is brought to; written as `auto` or as a number.
+/// The number of channels that every image is brought to; written as `auto` or as a number, in
+/// quotation marks or without.
 ///
 /// Gray becomes color by repeating it three times, color becomes gray as Pillow's mode `L` does it
 /// (ITU-R 601-2). Images of other numbers of channels are never converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Written", into = "String")]
 pub enum Channels {
     /// Three if any of the images that are looked at has color, one if all of them are gray, and
     /// otherwise as many as they have.
@@ -96,11 +97,22 @@ impl fmt::Display for Channels {
     }
 }
 
-impl TryFrom<String> for Channels {
+/// As files have it: a number, or a word, which may be a number too.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(usize),
+    Word(String),
+}
+
+impl TryFrom<Written> for Channels {
     type Error = Error;
 
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
+    fn try_from(written: Written) -> Result<Self> {
+        match written {
+            Written::Number(number) => number.to_string().parse(),
+            Written::Word(word) => word.parse(),
+        }
     }
 }
 
@@ -179,6 +191,8 @@ mod tests {
             .with_on_bad_image(OnBadImage::Skip)
             .with_train_images(Some(7));
         let json = serde_json::to_string(&options).unwrap();
+        let number: Channels = serde_json::from_str("3").unwrap();
+        assert_eq!(number, Channels::Exactly(3));
         assert!(json.contains(r#""channels":"3","on_bad_image":"skip""#), "{json}");
         assert_eq!(serde_json::from_str::<DataOptions>(&json).unwrap(), options);
         assert_eq!(serde_json::from_str::<DataOptions>("{}").unwrap(), DataOptions::default());

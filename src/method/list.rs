@@ -21,6 +21,8 @@ pub trait MethodVisitor {
 pub trait Methods {
     /// The names of the methods, in the list's order; one for each variant.
     const NAMES: &'static [&'static str];
+    /// Their variants, in the same order.
+    const VARIANTS: &'static [&'static str];
 
     /// Calls `visitor` with the method of this name and variant.
     ///
@@ -83,6 +85,8 @@ macro_rules! methods {
         impl $crate::method::Methods for $list {
             const NAMES: &'static [&'static str] =
                 &[$(<$method as $crate::method::Method>::NAME),+];
+            const VARIANTS: &'static [&'static str] =
+                &[$(<$method as $crate::method::Method>::VARIANT),+];
 
             fn presets() -> Vec<$crate::method::PresetEntry> {
                 [$($crate::method::PresetEntry::all::<$method>()),+].concat()

@@ -58,6 +58,7 @@
 pub mod apply;
 mod backbone;
 mod device;
+mod document;
 mod embed;
 mod encoder_spec;
 mod evaluate;
@@ -84,6 +85,7 @@ mod watch;
 pub use crate::method::{InitFrom, InitPart, LoadedRun, NormalizationOf, Run, RunConfig};
 pub use backbone::BackboneSource;
 pub use device::device_named;
+pub use document::{Draft, Knobs, RunDocument};
 pub use embed::{Embed, EmbedOptions, Embedded, FeatureFormat, Joined, Kept};
 pub use encoder_spec::EncoderSpec;
 pub use evaluate::Evaluation;

@@ -1,5 +1,6 @@
 //! Pre-training by any method, and the files it leaves.
 
+use super::RunDocument;
 use super::watch::Watcher;
 use crate::data::ImageData;
 use crate::data::augment::Augmentation;
@@ -13,8 +14,10 @@ use crate::train::{Pretrained, Pretraining, Recipe, RunFolder};
 impl Run {
     /// Trains the task of `method` on the training split, and measures it on the test split.
     ///
-    /// Leaves checkpoints, `config.json`, `metrics.json`, `loss_curve.png` and the method's own
-    /// picture in the run's folder; the pictures are renewed after an epoch, at most every ten seconds. The run's interrupt stops it after the step it is in, with
+    /// Leaves checkpoints, `config.json`, `config.toml` (the [`RunDocument`] that repeats the run),
+    /// `metrics.json`, `loss_curve.png` and the method's own picture in the run's folder; the
+    /// pictures are renewed after an epoch, at most every ten seconds. The run's interrupt stops it
+    /// after the step it is in, with
     /// everything saved.
     ///
     /// # Errors
@@ -80,7 +83,7 @@ impl Run {
         let valid = method.collate(&facts, Augmentation::none())?;
         let valid = self.loader(&data.test, valid, false)?;
         let mut watcher = Watcher::new(self, method, facts)?;
-        Pretraining::new(&self.out, recipe)
+        let pretraining = Pretraining::new(&self.out, recipe)
             .budget(self.budget)
             .log_every(self.log_every)
             .seed(self.seed)
@@ -91,7 +94,15 @@ impl Run {
             .accept_changed_data(self.accept_changed_data)
             .images(data.train.len(), data.test.len(), &data.identity)
             .config(config)?
-            .identity(&config.identity()?)?
-            .run_watched(task, &train, &valid, &mut watcher)
+            .identity(&config.identity()?)?;
+        // The loop adds the budget, once it knows how many steps a number of minutes is.
+        let mut document = RunDocument::of(self, method);
+        document.budget = None;
+        let pretraining = match document.to_toml() {
+            Ok(document) => pretraining.document(document),
+            // A method of somebody else may have numbers that TOML cannot say.
+            Err(_) => pretraining,
+        };
+        pretraining.run_watched(task, &train, &valid, &mut watcher)
     }
 }

@@ -26,6 +26,7 @@ pub struct Pretraining {
     pub(super) settled: Option<Settled>,
     pub(super) config: Value,
     pub(super) identity: Option<Value>,
+    pub(super) document: Option<String>,
     pub(super) images: Value,
     pub(super) seed: u64,
     pub(super) precision: Precision,
@@ -48,6 +49,7 @@ impl Pretraining {
             settled: None,
             config: Value::Null,
             identity: None,
+            document: None,
             images: Value::Null,
             seed: 0,
             precision: Precision::F32,
@@ -146,11 +148,31 @@ impl Pretraining {
         Ok(self)
     }
 
+    /// The document that repeats the run, in TOML, for `config.toml`; the budget is added to it.
+    pub fn document(mut self, document: impl Into<String>) -> Self {
+        self.document = Some(document.into());
+        self
+    }
+
     /// Describes the images of both splits, which a resumed run compares with the checkpoint: the
     /// sizes of the splits and [`ImageData::identity`](crate::data::ImageData::identity), or
     /// anything else that tells one data set from another.
     pub fn images(mut self, train: usize, test: usize, identity: impl Into<String>) -> Self {
         self.images = json!({ "train": train, "test": test, "identity": identity.into() });
         self
+    }
+
+    /// Writes `config.json`, and `config.toml` where there is a document: with the budget, whose
+    /// minutes are steps by now.
+    pub(super) fn write_config(&self) -> Result<()> {
+        if let Some(document) = &self.document {
+            let budget = match self.settled.and_then(|settled| settled.budget()) {
+                Some(Budget::Steps(steps)) => format!("\n[budget]\nsteps = {steps}\n"),
+                Some(Budget::Epochs(epochs)) => format!("\n[budget]\nepochs = {epochs}\n"),
+                _ => String::new(),
+            };
+            self.folder.write_text("config.toml", &format!("{document}{budget}"))?;
+        }
+        self.folder.write_json("config.json", &self.config)
     }
 }

@@ -12,6 +12,7 @@ use crate::file::sync_folder;
 /// The files and folders that a run leaves, the checkpoints last.
 const FILES: &[&str] = &[
     CONFIG,
+    "config.toml",
     "metrics.json",
     LOG,
     "loss_curve.png",

@@ -25,7 +25,9 @@ pub use snapshot::Snapshot;
 
 use super::resume;
 use crate::error::{Error, Result};
-use crate::file::{FileLock, create_folder, read_json, sync_folder, temporary_beside, write_json};
+use crate::file::{
+    FileLock, create_folder, read_json, sync_folder, temporary_beside, write_json, write_whole,
+};
 
 const CHECKPOINTS: &str = "checkpoints";
 const CONFIG: &str = "config.json";
@@ -36,6 +38,7 @@ const STATE: &str = "state.json";
 ///
 /// ```text
 /// config.json                            what was trained, on what
+/// config.toml                            the document that repeats it, where the run has one
 /// metrics.json                           losses, speed, seconds
 /// log.jsonl                              the same as it goes, a line a step or an epoch
 /// checkpoints/step-00001200/model.bpk    weights (burn's format)
@@ -228,6 +231,11 @@ impl RunFolder {
 
     pub(super) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         write_json(&self.path.join(name), value)
+    }
+
+    pub(super) fn write_text(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path.join(name);
+        write_whole(&path, text.as_bytes()).map_err(|error| Error::checkpoint(path, error))
     }
 
     /// Writes a checkpoint under a temporary name and renames it.

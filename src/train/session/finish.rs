@@ -43,7 +43,7 @@ impl<T: PretextTask> Session<'_, T> {
             self.write_metrics()?;
             // Somebody may have removed the folder; what is saved there again must be a whole run.
             if !self.plan.folder.path().join("config.json").exists() {
-                self.plan.folder.write_json("config.json", &self.plan.config)?;
+                self.plan.write_config()?;
             }
             for warning in self.parameters.warnings() {
                 self.reporter.note(&format!("warning: {warning}"));

@@ -46,7 +46,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
             run.save()?;
         }
         plan.folder.clean();
-        plan.folder.write_json("config.json", &plan.config)?;
+        plan.write_config()?;
         run.open_log()?;
         if !run.snapshot.history.epochs.is_empty() {
             run.write_metrics()?;
