@@ -4,16 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
-
 use super::{Evaluation, FineTunedConfig, Subject};
 use crate::data::{ImageDataset, Subset};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::eval::{Classification, FineTuning, Score, TestResult};
 use crate::nn::{InitialWeights, trainable};
-use crate::train::{Pretraining, RunFolder, sha256};
+use crate::train::{Pretraining, RunFolder, sha256, weights_sha256};
 
 impl<B: Backbone + Clone> Evaluation<'_, B> {
     /// Fine-tuning with every seed, each in a folder of its own below `out`, whose name contains a
@@ -99,7 +96,7 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
             format: FineTunedConfig::FORMAT.into(),
             encoder: self.encoder.spec.clone(),
             title: self.title(subject),
-            start: sum_of_weights(&task),
+            start: weights_sha256(&task),
             image: self.encoder.image,
             statistics: self.statistics().clone(),
             class_names: self.data.class_names.clone(),
@@ -145,22 +142,5 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         }
         let result = tuned.task.test(&self.loader(&self.data.test, plain, *seed, false)?)?;
         Ok((tuned.task, result))
-    }
-}
-
-/// A checksum of all of a model's weights.
-fn sum_of_weights<M: Module>(model: &M) -> String {
-    let mut sums = Sums::default();
-    model.visit(&mut sums);
-    sha256(sums.0.concat().as_bytes())
-}
-
-/// The checksum of each parameter.
-#[derive(Default)]
-struct Sums(Vec<String>);
-
-impl ModuleVisitor for Sums {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.push(sha256(param.val().into_data().as_bytes()));
     }
 }

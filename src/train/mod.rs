@@ -67,6 +67,7 @@ mod run_folder;
 mod schedule;
 mod session;
 mod timing;
+mod weights_sum;
 
 pub use budget::Budget;
 pub use burn_trainer::{BurnOutput, BurnTask};
@@ -84,3 +85,4 @@ pub(crate) use run_folder::{Manifest, sha256};
 pub use schedule::Schedule;
 pub use session::{Pretrained, Watch};
 pub use timing::Pace;
+pub use weights_sum::weights_sha256;

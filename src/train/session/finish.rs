@@ -10,7 +10,7 @@ use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
 use crate::task::{PretextTask, check_scalar};
 use crate::train::history::{RunningMean, first_few};
-use crate::train::{EpochMetrics, History, Watch};
+use crate::train::{EpochMetrics, History, Watch, weights_sha256};
 
 impl<T: PretextTask> Session<'_, T> {
     /// Trains to the end of the epoch and validates, or until somebody asks to stop. The checkpoint
@@ -146,6 +146,7 @@ impl<T: PretextTask> Session<'_, T> {
             "seed": self.plan.seed,
             "parameters": self.parameters.total,
             "trained_parameters": self.parameters.trained,
+            "weights_sha256": weights_sha256(self.task()),
             "batch_size": self.batch_size,
             "trivial_loss": trivial_loss,
             "skipped_images": { "count": skipped.len(), "first": first_few(skipped) },
