@@ -66,3 +66,10 @@ pub use transformers::{
     save_swin_v2_simmim, save_vit,
 };
 pub use weights_file::WeightsFile;
+
+#[cfg(feature = "run")]
+pub(crate) use parameters::replaced;
+#[cfg(feature = "run")]
+pub(crate) use transformers::{Contents, Kind};
+#[cfg(feature = "run")]
+pub(crate) use weights_file::HostTensor;

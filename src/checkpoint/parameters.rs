@@ -14,14 +14,14 @@ pub(super) fn shapes<M: Module>(module: &M) -> BTreeMap<String, Vec<usize>> {
 }
 
 /// The values of every parameter.
-pub(super) fn values<M: Module>(module: &M) -> BTreeMap<String, HostTensor> {
+pub(crate) fn values<M: Module>(module: &M) -> BTreeMap<String, HostTensor> {
     let mut visitor = Values::default();
     module.visit(&mut visitor);
     visitor.values
 }
 
 /// `module` with new values for the named parameters, which must have the same shapes.
-pub(super) fn replaced<M: Module>(module: M, values: HashMap<String, HostTensor>) -> M {
+pub(crate) fn replaced<M: Module>(module: M, values: HashMap<String, HostTensor>) -> M {
     module.map(&mut Replace { path: Path::default(), values })
 }
 

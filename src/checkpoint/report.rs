@@ -30,6 +30,8 @@ pub struct LoadReport {
     pub unused: Vec<String>,
     /// Keys that were resized, with both shapes.
     pub reshaped: Vec<String>,
+    /// The paths of the model's parameters that the file has nothing for.
+    pub fresh: Vec<String>,
     /// The layout whose keys the file has, such as `transformers ViTMAE`, and their prefix.
     pub form: String,
 }

@@ -60,6 +60,8 @@ pub use restoration::{Quality, RestorationCollate, Restored, corrupt, denoise};
 #[cfg(feature = "run")]
 pub use run::Run;
 #[cfg(feature = "run")]
+pub(crate) use saved::method_of;
+#[cfg(feature = "run")]
 pub use saved::{LoadedRun, RunConfig};
 #[cfg(feature = "run")]
 pub use selfie::selfie_sheet;

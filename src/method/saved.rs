@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DataFacts, Method, MethodVisitor, Methods};
+use super::{DataFacts, InitFrom, Method, MethodVisitor, Methods};
 use crate::data::augment::Augmentation;
 use crate::data::{ChannelStatistics, DataOptions, DataSpec, ImageData};
 use crate::error::{Error, Result};
@@ -39,6 +39,12 @@ pub struct RunConfig<M> {
     pub augmentation: Augmentation,
     /// Seed of weights, order, crops and masks.
     pub seed: u64,
+    /// The weights that it began with; `None` is fresh ones.
+    #[serde(default)]
+    pub init_from: Option<InitFrom>,
+    /// The SHA-256 of these weights.
+    #[serde(default)]
+    pub initial_weights: Option<String>,
 }
 
 /// A trained run.
@@ -65,6 +71,8 @@ impl<M: Method> RunConfig<M> {
             statistics: data.statistics.clone(),
             augmentation,
             seed,
+            init_from: None,
+            initial_weights: None,
         }
     }
 
@@ -112,12 +120,16 @@ impl<M: Method> RunConfig<M> {
     }
 
     /// What of it decides a run's bits: all but where files lie, and what would become of damaged
-    /// ones.
+    /// ones. Weights to begin with are told by their checksum.
     pub(crate) fn identity(&self) -> Result<Value> {
         let json = serde_json::to_value(self);
         let mut json = json.map_err(|error| Error::config(error.to_string()))?;
         let paths = M::PATHS.iter().map(|path| format!("/numbers{path}"));
-        for path in paths.chain(["/data".into(), "/data_options/on_bad_image".into()]) {
+        for path in paths.chain([
+            "/data".into(),
+            "/data_options/on_bad_image".into(),
+            "/init_from/source".into(),
+        ]) {
             let (within, name) = path.rsplit_once('/').unwrap_or_default();
             let within = json.pointer_mut(within).and_then(Value::as_object_mut);
             within.map(|within| within.remove(name));
@@ -157,7 +169,7 @@ impl RunFolder {
 }
 
 /// The name and the variant of a run's method.
-fn method_of(folder: &RunFolder) -> Result<(String, String)> {
+pub(crate) fn method_of(folder: &RunFolder) -> Result<(String, String)> {
     let path = folder.path().join("config.json");
     let saved: Value = read_json(&path)?;
     if saved["format"] != FORMAT {

@@ -66,6 +66,7 @@ mod extraction;
 mod few;
 mod fine_tuned;
 mod fine_tuning;
+mod init_from;
 mod layers;
 mod loaded;
 mod new_folder;

@@ -1,6 +1,7 @@
 //! Pre-training by any method, and the files it leaves.
 
 use super::RunDocument;
+use super::init_from::{Beginning, Begun};
 use super::watch::Watcher;
 use crate::data::ImageData;
 use crate::data::augment::Augmentation;
@@ -22,52 +23,56 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// As [`Pretraining::run`] and [`Method::validate`]; when what the method fits to the images
+    /// As [`Pretraining::run`] and [`Method::validate`]; when the weights to begin with cannot be
+    /// loaded, are of another encoder, or for other images; when what the method fits to the images
     /// first cannot be fitted or was stopped; when a picture cannot be written; when there are no
     /// labels to probe with.
     pub fn pretrain<M: Method>(&self, method: &M) -> Result<Pretrained<M::Task>> {
         method.validate()?;
-        let (_lock, run, begun) = self.begin(method)?;
+        let (_lock, run, mut beginning) = self.begin(method)?;
         let facts = DataFacts::new(run.data.statistics.clone());
         let recipe = run.recipe.clone().unwrap_or_else(|| method.recipe());
         let augmentation = run.augmentation.unwrap_or_else(|| method.augmentation());
-        let Fitted { task, resumed } = run.task(method, &facts, begun)?;
-        let config = RunConfig::new(method, &run.data, augmentation, run.seed);
+        let Fitted { task, resumed } = run.task(method, &facts, &mut beginning)?;
+        let mut config = RunConfig::new(method, &run.data, augmentation, run.seed);
+        (config.init_from, config.initial_weights) = beginning.identity.clone();
         let resume = run.resume && !resumed;
-        let pretrained = run.train(method, &config, task, recipe, resume)?;
+        let pretrained = run.train(method, &config, task, recipe, resume, beginning)?;
         run.draw(method, &facts, &pretrained.task, &pretrained.history)?;
         method.finish(&pretrained.task, &run)?;
         Ok(pretrained)
     }
 
     /// Locks the run's folder, and sets the statistics that its images are normalized with: the
-    /// method's, or in a resumed run the saved ones, since the images may have changed. Also yields
-    /// whether there is a checkpoint to go on from.
-    fn begin<M: Method>(&self, method: &M) -> Result<(FileLock, Self, bool)> {
+    /// method's, those of the weights it begins with, or in a resumed run the saved ones, since the
+    /// images may have changed. Also yields how the run begins.
+    fn begin<M: Method>(&self, method: &M) -> Result<(FileLock, Self, Beginning)> {
         let folder = RunFolder::new(&self.out);
         let (lock, mut run) = (folder.lock()?, self.clone());
         let ImageData { statistics, shape, .. } = &mut run.data;
-        *statistics = method.normalization(statistics.clone());
         let newest = if self.resume { folder.newest_whole()? } else { None };
+        let beginning = Beginning::of(self, method, newest.is_some())?;
+        let known = beginning.statistics().unwrap_or(statistics.clone());
+        *statistics = method.normalization(known);
         if let Some((checkpoint, _)) = &newest {
             let saved = &checkpoint.snapshot().fingerprint["config"]["statistics"];
             let saved: Option<ChannelStatistics> = serde_json::from_value(saved.clone()).ok();
             let fits = |saved: &ChannelStatistics| saved.mean.len() == shape.channels;
             *statistics = saved.filter(fits).unwrap_or(statistics.clone());
         }
-        Ok((lock, run, newest.is_some()))
+        Ok((lock, run, beginning))
     }
 
-    /// The task to train, with what is fitted to the images unless a checkpoint will bring it.
+    /// The task to train.
     fn task<M: Method>(
         &self,
         method: &M,
         facts: &DataFacts,
-        begun: bool,
+        beginning: &mut Beginning,
     ) -> Result<Fitted<M::Task>> {
         let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let task = method.init(facts, weights)?;
-        if begun { Ok(task.into()) } else { method.fit(task, self) }
+        beginning.task(method, task, self)
     }
 
     fn train<M: Method>(
@@ -77,6 +82,7 @@ impl Run {
         task: M::Task,
         recipe: Recipe,
         resume: bool,
+        beginning: Beginning,
     ) -> Result<Pretrained<M::Task>> {
         let (facts, data) = (config.facts(), &self.data);
         let train = self.loader(&data.train, method.collate(&facts, config.augmentation)?, true)?;
@@ -85,6 +91,7 @@ impl Run {
         let mut watcher = Watcher::new(self, method, facts)?;
         let pretraining = Pretraining::new(&self.out, recipe)
             .budget(self.budget)
+            .origin(beginning.begun.map(|Begun { report, notes }| (report, notes)))
             .log_every(self.log_every)
             .seed(self.seed)
             .precision(self.precision)

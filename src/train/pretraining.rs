@@ -27,6 +27,8 @@ pub struct Pretraining {
     pub(super) config: Value,
     pub(super) identity: Option<Value>,
     pub(super) document: Option<String>,
+    pub(super) origin: Option<Value>,
+    pub(super) notes: Vec<String>,
     pub(super) images: Value,
     pub(super) seed: u64,
     pub(super) precision: Precision,
@@ -50,6 +52,8 @@ impl Pretraining {
             config: Value::Null,
             identity: None,
             document: None,
+            origin: None,
+            notes: Vec::new(),
             images: Value::Null,
             seed: 0,
             precision: Precision::F32,
@@ -151,6 +155,15 @@ impl Pretraining {
     /// The document that repeats the run, in TOML, for `config.toml`; the budget is added to it.
     pub fn document(mut self, document: impl Into<String>) -> Self {
         self.document = Some(document.into());
+        self
+    }
+
+    /// What became of weights that the run begins with, for `init_from.json` in its folder, and notes
+    /// about them for the report of its progress.
+    pub(crate) fn origin(mut self, begun: Option<(Value, Vec<String>)>) -> Self {
+        if let Some((origin, notes)) = begun {
+            (self.origin, self.notes) = (Some(origin), notes);
+        }
         self
     }
 

@@ -80,7 +80,11 @@ pub(super) fn load<M: Module>(
     report.unused.extend(unused.map(ToString::to_string));
     report.check(options, file.path())?;
     check_size(&report, new, file)?;
-    Ok((read(make(), &found, source, options)?, report))
+    let model = read(make(), &found, source, options)?;
+    let loaded: BTreeSet<&str> = found.iter().map(|(entry, _)| entry.ours.as_str()).collect();
+    let paths = parameters::shapes(&model).into_keys();
+    report.fresh = paths.filter(|path| !loaded.contains(path.as_str())).collect();
+    Ok((model, report))
 }
 
 /// Reads the tensors that were found.

@@ -63,12 +63,17 @@ impl Transformers {
         self.fill(|c, w| PixelGpt::new(c.init(w), palette), config, &entries, None, options, device)
     }
 
+    /// The configuration.
+    pub(super) fn gpt_config(&self) -> Result<GptConfig> {
+        let json: ImageGptJson = self.parsed()?;
+        let channels = self.clusters()?.map_or(3, |colors| colors[0].len());
+        json.gpt(channels, self.image).map_err(|error| self.fault(error))
+    }
+
     /// The configuration, and the palette in [0, 1] if there is one.
     fn gpt(&self, device: &Device) -> Result<(GptConfig, Option<Tensor<2>>)> {
-        let json: ImageGptJson = self.parsed()?;
-        let palette = self.clusters()?;
-        let channels = palette.as_ref().map_or(3, |colors| colors[0].len());
-        let config = json.gpt(channels, self.image).map_err(|error| self.fault(error))?;
+        let (config, palette) = (self.gpt_config()?, self.clusters()?);
+        let channels = config.image.channels;
         let Some(colors) = palette else { return Ok((config, None)) };
         if colors.len() != config.colors || colors.iter().any(|color| color.len() != channels) {
             let reason = format!(

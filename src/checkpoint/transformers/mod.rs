@@ -3,6 +3,8 @@
 mod beit;
 mod beit_json;
 mod config_file;
+#[cfg(feature = "run")]
+mod contents;
 #[cfg(feature = "data")]
 mod framing;
 mod image_gpt;
@@ -36,6 +38,9 @@ use crate::head::LinearHead;
 use crate::method::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};
 use crate::nn::InitialWeights;
 use crate::task::Network;
+
+#[cfg(feature = "run")]
+pub(crate) use contents::{Contents, Kind};
 
 pub use beit::{save_beit, save_beit_encoder};
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};

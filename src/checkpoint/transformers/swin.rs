@@ -120,7 +120,7 @@ impl Transformers {
 
     /// The configuration that `read` makes for the images asked for, and the grid of the folder's
     /// own images.
-    fn swin_with<C: EncoderConfig>(
+    pub(super) fn swin_with<C: EncoderConfig>(
         &self,
         read: fn(&SwinJson) -> Result<C>,
         with_image: fn(C, crate::grid::ImageShape) -> C,
@@ -135,7 +135,7 @@ impl Transformers {
         Ok((config, grid))
     }
 
-    fn swin_head<C: EncoderConfig>(&self, encoder: C) -> Result<SimMimConfig<C>> {
+    pub(super) fn swin_head<C: EncoderConfig>(&self, encoder: C) -> Result<SimMimConfig<C>> {
         let json: SwinJson = self.parsed()?;
         let config = json.simmim(encoder).map_err(|error| self.fault(error))?;
         config.validate().map_err(|error| self.fault(error))?;

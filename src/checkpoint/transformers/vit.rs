@@ -109,7 +109,7 @@ impl Transformers {
 
     /// The configuration that `read` makes for the images asked for, and the grid of the folder's
     /// own images.
-    fn vit<C>(&self, read: fn(&VitJson) -> Result<C>) -> Result<(C, Option<Grid>)> {
+    pub(super) fn vit<C>(&self, read: fn(&VitJson) -> Result<C>) -> Result<(C, Option<Grid>)> {
         let json: VitJson = self.parsed()?;
         let grid = json.encoder().ok().map(|config| config.grid());
         let config = read(&json.with_image(self.image)).map_err(|error| self.fault(error))?;

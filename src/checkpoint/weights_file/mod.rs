@@ -1,5 +1,7 @@
 //! Tensors by key, from safetensors or PyTorch files; no pickled code is ever run.
 
+#[cfg(feature = "run")]
+mod burn_file;
 mod folder;
 mod format;
 mod pickle;
@@ -19,9 +21,9 @@ use stored::Stored;
 
 /// A tensor on the host, row-major.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct HostTensor {
-    pub(super) shape: Vec<usize>,
-    pub(super) values: Vec<f32>,
+pub(crate) struct HostTensor {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Vec<f32>,
 }
 
 /// The tensors of a checkpoint file, read one by one when they are asked for.

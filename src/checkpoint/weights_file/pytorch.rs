@@ -43,7 +43,7 @@ fn read_tensors(path: &Path) -> Result<Tensors> {
         Error::checkpoint(path, reason)
     })?;
     let stored =
-        |(key, tensor): (&String, &PyTorchTensor)| (key.clone(), Stored::PyTorch(tensor.clone()));
+        |(key, tensor): (&String, &PyTorchTensor)| (key.clone(), Stored::Packed(tensor.clone()));
     Ok(tensors.iter().map(stored).collect())
 }
 

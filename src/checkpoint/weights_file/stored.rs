@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::store::bridge;
-use burn::store::burn_pack::Tensor as PyTorchTensor;
+use burn::store::burn_pack::Tensor as PackedTensor;
 use burn::tensor::{DType, TensorData};
 
 /// A tensor that is read when it is asked for.
@@ -14,22 +14,22 @@ pub(super) enum Stored {
     /// At an offset in a safetensors file. Reading it there, and not through a memory map, limits
     /// the memory of a load to the size of its weights.
     Slice { path: Arc<Path>, dtype: DType, shape: Vec<usize>, offset: u64, length: usize },
-    /// In a PyTorch file.
-    PyTorch(PyTorchTensor),
+    /// In a PyTorch file, or in one of burn's own.
+    Packed(PackedTensor),
 }
 
 impl Stored {
     pub(super) fn shape(&self) -> Vec<usize> {
         match self {
             Self::Slice { shape, .. } => shape.clone(),
-            Self::PyTorch(tensor) => tensor.shape.iter().copied().collect(),
+            Self::Packed(tensor) => tensor.shape.iter().copied().collect(),
         }
     }
 
     pub(super) fn dtype(&self) -> DType {
         match self {
             Self::Slice { dtype, .. } => *dtype,
-            Self::PyTorch(tensor) => tensor.dtype,
+            Self::Packed(tensor) => tensor.dtype,
         }
     }
 
@@ -49,7 +49,7 @@ impl Stored {
                     .map_err(|error| error.to_string())?;
                 Ok(TensorData::from_bytes_vec(bytes, shape.clone(), *dtype))
             }
-            Self::PyTorch(tensor) => bridge::to_data(tensor).map_err(|error| error.to_string()),
+            Self::Packed(tensor) => bridge::to_data(tensor).map_err(|error| error.to_string()),
         }
     }
 }

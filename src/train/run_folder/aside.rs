@@ -14,6 +14,7 @@ const FILES: &[&str] = &[
     CONFIG,
     "config.toml",
     "metrics.json",
+    "init_from.json",
     LOG,
     "loss_curve.png",
     "reconstruction.png",

@@ -72,8 +72,13 @@ impl Checkpoint {
     ///
     /// When the weights do not belong to such a model.
     pub fn load<M: Module>(&self, model: M) -> Result<M> {
+        load_weights(model, &self.weights())
+    }
+
+    /// The file of its weights: of the averaged ones where the run kept them.
+    pub(crate) fn weights(&self) -> PathBuf {
         let average = self.path.join(AVERAGE);
-        load_weights(model, &if average.exists() { average } else { self.path.join(MODEL) })
+        if average.exists() { average } else { self.path.join(MODEL) }
     }
 
     /// `model`, and `average` if one is kept, with the weights of the checkpoint.

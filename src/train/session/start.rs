@@ -32,9 +32,9 @@ impl<'a, T: PretextTask> Session<'a, T> {
     ) -> Result<Self> {
         let device = Self::check(plan, &task)?;
         let mut run = Self::fresh(plan, task, device, train.batch_size(), train.batches())?;
-        let mut notes = Vec::new();
+        let mut notes = plan.notes.clone();
         if plan.resume {
-            notes = run.resume()?;
+            notes.extend(run.resume()?);
         }
         run.parameters = Parameters::of(run.task());
         run.rehearse(train, valid)?;
@@ -47,6 +47,9 @@ impl<'a, T: PretextTask> Session<'a, T> {
         }
         plan.folder.clean();
         plan.write_config()?;
+        if let Some(origin) = &plan.origin {
+            plan.folder.write_json("init_from.json", origin)?;
+        }
         run.open_log()?;
         if !run.snapshot.history.epochs.is_empty() {
             run.write_metrics()?;
