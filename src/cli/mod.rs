@@ -22,11 +22,12 @@ mod images;
 pub mod numbers;
 mod predict;
 mod pretrain;
+mod reference;
 mod tokenizer;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::Result;
 use crate::method::Methods;
@@ -42,12 +43,17 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Pre-trains an encoder by the document that flags and files make; leaves checkpoints, metrics
+    /// and pictures in a folder
     Pretrain(Box<AnyMethod>),
     Tokenizer(Box<tokenizer::Args>),
     Evaluate(Box<evaluate::Args>),
     Finetune(Box<finetune::Args>),
     Embed(Box<embed::Args>),
     Predict(Box<predict::Args>),
+    Presets(reference::Presets),
+    Completions(reference::Completions),
+    Man(reference::Man),
 }
 
 /// A method by its name, or the one that the document or the preset names.
@@ -72,6 +78,9 @@ impl Command {
             Self::Finetune(args) => finetune::run::<L>(args),
             Self::Embed(args) => embed::run::<L>(args),
             Self::Predict(args) => predict::run::<L>(args),
+            Self::Presets(presets) => presets.run::<L>(),
+            Self::Completions(completions) => completions.run(CommandLine::command()),
+            Self::Man(man) => man.run(CommandLine::command()),
         }
     }
 }
@@ -105,7 +114,10 @@ pub fn pretrain<L: Methods, A: clap::Args>(
         #[command(flatten)]
         own: A,
     }
-    let CommandLine::<A> { args, own: flags } = CommandLine::parse();
+    // Not about the flags of `A`, of which it would be otherwise.
+    let program = CommandLine::<A>::command().about(pretrain::ABOUT);
+    let parsed = CommandLine::<A>::from_arg_matches(&program.get_matches());
+    let CommandLine { args, own: flags } = parsed.unwrap_or_else(|error| error.exit());
     exit::exit(pretrain::run::<L>(&args, Some(method), |draft| own(&flags, draft)))
 }
 
@@ -114,3 +126,35 @@ pub fn pretrain<L: Methods, A: clap::Args>(
 #[group(skip)]
 #[command(about = None, long_about = None)]
 pub struct NoFlags {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_says_what_it_does() {
+        let program = CommandLine::command();
+        program.clone().debug_assert();
+        for command in program.get_subcommands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(about.len() > 20, "{}: {about:?}", command.get_name());
+            let silent = command.get_arguments().find(|flag| flag.get_help().is_none());
+            let silent = silent.filter(|flag| flag.get_id() != "shell");
+            assert!(silent.is_none(), "{}: {silent:?}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn manual_pages_and_completions_know_every_command() {
+        let folder = tempfile::tempdir().unwrap();
+        clap_mangen::generate_to(CommandLine::command(), folder.path()).unwrap();
+        for command in CommandLine::command().get_subcommands() {
+            let page = folder.path().join(format!("burn-mim-{}.1", command.get_name()));
+            assert!(page.is_file(), "{}", page.display());
+        }
+        let mut script = Vec::new();
+        let shell = clap_complete::Shell::Bash;
+        clap_complete::generate(shell, &mut CommandLine::command(), "burn-mim", &mut script);
+        assert!(String::from_utf8(script).unwrap().contains("pretrain"));
+    }
+}

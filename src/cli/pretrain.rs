@@ -13,11 +13,16 @@ use crate::method::{Method, MethodVisitor, Methods, Run};
 use crate::run::{Draft, RunDocument, device_named};
 use crate::train::{Budget, Precision, Pretrained, Progress, RunFolder};
 
-/// Pre-trains an encoder; leaves checkpoints, metrics and pictures in a folder.
-///
-/// What a run does is one document. Flags say what is changed most often, --set changes any field of
-/// it, and --config reads a file of TOML or JSON, such as the config.toml that every run leaves.
+/// What the command does.
+pub(super) const ABOUT: &str = "\
+Pre-trains an encoder; leaves checkpoints, metrics and pictures in a folder.
+
+What a run does is one document. Flags say what is changed most often, --set changes any field of it, \
+and --config reads a file of TOML or JSON, such as the config.toml that every run leaves.";
+
+/// The flags of the command.
 #[derive(Debug, Parser)]
+#[command(about = None, long_about = None)]
 pub(super) struct Args {
     #[command(flatten)]
     document: DocumentArgs,
