@@ -9,12 +9,14 @@ use burn::tensor::Tensor;
 use burn_mim::checkpoint::save_mae;
 use burn_mim::data::ImageData;
 use burn_mim::data::augment::Augmentation;
-use burn_mim::data::source::MemoryDataset;
+use burn_mim::data::source::{MemoryDataset, Shapes};
 use burn_mim::encoder::VitBody;
-use burn_mim::eval::{FineTuning, Mixing, Pooling, RandomErasing};
+use burn_mim::eval::{CellSource, FineTuning, Mixing, Pooling, RandomErasing};
 use burn_mim::method::BuiltIn;
 use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, Run, Scores};
-use burn_mim::{Backbone, ImageShape, MaeConfig, MaskConfig, SimMimConfig, Swin, SwinConfig};
+use burn_mim::{
+    Backbone, ImageShape, MaeConfig, MaskConfig, SimMimConfig, Swin, SwinConfig, VitConfig,
+};
 
 use common::{IMAGE, device, encoder, mae, noise, recipe, waves, weights};
 
@@ -60,8 +62,8 @@ fn results(scores: &Scores) -> Vec<(String, String, Vec<f64>)> {
     let scores = scores.given.iter().chain(&scores.baselines);
     scores
         .map(|score| {
-            let top1 = score.results.iter().map(|result| result.top1).collect();
-            (format!("{} {}", score.protocol, score.encoder), score.setting.clone(), top1)
+            let name = format!("{} {} {}", score.protocol, score.encoder, score.measure);
+            (name, score.setting.clone(), score.values.clone())
         })
         .collect()
 }
@@ -77,10 +79,11 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
     let first = run(folder.path().join("a"));
     assert_eq!(results(&first), results(&run(folder.path().join("b"))));
     // Logistic regression, five numbers of neighbors on plain and on standardized features, two
-    // shares of the labels, the best of the layers, both and the two together, fine-tuning, and the
-    // last 0, 1 and 2 of two blocks: forty images are too few for the papers' linear probe. What is
-    // no encoder has only the first three.
-    let (encoders, others) = (1 + 10 + 2 + 4 + 1 + 3, 1 + 10 + 2);
+    // shares of the labels, the best of the layers, both and the two together, two attentive probes,
+    // RankMe and LiDAR, fine-tuning, and the last 0, 1 and 2 of two blocks: forty images are too few
+    // for the papers' linear probe, and they have no label maps. What is no encoder has only the
+    // first three.
+    let (encoders, others) = (1 + 10 + 2 + 4 + 2 + 2 + 1 + 3, 1 + 10 + 2);
     assert_eq!((first.given.len(), first.baselines.len()), (encoders, encoders + 2 * others));
     let json = first.to_json();
     assert_eq!(json["protocol"], "all");
@@ -98,6 +101,34 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
 }
 
 #[test]
+fn images_with_label_maps_are_segmented_and_those_without_are_named() {
+    let shapes = |len, split| Arc::new(Shapes { seed: 0, len, split });
+    let data = ImageData::new(shapes(40, 0), shapes(20, 1), Shapes::class_names()).unwrap();
+    let vit = VitConfig::new(Shapes::SHAPE, 4, 16, 2, 2);
+    let none: BackboneSource = "none".parse().unwrap();
+    let encoder = none.load::<BuiltIn, VitBody>(None, &vit, 3, &device()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(Protocol::Dense, folder.path());
+    let mut evaluation = evaluation(&encoder, &data);
+    let last = evaluation.run(&plan, &mut |_| ()).unwrap();
+    let measures: Vec<&str> = last.given.iter().map(|score| score.measure.as_str()).collect();
+    assert_eq!(measures, ["mIoU %", "pixels %", "mIoU %", "pixels %"]);
+    assert_eq!((last.baselines.len(), last.headline().test_images), (4, 20));
+    // More than half of the pixels are ground: whoever guesses that is right there.
+    let all = last.given.iter().chain(&last.baselines);
+    assert!(all.clone().all(|score| (1.0..100.0).contains(&score.values[0])));
+    let mut pixels = all.filter(|score| score.measure == "pixels %");
+    assert!(pixels.all(|score| score.values[0] > 50.0));
+    evaluation.cells = CellSource::Layers(vec![1, 2]);
+    let layers = evaluation.run(&plan, &mut |_| ()).unwrap();
+    assert_ne!(layers.given[0].values, last.given[0].values);
+
+    let (encoder, data) = (load::<VitBody>("none").unwrap(), self::data(IMAGE));
+    let message = self::evaluation(&encoder, &data).run(&plan, &mut |_| ()).unwrap_err();
+    assert!(message.to_string().contains("sample 0: has no label map"), "{message}");
+}
+
+#[test]
 fn a_run_is_probed_and_its_encoder_loads_as_it_was_trained() {
     let (folder, data) = (tempfile::tempdir().unwrap(), data(IMAGE));
     let out = folder.path().join("run");
@@ -109,6 +140,9 @@ fn a_run_is_probed_and_its_encoder_loads_as_it_was_trained() {
         .map(|epoch| epoch.valid_metrics.contains_key("knn_top1"))
         .collect();
     assert_eq!(probed, [false, true]);
+    // Both are at most the width, which is 16.
+    let last = &trained.history.epochs[1].valid_metrics;
+    assert!(["rank_me", "lidar"].iter().all(|name| (1.0..16.1).contains(&last[*name])), "{last:?}");
 
     let expected = trained.task.encoder.represent(noise(IMAGE, 2)).tokens.into_data();
     let same = |loaded: &VitBody| {

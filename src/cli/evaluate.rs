@@ -12,7 +12,7 @@ use super::numbers::{positive, side, workers};
 use crate::data::{DataSpec, ImageData};
 use crate::encoder::{Backbone, VitConfig};
 use crate::error::{Error, Result};
-use crate::eval::{FineTuning, Pooling};
+use crate::eval::{CellSource, FineTuning, Pooling};
 use crate::grid::ImageShape;
 use crate::method::Methods;
 use crate::run::{
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     pub(crate) data: DataSpec,
     #[command(flatten)]
     pub(crate) reading: Reading,
-    /// linear | knn | few | layers | finetune | partial | all
+    /// linear | knn | few | layers | attentive | dense | quality | finetune | partial | all
     #[arg(long)]
     pub(crate) protocol: Protocol,
     /// Seeds to repeat it with: of random weights, heads, orders and labelled parts
@@ -55,6 +55,9 @@ pub(crate) struct Args {
     /// mean (over all cells) | class (token) | both (side by side): how tokens become one vector
     #[arg(long, default_value = "mean")]
     pub(crate) pooling: Pooling,
+    /// The features that attentive and dense read: last | stages | layers by number, such as 2,4,6
+    #[arg(long, default_value = "last")]
+    pub(crate) cells: CellSource,
     /// Side of the images that the encoder reads: published weights' position tables are resized to
     /// it [default: what they were trained on; 32 for random weights]
     #[arg(long, value_parser = side)]
@@ -148,6 +151,7 @@ fn measure<B: Backbone + Clone>(
     encoder.notes.iter().for_each(exit::say);
     let mut evaluation = Evaluation::new(encoder, data, device);
     evaluation.pooling = args.pooling;
+    evaluation.cells = args.cells.clone();
     evaluation.labels = args.labels;
     evaluation.batch_size = args.batch_size;
     evaluation.workers = args.workers;

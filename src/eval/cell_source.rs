@@ -1,5 +1,8 @@
 //! Which of an encoder's features are read cell by cell.
 
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +51,24 @@ impl CellSource {
                 Ok(side_by_side(encoder.represent_layers(images, layers)))
             }
             Self::Stages => Ok(side_by_side(encoder.stages(images))),
+        }
+    }
+}
+
+impl FromStr for CellSource {
+    type Err = Error;
+
+    /// Reads `last`, `stages`, or the numbers of layers with commas between.
+    fn from_str(text: &str) -> Result<Self> {
+        let layers = || text.split(',').map(|layer| layer.trim().parse()).collect::<Result<_, _>>();
+        match text {
+            "last" => Ok(Self::Last),
+            "stages" => Ok(Self::Stages),
+            _ => layers().map(Self::Layers).map_err(|_: ParseIntError| {
+                Error::config(format!(
+                    "unknown features `{text}`, expected last, stages, or layers such as 2,4,6"
+                ))
+            }),
         }
     }
 }
@@ -105,6 +126,15 @@ mod tests {
             |layers| CellSource::Layers(layers).read(&vit, images()).unwrap_err().to_string();
         assert!(message(vec![1, 4]).contains("no layer 4 to read"), "{}", message(vec![1, 4]));
         assert!(message(vec![]).ends_with("no layer to read the features of"));
+    }
+
+    #[test]
+    fn features_are_named_in_a_word_or_by_numbers() {
+        assert_eq!("last".parse::<CellSource>().unwrap(), CellSource::Last);
+        assert_eq!("stages".parse::<CellSource>().unwrap(), CellSource::Stages);
+        assert_eq!("2, 4".parse::<CellSource>().unwrap(), CellSource::Layers(vec![2, 4]));
+        let message = "first".parse::<CellSource>().unwrap_err().to_string();
+        assert!(message.ends_with("expected last, stages, or layers such as 2,4,6"), "{message}");
     }
 
     #[test]

@@ -60,23 +60,23 @@ impl CellFeatures {
     }
 
     /// The cells that `read` makes of all batches, in their order, such as
-    /// `|images| encoder.represent(images)` with an encoder on a plain device.
+    /// `|images| Ok(encoder.represent(images))` with an encoder on a plain device.
     ///
     /// They are kept in 32 bits a number up to 1 GiB, beyond it in 16 where the device has such
     /// numbers.
     ///
     /// # Errors
     ///
-    /// When a batch cannot be made, there is none, or the cells would take more than 3 GiB.
+    /// When a batch cannot be made, there is none, `read` fails, or the cells would take more than 3 GiB.
     pub fn extract(
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
-        read: impl Fn(Tensor<4>) -> GridTokens,
+        read: impl Fn(Tensor<4>) -> Result<GridTokens>,
     ) -> Result<Self> {
         let (mut parts, mut labels) = (Vec::new(), Vec::new());
         let (mut dtype, mut numbers, mut last) = (FloatDType::F32, 0, None);
         for batch in batches {
             let batch = batch?;
-            let features = read(batch.images);
+            let features = read(batch.images)?;
             last = Some((features.grid, batch.targets.dims()[1]));
             labels.extend(batch.labels);
             numbers += features.tokens.shape().num_elements();
@@ -176,10 +176,10 @@ mod tests {
     }
 
     /// Every pixel column pair is a cell of two features.
-    fn read(images: Tensor<4>) -> GridTokens {
+    fn read(images: Tensor<4>) -> Result<GridTokens> {
         let [batch, ..] = images.dims();
         let grid = Grid { rows: 3, cols: 2 };
-        GridTokens { tokens: images.reshape([batch, 6, 2]), class_token: None, grid }
+        Ok(GridTokens { tokens: images.reshape([batch, 6, 2]), class_token: None, grid })
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub use card::{LabelledPicture, NeighborRow, ScoreCard};
 pub use cell_source::CellSource;
 pub use cells::CellFeatures;
 pub use classification::Classification;
-pub use dense::{DenseFeatures, DenseImages, SegmentationProbe, SegmentationResult};
+pub use dense::{DenseFeatures, DenseImages, SegmentationProbe, SegmentationResult, map_classes};
 pub use erase::RandomErasing;
 pub use features::{Features, Pooling};
 pub use finetune::FineTuning;

@@ -10,7 +10,7 @@ use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConf
 use crate::encoder::Backbone;
 use crate::error::{Error, Result, ensure};
 use crate::eval::{
-    Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score, TestResult,
+    CellSource, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score, TestResult,
     labelled_share, require_labels,
 };
 use crate::limits;
@@ -26,6 +26,8 @@ pub struct Evaluation<'a, B> {
     pub data: &'a ImageData,
     /// How the encoder's tokens become one vector per image.
     pub pooling: Pooling,
+    /// Which of the encoder's features are read cell by cell, by attentive probes and segmentation.
+    pub cells: CellSource,
     /// The share of labelled training images, in (0, 1].
     pub labels: f64,
     /// Images per batch.
@@ -52,6 +54,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             encoder,
             data,
             pooling: Pooling::Mean,
+            cells: CellSource::Last,
             labels: 1.0,
             batch_size: 64,
             workers: 1,

@@ -57,6 +57,7 @@
 
 pub mod apply;
 mod backbone;
+mod cell_readouts;
 mod device;
 mod document;
 mod embed;
@@ -75,6 +76,7 @@ mod pretrain;
 mod probe;
 mod protocol;
 mod published;
+mod quality;
 mod reading;
 mod readouts;
 mod score_card;

@@ -22,6 +22,13 @@ pub enum Protocol {
     /// Logistic regression on the features of several layers and of the last ones together; the best
     /// is chosen on a held-out part of the training labels.
     Layers,
+    /// Attentive probing of the encoder's cells: efficient probing, and one query.
+    Attentive,
+    /// Segmentation from the encoder's cells, linear and by nearest neighbors; it needs a label map
+    /// of each image, and without one is no part of `All`.
+    Dense,
+    /// What needs no labels: RankMe and LiDAR.
+    Quality,
     /// Fine-tuning of the whole encoder.
     FineTune,
     /// Fine-tuning of the last blocks alone, of 0, 1, 2, 4, ... and all of them.
@@ -31,11 +38,14 @@ pub enum Protocol {
 }
 
 /// Every protocol with its name, in the order in which [`Protocol::All`], the last, runs them.
-const EACH: [(Protocol, &str); 7] = [
+const EACH: [(Protocol, &str); 10] = [
     (Protocol::Linear, "linear"),
     (Protocol::Knn, "knn"),
     (Protocol::Few, "few"),
     (Protocol::Layers, "layers"),
+    (Protocol::Attentive, "attentive"),
+    (Protocol::Dense, "dense"),
+    (Protocol::Quality, "quality"),
     (Protocol::FineTune, "finetune"),
     (Protocol::Partial, "partial"),
     (Protocol::All, "all"),

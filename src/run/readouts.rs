@@ -4,7 +4,7 @@ use super::Protocol;
 use super::reading::Reading;
 use crate::encoder::Backbone;
 use crate::error::Result;
-use crate::eval::{FineTuning, Knn, LinearProbe, Score};
+use crate::eval::{AttentiveProbe, FineTuning, Knn, LinearProbe, Score, SegmentationProbe};
 
 impl<B: Backbone + Clone> Reading<'_, '_, B> {
     /// Measures by one protocol, and hands every score to `add` as soon as it is known.
@@ -14,6 +14,9 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
             Protocol::Knn => self.knn(add),
             Protocol::Few => self.few(add),
             Protocol::Layers => self.layers(add),
+            Protocol::Attentive => self.attentive(add),
+            Protocol::Dense => self.dense(add),
+            Protocol::Quality => self.quality(add),
             Protocol::FineTune => self.fine_tuning(add),
             Protocol::Partial => self.partial(add),
             Protocol::All => Ok(()),
@@ -41,6 +44,28 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
             evaluation.knn(&knn, subject, splits)?.into_iter().for_each(&mut *add);
             evaluation.interrupt.check()?;
         }
+        Ok(())
+    }
+
+    fn attentive(&mut self, add: &mut dyn FnMut(Score)) -> Result<()> {
+        let probes = [AttentiveProbe::efficient(), AttentiveProbe::one_query()];
+        self.evaluation.attentive(&probes, self.subject)?.into_iter().for_each(add);
+        Ok(())
+    }
+
+    fn dense(&mut self, add: &mut dyn FnMut(Score)) -> Result<()> {
+        // Asked for alone, images without label maps are a fault, which names one.
+        if self.plan.protocol == Protocol::All && !self.evaluation.has_label_maps()? {
+            return Ok(());
+        }
+        let probe = SegmentationProbe::new();
+        self.evaluation.dense(&probe, self.subject)?.into_iter().for_each(add);
+        Ok(())
+    }
+
+    fn quality(&mut self, add: &mut dyn FnMut(Score)) -> Result<()> {
+        let (evaluation, subject) = (self.evaluation, self.subject);
+        evaluation.quality(subject, self.splits()?)?.into_iter().for_each(add);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Cells with the classes of their pixels.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rand::seq::SliceRandom;
 
 use crate::data::augment::{Frame, Normalization, Scratch, Transform, View};
 use crate::data::{ChannelStatistics, ImageDataset, LabelMap, data_error};
@@ -8,6 +9,7 @@ use crate::encoder::GridTokens;
 use crate::error::{Error, Result, ensure};
 use crate::eval::Features;
 use crate::grid::{Grid, ImageShape};
+use crate::rng::{Purpose, stream};
 
 /// How images and their label maps are shown to an encoder: not augmented.
 #[derive(Debug, Clone)]
@@ -43,9 +45,7 @@ impl DenseImages {
             let image = images.get(place).map_err(|error| data_error(place, error))?.image;
             let write = self.view.write(&image, &transform, &self.normalization, &mut scratch, out);
             write.map_err(fault)?;
-            let map = images.label_map(place)?.ok_or_else(|| {
-                Error::data(images.name(place), "has no label map, and dense read-outs need one")
-            })?;
+            let map = label_map(images, place)?;
             maps.push(self.view.label_map(&map, image.shape()).map_err(fault)?);
         }
         let values =
@@ -77,8 +77,8 @@ impl DenseFeatures {
     ///
     /// # Errors
     ///
-    /// When there is not one map an image, a map does not divide into the cells of the grid, or a
-    /// class is not below `classes`.
+    /// When there is not one map an image, a map has fewer pixels than the grid has cells along an
+    /// axis, or a class is not below `classes`.
     pub fn new(values: Tensor<3>, grid: Grid, maps: Vec<LabelMap>, classes: usize) -> Result<Self> {
         let [images, cells, width] = values.dims();
         ensure!(images == maps.len(), "{images} images with {} label maps", maps.len());
@@ -129,9 +129,6 @@ impl DenseFeatures {
     ///
     /// When no cell has a class.
     pub fn labelled(&self, count: usize, seed: u64) -> Result<Features> {
-        use crate::rng::{Purpose, stream};
-        use rand::seq::SliceRandom;
-
         let mut places: Vec<usize> = (0..self.known.len()).filter(|&i| self.known[i]).collect();
         ensure!(!places.is_empty(), "no cell has a class to learn");
         if places.len() > count {
@@ -143,14 +140,36 @@ impl DenseFeatures {
     }
 }
 
+/// How many classes the label maps of data sets have: one more than the largest.
+///
+/// # Errors
+///
+/// When a map cannot be read, or an image has none.
+pub fn map_classes(data: &[&dyn ImageDataset]) -> Result<usize> {
+    let mut classes = 1;
+    for images in data {
+        for place in 0..images.len() {
+            let map = label_map(*images, place)?;
+            let known = map.classes().iter().filter(|&&class| class != LabelMap::VOID);
+            classes = classes.max(known.map(|&class| usize::from(class) + 1).max().unwrap_or(1));
+        }
+    }
+    Ok(classes)
+}
+
+fn label_map(images: &dyn ImageDataset, place: usize) -> Result<LabelMap> {
+    images.label_map(place)?.ok_or_else(|| {
+        Error::data(images.name(place), "has no label map, and dense read-outs need one")
+    })
+}
+
 /// How many pixels of each class each cell has.
 fn counts(map: &LabelMap, grid: Grid, classes: usize) -> Result<Vec<Vec<usize>>> {
     let (height, width) = (map.height(), map.width());
     ensure!(
-        grid.cells() > 0 && height.is_multiple_of(grid.rows) && width.is_multiple_of(grid.cols),
-        "a label map of {height}×{width} pixels does not divide into {grid} cells"
+        grid.rows <= height && grid.cols <= width,
+        "a label map of {height}×{width} pixels has no {grid} cells"
     );
-    let (high, wide) = (height / grid.rows, width / grid.cols);
     let mut counts = vec![vec![0; classes]; grid.cells()];
     for (pixel, &class) in map.classes().iter().enumerate() {
         if class == LabelMap::VOID {
@@ -158,7 +177,8 @@ fn counts(map: &LabelMap, grid: Grid, classes: usize) -> Result<Vec<Vec<usize>>>
         }
         let class = usize::from(class);
         ensure!(class < classes, "a pixel of the class {class} among {classes} classes");
-        let cell = pixel / width / high * grid.cols + pixel % width / wide;
+        let row = pixel / width * grid.rows / height;
+        let cell = row * grid.cols + pixel % width * grid.cols / width;
         counts[cell][class] += 1;
     }
     Ok(counts)
@@ -191,7 +211,7 @@ mod tests {
             let dense = DenseFeatures::new(values, grid, vec![map.clone()], classes);
             dense.unwrap_err().to_string()
         };
-        assert!(message(Grid::new(3, 2), 3).contains("4×4 pixels does not divide into 3×2 cells"));
+        assert!(message(Grid::new(5, 2), 3).ends_with("4×4 pixels has no 5×2 cells"));
         assert!(message(Grid::new(2, 2), 2).ends_with("a pixel of the class 2 among 2 classes"));
     }
 
@@ -209,6 +229,7 @@ mod tests {
         let extract = |batch| {
             DenseFeatures::extract(&shapes, &shown, 11, batch, &test_device(), read).unwrap()
         };
+        assert_eq!(map_classes(&[&Shapes { seed: 1, len: 3, split: 0 }, &shapes]).unwrap(), 6);
         let dense = extract(2);
         assert_eq!((dense.cells.len(), dense.maps.len()), (80, 5));
         assert_eq!(dense.maps[3], shapes.label_map(3).unwrap().unwrap());

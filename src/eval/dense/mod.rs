@@ -3,5 +3,5 @@
 mod features;
 mod segmentation;
 
-pub use features::{DenseFeatures, DenseImages};
+pub use features::{DenseFeatures, DenseImages, map_classes};
 pub use segmentation::{SegmentationProbe, SegmentationResult};

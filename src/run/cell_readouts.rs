@@ -1,0 +1,130 @@
+//! Read-outs of the cells of an encoder: attentive probes, and segmentation.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Evaluation, Subject};
+use crate::data::{ImageDataset, Subset};
+use crate::encoder::Backbone;
+use crate::error::Result;
+use crate::eval::{
+    AttentiveProbe, CellFeatures, DenseFeatures, DenseImages, Score, SegmentationProbe, map_classes,
+};
+
+/// The most training and test images that are segmented.
+const SEGMENTED: [usize; 2] = [1000, 500];
+
+impl<B: Backbone + Clone> Evaluation<'_, B> {
+    /// Attentive probes on the cells of every seed: one score for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`AttentiveProbe::fit`] and [`CellFeatures::extract`]; when `subject` is no encoder.
+    pub fn attentive(&self, probes: &[AttentiveProbe], subject: Subject) -> Result<Vec<Score>> {
+        let mut measured = vec![(Vec::new(), 0.0); probes.len()];
+        let mut known: Option<[CellFeatures; 2]> = None;
+        let mut images = 0;
+        for seed in self.all_seeds() {
+            let cells = |images| self.cells(subject, seed, &images);
+            // As for pooled features, little differs between seeds.
+            let [train, test] = match (known.take(), subject == Subject::Random, self.labels < 1.0)
+            {
+                (Some(known), false, false) => known,
+                (Some([_, test]), false, true) => [cells(self.train(seed)?)?, test],
+                _ => [cells(self.train(seed)?)?, cells(self.data.test.clone())?],
+            };
+            for (probe, (results, seconds)) in probes.iter().zip(&mut measured) {
+                self.interrupt.check()?;
+                let started = Instant::now();
+                results.push(probe.fit(&train, seed)?.test(&test));
+                *seconds += started.elapsed().as_secs_f64();
+            }
+            images = train.len();
+            known = Some([train, test]);
+        }
+        let score = |(probe, (results, seconds)): (&AttentiveProbe, _)| {
+            let (setting, now) = (probe.describe(), Instant::now());
+            let score = self.score("attentive", setting, subject, results, images, now);
+            Score { seconds, ..score }
+        };
+        Ok(probes.iter().zip(measured).map(score).collect())
+    }
+
+    fn cells(
+        &self,
+        subject: Subject,
+        seed: u64,
+        images: &Arc<dyn ImageDataset>,
+    ) -> Result<CellFeatures> {
+        self.interrupt.check()?;
+        let backbone = self.backbone(subject, seed)?;
+        let loader = self.loader(images, self.collate()?, self.seed, false)?;
+        CellFeatures::extract(&loader, |images| self.cells.read(&backbone, images))
+    }
+
+    /// Whether images have label maps, which segmentation is measured on.
+    pub(super) fn has_label_maps(&self) -> Result<bool> {
+        Ok(self.data.train.label_map(0)?.is_some() && self.data.test.label_map(0)?.is_some())
+    }
+
+    /// Segmentation by the cells of every seed, linear and by nearest neighbors: of each the mean
+    /// intersection over union, and the share of pixels whose class is guessed. Of more images, 1000
+    /// are trained on and 500 segmented, as many of each class as of any other.
+    ///
+    /// # Errors
+    ///
+    /// When an image or its label map cannot be read, or has none; when `subject` is no encoder.
+    pub fn dense(&self, probe: &SegmentationProbe, subject: Subject) -> Result<Vec<Score>> {
+        let [mut linear, mut knn] = [(Vec::new(), 0.0), (Vec::new(), 0.0)];
+        let mut images = [0; 2];
+        let test = Subset::balanced(self.data.test.clone(), SEGMENTED[1], 0)?;
+        for seed in self.all_seeds() {
+            let train = Subset::balanced(self.train(seed)?, SEGMENTED[0], seed)?;
+            let classes = map_classes(&[&train, &test])?;
+            let cells = |images| self.dense_features(subject, seed, images, classes);
+            let [train, test] = [cells(&train)?, cells(&test)?];
+            images = [train.maps.len(), test.maps.len()];
+            let started = Instant::now();
+            linear.0.push(probe.linear(&train, &test, seed)?);
+            linear.1 += started.elapsed().as_secs_f64();
+            self.interrupt.check()?;
+            let started = Instant::now();
+            knn.0.push(probe.knn(&train, &test, seed)?);
+            knn.1 += started.elapsed().as_secs_f64();
+        }
+        let score = |setting: &str, measure: &str, values, seconds| Score {
+            protocol: "dense".into(),
+            setting: setting.into(),
+            encoder: self.title(subject),
+            measure: measure.into(),
+            values,
+            results: Vec::new(),
+            train_images: images[0],
+            test_images: images[1],
+            seconds,
+        };
+        let neighbors = format!("k = {}", probe.neighbors);
+        let mut scores = Vec::new();
+        for (setting, (results, seconds)) in [("linear", linear), (neighbors.as_str(), knn)] {
+            let values = results.iter().map(|result| result.mean_iou()).collect();
+            scores.push(score(setting, "mIoU %", values, seconds));
+            let values = results.iter().map(|result| result.accuracy).collect();
+            scores.push(score(setting, "pixels %", values, seconds));
+        }
+        Ok(scores)
+    }
+
+    fn dense_features(
+        &self,
+        subject: Subject,
+        seed: u64,
+        images: &dyn ImageDataset,
+        classes: usize,
+    ) -> Result<DenseFeatures> {
+        self.interrupt.check()?;
+        let backbone = self.backbone(subject, seed)?;
+        let shown = DenseImages::new(self.encoder.image, self.statistics())?;
+        let read = |images| self.cells.read(&backbone, images);
+        DenseFeatures::extract(images, &shown, classes, self.batch_size, &self.device, read)
+    }
+}
