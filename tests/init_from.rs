@@ -8,14 +8,16 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn_mim::checkpoint::{LoadOptions, Transformers};
-use burn_mim::data::{ImageData, ImageDataset};
+use burn_mim::checkpoint::{LoadOptions, Transformers, save_preprocessor};
+use burn_mim::data::{ChannelStatistics, ImageData, ImageDataset};
 use burn_mim::encoder::{SwinConfig, SwinV2Config};
-use burn_mim::method::{DataFacts, InitFrom, InitPart, Method};
-use burn_mim::run::Run;
+use burn_mim::method::{DataFacts, InitFrom, InitPart, Method, NormalizationOf};
+use burn_mim::run::{Draft, Run, RunConfig, RunDocument};
 use burn_mim::target::tokenizer::{PaletteConfig, TokenizerConfig};
-use burn_mim::train::Pretrained;
-use burn_mim::{BeitConfig, ImageGptConfig, ImageShape, MaeConfig, PretextTask, SimMimConfig};
+use burn_mim::train::{Precision, Pretrained, RunFolder};
+use burn_mim::{
+    BeitConfig, ImageGptConfig, ImageShape, MaeConfig, PretextTask, SimMimConfig, VitConfig,
+};
 use common::{device, recipe, waves, weights};
 use parity_folder::folder;
 use serde_json::Value;
@@ -180,4 +182,98 @@ fn an_encoder_begins_another_method_and_a_run_another_run() {
     third.init_from = Some(from.with_load(Some(InitPart::All)));
     let message = third.pretrain(&simmim).unwrap_err().to_string();
     assert!(message.contains("is a model of mae") && message.contains("asks for all"), "{message}");
+}
+
+#[test]
+fn images_are_normalized_as_the_weights_were_unless_told_otherwise() {
+    let (out, source) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in ["config.json", "model.safetensors"] {
+        fs::copy(folder("mae_raw").join(name), source.path().join(name)).unwrap();
+    }
+    let method: MaeConfig = numbers("mae_raw");
+    let theirs = ChannelStatistics { mean: vec![0.1, 0.2, 0.3], std: vec![0.4, 0.5, 0.6] };
+    save_preprocessor(source.path(), method.image(), &theirs).unwrap();
+    let mut run = run(source.path(), method.image(), out.path());
+    let statistics = |run: &Run| {
+        run.pretrain(&method).unwrap();
+        RunConfig::<MaeConfig>::of(&RunFolder::new(&run.out)).unwrap().statistics
+    };
+    assert_eq!(statistics(&run), theirs);
+    assert_eq!(report(out.path())["normalization"]["mean"].as_array().unwrap().len(), 3);
+    let from = InitFrom::new(source.path().into());
+    run.init_from = Some(from.with_normalization(NormalizationOf::Data));
+    assert_eq!(statistics(&run), run.data.statistics);
+    // A run that begins with this run is normalized as it was.
+    fs::write(source.path().join("preprocessor_config.json"), "{}").unwrap();
+    let data = run.data.statistics.clone();
+    run.data.statistics = theirs;
+    (run.init_from, run.out) = (Some(InitFrom::new(run.out.clone())), out.path().join("next"));
+    assert_eq!(statistics(&run), data);
+}
+
+#[test]
+fn every_fault_of_a_source_is_one_line_that_names_it() {
+    let out = tempfile::tempdir().unwrap();
+    let mae: MaeConfig = numbers("mae_raw");
+    let refused = |source: &Path, method: &MaeConfig| {
+        let run = run(source, method.image(), &out.path().join("run"));
+        let message = run.pretrain(method).unwrap_err().to_string();
+        assert!(!message.contains('\n') && !run.out.join("checkpoints").exists(), "{message}");
+        message
+    };
+    let wide = MaeConfig { encoder: VitConfig { width: 32, ..mae.encoder.clone() }, ..mae.clone() };
+    let message = refused(&folder("mae_raw"), &wide);
+    assert!(message.contains("mae_raw: encoder.width is 32 here and 16 there"), "{message}");
+    let message = refused(&out.path().join("nowhere"), &mae);
+    assert!(message.contains("nowhere: there is no such file or folder"), "{message}");
+    // A Swin is no encoder of a masked autoencoder.
+    let message = refused(&folder("swin_mim_padded"), &mae);
+    assert!(message.contains("swin_mim_padded"), "{message}");
+    // Cut short.
+    let damaged = out.path().join("damaged");
+    fs::create_dir(&damaged).unwrap();
+    fs::copy(folder("mae_raw").join("config.json"), damaged.join("config.json")).unwrap();
+    let bytes = fs::read(folder("mae_raw").join("model.safetensors")).unwrap();
+    fs::write(damaged.join("model.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
+    let message = refused(&damaged, &mae);
+    assert!(
+        message.contains("damaged/model.safetensors") && message.contains("cut short"),
+        "{message}"
+    );
+    // The whole is asked for where there is an encoder.
+    let image = ImageShape::square(3, 12);
+    let from = InitFrom::new(folder("vit_model"));
+    let encoder: MaeConfig = from.numbers(None).unwrap().unwrap();
+    let mut run = run(&from.source, image, &out.path().join("run"));
+    run.init_from = Some(from.with_load(Some(InitPart::All)));
+    let message = run.pretrain(&encoder).unwrap_err().to_string();
+    assert!(message.contains("holds an encoder, and init_from.load asks for all"), "{message}");
+}
+
+#[test]
+fn mixed_precision_begins_with_the_same_weights() {
+    let out = tempfile::tempdir().unwrap();
+    let method: MaeConfig = numbers("mae_not_square");
+    let mut run = run(&folder("mae_not_square"), method.image(), out.path());
+    run.precision = Precision::Bf16;
+    let trained = run.pretrain(&method).unwrap();
+    let published = opened("mae_not_square").mae(LoadOptions::default(), &device()).unwrap().model;
+    let expected = loss_on_first_batch(&run, &method, &published);
+    let first = trained.history.epochs[0].train_loss;
+    assert!((first - expected).abs() < 2e-2 * expected.abs(), "{first} is not {expected}");
+}
+
+#[test]
+fn a_document_that_names_only_what_to_begin_with_has_the_sizes_of_the_weights() {
+    let mut draft = Draft::new();
+    draft.put("method", Some("mae"), "METHOD").unwrap();
+    draft.put("init_from.source", Some(folder("mae_raw")), "--init-from").unwrap();
+    let document: RunDocument<MaeConfig> = draft.resolve(3, 100).unwrap();
+    assert_eq!(document.numbers, numbers("mae_raw"));
+    assert_eq!(document.init_from, Some(InitFrom::new(folder("mae_raw"))));
+    draft.set("image_size=[16, 24]").unwrap();
+    draft.set("numbers.mask.ratio=0.5").unwrap();
+    let MaeConfig { encoder, mask, .. } = draft.resolve::<MaeConfig>(3, 100).unwrap().numbers;
+    assert_eq!((encoder.image, encoder.width), (ImageShape::new(3, 16, 24), 16));
+    assert_eq!(mask.ratio(), Some(0.5));
 }

@@ -52,6 +52,7 @@ impl Run {
         let ImageData { statistics, shape, .. } = &mut run.data;
         let newest = if self.resume { folder.newest_whole()? } else { None };
         let beginning = Beginning::of(self, method, newest.is_some())?;
+        run.init_from = beginning.identity.0.clone();
         let known = beginning.statistics().unwrap_or(statistics.clone());
         *statistics = method.normalization(known);
         if let Some((checkpoint, _)) = &newest {

@@ -7,6 +7,7 @@ mod draft;
 mod knobs;
 mod resolve;
 mod seed;
+mod source;
 mod tree;
 
 use std::path::PathBuf;

@@ -14,7 +14,8 @@ use crate::train::Precision;
 
 impl Draft {
     /// The whole document: what was written, laid over the preset it names, or over the method's
-    /// first preset, or over nothing with `preset = "none"`. The images have `channels` channels,
+    /// first preset, or over nothing with `preset = "none"`. Weights to begin with decide the sizes
+    /// that were not written. The images have `channels` channels,
     /// and `train_images` of them are for training.
     ///
     /// # Errors
@@ -58,8 +59,12 @@ impl Draft {
     fn assemble<M: Method>(&self, channels: usize, train_images: usize) -> Result<RunDocument<M>> {
         self.check_method::<M>()?;
         let read = self.knobs.image()?.map(|image| [image.height, image.width]);
-        let size = self.image_size()?.or(read);
-        let mut tree = self.base::<M>(channels, train_images, size)?;
+        let (given, size) = (self.given()?, self.image_size()?.or(read));
+        let own = given.as_ref().map(|given| [given.image.height, given.image.width]);
+        let mut tree = self.base::<M>(channels, train_images, size.or(own))?;
+        if let Some(given) = given {
+            given.lay::<M>(&mut tree["numbers"], channels, size)?;
+        }
         let mut written = self.values().clone();
         written.as_object_mut().map(|written| written.remove("image_size"));
         tree::lay(&mut tree, written);

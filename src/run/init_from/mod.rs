@@ -48,6 +48,16 @@ pub(super) struct Begun {
 }
 
 impl InitFrom {
+    /// The images that the source's model reads.
+    ///
+    /// # Errors
+    ///
+    /// When the source is missing or cannot be opened.
+    pub fn image(&self) -> Result<ImageShape> {
+        self.validate()?;
+        Ok(Source::open(&self.source, None)?.kind().image)
+    }
+
     /// The numbers of the method `M` for the source's weights, as far as they say: of a source of
     /// the same method all of them, of another one those of its encoder. `image` are the images of
     /// the run, if they are not the source's. No weight is read.
