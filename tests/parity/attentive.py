@@ -35,24 +35,24 @@ def cells(images: np.ndarray) -> torch.Tensor:
 
 
 class Efficient(nn.Module):
-    def __init__(self, queries: int) -> None:
+    def __init__(self, queries: int, width: int) -> None:
         super().__init__()
-        self.query = nn.Parameter(torch.randn(queries, WIDTH) * 0.02)
-        self.value = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.query = nn.Parameter(torch.randn(queries, width) * 0.02)
+        self.value = nn.Linear(width, width, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weights = torch.softmax(self.query @ x.transpose(1, 2) / math.sqrt(WIDTH), -1)
+        weights = torch.softmax(self.query @ x.transpose(1, 2) / math.sqrt(x.shape[2]), -1)
         values = self.value(x).unflatten(2, (len(self.query), -1))
         return torch.einsum("bqn,bnqd->bqd", weights, values).flatten(1)
 
 
 class OneQuery(nn.Module):
-    def __init__(self, heads: int) -> None:
+    def __init__(self, heads: int, width: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Parameter(torch.randn(1, WIDTH) * 0.02)
-        self.key = nn.Linear(WIDTH, WIDTH, bias=False)
-        self.value = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.query = nn.Parameter(torch.randn(1, width) * 0.02)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         split = lambda tokens: tokens.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
@@ -95,7 +95,7 @@ def main() -> None:
     generator = np.random.default_rng(0)
     order = np.stack([generator.permutation(TRAIN) for _ in range(EPOCHS)]).astype(np.uint16)
     tensors = {"images": images.astype(np.uint8), "labels": labels.astype(np.uint8), "order": order}
-    for name, make in [("many", lambda: Efficient(4)), ("one", lambda: OneQuery(4))]:
+    for name, make in [("many", lambda: Efficient(4, WIDTH)), ("one", lambda: OneQuery(4, WIDTH))]:
         torch.manual_seed(0)
         pooling, head = make(), nn.Linear(WIDTH, CLASSES)
         nn.init.zeros_(head.bias)
