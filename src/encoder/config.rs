@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use burn::config::Config;
 use burn::tensor::Tensor;
 
-use super::{Encoder, GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitConfig};
+use super::{Encoder, GridTokens, Stack, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitConfig};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::nn::InitialWeights;
@@ -27,6 +27,11 @@ pub trait EncoderConfig: Config + Clone + Debug + PartialEq {
 
     /// Features per token of the output.
     fn width(&self) -> usize;
+
+    /// Its blocks, for an estimate of the memory of a step. Default: none, they are not known
+    fn stacks(&self) -> Vec<Stack> {
+        Vec::new()
+    }
 
     /// Checks every rule the sizes must keep.
     ///
@@ -59,6 +64,10 @@ impl EncoderConfig for VitConfig {
         self.width
     }
 
+    fn stacks(&self) -> Vec<Stack> {
+        vec![self.stack(self.grid().cells())]
+    }
+
     fn validate(&self) -> Result<()> {
         self.validate()
     }
@@ -84,6 +93,10 @@ impl EncoderConfig for SwinConfig {
         self.output_width()
     }
 
+    fn stacks(&self) -> Vec<Stack> {
+        self.stacks()
+    }
+
     fn validate(&self) -> Result<()> {
         self.validate()
     }
@@ -107,6 +120,10 @@ impl EncoderConfig for SwinV2Config {
 
     fn width(&self) -> usize {
         self.sizes.output_width()
+    }
+
+    fn stacks(&self) -> Vec<Stack> {
+        self.sizes.stacks()
     }
 
     fn validate(&self) -> Result<()> {

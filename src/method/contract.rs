@@ -10,7 +10,7 @@ use super::{Preset, Run};
 use crate::batch::MimBatch;
 use crate::data::augment::Augmentation;
 use crate::data::{ChannelStatistics, Collate, Sample};
-use crate::encoder::{Backbone, Encoder};
+use crate::encoder::{Backbone, Encoder, Stack};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 use crate::head::PredictionHead;
@@ -138,6 +138,12 @@ pub trait Method:
     ) -> Result<Option<Picture>> {
         let _ = (task, batch, data);
         Ok(None)
+    }
+
+    /// The blocks that a step runs with gradients, for an estimate of its memory. Default: none, they
+    /// are not known
+    fn stacks(&self) -> Vec<Stack> {
+        Vec::new()
     }
 
     /// Leaves further files in the folder of a run that has ended. Default: nothing

@@ -75,6 +75,8 @@ pub use history::{EpochMetrics, History};
 pub use interrupt::Interrupt;
 pub use memory::resident_memory;
 pub use optimizer::{adamw, is_decayed};
+#[cfg(feature = "run")]
+pub(crate) use parameters::parameter_counts;
 pub use precision::Precision;
 pub use pretraining::Pretraining;
 pub use progress::Progress;

@@ -37,6 +37,13 @@ pub(super) fn check_identities<M: Module>(task: &M) -> Result<()> {
     Ok(())
 }
 
+/// The numbers in all parameters of a task, and in those that are trained.
+#[cfg(feature = "run")]
+pub(crate) fn parameter_counts<M: Module>(task: &M) -> (usize, usize) {
+    let Parameters { total, trained, .. } = Parameters::of(task);
+    (total, trained)
+}
+
 /// How many numbers of a task are trained, and which parameters no step trains.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {

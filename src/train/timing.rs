@@ -24,7 +24,7 @@ impl Pace {
     }
 
     /// The largest number of steps that take at most `seconds`, at least 1.
-    fn steps_in(&self, seconds: f64, steps_per_epoch: usize) -> usize {
+    pub fn steps_in(&self, seconds: f64, steps_per_epoch: usize) -> usize {
         let each = self.step + self.validation / steps_per_epoch.max(1) as f64;
         // The last epoch, of which there may be a part, has a validation too.
         let steps = (seconds - self.validation) / each.max(1e-9);

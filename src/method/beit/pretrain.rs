@@ -8,7 +8,7 @@ use super::{Beit, BeitConfig, presets, token_sheet};
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation};
 use crate::data::{ChannelStatistics, MimCollate};
-use crate::encoder::VitBody;
+use crate::encoder::{Stack, VitBody};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::tokenizers::fitted_for;
@@ -65,6 +65,10 @@ impl Method for BeitConfig {
     fn fit(&self, task: Beit, run: &Run) -> Result<Fitted<Beit>> {
         let Fitted { task: target, resumed } = self.fitted_target(run)?;
         Ok(Fitted { task: Beit { target, ..task }, resumed })
+    }
+
+    fn stacks(&self) -> Vec<Stack> {
+        vec![self.encoder.stack(self.encoder.grid().cells())]
     }
 
     fn encoder(task: &Beit) -> &VitBody {

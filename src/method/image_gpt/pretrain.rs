@@ -7,7 +7,7 @@ use super::{
 };
 use crate::data::ChannelStatistics;
 use crate::data::augment::Augmentation;
-use crate::encoder::{GptConfig, PixelGpt};
+use crate::encoder::{GptConfig, PixelGpt, Stack};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Fitted, Method, Preset, Run};
@@ -76,6 +76,12 @@ impl Method for ImageGptConfig {
         let palette = PaletteConfig::new(self.encoder.image).with_vocabulary(self.encoder.colors);
         let palette = palette.fit(Tensor::cat(images?, 0), run.seed)?.colors.val();
         Ok(ImageGpt { encoder: task.encoder.with_palette(palette), head: task.head }.into())
+    }
+
+    fn stacks(&self) -> Vec<Stack> {
+        let gpt = &self.encoder;
+        let (tokens, mlp_width) = (gpt.grid().cells(), gpt.mlp_width());
+        vec![Stack { tokens, width: gpt.width, mlp_width, blocks: gpt.depth }]
     }
 
     fn encoder(task: &ImageGpt) -> &PixelGpt {

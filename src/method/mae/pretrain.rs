@@ -4,7 +4,7 @@ use super::{Mae, MaeConfig, presets};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
-use crate::encoder::VitBody;
+use crate::encoder::{Stack, VitBody, VitConfig};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Inpainting, Method, Preset, picture_title};
@@ -45,6 +45,15 @@ impl Method for MaeConfig {
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Mae> {
         Ok(self.init(weights))
+    }
+
+    fn stacks(&self) -> Vec<Stack> {
+        let vit = &self.encoder;
+        let cells = vit.grid().cells();
+        let hidden = self.mask().map_or(0, |mask| cells * mask.hidden() / mask.grid().cells());
+        let decoder = &self.decoder;
+        let sizes = VitConfig { width: decoder.width, depth: decoder.depth, ..vit.clone() };
+        vec![vit.stack(cells - hidden), sizes.with_mlp_ratio(decoder.mlp_ratio).stack(cells)]
     }
 
     fn encoder(task: &Mae) -> &VitBody {

@@ -4,7 +4,7 @@ use super::{MaskFeat, MaskFeatConfig, presets};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
-use crate::encoder::VitBody;
+use crate::encoder::{Stack, VitBody};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Method, Preset, picture_title};
@@ -45,6 +45,10 @@ impl Method for MaskFeatConfig {
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<MaskFeat> {
         Ok(self.init(weights))
+    }
+
+    fn stacks(&self) -> Vec<Stack> {
+        vec![self.encoder.stack(self.encoder.grid().cells())]
     }
 
     fn encoder(task: &MaskFeat) -> &VitBody {

@@ -4,6 +4,7 @@ use super::{
     Restoration, RestorationCollate, RestorationConfig, RestorationEncoder, presets, report,
 };
 use crate::data::augment::Augmentation;
+use crate::encoder::Stack;
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Method, Preset, Run};
@@ -45,6 +46,10 @@ impl Method for RestorationConfig {
 
     fn init(&self, data: &DataFacts, weights: &mut InitialWeights) -> Result<Restoration> {
         Ok(self.init(&data.statistics.mean, &data.statistics.std, weights))
+    }
+
+    fn stacks(&self) -> Vec<Stack> {
+        vec![self.encoder.stack(self.encoder.grid().cells())]
     }
 
     fn encoder(task: &Restoration) -> &RestorationEncoder {

@@ -7,7 +7,7 @@ use super::{SimMim, SimMimConfig, presets};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
-use crate::encoder::EncoderConfig;
+use crate::encoder::{EncoderConfig, Stack};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Inpainting, Method, Preset, picture_title};
@@ -53,6 +53,10 @@ where
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Self::Task> {
         Ok(self.init(weights))
+    }
+
+    fn stacks(&self) -> Vec<Stack> {
+        self.encoder.stacks()
     }
 
     fn encoder(task: &Self::Task) -> &C::Encoder {

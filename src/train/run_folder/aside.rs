@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     "metrics.json",
     "init_from.json",
     LOG,
+    "tensorboard",
     "loss_curve.png",
     "reconstruction.png",
     "completion.png",

@@ -66,6 +66,8 @@ pub enum LogLine {
 #[derive(Debug)]
 pub(in crate::train) struct Log {
     file: File,
+    #[cfg(feature = "tensorboard")]
+    events: super::events::Events,
 }
 
 impl Log {
@@ -73,8 +75,16 @@ impl Log {
     pub(in crate::train) fn begin(folder: &Path) -> io::Result<Self> {
         let path = folder.join(LOG);
         File::create(&path)?;
-        // Opened to append, so that a line is written whole by whoever looks at the file.
-        Ok(Self { file: File::options().append(true).open(path)? })
+        Self::open(folder)
+    }
+
+    /// The file as it is, open at its end.
+    fn open(folder: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: File::options().append(true).open(folder.join(LOG))?,
+            #[cfg(feature = "tensorboard")]
+            events: super::events::Events::begin(folder, &lines(&fs::read(folder.join(LOG))?))?,
+        })
     }
 
     /// The log in `folder` up to the checkpoint of `step` steps and `epochs` validations, without
@@ -85,22 +95,31 @@ impl Log {
             return Self::begin(folder);
         }
         let kept = kept(&fs::read(&path)?, step, epochs);
-        let file = File::options().append(true).open(path)?;
-        file.set_len(kept as u64)?;
-        Ok(Self { file })
+        File::options().write(true).open(path)?.set_len(kept as u64)?;
+        Self::open(folder)
     }
 
     /// Appends a line.
     pub(in crate::train) fn write(&mut self, line: &LogLine) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');
-        self.file.write_all(&bytes)
+        self.file.write_all(&bytes)?;
+        #[cfg(feature = "tensorboard")]
+        self.events.write(line)?;
+        Ok(())
     }
 
     /// Makes the lines outlive a power cut, as the checkpoint after them does.
     pub(in crate::train) fn to_disk(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+}
+
+/// The lines of a log that are whole and known.
+#[cfg(feature = "tensorboard")]
+fn lines(bytes: &[u8]) -> Vec<LogLine> {
+    let lines = bytes.split(|&byte| byte == b'\n');
+    lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
 /// The length of the lines of a log that are not past a checkpoint.

@@ -2,6 +2,8 @@
 
 mod aside;
 mod checkpoint;
+#[cfg(feature = "tensorboard")]
+mod events;
 mod log;
 mod manifest;
 mod snapshot;
@@ -41,6 +43,7 @@ const STATE: &str = "state.json";
 /// config.toml                            the document that repeats it, where the run has one
 /// metrics.json                           losses, speed, seconds
 /// log.jsonl                              the same as it goes, a line a step or an epoch
+/// tensorboard                            the same for TensorBoard, with the feature `tensorboard`
 /// checkpoints/step-00001200/model.bpk    weights (burn's format)
 ///                          /optimizer.bpk  moments
 ///                          /average.bpk    averaged weights, if the recipe keeps them
