@@ -79,6 +79,14 @@ fn a_checkpoint_is_fine_tuned_classifies_and_gives_features() {
     assert_eq!(done["shape"], serde_json::json!([40, 16]));
     let names = fs::read_to_string(folder.path().join("features/names.json")).unwrap();
     assert!(names.contains("dark/19.png"));
+    let out = path("exported");
+    let done = program(&["export", "--checkpoint", &tuned, "--out", &out]);
+    assert_eq!(serde_json::from_str::<Value>(&done).unwrap()["class"], "ViTModel");
+    let said = program(&["inspect", &out]);
+    assert!(said.starts_with("weights of a ViTModel"), "{said}");
+    let said = program(&["inspect", &tuned, "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap()["kind"], "fine-tuned");
+
     // What is there is not overwritten, in one line.
     let refused = output(&embed);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -54,6 +54,10 @@ pub(crate) struct Args {
     /// Read the class token instead of the mean over all cells
     #[arg(long)]
     class_token: bool,
+    /// Leave out the norm before the classifier, and read the class token where there is one: what
+    /// transformers' classes for classification do, so that `export` writes one of them
+    #[arg(long, conflicts_with = "class_token")]
+    for_transformers: bool,
     /// Images per batch
     #[arg(long, default_value_t = 64, value_parser = positive)]
     batch_size: usize,
@@ -97,6 +101,7 @@ impl Args {
         tuning.recipe.epochs = self.epochs.unwrap_or(tuning.recipe.epochs);
         tuning.recipe.base_lr = self.lr.unwrap_or(tuning.recipe.base_lr);
         tuning.last_blocks = self.last_blocks;
+        tuning.normalized = !self.for_transformers;
         tuning
     }
 }
@@ -124,7 +129,8 @@ impl BackboneVisitor for Command<'_> {
         let options = args.reading.options_for(encoder.image.channels);
         let data = args.reading.open(&args.data, &options, encoder.statistics.clone())?;
         let mut evaluation = Evaluation::new(&encoder, &data, device);
-        evaluation.pooling = if args.class_token { Pooling::ClassToken } else { Pooling::Mean };
+        let wants_token = args.class_token || args.for_transformers && encoder.has_class_token();
+        evaluation.pooling = if wants_token { Pooling::ClassToken } else { Pooling::Mean };
         evaluation.labels = args.labels;
         (evaluation.batch_size, evaluation.workers) = (args.batch_size, args.workers);
         evaluation.seed = args.seed;

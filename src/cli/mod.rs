@@ -17,8 +17,10 @@ pub mod data;
 mod embed;
 mod evaluate;
 pub mod exit;
+mod export;
 mod finetune;
 mod images;
+mod inspect;
 pub mod numbers;
 mod predict;
 mod pretrain;
@@ -51,6 +53,8 @@ enum Command {
     Finetune(Box<finetune::Args>),
     Embed(Box<embed::Args>),
     Predict(Box<predict::Args>),
+    Export(export::Args),
+    Inspect(inspect::Args),
     Presets(reference::Presets),
     Completions(reference::Completions),
     Man(reference::Man),
@@ -78,6 +82,8 @@ impl Command {
             Self::Finetune(args) => finetune::run::<L>(args),
             Self::Embed(args) => embed::run::<L>(args),
             Self::Predict(args) => predict::run::<L>(args),
+            Self::Export(args) => export::run::<L>(args),
+            Self::Inspect(args) => inspect::run(args),
             Self::Presets(presets) => presets.run::<L>(),
             Self::Completions(completions) => completions.run(CommandLine::command()),
             Self::Man(man) => man.run(CommandLine::command()),

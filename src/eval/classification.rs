@@ -19,8 +19,8 @@ use crate::task::{Measured, PretextTask, TaskOutput};
 pub struct Classification<B: Module> {
     /// The encoder that is fine-tuned.
     pub encoder: B,
-    /// The normalization of the pooled features.
-    pub norm: Norm,
+    /// The normalization of the pooled features, if there is one.
+    pub norm: Option<Norm>,
     /// The linear layer from features to classes.
     pub head: Linear,
     #[module(skip)]
@@ -33,11 +33,16 @@ impl<B: Backbone> Classification<B> {
         let width = pooling.width(encoder.width());
         let init = Init::TruncatedNormal { std: 2e-5, bound: 2.0 };
         Self {
-            norm: weights.norm(width, 1e-6),
+            norm: Some(weights.norm(width, 1e-6)),
             head: weights.linear(width, classes, init),
             encoder,
             pooling,
         }
+    }
+
+    /// The same task without the normalization of the pooled features, as in transformers' classes.
+    pub fn without_norm(self) -> Self {
+        Self { norm: None, ..self }
     }
 
     /// Freezes all blocks of the encoder except the last `blocks`, and everything before the
@@ -73,7 +78,10 @@ impl<B: Backbone> Classification<B> {
     pub fn logits(&self, images: Tensor<4>) -> Tensor<2> {
         let pooled = self.pooling.of(self.encoder.represent(images));
         let pooled = pooled.unwrap_or_else(|error| panic!("{error}"));
-        self.head.forward(self.norm.forward(pooled))
+        self.head.forward(match &self.norm {
+            Some(norm) => norm.forward(pooled),
+            None => pooled,
+        })
     }
 
     /// Classifies all batches with this task, which must be on a plain device.

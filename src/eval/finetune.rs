@@ -28,6 +28,10 @@ pub struct FineTuning {
     pub smoothing: f32,
     /// How the encoder's tokens become one vector.
     pub pooling: Pooling,
+    /// Whether the pooled features are normalized before the classifier. transformers' classes of
+    /// ViT and Swin have no such norm: without it a run is exported as one of these.
+    #[serde(default = "normalized")]
+    pub normalized: bool,
     /// How many of the encoder's last blocks are trained; `None` trains the whole encoder.
     pub last_blocks: Option<usize>,
 }
@@ -55,6 +59,7 @@ impl FineTuning {
             mixing: Mixing::papers(),
             smoothing: 0.1,
             pooling: Pooling::Mean,
+            normalized: true,
             last_blocks: None,
         }
     }
@@ -165,11 +170,17 @@ impl FineTuning {
         weights: &mut InitialWeights,
     ) -> Result<Classification<B>> {
         let task = Classification::new(encoder, self.pooling, classes, weights);
+        let task = if self.normalized { task } else { task.without_norm() };
         match self.last_blocks {
             Some(blocks) => task.with_last_blocks(blocks),
             None => Ok(task),
         }
     }
+}
+
+/// What a run says that was fine-tuned before there was a choice.
+fn normalized() -> bool {
+    true
 }
 
 #[cfg(test)]

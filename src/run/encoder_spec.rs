@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::data::ChannelStatistics;
-use crate::encoder::{GptConfig, PixelGpt, SwinConfig, SwinV2Config, Vit, VitBody, VitConfig};
+use crate::encoder::{
+    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitBody, VitConfig,
+};
 use crate::grid::ImageShape;
 use crate::method::{Method, RunConfig};
 
@@ -62,14 +64,20 @@ impl EncoderSpec {
         config: &RunConfig<M>,
         encoder: &M::Encoder,
     ) -> Option<Self> {
-        Self::of(encoder).or_else(|| {
-            Some(Self::Method {
-                method: M::NAME.into(),
-                variant: M::VARIANT.into(),
-                numbers: serde_json::to_value(&config.numbers).ok()?,
-                statistics: config.statistics.clone(),
-            })
-        })
+        if let Some(spec) = Self::of(encoder) {
+            return Some(spec);
+        }
+        let numbers = serde_json::to_value(&config.numbers).ok()?;
+        // A Swin does not know its sizes; its method has them under this name.
+        let (encoder, sizes) = (encoder as &dyn Any, numbers["encoder"].clone());
+        if encoder.is::<Swin>() {
+            return serde_json::from_value(sizes).ok().map(Self::Swin);
+        }
+        if encoder.is::<SwinV2>() {
+            return serde_json::from_value(sizes).ok().map(Self::SwinV2);
+        }
+        let (method, variant) = (M::NAME.into(), M::VARIANT.into());
+        Some(Self::Method { method, variant, numbers, statistics: config.statistics.clone() })
     }
 
     /// The images that the encoder is made for, unless only its method knows.

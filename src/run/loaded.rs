@@ -87,6 +87,14 @@ impl<B: Backbone + Clone + 'static> LoadedBackbone<B> {
 }
 
 impl<B: Backbone + Clone> LoadedBackbone<B> {
+    /// Whether the encoder is known to have a class token.
+    pub fn has_class_token(&self) -> bool {
+        match &self.spec {
+            Some(EncoderSpec::Vit(config) | EncoderSpec::MaskedVit(config)) => config.class_token,
+            _ => false,
+        }
+    }
+
     /// An encoder of the same shape with random weights of `seed`.
     ///
     /// # Errors

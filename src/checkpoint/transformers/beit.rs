@@ -138,7 +138,7 @@ fn network_entries(config: &VitConfig, vocabulary: usize) -> Vec<Entry> {
 }
 
 /// A [`Vit`] at the path `ours`.
-fn encoder_entries(
+pub(super) fn encoder_entries(
     ours: &str,
     theirs: &str,
     norm: &str,

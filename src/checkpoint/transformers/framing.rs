@@ -1,13 +1,17 @@
 //! `preprocessor_config.json`: how the images of a model are resized and cropped.
 
-use serde_json::Value;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use super::Transformers;
 use super::json::Size;
-use super::preprocessor::Preprocessor;
+use super::preprocessor::{PREPROCESSOR, Preprocessor};
 use crate::data::augment::{EvalView, Framing, Interpolation};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::file::write_whole;
 use crate::grid::ImageShape;
+use crate::image::ChannelStatistics;
 
 impl Transformers {
     /// How `preprocessor_config.json` resizes and crops whole images for a model that reads `image`;
@@ -58,6 +62,61 @@ fn of(file: &Preprocessor, image: ImageShape) -> Option<EvalView> {
     Some(EvalView { framing, interpolation })
 }
 
+/// Writes a `preprocessor_config.json` into `folder` by which transformers frames and resizes images
+/// as `view` does, to `image`, and normalizes them with `statistics`.
+///
+/// Square images are framed by a resize of the shorter side and a crop of the center; of others the
+/// whole is resized.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn save_framed_preprocessor(
+    folder: impl AsRef<Path>,
+    image: ImageShape,
+    statistics: &ChannelStatistics,
+    view: &EvalView,
+) -> Result<()> {
+    let ImageShape { height, width, .. } = image;
+    let edge = match view.framing {
+        _ if height != width => None,
+        Framing::Center => Some((height * 256 + 112) / 224),
+        Framing::Edge(edge) => Some(edge),
+        Framing::Whole => None,
+    };
+    let resample = match view.interpolation {
+        Interpolation::Lanczos => 1,
+        Interpolation::Bilinear => 2,
+        Interpolation::Bicubic => 3,
+    };
+    let size = json!({ "height": height, "width": width });
+    let mut json = json!({
+        "do_resize": true,
+        "resample": resample,
+        "do_rescale": true,
+        "rescale_factor": 1.0 / 255.0,
+        "do_normalize": true,
+        "image_mean": statistics.mean,
+        "image_std": statistics.std,
+        "do_convert_rgb": image.channels == 3,
+    });
+    match edge {
+        Some(edge) => {
+            json["image_processor_type"] = json!("BitImageProcessor");
+            json["size"] = json!({ "shortest_edge": edge });
+            json["do_center_crop"] = json!(true);
+            json["crop_size"] = size;
+        }
+        None => {
+            json["image_processor_type"] = json!("ViTImageProcessor");
+            json["size"] = size;
+        }
+    }
+    let path = folder.as_ref().join(PREPROCESSOR);
+    write_whole(&path, format!("{json:#}\n").as_bytes())
+        .map_err(|error| Error::checkpoint(&path, error))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +144,27 @@ mod tests {
         assert_eq!(framing(json!({ "size": { "shortest_edge": 224 } })), Some(Framing::Edge(224)));
         assert_eq!(framing(json!({ "do_resize": false, "size": 224 })), None);
         assert_eq!(framing(json!({ "image_mean": 0.5 })), None);
+    }
+
+    #[test]
+    fn what_is_written_frames_as_it_was_asked_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = ImageShape::square(3, 224);
+        for framing in [Framing::Whole, Framing::Edge(300)] {
+            for interpolation in
+                [Interpolation::Lanczos, Interpolation::Bilinear, Interpolation::Bicubic]
+            {
+                let view = EvalView { framing, interpolation };
+                let none = ChannelStatistics::none(3);
+                save_framed_preprocessor(folder.path(), image, &none, &view).unwrap();
+                let json = config_file::read(&folder.path().join(PREPROCESSOR)).unwrap();
+                assert_eq!(read(json, 224), Some(view));
+            }
+        }
+        let view = EvalView::default();
+        save_framed_preprocessor(folder.path(), image, &ChannelStatistics::none(3), &view).unwrap();
+        let json = config_file::read(&folder.path().join(PREPROCESSOR)).unwrap();
+        assert_eq!(read(json, 224).unwrap().framing, Framing::Edge(256));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod framing;
 mod image_gpt;
 mod image_gpt_json;
 mod json;
+mod keep;
 mod preprocessor;
 mod shapes;
 mod swin;
@@ -43,7 +44,13 @@ use crate::task::Network;
 pub(crate) use contents::{Contents, Kind};
 
 pub use beit::{save_beit, save_beit_encoder};
+#[cfg(feature = "data")]
+pub use framing::save_framed_preprocessor;
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};
+pub use keep::{
+    save_parameters, save_pretrained, save_swin_classifier, save_swin_v2_classifier,
+    save_vit_classifier, save_vit_features,
+};
 pub use preprocessor::save_preprocessor;
 pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
 pub use vit::{save_mae, save_simmim, save_vit};

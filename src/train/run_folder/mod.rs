@@ -221,6 +221,12 @@ impl RunFolder {
         }
     }
 
+    /// Every checkpoint, oldest first, or its fault.
+    pub(crate) fn all(&self) -> Result<Vec<(PathBuf, Result<Checkpoint>)>> {
+        let paths = self.checkpoints()?.into_iter();
+        Ok(paths.map(|path| (path.clone(), Checkpoint::open(path))).collect())
+    }
+
     /// The path of the best checkpoint, by their states.
     pub(super) fn best_path(&self) -> Result<Option<PathBuf>> {
         let loss = |path: &PathBuf| {
