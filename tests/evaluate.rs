@@ -196,6 +196,32 @@ fn a_share_of_the_labels_is_all_that_is_learned_from() {
 }
 
 #[test]
+fn a_part_of_the_built_in_images_holds_every_class_alike_whoever_takes_it() {
+    use burn_mim::data::{DataOptions, DataSpec, ImageDataset};
+    use burn_mim::eval::labelled_share;
+    // Their classes come in turn, so that evenly spaced images would be of half of them.
+    let train = |count| {
+        let options = DataOptions::default().with_train_images(Some(count));
+        DataSpec::Shapes.open(&options, &mut |_| {}).unwrap().train
+    };
+    let counts = |images: &Arc<dyn ImageDataset>| {
+        let mut counts = [0; 10];
+        (0..images.len()).for_each(|at| counts[images.label(at).unwrap().unwrap()] += 1);
+        counts
+    };
+    let names = |images: &Arc<dyn ImageDataset>| -> Vec<_> {
+        (0..images.len()).map(|at| images.name(at)).collect()
+    };
+    let (part, larger) = (train(50), train(200));
+    assert_eq!((counts(&part), counts(&larger)), ([5; 10], [20; 10]));
+    let larger = names(&larger);
+    assert!(names(&part).iter().all(|name| larger.contains(name)));
+    let share = labelled_share(&train(200), 0.1, 1).unwrap();
+    assert_eq!(counts(&share), [2; 10]);
+    assert_ne!(names(&share), names(&labelled_share(&train(200), 0.1, 2).unwrap()));
+}
+
+#[test]
 fn what_cannot_be_evaluated_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let message = load::<VitBody>(&folder.path().display().to_string()).unwrap_err().to_string();
@@ -217,6 +243,13 @@ fn what_cannot_be_evaluated_is_named() {
     let mut none = evaluation(&encoder, &labelled);
     none.seeds = 0;
     assert!(none.validate().unwrap_err().to_string().ends_with("needs at least 1 seed, got 0"));
+    let without = common::encoder(IMAGE).with_class_token(false);
+    let source: BackboneSource = "none".parse().unwrap();
+    let without = source.load::<BuiltIn, VitBody>(None, &without, 0, &device()).unwrap();
+    let mut class_token = self::evaluation(&without, &labelled);
+    class_token.pooling = Pooling::Both;
+    let said = class_token.validate().unwrap_err().to_string();
+    assert!(said.contains("the encoder has no class token"), "{said}");
 }
 
 #[test]

@@ -118,6 +118,38 @@ fn the_card_needs_no_script_and_no_other_file() {
 }
 
 #[test]
+fn gains_are_over_the_best_baseline_of_the_protocol_whatever_its_setting() {
+    let of = |protocol: &str, setting: &str, encoder: &str, right: usize| {
+        let row = |at: usize| {
+            if at < right {
+                [[1., 0., 0.], [0., 1., 0.], [0., 0., 1.], [0., 1., 0.]][at]
+            } else {
+                [0.0; 3]
+            }
+        };
+        let scores = [0, 1, 2, 3].map(row);
+        Score { encoder: encoder.into(), ..score(protocol, setting, scores, 1) }
+    };
+    let card = ScoreCard {
+        scores: vec![of("knn", "k = 20", "MAE", 3), of("linear", "C = 1", "MAE", 4)],
+        baselines: vec![
+            of("knn", "k = 20", "random weights", 2),
+            of("linear", "C = 1", "random weights", 1),
+            of("knn", "k = 5", "raw pixels", 4),
+            of("knn", "k = 20", "raw pixels", 1),
+        ],
+        ..card()
+    };
+    let markdown = card.to_markdown();
+    assert!(markdown.contains("| top-1 % | random weights | raw pixels | gain |"), "{markdown}");
+    let row = "| k-NN | k = 20 | 75.00 | 50.00 | 25.00 | −25.00 | raw pixels, k = 5 |";
+    assert!(markdown.contains(row), "{markdown}");
+    let html = card.to_html().unwrap();
+    assert!(html.contains("−25.00 against raw pixels, k = 5</div>"));
+    assert!(html.contains("over random weights, C = 1</div>"));
+}
+
+#[test]
 fn what_is_not_known_has_no_section() {
     let card = ScoreCard {
         history: None,

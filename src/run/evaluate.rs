@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::{LoadedBackbone, Split, Subject};
 use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConfig};
@@ -13,6 +13,7 @@ use crate::eval::{
     CellSource, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score, TestResult,
     labelled_share, require_labels,
 };
+use crate::grid::ImageShape;
 use crate::limits;
 use crate::train::{Interrupt, Progress};
 
@@ -66,7 +67,8 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         }
     }
 
-    /// Checks that the images have classes and that the encoder can read them.
+    /// Checks that the images have classes, and that the encoder can read them and has the tokens
+    /// that are pooled.
     ///
     /// # Errors
     ///
@@ -88,6 +90,11 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             self.seeds,
             self.seed
         );
+        if self.pooling != Pooling::Mean {
+            let ImageShape { channels, height, width } = self.encoder.image;
+            let black = Tensor::zeros([1, channels, height, width], &self.device);
+            self.pooling.of(self.encoder.backbone.represent(black))?;
+        }
         Ok(())
     }
 

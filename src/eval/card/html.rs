@@ -45,9 +45,10 @@ impl ScoreCard {
             shown.push(&score.protocol);
             let gain = self.best(score).map_or(String::new(), |baseline| {
                 let gain = gain(score, baseline);
-                let class = if gain.starts_with('+') { "gain" } else { "gain loss" };
+                let above = gain.starts_with('+');
+                let (class, over) = if above { ("gain", "over") } else { ("gain loss", "against") };
                 let than = escape(&rival(baseline));
-                format!(r#"<div class="{class}">{gain} over {than}</div>"#)
+                format!(r#"<div class="{class}">{gain} {over} {than}</div>"#)
             });
             tiles += &format!(
                 "<div class=\"tile\"><div class=\"what\">{}</div><div class=\"value\">{:.1}<small> {}</small></div>\
