@@ -24,6 +24,7 @@ const LAYERS: &[(usize, &[&str])] = &[
     (10, &["checkpoint", "eval"]),
     (11, &["run"]),
     (12, &["cli"]),
+    (13, &["bin"]),
 ];
 
 fn layer(module: &str) -> Option<usize> {

@@ -3,7 +3,7 @@
 
 use burn_mim::data::augment::{Augmentation, RandAugment};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
-use burn_mim::eval::{FineTuning, LinearProbe, Mixing, RandomErasing};
+use burn_mim::eval::{AttentiveProbe, FineTuning, LinearProbe, Mixing, RandomErasing};
 use burn_mim::method::{
     BeitV2Config, BuiltIn, DvaeSchedule, Method, Methods, PatchPairs, Preset, PresetEntry,
 };
@@ -100,5 +100,6 @@ fn constructors() -> Vec<(String, Value)> {
         Mixing { papers, none }
         RandomErasing { none }
         LinearProbe { mae, sgd }
+        AttentiveProbe { efficient, one_query }
     }
 }
