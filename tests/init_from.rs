@@ -14,11 +14,11 @@ use burn_mim::encoder::{SwinConfig, SwinV2Config};
 use burn_mim::method::{DataFacts, InitFrom, InitPart, Method, NormalizationOf};
 use burn_mim::run::{Draft, Run, RunConfig, RunDocument};
 use burn_mim::target::tokenizer::{PaletteConfig, TokenizerConfig};
-use burn_mim::train::{Precision, Pretrained, RunFolder};
+use burn_mim::train::{Interrupt, Precision, Pretrained, RunFolder};
 use burn_mim::{
     BeitConfig, ImageGptConfig, ImageShape, MaeConfig, PretextTask, SimMimConfig, VitConfig,
 };
-use common::{device, recipe, waves, weights};
+use common::{device, losses, recipe, waves, weights};
 use parity_folder::folder;
 use serde_json::Value;
 
@@ -209,6 +209,48 @@ fn images_are_normalized_as_the_weights_were_unless_told_otherwise() {
     run.data.statistics = theirs;
     (run.init_from, run.out) = (Some(InitFrom::new(run.out.clone())), out.path().join("next"));
     assert_eq!(statistics(&run), data);
+}
+
+#[test]
+fn a_resumed_run_needs_its_source_no_more_and_has_the_same_bits() {
+    let (out, source) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let moved = source.path().join("moved");
+    let copy = source.path().join("source");
+    for target in [&copy, &moved] {
+        fs::create_dir(target).unwrap();
+        for name in ["config.json", "model.safetensors"] {
+            fs::copy(folder("mae_raw").join(name), target.join(name)).unwrap();
+        }
+    }
+    let method: MaeConfig = numbers("mae_raw");
+    let mut whole = run(&copy, method.image(), &out.path().join("whole"));
+    whole.recipe = Some(recipe(2));
+    let expected = losses(&whole.pretrain(&method).unwrap().history);
+    // Stopped after its first step, and resumed without the folder.
+    let mut parts = whole.clone();
+    parts.out = out.path().join("parts");
+    parts.interrupt.request();
+    assert!(parts.pretrain(&method).unwrap().interrupted);
+    (parts.interrupt, parts.resume) = (Interrupt::default(), true);
+    let mut elsewhere = parts.clone();
+    fs::remove_dir_all(&copy).unwrap();
+    assert_eq!(losses(&parts.pretrain(&method).unwrap().history), expected);
+    // It may be resumed from the same weights at another place, and from no others.
+    elsewhere.init_from = Some(InitFrom::new(moved.clone()));
+    elsewhere.pretrain(&method).unwrap();
+    elsewhere.init_from = Some(InitFrom::new(folder("mae_not_square")));
+    let message = elsewhere.pretrain(&method).unwrap_err().to_string();
+    assert!(message.contains("initial_weights is \""), "{message}");
+    elsewhere.init_from = Some(InitFrom::new(moved).with_load(Some(InitPart::Encoder)));
+    let message = elsewhere.pretrain(&method).unwrap_err().to_string();
+    assert!(message.contains("init_from.load is \"encoder\" here"), "{message}");
+    // Nor does a run that began with fresh weights take others half-way.
+    elsewhere.init_from = None;
+    (elsewhere.resume, elsewhere.out) = (false, out.path().join("fresh"));
+    elsewhere.pretrain(&method).unwrap();
+    (elsewhere.resume, elsewhere.init_from) = (true, whole.init_from);
+    let message = elsewhere.pretrain(&method).unwrap_err().to_string();
+    assert!(message.contains("began with fresh weights"), "{message}");
 }
 
 #[test]
