@@ -176,6 +176,7 @@ pub mod docs {
         design: "design.md",
         methods: "methods.md",
         presets: "presets.md",
+        tutorial: "tutorial.md",
         checkpoints: "checkpoints.md",
         performance: "performance.md",
         backends: "backends.md",
