@@ -332,9 +332,10 @@ fn a_file_that_cannot_be_written_ends_the_run_and_its_checkpoints_stay_whole() {
     assert!(said.starts_with(&expected), "{said}");
     let task = RunFolder::new(out.path()).load_into(mae(IMAGE).init(&mut weights(4)));
     task.unwrap();
-    // Nothing half-written is left: the configuration, the checkpoints and what was in the way.
+    // Nothing half-written is left: the configuration, the log, the checkpoints and what was in the
+    // way.
     let mut names: Vec<_> =
         fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, [".lock", "checkpoints", "config.json", "metrics.json"]);
+    assert_eq!(names, [".lock", "checkpoints", "config.json", "log.jsonl", "metrics.json"]);
 }
