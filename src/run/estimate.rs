@@ -71,8 +71,10 @@ pub struct Estimate {
     pub steps: Option<usize>,
     /// What a step and a validation take, where it was asked for.
     pub pace: Option<Pace>,
-    /// What is rarely meant, with the setting that would help.
+    /// Tokens and memory that explode, with the setting that would help.
     pub warnings: Vec<String>,
+    /// What is rarely meant in the recipe ([`Recipe::warnings`](crate::train::Recipe::warnings)).
+    pub recipe_warnings: Vec<String>,
 }
 
 impl Run {
@@ -132,7 +134,8 @@ impl Run {
             steps_per_epoch,
             steps,
             pace,
-            warnings: recipe.warnings(self.batch_size, train.batches()),
+            warnings: Vec::new(),
+            recipe_warnings: recipe.warnings(self.batch_size, train.batches()),
         };
         estimate.warn(available_memory());
         Ok(estimate)
@@ -216,7 +219,8 @@ impl fmt::Display for Estimate {
             let minutes = seconds / 60.0;
             writeln!(f, "time        {:.3} s a step, {minutes:.1} minutes in all", pace.step)?;
         }
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
+        let mut warnings = self.warnings.iter().chain(&self.recipe_warnings);
+        warnings.try_for_each(|warning| writeln!(f, "warning: {warning}"))
     }
 }
 
@@ -246,6 +250,7 @@ mod tests {
             steps: Some(12),
             pace: None,
             warnings: vec![],
+            recipe_warnings: vec![],
         }
     }
 
