@@ -79,7 +79,7 @@ fn an_estimate_counts_steps_and_leaves_nothing_behind() {
     assert_eq!((plain.steps_per_epoch, plain.steps, plain.tokens), (5, Some(15), Some(17)));
     assert_eq!((plain.pace, plain.seconds()), (None, None));
     // A rate of 1.5e-4 for 256 images, and 40 epochs of warm-up of 3.
-    assert!(plain.warnings.iter().any(|warning| warning.contains("warm-up of 40 epochs")));
+    assert!(plain.recipe_warnings.iter().any(|warning| warning.contains("warm-up of 40 epochs")));
     run.budget = Some(Budget::Steps(7));
     assert_eq!(run.estimate(&mae(IMAGE), false).unwrap().steps, Some(7));
     run.budget = Some(Budget::Minutes(1e-9));

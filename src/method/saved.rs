@@ -146,6 +146,10 @@ impl RunFolder {
     /// When there is no checkpoint, the run is of another method, or its files do not fit each
     /// other.
     pub fn load<M: Method>(&self, device: &Device) -> Result<LoadedRun<M>> {
+        // A run of another version is told first, whatever its checkpoints are.
+        if self.path().join("config.json").exists() {
+            method_of(self)?;
+        }
         // Opened once: opening reads all files of the checkpoint to compare their checksums.
         let (checkpoint, damaged) = self.require_latest_and_damaged()?;
         let config = RunConfig::<M>::beside(self, Some(&checkpoint))?;

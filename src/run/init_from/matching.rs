@@ -25,7 +25,7 @@ pub(super) fn common_part<'a>(
             let common = within.intersection(others).count();
             let shorter = usize::MAX - mine.len() - their.len();
             let rank = (common, their.starts_with("encoder."), shorter);
-            if common > 0 && best.as_ref().is_none_or(|(other, _)| rank > *other) {
+            if common > 1 && best.as_ref().is_none_or(|(other, _)| rank > *other) {
                 best = Some((rank, Part { ours: mine, theirs: their }));
             }
         }

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::log::LogLine;
+use super::log_line::LogLine;
 
 /// The folder of the event files within the run's folder.
 const FOLDER: &str = "tensorboard";

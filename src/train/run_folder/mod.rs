@@ -5,6 +5,7 @@ mod checkpoint;
 #[cfg(feature = "tensorboard")]
 mod events;
 mod log;
+mod log_line;
 mod manifest;
 mod snapshot;
 
@@ -21,7 +22,7 @@ use serde_json::Value;
 
 pub use checkpoint::Checkpoint;
 pub(super) use log::Log;
-pub use log::LogLine;
+pub use log_line::LogLine;
 pub(crate) use manifest::{Manifest, sha256};
 pub use snapshot::Snapshot;
 
