@@ -87,6 +87,15 @@ impl<M: Method> RunConfig<M> {
 
     /// As [`of`](Self::of), where the newest checkpoint is open already.
     fn beside(folder: &RunFolder, newest: Option<&Checkpoint>) -> Result<Self> {
+        Self::check_method(folder)?;
+        let config: Self = folder.config_beside(newest)?;
+        let path = folder.path().join("config.json");
+        config.validate().map_err(|error| error.in_file(&path))?;
+        Ok(config)
+    }
+
+    /// Refuses runs of another method and of another version.
+    fn check_method(folder: &RunFolder) -> Result<()> {
         let (name, variant) = method_of(folder)?;
         let path = folder.path().join("config.json");
         if (&*name, &*variant) != (M::NAME, M::VARIANT) {
@@ -98,9 +107,7 @@ impl<M: Method> RunConfig<M> {
             let reason = format!("is a run of {name}{found}, not of {}{wanted}", M::NAME);
             return Err(Error::checkpoint(path, reason));
         }
-        let config: Self = folder.config_beside(newest)?;
-        config.validate().map_err(|error| error.in_file(&path))?;
-        Ok(config)
+        Ok(())
     }
 
     /// Checks every rule that the parts must keep.
@@ -146,9 +153,9 @@ impl RunFolder {
     /// When there is no checkpoint, the run is of another method, or its files do not fit each
     /// other.
     pub fn load<M: Method>(&self, device: &Device) -> Result<LoadedRun<M>> {
-        // A run of another version is told first, whatever its checkpoints are.
+        // A run of another method or version is told first, whatever its checkpoints are.
         if self.path().join("config.json").exists() {
-            method_of(self)?;
+            RunConfig::<M>::check_method(self)?;
         }
         // Opened once: opening reads all files of the checkpoint to compare their checksums.
         let (checkpoint, damaged) = self.require_latest_and_damaged()?;

@@ -17,7 +17,7 @@ pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
 /// The fields that are read.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
-#[cfg_attr(not(feature = "data"), expect(dead_code, reason = "what frames images reads them"))]
+#[cfg_attr(not(feature = "data"), allow(dead_code, reason = "what frames images reads them"))]
 pub(super) struct Preprocessor {
     do_normalize: bool,
     image_mean: Value,
