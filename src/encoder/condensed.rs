@@ -104,6 +104,10 @@ impl Backbone for CondensedVit {
         self.vit.represent(images)
     }
 
+    fn represented_layers(&self) -> usize {
+        self.layers()
+    }
+
     fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
         self.vit.represent_layers(images, layers)
     }

@@ -35,6 +35,7 @@ fn swin() -> SwinConfig {
 fn has_layers<B: Backbone>(encoder: &B, finish: impl Fn(&B, Tensor<3>) -> Tensor<3>) {
     let last = encoder.layers();
     let asked = [last, 0, 1, last];
+    assert_eq!(encoder.represented_layers(), encoder.layers());
     let layers = encoder.represent_layers(images(), &asked);
     assert_eq!(layers.len(), 4);
     let data = |index: usize| layers[index].tokens.to_data();

@@ -76,7 +76,8 @@ pub trait Backbone<Images = Tensor<4>>: Module + ModuleDisplay {
     /// The features after each of these numbers of [`layers`](Self::layers), in the order asked
     /// and in one pass: 0 for what goes into the first block, and all without a final norm. For
     /// dense tasks, for probes of the layers within, and for targets made of several layers.
-    /// Default: panics, since a network need not tell its layers apart
+    /// Default: panics, since a network need not tell its layers apart;
+    /// [`represented_layers`](Self::represented_layers) says whether it does
     ///
     /// # Shapes
     ///
@@ -87,6 +88,12 @@ pub trait Backbone<Images = Tensor<4>>: Module + ModuleDisplay {
     /// When the network has no such layer.
     fn represent_layers(&self, _images: Images, layers: &[usize]) -> Vec<GridTokens> {
         panic!("{} gives no features of its layers, asked for those of {layers:?}", self.describe())
+    }
+
+    /// The number of layers that [`represent_layers`](Self::represent_layers) gives the features of:
+    /// all [`layers`](Self::layers), or none. Default: none
+    fn represented_layers(&self) -> usize {
+        0
     }
 
     /// The features of each resolution, finest first, which detectors and segmenters read: what a

@@ -62,6 +62,10 @@ impl<E: Backbone> Backbone for Patchwise<E> {
         GridTokens { tokens: self.encode_patches(patches), class_token: None, grid }
     }
 
+    fn represented_layers(&self) -> usize {
+        self.network.represented_layers()
+    }
+
     fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
         let (grid, patches) = self.patches(images);
         let [batch, count, _] = patches.dims();

@@ -135,6 +135,10 @@ impl Backbone for ResidualNet {
     }
 
     /// 0 is the first convolution's; each stage has a grid and a width of its own.
+    fn represented_layers(&self) -> usize {
+        self.layers()
+    }
+
     fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
         let maps = self.maps(images, layers.iter().copied().max().unwrap_or(0));
         layers.iter().map(|&layer| as_tokens(maps[layer].clone())).collect()

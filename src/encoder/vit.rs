@@ -69,6 +69,10 @@ macro_rules! represents_as_its_body {
                 self.body.represent(images)
             }
 
+            fn represented_layers(&self) -> usize {
+                self.body.represented_layers()
+            }
+
             fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
                 self.body.represent_layers(images, layers)
             }

@@ -160,6 +160,10 @@ impl Backbone for VitBody {
         GridTokens { tokens, class_token, grid }
     }
 
+    fn represented_layers(&self) -> usize {
+        self.layers()
+    }
+
     fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
         let (grid, patches) = self.patches(images);
         self.layers_of(self.with_positions(self.embed(patches), grid), grid, layers)

@@ -38,11 +38,11 @@ impl CellSource {
         match self {
             Self::Last => Ok(encoder.represent(images)),
             Self::Layers(layers) => {
-                let has = encoder.layers();
+                let has = encoder.represented_layers();
                 if layers.is_empty() {
                     return Err(Error::config("no layer to read the features of"));
                 }
-                if let Some(layer) = layers.iter().find(|&&layer| layer > has) {
+                if let Some(layer) = layers.iter().find(|&&layer| has == 0 || layer > has) {
                     return Err(Error::config(format!(
                         "there is no layer {layer} to read: {} names {has}",
                         encoder.describe()

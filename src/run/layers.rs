@@ -20,7 +20,7 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
     /// labels, fitted again on all of them; test images choose nothing.
     pub(super) fn layers(&mut self, add: &mut dyn FnMut(Score)) -> Result<()> {
         let (evaluation, subject) = (self.evaluation, self.subject);
-        let depth = evaluation.encoder.backbone.layers();
+        let depth = evaluation.encoder.backbone.represented_layers();
         if depth == 0 {
             return self.without_layers("probes of layers need");
         }

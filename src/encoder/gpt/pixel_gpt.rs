@@ -128,6 +128,10 @@ impl Backbone for PixelGpt {
         GridTokens { tokens: self.gpt.transform(tokens, self.layer), class_token: None, grid }
     }
 
+    fn represented_layers(&self) -> usize {
+        self.layers()
+    }
+
     fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
         let (grid, tokens) = self.embed(images);
         let layers = self.gpt.transformer.layers(tokens, grid, layers).into_iter();

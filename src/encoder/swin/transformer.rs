@@ -125,6 +125,10 @@ impl<B: WindowBlock> Backbone for SwinTransformer<B> {
     }
 
     /// Each layer has the grid and the width of its stage.
+    fn represented_layers(&self) -> usize {
+        self.layers()
+    }
+
     fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
         let (grid, patches) = self.patch_embed.patches(images);
         self.layers_of(self.patch_embed.embed(patches), grid, layers)

@@ -162,6 +162,10 @@ impl Backbone for RestorationEncoder {
         self.encode_corrupted(images, 0).1
     }
 
+    fn represented_layers(&self) -> usize {
+        self.layers()
+    }
+
     fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
         let (_, grid, tokens) = self.embed(images, 0);
         self.body.layers_of(tokens, grid, layers)

@@ -175,7 +175,7 @@ impl Embed {
 
     /// Checks that the encoder has what is asked for.
     fn validate_for<B: Backbone>(&self, encoder: &B) -> Result<()> {
-        let layers = encoder.layers();
+        let layers = encoder.represented_layers();
         for layer in &self.layers {
             ensure!(
                 layers > 0 && *layer <= layers,
