@@ -194,7 +194,7 @@ fn main() -> Result<()> {
     let evaluation = Evaluation::new(&encoder, &data, &run.device);
     let (tuning, out) = (FineTuning::small_images(1), folder.path().join("evaluate"));
     let plan = Plan { protocol: Protocol::All, baselines: true, tuning, out };
-    let mut say = |score: &Score| eprintln!("{}: {:.1} %", score.protocol, score.top1().mean);
+    let mut say = |score: &Score| eprintln!("{score}");
     let scores = evaluation.run(&plan, &mut say)?;
     evaluation.score_card(&scores, "shapes")?.save(&plan.out)
 }
