@@ -1,9 +1,11 @@
 //! The flags by which commands open images.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use serde_json::Value;
 
 use super::exit::say;
 use crate::data::{
@@ -11,6 +13,7 @@ use crate::data::{
     OpenStep,
 };
 use crate::error::{Error, Result};
+use crate::train::RunFolder;
 
 /// How the images are read, on every command line that opens some.
 #[derive(Debug, Clone, clap::Args)]
@@ -89,6 +92,12 @@ impl Reading {
             Channels::Exactly(_) => self.options(),
         }
     }
+}
+
+/// The statistics of the run in `folder`, if there is one: a run that goes on keeps them.
+pub(super) fn saved_statistics(folder: &Path) -> Option<ChannelStatistics> {
+    let mut config: Value = RunFolder::new(folder).config().ok()?;
+    serde_json::from_value(config["statistics"].take()).ok()
 }
 
 /// Reads `--data`, whose path may be any bytes.

@@ -11,10 +11,10 @@ use serde_json::json;
 use super::exit::{answer, interrupt, say};
 use super::images::{Images, Opened, say_skipped};
 use super::numbers::side;
+use super::small_encoder;
 use crate::data::ChannelStatistics;
-use crate::encoder::{Backbone, VitConfig};
+use crate::encoder::Backbone;
 use crate::error::Result;
-use crate::grid::ImageShape;
 use crate::method::Methods;
 use crate::run::{
     BackboneSource, BackboneVisitor, Embed, EmbedOptions, FeatureFormat, Joined, Kept,
@@ -107,7 +107,7 @@ impl Args {
 pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
     let device = &device_named(&args.device)?;
     let side = args.image_size;
-    let random = VitConfig::new(ImageShape::square(3, side.unwrap_or(32)), 4, 128, 6, 4);
+    let random = small_encoder(3, side);
     args.checkpoint.visit::<L, _>(side, &random, 0, device, Command { args, device })
 }
 

@@ -9,11 +9,11 @@ use clap::Parser;
 use super::data::{self, Reading};
 use super::exit;
 use super::numbers::{positive, side, workers};
+use super::small_encoder;
 use crate::data::{DataSpec, ImageData};
-use crate::encoder::{Backbone, VitConfig};
+use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::eval::{CellSource, FineTuning, Pooling};
-use crate::grid::ImageShape;
 use crate::method::Methods;
 use crate::run::{
     BackboneSource, BackboneVisitor, Evaluation, LoadedBackbone, Plan, Protocol, device_named,
@@ -104,14 +104,11 @@ pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
     args.check()?;
     let device = &device_named(&args.device)?;
     let side = args.image_size;
-    // The encoder of the methods' defaults for small images.
-    let shape = |channels| ImageShape::square(channels, side.unwrap_or(32));
-    let random = |channels| VitConfig::new(shape(channels), 4, 128, 6, 4);
     let (data, vit) = match args.checkpoint {
-        BackboneSource::Folder(_) => (None, random(3)),
+        BackboneSource::Folder(_) => (None, small_encoder(3, side)),
         BackboneSource::None => {
             let data = args.reading.open(&args.data, &args.reading.options(), None)?;
-            let vit = random(data.shape.channels);
+            let vit = small_encoder(data.shape.channels, side);
             (Some(data), vit)
         }
     };

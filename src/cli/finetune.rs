@@ -9,11 +9,11 @@ use serde_json::json;
 use super::data::{self, Reading};
 use super::exit::{answer, interrupt, say};
 use super::numbers::{positive, rate, side, workers};
+use super::small_encoder;
 use crate::data::DataSpec;
-use crate::encoder::{Backbone, VitConfig};
+use crate::encoder::Backbone;
 use crate::error::Result;
 use crate::eval::{FineTuning, Pooling};
-use crate::grid::ImageShape;
 use crate::method::Methods;
 use crate::run::{BackboneSource, BackboneVisitor, Evaluation, LoadedBackbone, device_named};
 use crate::train::Progress;
@@ -110,7 +110,7 @@ impl Args {
 pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
     let device = &device_named(&args.device)?;
     let side = args.image_size;
-    let random = VitConfig::new(ImageShape::square(3, side.unwrap_or(32)), 4, 128, 6, 4);
+    let random = small_encoder(3, side);
     args.checkpoint.visit::<L, _>(side, &random, args.seed, device, Command { args, device })
 }
 

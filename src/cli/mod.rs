@@ -31,7 +31,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::encoder::VitConfig;
 use crate::error::Result;
+use crate::grid::ImageShape;
 use crate::method::Methods;
 use crate::run::Draft;
 
@@ -89,6 +91,11 @@ impl Command {
             Self::Man(man) => man.run(CommandLine::command()),
         }
     }
+}
+
+/// The encoder that stands for random weights: that of the methods' defaults for small images.
+fn small_encoder(channels: usize, side: Option<usize>) -> VitConfig {
+    VitConfig::new(ImageShape::square(channels, side.unwrap_or(32)), 4, 128, 6, 4)
 }
 
 /// The program: reads the command line, runs one of its commands with the methods of the list `L`,

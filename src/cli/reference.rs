@@ -22,9 +22,7 @@ impl Presets {
         if let Some(method) = &self.method {
             presets.retain(|preset| preset.method == method);
             if presets.is_empty() {
-                let mut names = L::NAMES.to_vec();
-                names.dedup();
-                let names = names.join(", ");
+                let names = L::names().join(", ");
                 return Err(Error::config(format!(
                     "no preset is of a method `{method}`: methods are {names}"
                 )));

@@ -15,7 +15,7 @@ use crate::grid::ImageShape;
 use crate::method::{FittedTokenizer, Methods, Run, Teacher, TokenizerRecipe};
 use crate::run::{BackboneSource, BackboneVisitor, LoadedBackbone, device_named};
 use crate::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
-use crate::train::{Precision, Progress, RunFolder};
+use crate::train::{Precision, Progress};
 
 /// Trains a tokenizer, what BEiT predicts; leaves it, metrics and a picture in a folder.
 #[derive(Debug, Parser)]
@@ -34,14 +34,13 @@ pub(super) struct Args {
     /// Images per step
     #[arg(long, default_value_t = 64, value_parser = positive)]
     batch_size: usize,
-    /// Side of the images the model reads, in pixels; others are cropped and resized [default: 32,
-    /// or 16 where every pixel is a token]
-    #[arg(long, value_parser = side)]
-    image_size: Option<usize>,
+    /// Side of the images the tokenizer reads, in pixels; others are cropped and resized
+    #[arg(long, default_value_t = 32, value_parser = side)]
+    image_size: usize,
     /// Seed of weights, order, crops and masks
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for everything the run leaves [default: runs/METHOD]
+    /// Folder for everything the run leaves [default: runs/tokenizer]
     #[arg(long)]
     out: Option<PathBuf>,
     /// flex | ndarray | wgpu | cuda, as compiled in
@@ -78,10 +77,7 @@ impl Args {
     fn open(&self) -> Result<ImageData> {
         device_named(&self.device)?;
         let options = self.reading.options().with_train_images(self.train_images);
-        let folder = RunFolder::new(self.out());
-        let saved = self.resume.then(|| folder.config::<serde_json::Value>().ok()).flatten();
-        let saved =
-            saved.and_then(|saved| serde_json::from_value(saved["statistics"].clone()).ok());
+        let saved = self.resume.then(|| data::saved_statistics(&self.out())).flatten();
         self.reading.open(&self.data, &options, saved)
     }
 
@@ -92,11 +88,6 @@ impl Args {
     /// Passes over the training images: those asked for, or as many as show about `images`.
     fn epochs(&self, data: &ImageData, images: usize) -> usize {
         self.epochs.unwrap_or_else(|| images.div_ceil(data.train.len()))
-    }
-
-    /// The images the model reads, of `side` pixels unless another size is asked for.
-    fn image(&self, data: &ImageData, side: usize) -> ImageShape {
-        ImageShape::square(data.shape.channels, self.image_size.unwrap_or(side))
     }
 
     /// The run the arguments ask for.
@@ -119,7 +110,7 @@ pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
     let kind = args.tokenizer;
     kind.check(args)?;
     let data = args.open()?;
-    let image = args.image(&data, 32);
+    let image = ImageShape::square(data.shape.channels, args.image_size);
     let mut recipe = TokenizerRecipe::small_images(args.epochs(&data, kind.images()));
     recipe.recipe.base_lr = args.lr.unwrap_or(recipe.recipe.base_lr);
     let run = args.run(data)?;

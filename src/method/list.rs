@@ -31,6 +31,13 @@ pub trait Methods {
     /// When there is no such method in the list, and when the visitor fails.
     fn visit<V: MethodVisitor>(name: &str, variant: &str, visitor: V) -> Result<V::Output>;
 
+    /// The names of the methods, each once.
+    fn names() -> Vec<&'static str> {
+        let mut names = Self::NAMES.to_vec();
+        names.dedup();
+        names
+    }
+
     /// The presets of all methods, in the list's order.
     fn presets() -> Vec<PresetEntry>;
 
@@ -116,8 +123,6 @@ pub fn unknown_method<L: Methods>(name: &str, variant: &str) -> Error {
     let hint = nearest(name, L::NAMES)
         .map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"));
     let on = if variant.is_empty() { String::new() } else { format!(" on `{variant}`") };
-    let mut names = L::NAMES.to_vec();
-    names.dedup();
-    let known = names.join(", ");
+    let known = L::names().join(", ");
     Error::config(format!("unknown method `{name}`{on}, expected one of {known}{hint}"))
 }

@@ -8,7 +8,7 @@ use crate::encoder::Stack;
 use crate::error::{Error, Result};
 use crate::method::{DataFacts, Method, Run};
 use crate::nn::InitialWeights;
-use crate::train::{Budget, Pace, Precision, Pretraining, parameter_counts};
+use crate::train::{Budget, Pace, Precision, Pretraining, Recipe, parameter_counts};
 
 /// Tokens of an image that a laptop's processor still trains on.
 const MANY_TOKENS: usize = 1024;
@@ -97,7 +97,6 @@ impl Run {
         let task = method.init(&facts, weights)?;
         let train = self.loader(&self.data.train, method.collate(&facts, augmentation)?, true)?;
         let (parameters, trained) = parameter_counts(&task);
-        let stacks = method.stacks();
         let steps_per_epoch = train.batches().div_ceil(recipe.accumulation);
         let pace = match timed {
             true => {
@@ -121,35 +120,36 @@ impl Run {
             }
             None => Some(recipe.epochs * steps_per_epoch),
         };
-        let mut estimate = Estimate {
+        let memory = self.memory(method, &task, &recipe);
+        let tokens = tokens(method);
+        Ok(Estimate {
             parameters,
             trained,
-            tokens: stacks.iter().map(|stack| stack.tokens).max(),
-            memory: self.memory(
-                [parameters, trained],
-                &stacks,
-                recipe.ema.is_some(),
-                method.image().values(),
-            ),
+            tokens,
+            memory,
             steps_per_epoch,
             steps,
             pace,
-            warnings: Vec::new(),
+            warnings: warnings(tokens, memory, available_memory()),
             recipe_warnings: recipe.warnings(self.batch_size, train.batches()),
-        };
-        estimate.warn(available_memory());
-        Ok(estimate)
+        })
     }
 
-    fn memory(
+    /// What explodes in training `task`, the task of `method`.
+    pub(super) fn size_warnings<M: Method>(
         &self,
-        [parameters, trained]: [usize; 2],
-        stacks: &[Stack],
-        averaged: bool,
-        values: usize,
-    ) -> Memory {
+        method: &M,
+        task: &M::Task,
+        recipe: &Recipe,
+    ) -> Vec<String> {
+        warnings(tokens(method), self.memory(method, task, recipe), available_memory())
+    }
+
+    fn memory<M: Method>(&self, method: &M, task: &M::Task, recipe: &Recipe) -> Memory {
+        let (parameters, trained) = parameter_counts(task);
+        let (averaged, values) = (recipe.ema.is_some(), method.image().values());
         let half = self.precision != Precision::F32;
-        let kept: usize = stacks.iter().map(Stack::activations).sum();
+        let kept: usize = method.stacks().iter().map(Stack::activations).sum();
         // The batch that is trained on, and those that each worker has made ahead.
         let batches = 2 + 2 * self.workers;
         Memory {
@@ -167,34 +167,37 @@ impl Estimate {
     pub fn seconds(&self) -> Option<f64> {
         Some(self.pace?.seconds(self.steps?, self.steps_per_epoch))
     }
+}
 
-    /// Adds what explodes, on a machine with `available` bytes.
-    fn warn(&mut self, available: Option<usize>) {
-        let fewer = "a larger patch or a smaller image makes them fewer";
-        match self.tokens {
-            Some(tokens) if tokens > TOO_MANY_TOKENS => self.warnings.push(format!(
-                "{tokens} tokens an image are more than {TOO_MANY_TOKENS}, whose attention no \
-                 machine holds: {fewer}"
-            )),
-            Some(tokens) if tokens > MANY_TOKENS => self.warnings.push(format!(
-                "{tokens} tokens an image: a step takes time by their square; {fewer}"
-            )),
-            _ => {}
+/// The most tokens that a block of `method` reads of an image.
+fn tokens<M: Method>(method: &M) -> Option<usize> {
+    method.stacks().iter().map(|stack| stack.tokens).max()
+}
+
+/// What explodes, on a machine with `available` bytes.
+fn warnings(tokens: Option<usize>, memory: Memory, available: Option<usize>) -> Vec<String> {
+    let fewer = "a larger patch or a smaller image makes them fewer";
+    let tokens = match tokens {
+        Some(tokens) if tokens > TOO_MANY_TOKENS => Some(format!(
+            "{tokens} tokens an image are more than {TOO_MANY_TOKENS}, whose attention no machine \
+             holds: {fewer}"
+        )),
+        Some(tokens) if tokens > MANY_TOKENS => {
+            Some(format!("{tokens} tokens an image: a step takes time by their square; {fewer}"))
         }
-        let Memory { activations, .. } = self.memory;
-        let (total, rest) = (self.memory.total(), self.memory.total() - activations);
-        let Some(available) = available.filter(|&available| total > available) else { return };
+        _ => None,
+    };
+    let (total, rest) = (memory.total(), memory.total() - memory.activations);
+    let memory = available.filter(|&available| total > available).map(|available| {
         let help = if rest < available / 2 {
             "a smaller batch_size, made up for by the recipe's accumulation, takes less"
         } else {
             "a smaller model (width, depth) takes less: most of it is weights, gradients and moments"
         };
-        self.warnings.push(format!(
-            "a step takes about {}, and {} are free: {help}",
-            gibibytes(total),
-            gibibytes(available)
-        ));
-    }
+        let (total, available) = (gibibytes(total), gibibytes(available));
+        format!("a step takes about {total}, and {available} are free: {help}")
+    });
+    tokens.into_iter().chain(memory).collect()
 }
 
 impl fmt::Display for Estimate {
@@ -257,11 +260,7 @@ mod tests {
     #[test]
     fn too_many_tokens_and_too_much_memory_are_warned_of_with_what_helps() {
         let gib = 1 << 30;
-        let warned = |tokens, memory| {
-            let mut estimate = estimate(tokens, memory);
-            estimate.warn(Some(4 * gib));
-            estimate.warnings.concat()
-        };
+        let warned = |tokens, memory| warnings(Some(tokens), memory, Some(4 * gib)).concat();
         let small = Memory::default();
         assert_eq!(warned(196, small), "");
         assert!(warned(4096, small).starts_with("4096 tokens an image: a step takes time"));

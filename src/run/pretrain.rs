@@ -18,8 +18,7 @@ impl Run {
     /// Leaves checkpoints, `config.json`, `config.toml` (the [`RunDocument`] that repeats the run),
     /// `metrics.json`, `loss_curve.png` and the method's own picture in the run's folder; the
     /// pictures are renewed after an epoch, at most every ten seconds. The run's interrupt stops it
-    /// after the step it is in, with
-    /// everything saved.
+    /// after the step it is in, with everything saved.
     ///
     /// # Errors
     ///
@@ -34,6 +33,9 @@ impl Run {
         let recipe = run.recipe.clone().unwrap_or_else(|| method.recipe());
         let augmentation = run.augmentation.unwrap_or_else(|| method.augmentation());
         let Fitted { task, resumed } = run.task(method, &facts, &mut beginning)?;
+        for warning in run.size_warnings(method, &task, &recipe) {
+            run.progress.note(&format!("warning: {warning}"));
+        }
         let mut config = RunConfig::new(method, &run.data, augmentation, run.seed);
         (config.init_from, config.initial_weights) = beginning.identity.clone();
         let resume = run.resume && !resumed;

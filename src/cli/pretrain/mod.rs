@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 pub(super) use args::{ABOUT, Args};
 
-use super::data::Reading;
+use super::data::{Reading, saved_statistics};
 use super::exit::{self, say, tell};
 use crate::data::ImageData;
 use crate::error::{Error, Result};
 use crate::method::{Method, MethodVisitor, Methods, Run};
 use crate::run::{Draft, RunDocument, device_named};
-use crate::train::{Pretrained, Progress, RunFolder};
+use crate::train::{Pretrained, Progress};
 
 impl Args {
     /// What was written in the document and on the command line; `own` adds the flags of a command
@@ -41,10 +41,7 @@ impl Args {
     fn open(&self, draft: &Draft, out: &Path) -> Result<ImageData> {
         let (spec, options, mut statistics) = draft.images()?;
         if self.resume {
-            let saved: Option<serde_json::Value> = RunFolder::new(out).config().ok();
-            let saved = saved.map(|mut saved| saved["statistics"].take());
-            let saved = saved.and_then(|saved| serde_json::from_value(saved).ok());
-            statistics = saved.or(statistics);
+            statistics = saved_statistics(out).or(statistics);
         }
         Reading::new(&options, self.verify).open(&spec, &options, statistics)
     }
@@ -105,9 +102,6 @@ impl MethodVisitor for Pretrain<'_> {
             say("timing a few steps");
             say(run.estimate(&document.numbers, true)?.to_string().trim_end());
             return Ok(());
-        }
-        for warning in run.estimate(&document.numbers, false)?.warnings {
-            say(format_args!("warning: {warning}"));
         }
         run.resume = args.resume;
         run.accept_changed_data = args.accept_changed_data;

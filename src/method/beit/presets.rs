@@ -27,36 +27,40 @@ pub(super) fn all() -> Vec<Preset<BeitConfig>> {
             "BEiT-B on DALL·E's tokens, ImageNet-1k (arXiv 2106.08254 Table 12; microsoft/unilm beit/README.md)",
             |image| on(BeitConfig::base_patch16(), image),
             (128, Recipe::beit()),
+            Augmentation::beit(),
         ),
         papers(
             "beit_base_patch16_224_pt22k",
             "BEiT-B on DALL·E's tokens, ImageNet-22k, as the published weights (microsoft/unilm beit/README.md)",
             |image| on(BeitConfig::base_patch16(), image),
             (128, on_22k),
+            Augmentation::beit(),
         ),
         papers(
             "beit_large_patch16_224",
             "BEiT-L on DALL·E's tokens, ImageNet-1k (arXiv 2106.08254 Table 12)",
             |image| on(BeitConfig::large_patch16(), image),
             (32, large),
+            Augmentation::beit(),
         ),
     ]
 }
 
-/// A batch of 2048, `batch_size` images at a time.
-fn papers(
+/// A preset of either BEiT's paper: a batch of 2048, `batch_size` images at a time.
+pub(super) fn papers<M>(
     name: &'static str,
     about: &'static str,
-    numbers: fn(ImageShape) -> BeitConfig,
+    numbers: fn(ImageShape) -> M,
     (batch_size, recipe): (usize, Recipe),
-) -> Preset<BeitConfig> {
+    augmentation: Augmentation,
+) -> Preset<M> {
     Preset {
         name,
         about,
         image: ImageShape::square(3, 224),
         numbers,
         recipe: recipe.with_accumulation(2048 / batch_size),
-        augmentation: Augmentation::beit(),
+        augmentation,
         batch_size,
         images: None,
     }

@@ -98,9 +98,7 @@ impl Draft {
             return Err(match self.text("preset")? {
                 Some(unknown) => self.fault("preset", unknown_preset(unknown, &presets)),
                 None => {
-                    let mut names = L::NAMES.to_vec();
-                    names.dedup();
-                    let names = names.join(", ");
+                    let names = L::names().join(", ");
                     Error::config(format!("no method is named: `method` is one of {names}"))
                 }
             });
@@ -178,8 +176,9 @@ impl Draft {
             None => presets.first(),
             Some(name) => {
                 let found = presets.iter().find(|preset| preset.name == name);
-                let names = PresetEntry::all::<M>();
-                Some(found.ok_or_else(|| self.fault("preset", unknown_preset(name, &names)))?)
+                Some(found.ok_or_else(|| {
+                    self.fault("preset", unknown_preset(name, &PresetEntry::all::<M>()))
+                })?)
             }
         };
         let Some(preset) = preset else {

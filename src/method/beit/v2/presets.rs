@@ -4,7 +4,9 @@ use super::{BeitConfig, BeitV2Config};
 use crate::encoder::VitConfig;
 use crate::grid::ImageShape;
 use crate::method::Preset;
-use crate::method::beit::presets::{gentler_crops, small_augmentation, small_recipe, small_tokens};
+use crate::method::beit::presets::{
+    gentler_crops, papers, small_augmentation, small_recipe, small_tokens,
+};
 use crate::target::tokenizer::{TokenizerConfig, VqConfig};
 use crate::train::Recipe;
 
@@ -30,39 +32,23 @@ pub(super) fn all() -> Vec<Preset<BeitV2Config>> {
             "BEiT v2-B on VQ-KD's tokens, 1600 epochs (arXiv 2208.06366; microsoft/unilm beit2/PRETRAINING.md)",
             |image| on(BeitV2Config::base_patch16(CLIP), image),
             (128, long.clone()),
+            gentler_crops(),
         ),
         papers(
             "beit_v2_base_patch16_224_300ep",
             "BEiT v2-B on VQ-KD's tokens, 300 epochs without drop path (microsoft/unilm beit2/PRETRAINING.md)",
             |image| without_drop_path(on(BeitV2Config::base_patch16(CLIP), image)),
             (128, short),
+            gentler_crops(),
         ),
         papers(
             "beit_v2_large_patch16_224",
             "BEiT v2-L on VQ-KD's tokens, 1600 epochs (arXiv 2208.06366; microsoft/unilm beit2/PRETRAINING.md)",
             |image| on(BeitV2Config::large_patch16(CLIP), image),
             (32, long),
+            gentler_crops(),
         ),
     ]
-}
-
-/// A batch of 2048, `batch_size` images at a time.
-fn papers(
-    name: &'static str,
-    about: &'static str,
-    numbers: fn(ImageShape) -> BeitV2Config,
-    (batch_size, recipe): (usize, Recipe),
-) -> Preset<BeitV2Config> {
-    Preset {
-        name,
-        about,
-        image: ImageShape::square(3, 224),
-        numbers,
-        recipe: recipe.with_accumulation(2048 / batch_size),
-        augmentation: gentler_crops(),
-        batch_size,
-        images: None,
-    }
 }
 
 /// `second` for other images, which its tokenizer reads as they are.
