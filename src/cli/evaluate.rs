@@ -31,6 +31,10 @@ pub(crate) struct Args {
     pub(crate) data: DataSpec,
     #[command(flatten)]
     pub(crate) reading: Reading,
+    /// A folder with the label maps of folder:DIR, PNG files under the images' names, for dense
+    /// [default: a folder masks beside the folder images]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) masks: Option<PathBuf>,
     /// linear | knn | few | layers | attentive | dense | quality | finetune | partial | all
     #[arg(long)]
     pub(crate) protocol: Protocol,
@@ -107,7 +111,8 @@ pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
     let (data, vit) = match args.checkpoint {
         BackboneSource::Folder(_) => (None, small_encoder(3, side)),
         BackboneSource::None => {
-            let data = args.reading.open(&args.data, &args.reading.options(), None)?;
+            let options = args.reading.options().with_masks(args.masks.clone());
+            let data = args.reading.open(&args.data, &options, None)?;
             let vit = small_encoder(data.shape.channels, side);
             (Some(data), vit)
         }
@@ -131,6 +136,7 @@ impl BackboneVisitor for Protocols<'_> {
         let Self { args, data, device } = self;
         let open = || {
             let options = args.reading.options_for(encoder.image.channels);
+            let options = options.with_masks(args.masks.clone());
             args.reading.open(&args.data, &options, encoder.statistics.clone())
         };
         let data = data.map_or_else(open, Ok)?;

@@ -4,7 +4,7 @@ use crate::data::options::{DataOptions, OpenProgress, OpenStep};
 use crate::data::source::{Shapes, cifar, folder, idx};
 use crate::data::spec::DataSpec;
 use crate::data::splits::{ImageData, Splits};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::ChannelStatistics;
 
 impl DataSpec {
@@ -44,6 +44,11 @@ impl DataSpec {
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<Splits> {
         options.validate()?;
+        if let (Some(masks), false) = (&options.masks, matches!(self, Self::Folder(_))) {
+            let masks = masks.display();
+            let fault = format!("label maps in {masks} are those of a folder of images, not of {self}");
+            return Err(Error::config(fault));
+        }
         let mut download =
             |done, total| progress(OpenProgress { step: OpenStep::Download, done, total });
         Ok(match self {

@@ -1,6 +1,7 @@
 //! How a source is opened: what is decided besides which source it is.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,10 @@ pub struct DataOptions {
     pub train_images: Option<usize>,
     /// Which training images these are; more of the same seed hold the fewer.
     pub subset_seed: u64,
+    /// A folder with the label maps of a folder of images, under the same names as these with the
+    /// ending `png`; with `None` they are looked for in folders `masks` beside folders `images`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masks: Option<PathBuf>,
 }
 
 impl DataOptions {
@@ -41,6 +46,13 @@ impl DataOptions {
     #[must_use]
     pub fn with_train_images(mut self, train_images: Option<usize>) -> Self {
         self.train_images = train_images;
+        self
+    }
+
+    /// The same options with a folder of label maps.
+    #[must_use]
+    pub fn with_masks(mut self, masks: Option<PathBuf>) -> Self {
+        self.masks = masks;
         self
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Evaluation, Subject};
 use crate::data::{ImageDataset, Subset};
 use crate::encoder::Backbone;
-use crate::error::Result;
+use crate::error::{Result, ensure};
 use crate::eval::{
     AttentiveProbe, CellFeatures, DenseFeatures, DenseImages, Score, SegmentationProbe, map_classes,
 };
@@ -81,6 +81,11 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         for seed in self.all_seeds() {
             let train = Subset::balanced(self.train(seed)?, SEGMENTED[0], seed)?;
             let classes = map_classes(&[&train, &test])?;
+            ensure!(
+                classes > 1,
+                "the label maps have pixels of one class alone (255 stands for none): dense read-outs \
+                 need two"
+            );
             let cells = |images| self.dense_features(subject, seed, images, classes);
             let [train, test] = [cells(&train)?, cells(&test)?];
             images = [train.maps.len(), test.maps.len()];

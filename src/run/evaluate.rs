@@ -75,6 +75,11 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
     /// Names the first rule that is broken.
     pub fn validate(&self) -> Result<()> {
         require_labels(self.data)?;
+        self.validate_encoder()
+    }
+
+    /// The same of images that need no classes.
+    pub(super) fn validate_encoder(&self) -> Result<()> {
         let (reads, has) = (self.encoder.image, self.data.shape);
         if reads.channels != has.channels {
             return Err(Error::config(format!(

@@ -34,6 +34,24 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         self.splits_of(subject, Some(layers))
     }
 
+    /// Features of the test images alone, of every seed: they differ between random weights.
+    ///
+    /// # Errors
+    ///
+    /// As [`Evaluation::splits`].
+    pub fn test_features(&self, subject: Subject) -> Result<Vec<Features>> {
+        let mut all: Vec<Features> = Vec::new();
+        for seed in self.all_seeds() {
+            self.interrupt.check()?;
+            let features = match all.first() {
+                Some(first) if subject != Subject::Random => first.clone(),
+                _ => self.features(subject, None, seed, &self.data.test)?.remove(0),
+            };
+            all.push(features);
+        }
+        Ok(all)
+    }
+
     fn splits_of(&self, subject: Subject, layers: Option<&[usize]>) -> Result<Vec<Vec<Split>>> {
         let mut splits: Vec<Vec<Split>> = Vec::new();
         for seed in self.all_seeds() {

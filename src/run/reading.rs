@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Evaluation, Protocol, Split, Subject};
 use crate::encoder::Backbone;
 use crate::error::Result;
-use crate::eval::{FineTuning, Score};
+use crate::eval::{Features, FineTuning, Score};
 
 /// The plan of an evaluation.
 #[derive(Debug, Clone)]
@@ -56,6 +56,14 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
         self.evaluation.interrupt.check()?;
         Ok(self.splits.insert(splits))
     }
+
+    /// The pooled features of the test images alone, one for each seed.
+    pub(super) fn test_features(&self) -> Result<Vec<Features>> {
+        match &self.splits {
+            Some(splits) => Ok(splits.iter().map(|split| split.test.clone()).collect()),
+            None => self.evaluation.test_features(self.subject),
+        }
+    }
 }
 
 impl<B: Backbone + Clone> Evaluation<'_, B> {
@@ -66,7 +74,11 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
     /// As [`Evaluation::validate`]; when an image cannot be read or fine-tuning fails; when somebody
     /// asked to stop.
     pub fn run(&self, plan: &Plan, say: &mut dyn FnMut(&Score)) -> Result<Scores> {
-        self.validate()?;
+        // Classes of pixels are not those of images.
+        match plan.protocol {
+            Protocol::Dense => self.validate_encoder()?,
+            _ => self.validate()?,
+        }
         let (mut given, mut baselines, mut features) = (Vec::new(), Vec::new(), None);
         let compared = Subject::BASELINES.into_iter().filter(|_| plan.baselines);
         for subject in [Subject::Given].into_iter().chain(compared) {

@@ -48,8 +48,11 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
     }
 
     fn attentive(&mut self, add: &mut dyn FnMut(Score)) -> Result<()> {
+        let evaluation = self.evaluation;
+        let images = (evaluation.data.train.len() as f64 * evaluation.labels).round() as usize;
         let probes = [AttentiveProbe::efficient(), AttentiveProbe::one_query()];
-        self.evaluation.attentive(&probes, self.subject)?.into_iter().for_each(add);
+        let probes = probes.map(|probe| probe.for_images(images));
+        evaluation.attentive(&probes, self.subject)?.into_iter().for_each(add);
         Ok(())
     }
 
@@ -64,8 +67,8 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
     }
 
     fn quality(&mut self, add: &mut dyn FnMut(Score)) -> Result<()> {
-        let (evaluation, subject) = (self.evaluation, self.subject);
-        evaluation.quality(subject, self.splits()?)?.into_iter().for_each(add);
+        let test = self.test_features()?;
+        self.evaluation.quality(self.subject, &test)?.into_iter().for_each(add);
         Ok(())
     }
 

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 use md5::{Digest, Md5};
 
+use crate::data::LabelMap;
 use crate::data::sample::{ImageDataset, Sample};
 use crate::data::source::decode::read_noting_depth;
 use crate::data::source::depth::Depth;
 use crate::data::source::layout::{Layout, Part, first_few, shown};
+use crate::data::source::mask;
 use crate::data::source::walk::{ImageFile, Listing, extensions};
 use crate::data::{DataOptions, ImageData, OnBadImage, OpenProgress, OpenStep, Splits};
 use crate::error::{Error, Result};
@@ -32,6 +34,11 @@ use crate::file::hex;
 /// Images in no folder and, in a given test split, in folders that training lacks
 /// ([`ImageData::unknown_classes`]) have no label.
 ///
+/// **Label maps** are PNG files as [`read_label_map`](super::read_label_map) reads them, in a folder
+/// `masks` beside a folder `images`, under the same names (`images/train/a.jpg`,
+/// `masks/train/a.png`), or in a tree of their own that [`DataOptions::masks`] names. They are read
+/// when they are needed; that one is missing is an error then.
+///
 /// Transparency is dropped, values are brought to 8 bits, EXIF orientation is applied. Damaged
 /// images are errors when they are read, not here, unless they are among those looked at.
 ///
@@ -50,7 +57,12 @@ pub(crate) fn splits(
     options: &DataOptions,
     progress: &mut dyn FnMut(OpenProgress),
 ) -> Result<Splits> {
-    let (images, mut notes) = listed(folder, options.on_bad_image, progress)?;
+    let (mut images, mut notes) = listed(folder, options.on_bad_image, progress)?;
+    let has_maps = mask::take(&mut images);
+    let map_of = &|image: &Path| match &options.masks {
+        Some(masks) => mask::mirrored(folder, masks, image),
+        None => has_maps.then(|| mask::beside(folder, image)).flatten(),
+    };
     let layout = Layout::of(folder, images)?;
     notes.extend(layout.notes);
     let mut classes = classes(&layout.train);
@@ -59,8 +71,8 @@ pub(crate) fn splits(
     }
     let numbers: BTreeMap<&OsStr, usize> =
         classes.iter().enumerate().map(|(number, name)| (name.as_os_str(), number)).collect();
-    let train = Arc::new(FolderDataset::new(&layout.train, &numbers));
-    let test = Arc::new(FolderDataset::new(&layout.test, &numbers));
+    let train = Arc::new(FolderDataset::new(&layout.train, &numbers, map_of));
+    let test = Arc::new(FolderDataset::new(&layout.test, &numbers, map_of));
     let unknown: Vec<_> = self::classes(&layout.test)
         .iter()
         .filter(|name| !numbers.contains_key(name.as_os_str()))
@@ -140,10 +152,17 @@ pub struct FolderDataset {
 struct LabelledFile {
     path: PathBuf,
     label: Option<usize>,
+    /// Where its label map is, if images have some.
+    map: Option<PathBuf>,
 }
 
 impl FolderDataset {
-    pub(crate) fn new(part: &Part, numbers: &BTreeMap<&OsStr, usize>) -> Self {
+    /// Files with the numbers of their classes; `map_of` says where the label map of one is.
+    pub(crate) fn new(
+        part: &Part,
+        numbers: &BTreeMap<&OsStr, usize>,
+        map_of: impl Fn(&Path) -> Option<PathBuf>,
+    ) -> Self {
         let mut hash = Md5::new();
         for file in &part.files {
             for name in &file.path {
@@ -153,9 +172,10 @@ impl FolderDataset {
             hash.update(u64::MAX.to_le_bytes());
             hash.update(file.size.to_le_bytes());
         }
-        let files = part.files.iter().map(|file| LabelledFile {
-            path: part.folder.join(&file.path),
-            label: class_of(&file.path).and_then(|class| numbers.get(class).copied()),
+        let files = part.files.iter().map(|file| {
+            let path = part.folder.join(&file.path);
+            let label = class_of(&file.path).and_then(|class| numbers.get(class).copied());
+            LabelledFile { map: map_of(&path), path, label }
         });
         let (identity, depth) = (hex(&hash.finalize()), Arc::default());
         Self { files: files.collect(), identity, depth }
@@ -187,6 +207,10 @@ impl Dataset<Sample> for FolderDataset {
 impl ImageDataset for FolderDataset {
     fn label(&self, index: usize) -> Result<Option<usize>> {
         Ok(self.files[index].label)
+    }
+
+    fn label_map(&self, index: usize) -> Result<Option<LabelMap>> {
+        self.files[index].map.as_deref().map(mask::read_label_map).transpose()
     }
 
     fn name(&self, index: usize) -> String {

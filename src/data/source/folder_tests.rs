@@ -188,3 +188,33 @@ fn class_names_that_are_no_text_stay_as_many_as_they_are() {
     assert_eq!(data.class_names, [r"caf\xe8", r"caf\xe9"]);
     assert_eq!(labels(&*data.test), [Some(0), Some(1)]);
 }
+
+#[test]
+fn label_maps_lie_beside_the_images_or_in_a_tree_of_their_own() {
+    let map = |value| ImageBuffer::from_pixel(4, 3, Luma([value])).into();
+    let dir = folder(&[
+        ("d/images/train/a.png", color(4, 3, 20)),
+        ("d/images/train/b.png", color(4, 3, 30)),
+        ("d/images/val/c.jpg", color(4, 3, 10)),
+        ("d/masks/train/a.png", map(2)),
+        ("d/masks/val/c.png", map(255)),
+        ("other/train/a.png", map(7)),
+    ]);
+    let open = |images: &str, masks: Option<&str>| {
+        let masks = masks.map(|masks| dir.path().join(masks));
+        let options = DataOptions::default().with_masks(masks);
+        splits(&dir.path().join(images), &options, &mut |_| {}).unwrap()
+    };
+    let class = |images: &dyn ImageDataset, index| {
+        images.label_map(index).unwrap().map(|map| map.classes()[0])
+    };
+    let data = open("d", None);
+    assert_eq!((data.train.len(), data.test.len()), (2, 1));
+    assert_eq!(class(&*data.train, 0), Some(2));
+    assert_eq!(class(&*data.test, 0), Some(255));
+    let missing = data.train.label_map(1).unwrap_err().to_string();
+    assert!(missing.contains("b.png: is missing"), "{missing}");
+    let data = open("d/images", Some("other"));
+    assert_eq!(class(&*data.train, 0), Some(7));
+    assert_eq!(class(&*open("d/images", None).train, 0), None);
+}

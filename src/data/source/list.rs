@@ -51,7 +51,7 @@ impl ImageList {
         };
         let names = files.iter().map(name).collect();
         let part = Part { folder: folder.into(), files };
-        Ok(Self { images: FolderDataset::new(&part, &BTreeMap::new()), names, notes })
+        Ok(Self { images: FolderDataset::new(&part, &BTreeMap::new(), |_| None), names, notes })
     }
 }
 

@@ -28,6 +28,9 @@ use pooling::CellAttention;
 /// What is added to the variance in a batch norm, as in the papers' code.
 const EPSILON: f64 = 1e-6;
 
+/// The images that a probe is shown in all its epochs, unless these would be too few or too many.
+const SHOWN: usize = 120_000;
+
 /// The fewest samples of a batch: a batch norm needs several.
 const LEAST: usize = 16;
 
@@ -38,19 +41,19 @@ config! {
     ///
     /// The learning rate is the one of `rates` with the highest accuracy on a part of the training
     /// images held out for this; the classifier is then trained on all of them. The papers train
-    /// for 90 or 100 epochs of ImageNet with LARS or AdamW; these defaults are for thousands of
-    /// small images.
+    /// for 90 or 100 epochs of ImageNet with LARS or AdamW; these defaults are for 2000 small
+    /// images, on which they were chosen, and [`AttentiveProbe::for_images`] says what more have.
     #[derive(Debug, PartialEq)]
     pub struct AttentiveProbe {
         /// The queries. Default: 8 of efficient probing
         pub queries: CellQueries = CellQueries::Many { queries: 8 },
-        /// Passes over the training images. Default: 20
-        pub epochs: usize = 20,
+        /// Passes over the training images. Default: 60
+        pub epochs: usize = 60,
         /// Samples per step, of all samples at most a tenth or 16. Default: 128
         pub batch_size: usize = 128,
         /// The peak learning rates to choose among, which fall along a cosine; of equally good ones
-        /// the first. Default: 1e-3, 3e-3, 1e-2
-        pub rates: Vec<f64> = vec![1e-3, 3e-3, 1e-2],
+        /// the first. Default: 1e-2, 3e-2
+        pub rates: Vec<f64> = vec![1e-2, 3e-2],
         /// The share of the training images held out to choose the rate. Default: 0.2
         pub held_out: f64 = 0.2,
         /// AdamW's weight decay of matrices. Default: 0.05
@@ -67,6 +70,12 @@ impl AttentiveProbe {
     /// AIM's probe: 4 heads share one query.
     pub fn one_query() -> Self {
         Self::new().with_queries(CellQueries::One { heads: 4 })
+    }
+
+    /// The same probe with as many epochs as show 120 000 images of so many, from 20 to 60.
+    #[must_use]
+    pub fn for_images(self, images: usize) -> Self {
+        self.with_epochs((SHOWN / images.max(1)).clamp(20, 60))
     }
 
     /// What tells this probe from others, such as `8 queries`.
@@ -285,6 +294,14 @@ mod tests {
             let top1 = probe.fit(&train, 0).unwrap().test(&test).top1;
             assert!(top1 > 95.0, "{}: {top1}", probe.describe());
         }
+    }
+
+    #[test]
+    fn more_images_have_fewer_epochs() {
+        let epochs = [1, 600, 2000, 3000, 60_000].map(|images| {
+            AttentiveProbe::one_query().for_images(images).epochs
+        });
+        assert_eq!(epochs, [60, 60, 60, 40, 20]);
     }
 
     #[test]

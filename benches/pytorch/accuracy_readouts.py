@@ -1,14 +1,17 @@
-"""Attentive probes in PyTorch on the cells of a run's encoder: are they as accurate as burn-mim's?
+"""Read-outs by scikit-learn and PyTorch of a run's own features: are they as accurate as burn-mim's?
 
     pip install torch scikit-learn numpy safetensors
-    burn-mim evaluate --checkpoint runs/mae --data shapes --protocol attentive
+    burn-mim evaluate --checkpoint runs/mae --data shapes --protocol knn
+    burn-mim evaluate --checkpoint runs/mae --data shapes --protocol linear
+    burn-mim evaluate --checkpoint runs/mae --data shapes --protocol attentive --seeds 3
     burn-mim embed --checkpoint runs/mae --data shapes --split train --keep cells --out train
     burn-mim embed --checkpoint runs/mae --data shapes --split test --keep cells --out test
-    python benches/pytorch/accuracy_attentive.py train test
+    python benches/pytorch/accuracy_readouts.py train test
 
-Both probes are those of tests/parity/attentive.py, with the numbers of `AttentiveProbe`: the learning
-rate chosen on a fifth of the training images, 20 epochs of AdamW, batches of 128. One line of JSON a
-probe: the accuracy on the test images in percent, of each seed.
+Nearest neighbors and logistic regression are scikit-learn's, of the mean over the cells. The attentive
+probes are those of tests/parity/attentive.py, with the numbers of `AttentiveProbe` but other weights
+to begin with and another order: the learning rate chosen on a fifth of the training images, AdamW,
+batches of 128. One line of JSON a read-out: the accuracy on the test images in percent, of each seed.
 """
 
 import argparse
@@ -19,17 +22,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional
 
 sys.path.append(str(Path(__file__).parents[2] / "tests/parity"))
 from attentive import Efficient, OneQuery  # noqa: E402
 
-EPOCHS, BATCH, RATES, DECAY = 20, 128, (1e-3, 3e-3, 1e-2), 0.05
+SHOWN, BATCH, RATES, DECAY = 120_000, 128, (1e-2, 3e-2), 0.05
+NEIGHBORS, TEMPERATURE = 20, 0.07
 
 
-def trained(make, rate: float, x: torch.Tensor, y: torch.Tensor):
+def trained(make, rate: float, epochs: int, x: torch.Tensor, y: torch.Tensor):
     """A function from cells to scores."""
     width, classes = x.shape[2], int(y.max()) + 1
     pooling, head = make(width), nn.Linear(width, classes)
@@ -43,9 +50,9 @@ def trained(make, rate: float, x: torch.Tensor, y: torch.Tensor):
     optimizer = torch.optim.AdamW(groups, lr=rate)
     batch = min(BATCH, max(len(x) // 10, 16), len(x))
     steps = math.ceil(len(x) / batch)
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         for step, places in enumerate(torch.randperm(len(x)).tensor_split(steps)):
-            done = (epoch * steps + step) / (EPOCHS * steps)
+            done = (epoch * steps + step) / (epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
             normal = functional.batch_norm(
@@ -71,15 +78,33 @@ def accuracy(scores, x: torch.Tensor, y: torch.Tensor) -> float:
     return 100 * (scores(x).argmax(1) == y).double().mean().item()
 
 
+def handful(x: np.ndarray, y: np.ndarray, test: np.ndarray, test_y: np.ndarray) -> None:
+    """Nearest neighbors, of vectors as they are and standardized, and logistic regression."""
+    scaler = StandardScaler().fit(x)
+    vote = lambda distance: np.exp((1 - distance) / TEMPERATURE)
+    knn = KNeighborsClassifier(NEIGHBORS, weights=vote, metric="cosine", algorithm="brute")
+    logistic = LogisticRegression(C=1.0, max_iter=1000)
+    for name, model, scaled in [
+        ("20 neighbors", knn, False),
+        ("20 neighbors, standardized", knn, True),
+        ("logistic regression", logistic, True),
+    ]:
+        train, other = (scaler.transform(x), scaler.transform(test)) if scaled else (x, test)
+        found = 100 * model.fit(train, y).score(other, test_y)
+        print(json.dumps({"read-out": name, "top1": [found], "mean": found}), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="of the attentive probes")
     args = parser.parse_args()
     load = lambda folder, name: torch.from_numpy(np.load(folder / f"{name}.npy"))
     x, y = load(args.train, "features"), load(args.train, "labels").long()
     test, test_y = load(args.test, "features"), load(args.test, "labels").long()
+    handful(x.mean(1).double().numpy(), y.numpy(), test.mean(1).double().numpy(), test_y.numpy())
+    epochs = min(max(SHOWN // len(x), 20), 60)
     mean, std = x.mean((0, 1)), x.std((0, 1), correction=0)
     x, test = (x - mean) / std, (test - mean) / std
     for name, make in [
@@ -92,10 +117,11 @@ def main() -> None:
             rest, held = train_test_split(
                 np.arange(len(x)), test_size=0.2, stratify=y, random_state=seed
             )
-            judged = [accuracy(trained(make, r, x[rest], y[rest]), x[held], y[held]) for r in RATES]
-            rates.append(RATES[int(np.argmax(judged))])
-            found.append(accuracy(trained(make, rates[-1], x, y), test, test_y))
-        print(json.dumps({"probe": name, "top1": found, "mean": np.mean(found), "rates": rates}))
+            judge = lambda rate: accuracy(trained(make, rate, epochs, x[rest], y[rest]), x[held], y[held])
+            rates.append(RATES[int(np.argmax([judge(rate) for rate in RATES]))])
+            found.append(accuracy(trained(make, rates[-1], epochs, x, y), test, test_y))
+        if found:
+            print(json.dumps({"read-out": name, "top1": found, "mean": np.mean(found), "rates": rates}))
 
 
 if __name__ == "__main__":
