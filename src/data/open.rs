@@ -46,7 +46,8 @@ impl DataSpec {
         options.validate()?;
         if let (Some(masks), false) = (&options.masks, matches!(self, Self::Folder(_))) {
             let masks = masks.display();
-            let fault = format!("label maps in {masks} are those of a folder of images, not of {self}");
+            let fault =
+                format!("label maps in {masks} are those of a folder of images, not of {self}");
             return Err(Error::config(fault));
         }
         let mut download =

@@ -191,7 +191,7 @@ fn class_names_that_are_no_text_stay_as_many_as_they_are() {
 
 #[test]
 fn label_maps_lie_beside_the_images_or_in_a_tree_of_their_own() {
-    let map = |value| ImageBuffer::from_pixel(4, 3, Luma([value])).into();
+    let map = |value: u8| ImageBuffer::from_pixel(4, 3, Luma([value])).into();
     let dir = folder(&[
         ("d/images/train/a.png", color(4, 3, 20)),
         ("d/images/train/b.png", color(4, 3, 30)),

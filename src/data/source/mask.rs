@@ -185,7 +185,8 @@ mod tests {
     #[test]
     fn a_map_lies_beside_the_images_under_the_same_name() {
         let root = Path::new("/d");
-        let of = |image: &str| beside(root, &root.join(image)).map(|path| path.display().to_string());
+        let of =
+            |image: &str| beside(root, &root.join(image)).map(|path| path.display().to_string());
         assert_eq!(of("images/a.jpg").as_deref(), Some("/d/masks/a.png"));
         assert_eq!(of("images/train/cat/a.b.jpg").as_deref(), Some("/d/masks/train/cat/a.b.png"));
         assert_eq!(of("train/images/a.png").as_deref(), Some("/d/train/masks/a.png"));

@@ -298,9 +298,8 @@ mod tests {
 
     #[test]
     fn more_images_have_fewer_epochs() {
-        let epochs = [1, 600, 2000, 3000, 60_000].map(|images| {
-            AttentiveProbe::one_query().for_images(images).epochs
-        });
+        let epochs = [1, 600, 2000, 3000, 60_000]
+            .map(|images| AttentiveProbe::one_query().for_images(images).epochs);
         assert_eq!(epochs, [60, 60, 60, 40, 20]);
     }
 
