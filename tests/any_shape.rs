@@ -8,7 +8,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn_mim::data::ChannelStatistics;
 use burn_mim::nn::sin_cos_table;
-use burn_mim::train::adamw;
+use burn_mim::train::optimizer;
 use burn_mim::{
     Backbone, DecoderConfig, EncoderConfig, Grid, ImageShape, MaeConfig, MaskConfig, MimBatch,
     PretextTask, RandomMask, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
@@ -28,7 +28,7 @@ fn is_finite<const D: usize>(tensor: Tensor<D>) -> bool {
 
 /// `task` after a few steps on one batch, whose loss has fallen.
 fn trained<T: PretextTask<Batch = MimBatch>>(mut task: T, batch: &MimBatch) -> T {
-    let mut optimizer = adamw(&task, &recipe(1));
+    let mut optimizer = optimizer(&task, &recipe(1));
     let mut losses = Vec::new();
     for _ in 0..5 {
         let loss = task.loss(batch.clone()).loss;

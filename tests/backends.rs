@@ -20,7 +20,7 @@ use burn::tensor::{Device, Tensor};
 use burn_mim::nn::InitialWeights;
 use burn_mim::run::device_named;
 use burn_mim::target::tokenizer::DvaeConfig;
-use burn_mim::train::{Interrupt, Precision, Pretraining, Recipe, adamw};
+use burn_mim::train::{Interrupt, Precision, Pretraining, Recipe, optimizer};
 use burn_mim::{
     BeitConfig, ImageShape, MaskConfig, MaskStrategy, MimBatch, PretextTask, Result, SimMimConfig,
     SwinV2Config, TokenizerConfig, VitConfig,
@@ -107,7 +107,7 @@ fn gradients_of<T: Module>(task: &T, gradients: &GradientsParams) -> Tensors {
 /// Three steps of `task` on one batch.
 fn trace<T: PretextTask<Batch = MimBatch>>(mut task: T, batch: &MimBatch) -> Trace<T> {
     // With AdamW's own epsilon a gradient that is zero but for rounding makes a whole step.
-    let mut optimizer = adamw(&task, &Recipe::mae().with_epsilon(1e-3));
+    let mut optimizer = optimizer(&task, &Recipe::mae().with_epsilon(1e-3));
     let (mut losses, mut first) = (vec![], None);
     for _ in 0..STEPS {
         let loss = task.loss(batch.clone()).loss;

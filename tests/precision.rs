@@ -8,7 +8,7 @@ mod half;
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::DType;
-use burn_mim::train::{Precision, RunFolder};
+use burn_mim::train::{OptimizerKind, Precision, RunFolder};
 use burn_mim::{MaskConfig, SimMimConfig};
 use common::{
     IMAGE, Plain, loaders, losses, mae, masked, noise, pretraining, recipe, simmim, swin, weights,
@@ -34,9 +34,10 @@ fn losses_and_gradients_of_half_precision_are_nearly_those_of_f32() {
 fn a_run_in_half_precision_keeps_its_weights_in_f32_and_learns_as_much() {
     let config = mae(IMAGE);
     let [train, valid] = loaders(config.mask().unwrap());
-    let run = |precision| {
+    let run = |precision, optimizer| {
         let folder = tempfile::tempdir().unwrap();
-        let run = pretraining(folder.path(), recipe(3)).precision(precision);
+        let recipe = recipe(3).with_optimizer(optimizer);
+        let run = pretraining(folder.path(), recipe).precision(precision);
         let trained = run.run(config.init(&mut weights(3)), &train, &valid).unwrap();
         let weight = trained.task.encoder.body.patch_embed.weight.val();
         assert_eq!(weight.dtype(), DType::F32);
@@ -46,12 +47,14 @@ fn a_run_in_half_precision_keeps_its_weights_in_f32_and_learns_as_much() {
         assert_eq!(saved.head.mask_token.val().dtype(), DType::F32);
         losses(&trained.history)
     };
-    let whole = run(Precision::F32);
-    for precision in [Precision::Bf16, Precision::F16] {
-        let half = run(precision);
+    let whole = [OptimizerKind::AdamW, OptimizerKind::Muon].map(|by| (by, run(Precision::F32, by)));
+    for ((by, whole), precision) in
+        whole.iter().flat_map(|whole| [(whole, Precision::Bf16), (whole, Precision::F16)])
+    {
+        let half = &run(precision, *by);
         assert_ne!(half, whole);
-        for ([_, half, _], [_, whole, _]) in half.iter().zip(&whole) {
-            assert!((half - whole).abs() < 0.02 * whole, "{precision}: {half} for {whole}");
+        for ([_, half, _], [_, whole, _]) in half.iter().zip(whole) {
+            assert!((half - whole).abs() < 0.02 * whole, "{by:?}, {precision}: {half} for {whole}");
         }
     }
 }

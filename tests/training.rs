@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn_mim::train::{Interrupt, Recipe, RunFolder, Snapshot};
+use burn_mim::train::{Interrupt, OptimizerKind, Recipe, RunFolder, Snapshot};
 use burn_mim::{Mim, MimBatch, PretextTask, TaskOutput};
 use common::{
     IMAGE, loader, loaders, losses, mae, pretraining, recipe, simmim, sized_loader, weights,
@@ -71,30 +71,45 @@ fn a_run_killed_at_any_file_of_its_last_save_and_resumed_equals_an_uninterrupted
     }
 }
 
+/// The losses of a run that is stopped after every step and resumed, and how often it was.
+fn stopped_at_every_step(recipe: &Recipe) -> (Vec<[f64; 3]>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = mae(IMAGE);
+    let [batches, valid] = loaders(config.mask().unwrap());
+    for stops in 0.. {
+        // Asked to stop before it starts, a run stops after one step.
+        let interrupt = Interrupt::default();
+        interrupt.request();
+        let run = pretraining(folder.path(), recipe.clone());
+        let run = run.resume(stops > 0).interrupt(interrupt);
+        let pretrained = run.run(config.init(&mut weights(3)), &batches, &valid).unwrap();
+        if !pretrained.interrupted {
+            return (losses(&pretrained.history), stops);
+        }
+    }
+    unreachable!("a run ends")
+}
+
 #[test]
 fn a_run_stopped_within_an_epoch_and_resumed_equals_an_uninterrupted_one() {
     let folder = tempfile::tempdir().unwrap();
     let whole = train(folder.path(), recipe(2), 1, false);
-    let config = mae(IMAGE);
-    let (batches, valid) = (
-        loader(IMAGE, config.mask().unwrap(), true, 1),
-        loader(IMAGE, config.mask().unwrap(), false, 1),
-    );
-    let mut stops = 0;
-    loop {
-        // Asked to stop before it starts, a run stops after one step.
-        let interrupt = Interrupt::default();
-        interrupt.request();
-        let run = pretraining(folder.path(), recipe(2)).resume(stops > 0).interrupt(interrupt);
-        let pretrained = run.run(config.init(&mut weights(3)), &batches, &valid).unwrap();
-        if !pretrained.interrupted {
-            assert_eq!(losses(&pretrained.history), whole);
-            break;
-        }
-        stops += 1;
-    }
     // Two epochs of five steps, and the last one ends the run.
-    assert_eq!(stops, 9);
+    assert_eq!(stopped_at_every_step(&recipe(2)), (whole, 9));
+}
+
+#[test]
+fn so_does_one_by_muon_with_all_that_a_recipe_can_ask_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let muon = recipe(2)
+        .with_optimizer(OptimizerKind::Muon)
+        .with_layer_decay(0.75)
+        .with_clip_norm(Some(1.0))
+        .with_accumulation(2)
+        .with_ema(Some(0.5));
+    let whole = train(folder.path(), muon.clone(), 1, false);
+    assert!(whole[1][1] < whole[0][1], "{whole:?}");
+    assert_eq!(stopped_at_every_step(&muon), (whole, 5));
 }
 
 #[test]
@@ -307,7 +322,7 @@ fn metrics_say_what_was_trained_and_how_well() {
 fn burns_own_trainer_runs_the_same_tasks_and_loaders() {
     use burn::train::metric::LossMetric;
     use burn::train::{ExecutionStrategy, Learner, SupervisedTraining};
-    use burn_mim::train::{BurnTask, Schedule, adamw};
+    use burn_mim::train::{BurnTask, Schedule, optimizer};
 
     let config = mae(IMAGE);
     let folder = tempfile::tempdir().unwrap();
@@ -317,7 +332,7 @@ fn burns_own_trainer_runs_the_same_tasks_and_loaders() {
     let valid = loader(IMAGE, config.mask().unwrap(), false, 0);
     let device = common::device().autodiff();
     let (train, valid) = (train.to_device(&device), valid.to_device(&device));
-    let optimizer = adamw(&task, &recipe(1));
+    let optimizer = optimizer(&task, &recipe(1));
     let schedule = Schedule::new(&recipe(1), 8, 5);
     let result = SupervisedTraining::new(folder.path(), train, valid)
         .metrics((LossMetric::new(),))

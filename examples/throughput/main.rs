@@ -24,7 +24,7 @@ use burn_mim::method::{DataFacts, Method};
 use burn_mim::nn::InitialWeights;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::run::device_named;
-use burn_mim::train::{Recipe, adamw};
+use burn_mim::train::{Recipe, optimizer};
 use burn_mim::{Error, Mask, MaskStrategy, MimBatch, PretextTask, Result};
 use clap::Parser;
 use mimalloc::MiMalloc;
@@ -79,7 +79,7 @@ fn steps<T: PretextTask<Batch = MimBatch>>(
     device: &Device,
 ) -> Result<Timing> {
     let images = args.images(device);
-    let mut optimizer = adamw(&task, &Recipe::mae());
+    let mut optimizer = optimizer(&task, &Recipe::mae());
     let mut timing =
         Timing { seconds: vec![], losses: vec![], parameters: Module::num_params(&task) };
     for step in 0..args.steps as u64 {

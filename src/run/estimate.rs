@@ -8,7 +8,9 @@ use crate::encoder::Stack;
 use crate::error::{Error, Result};
 use crate::method::{DataFacts, Method, Run};
 use crate::nn::InitialWeights;
-use crate::train::{Budget, Pace, Precision, Pretraining, Recipe, parameter_counts};
+use crate::train::{
+    Budget, Pace, Precision, Pretraining, Recipe, orthogonalized_values, parameter_counts,
+};
 
 /// Tokens of an image that a laptop's processor still trains on.
 const MANY_TOKENS: usize = 1024;
@@ -155,7 +157,8 @@ impl Run {
         Memory {
             weights: parameters * (4 + 4 * usize::from(averaged) + 2 * usize::from(half)),
             gradients: 4 * trained,
-            moments: 8 * trained,
+            // AdamW keeps two moments, Muon one.
+            moments: 8 * trained - 4 * orthogonalized_values(task, recipe).min(trained),
             activations: self.batch_size * kept * if half { 2 } else { 4 },
             images: 4 * batches * self.batch_size * values,
         }

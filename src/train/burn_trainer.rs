@@ -136,7 +136,7 @@ mod tests {
     use crate::nn::{Init, InitialWeights};
     use crate::target::tokenizer::VqConfig;
     use crate::test_device;
-    use crate::train::{Recipe, adamw};
+    use crate::train::{Recipe, optimizer};
 
     #[test]
     fn a_codebook_follows_on_burns_trainer_as_on_ours() {
@@ -157,7 +157,7 @@ mod tests {
         let ours = start.after_step(StepEnd { progress: 1.0, observed });
 
         let burns = BurnTask::new(task(), 1);
-        let mut optimizer = adamw(&burns, &Recipe::new());
+        let mut optimizer = optimizer(&burns, &Recipe::new());
         let grads = TrainStep::step(&burns, batch()).grads;
         let burns = burns.optimize(&mut optimizer, 1e-3.into(), grads);
         assert_ne!(codes(&burns.task), before);

@@ -56,6 +56,7 @@ mod history;
 mod interrupt;
 mod layer_rates;
 mod memory;
+mod muon;
 mod optimizer;
 mod parameters;
 mod precision;
@@ -74,13 +75,15 @@ pub use burn_trainer::{BurnOutput, BurnTask};
 pub use history::{EpochMetrics, History};
 pub use interrupt::Interrupt;
 pub use memory::resident_memory;
-pub use optimizer::{adamw, is_decayed};
+#[cfg(feature = "run")]
+pub(crate) use optimizer::orthogonalized_values;
+pub use optimizer::{is_decayed, is_orthogonalized, optimizer};
 #[cfg(feature = "run")]
 pub(crate) use parameters::parameter_counts;
 pub use precision::Precision;
 pub use pretraining::Pretraining;
 pub use progress::Progress;
-pub use recipe::{Decay, Recipe};
+pub use recipe::{Decay, OptimizerKind, Recipe};
 pub use run_folder::{Checkpoint, LogLine, RunFolder, Snapshot};
 #[cfg(feature = "viz")]
 pub(crate) use run_folder::{Manifest, sha256};

@@ -47,6 +47,19 @@ impl Decay {
     }
 }
 
+/// By which rule weights move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OptimizerKind {
+    /// AdamW for all of them.
+    #[default]
+    AdamW,
+    /// Muon for the weight matrices within blocks ([`is_orthogonalized`](super::is_orthogonalized)),
+    /// and AdamW for all others, at the same learning rates.
+    Muon,
+}
+
 config! {
     /// Every number that decides how the weights move. Learning rates are *base* rates: they are
     /// multiplied by effective batch / `lr_batch`.
@@ -66,6 +79,8 @@ config! {
         pub min_lr: f64 = 0.0,
         /// How the learning rate falls after the warm-up. Default: a cosine
         pub decay: Decay = Decay::Cosine,
+        /// By which rule weights move. Default: AdamW
+        pub optimizer: OptimizerKind = OptimizerKind::AdamW,
         /// AdamW's β₁ and β₂. Default: 0.9 and 0.95, MAE's
         pub betas: [f32; 2] = [0.9, 0.95],
         /// AdamW's ε. Default: 1e-8

@@ -26,8 +26,13 @@ pub(super) fn compare(
     for field in FIELDS {
         let (mut here, mut there) = (now[field].clone(), was[field].clone());
         for recipe in [&mut here, &mut there] {
+            let Some(recipe) = recipe.as_object_mut() else { continue };
             // A longer run is allowed, see below.
-            recipe.as_object_mut().map(|recipe| recipe.remove("epochs"));
+            recipe.remove("epochs");
+            if *field == "recipe" {
+                // Recipes from before there was a choice are AdamW's.
+                recipe.entry("optimizer").or_insert_with(|| "adamw".into());
+            }
         }
         // Fields of the configuration are named as in its file, without `config.` before them.
         let name = if *field == "config" { "" } else { field };
@@ -166,6 +171,9 @@ mod tests {
         assert_eq!(beta, "recipe.betas[1] is 0.999 here and 0.95 in the checkpoint");
         let depth = refusal(|now| now["config"]["task"]["encoder"]["depth"] = json!(5));
         assert_eq!(depth, "task.encoder.depth is 5 here and 4 in the checkpoint");
+        // A recipe without a choice of optimizer is AdamW's.
+        let muon = refusal(|now| now["recipe"]["optimizer"] = json!("muon"));
+        assert_eq!(muon, "recipe.optimizer is \"muon\" here and \"adamw\" in the checkpoint");
         let seed = refusal(|now| now["seed"] = json!(1));
         assert_eq!(seed, "seed is 1 here and 0 in the checkpoint");
         let fewer = refusal(|now| now["recipe"]["epochs"] = json!(1));

@@ -22,7 +22,7 @@ use crate::data::by_class;
 use crate::error::{Result, ensure};
 use crate::nn::{Init, InitialWeights};
 use crate::rng::{Purpose, stream};
-use crate::train::{Recipe, Schedule, adamw};
+use crate::train::{Recipe, Schedule, optimizer};
 use pooling::CellAttention;
 
 /// What is added to the variance in a batch norm, as in the papers' code.
@@ -177,7 +177,7 @@ impl AttentiveProbe {
         let steps = images.div_ceil(batch);
         let recipe = self.recipe(rate).with_lr_batch(batch);
         let schedule = Schedule::new(&recipe, batch, steps);
-        let mut optimizer = adamw(&probe, &recipe);
+        let mut optimizer = optimizer(&probe, &recipe);
         for epoch in 0..self.epochs {
             let order = order(epoch);
             for step in 0..steps {

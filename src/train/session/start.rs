@@ -17,7 +17,7 @@ use crate::train::layer_rates::LayerRates;
 use crate::train::parameters::{Parameters, check_identities};
 use crate::train::progress::Reporter;
 use crate::train::run_folder::Log;
-use crate::train::{Checkpoint, Pretraining, Recipe, Schedule, Snapshot, adamw, resume};
+use crate::train::{Checkpoint, Pretraining, Recipe, Schedule, Snapshot, optimizer, resume};
 
 /// How many validation batches the trivial predictor is measured on.
 const TRIVIAL_BATCHES: usize = 8;
@@ -117,7 +117,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
             schedule,
             length,
             average: recipe.ema.map(|_| task.valid()),
-            optimizer: adamw(&task, recipe),
+            optimizer: optimizer(&task, recipe),
             rates: LayerRates::new(&task, recipe.layer_decay),
             parameters: Parameters::default(),
             task: Some(task),
@@ -167,7 +167,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         let (task, average) = checkpoint.restore_weights(task, self.average.take())?;
         // The restored parameters have the ids they were saved with, so the parameter groups are
         // made from them.
-        self.optimizer = checkpoint.restore_optimizer(adamw(&task, recipe))?;
+        self.optimizer = checkpoint.restore_optimizer(optimizer(&task, recipe))?;
         self.rates = LayerRates::new(&task, recipe.layer_decay);
         (self.task, self.average) = (Some(task), average);
         self.snapshot = Snapshot { fingerprint, ..checkpoint.snapshot().clone() };
