@@ -42,7 +42,7 @@ impl MethodVisitor for Train<'_> {
             Some(statistics) => spec.open_measured(&options, statistics, &mut |_| {})?,
             None => spec.open(&options, &mut |_| {})?,
         };
-        let document: RunDocument<M> = self.draft.resolve(data.shape.channels, data.train.len())?;
+        let document: RunDocument<M> = self.draft.resolve(data.shape.channels)?;
         let run = document.run(data, self.out, &Device::flex())?;
         run.pretrain(&document.numbers).map(|_| ())
     }
@@ -134,7 +134,7 @@ fn refused(text: &str) -> String {
     let fault = Draft::read(&path).and_then(|draft| {
         draft.images()?;
         draft.method::<BuiltIn>()?;
-        draft.resolve::<MaeConfig>(3, 1000)
+        draft.resolve::<MaeConfig>(3)
     });
     let message = fault.unwrap_err().to_string();
     assert_eq!(message.lines().count(), 1, "{message}");
@@ -217,12 +217,12 @@ fn a_document_may_be_json_and_a_null_is_no_value() {
     let text = r#"{ "method": "simmim", "recipe": { "clip_norm": null }, "data": "idx:/a" }"#;
     fs::write(&path, text).unwrap();
     let draft = Draft::read(&path).unwrap();
-    let simmim: RunDocument<burn_mim::SimMimConfig> = draft.resolve(1, 100).unwrap();
+    let simmim: RunDocument<burn_mim::SimMimConfig> = draft.resolve(1).unwrap();
     assert_eq!(simmim.recipe.clip_norm, None);
     assert_eq!(simmim.data, Some(DataSpec::Idx("/a".into())));
     fs::write(folder.path().join("run.toml"), "method = 'simmim'\nrecipe.clip_norm = 'null'")
         .unwrap();
     let draft = Draft::read(folder.path().join("run.toml")).unwrap();
-    let simmim: RunDocument<burn_mim::SimMimConfig> = draft.resolve(1, 100).unwrap();
+    let simmim: RunDocument<burn_mim::SimMimConfig> = draft.resolve(1).unwrap();
     assert_eq!(simmim.recipe.clip_norm, None);
 }

@@ -310,12 +310,12 @@ fn a_document_that_names_only_what_to_begin_with_has_the_sizes_of_the_weights() 
     let mut draft = Draft::new();
     draft.put("method", Some("mae"), "METHOD").unwrap();
     draft.put("init_from.source", Some(folder("mae_raw")), "--init-from").unwrap();
-    let document: RunDocument<MaeConfig> = draft.resolve(3, 100).unwrap();
+    let document: RunDocument<MaeConfig> = draft.resolve(3).unwrap();
     assert_eq!(document.numbers, numbers("mae_raw"));
     assert_eq!(document.init_from, Some(InitFrom::new(folder("mae_raw"))));
     draft.set("image_size=[16, 24]").unwrap();
     draft.set("numbers.mask.ratio=0.5").unwrap();
-    let MaeConfig { encoder, mask, .. } = draft.resolve::<MaeConfig>(3, 100).unwrap().numbers;
+    let MaeConfig { encoder, mask, .. } = draft.resolve::<MaeConfig>(3).unwrap().numbers;
     assert_eq!((encoder.image, encoder.width), (ImageShape::new(3, 16, 24), 16));
     assert_eq!(mask.ratio(), Some(0.5));
 }

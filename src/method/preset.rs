@@ -30,33 +30,20 @@ pub struct Preset<M> {
     /// The numbers for images of any shape. What a shape cannot do is an error of
     /// [`Method::validate`](super::Method::validate), not of this.
     pub numbers: fn(ImageShape) -> M,
-    /// How the weights move.
+    /// How the weights move. Presets for small images have as many epochs as two cores do on the
+    /// built-in data in about three minutes; other data has as many, whatever time they take.
     pub recipe: Recipe,
     /// What is done to the training images.
     pub augmentation: Augmentation,
     /// Images per batch: those of one device of the paper's, where the recipe accumulates as many
     /// batches as there were devices.
     pub batch_size: usize,
-    /// Training images, with repetitions, that a run of about three minutes on two cores shows; the
-    /// recipe's epochs then say nothing. `None` where the recipe's epochs count.
-    pub images: Option<usize>,
 }
 
 impl<M> Preset<M> {
     /// The numbers for the images it is made for.
     pub fn method(&self) -> M {
         (self.numbers)(self.image)
-    }
-
-    /// The recipe for a data set of `train_images` images: with as many epochs as show
-    /// [`images`](Self::images), where that is given.
-    pub fn recipe_for(&self, train_images: usize) -> Recipe {
-        match self.images {
-            Some(images) => {
-                self.recipe.clone().with_epochs(images.div_ceil(train_images.max(1)).max(1))
-            }
-            None => self.recipe.clone(),
-        }
     }
 }
 
@@ -88,8 +75,6 @@ pub struct PresetEntry {
     pub augmentation: Augmentation,
     /// [`Preset::batch_size`].
     pub batch_size: usize,
-    /// [`Preset::images`].
-    pub images: Option<usize>,
 }
 
 impl PresetEntry {
@@ -104,7 +89,6 @@ impl PresetEntry {
             recipe: preset.recipe,
             augmentation: preset.augmentation,
             batch_size: preset.batch_size,
-            images: preset.images,
         };
         M::presets().into_iter().map(entry).collect()
     }

@@ -10,6 +10,9 @@ use super::EpochMetrics;
 /// Without a terminal, at most one line is written in this time within an epoch.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How long a run is watched before it says how long the rest of it takes.
+const WATCHED: Duration = Duration::from_secs(5);
+
 /// How a run reports its progress, always on standard error. A report that cannot be written there
 /// (closed, or on a full disk) is left out, and the run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +51,7 @@ pub(super) struct Reporter {
     done_at_start: u64,
     started: Instant,
     last_line: Instant,
+    announced: bool,
 }
 
 impl Reporter {
@@ -56,7 +60,9 @@ impl Reporter {
         let bar = (progress == Progress::Auto).then(|| bar(total)).flatten();
         let lines = progress != Progress::Silent && bar.is_none();
         let (total, done, now) = (total as u64, done as u64, Instant::now());
-        Self { bar, lines, total, done, done_at_start: done, started: now, last_line: now }
+        let announced = bar.is_none() && !lines;
+        let (started, last_line) = (now, now);
+        Self { bar, lines, total, done, done_at_start: done, started, last_line, announced }
     }
 
     /// Writes a note before or between epochs.
@@ -71,6 +77,11 @@ impl Reporter {
     /// Reports that `images` more images were trained on.
     pub(super) fn step(&mut self, images: usize, epoch: usize, loss: Option<f32>, lr: f64) {
         self.done += images as u64;
+        if !self.announced && self.started.elapsed() >= WATCHED {
+            self.announced = true;
+            let said = announcement(self.images_per_second(), self.time_left());
+            said.iter().for_each(|said| self.note(said));
+        }
         let line_is_due = self.lines && self.last_line.elapsed() >= LINE_INTERVAL;
         if self.bar.is_none() && !line_is_due {
             return;
@@ -126,6 +137,14 @@ impl Reporter {
     }
 }
 
+/// What a run says of its length on this machine; nothing of one that is soon over.
+fn announcement(images_per_second: f64, left: Duration) -> Option<String> {
+    (left > LINE_INTERVAL).then(|| {
+        let left = HumanDuration(left);
+        format!("about {left} on this machine, at {images_per_second:.0} images/s")
+    })
+}
+
 /// A bar, if standard error is a terminal that can move its cursor.
 fn bar(total: usize) -> Option<ProgressBar> {
     let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
@@ -137,4 +156,16 @@ fn bar(total: usize) -> Option<ProgressBar> {
     bar.set_style(style.expect("a valid template"));
     // Some terminals are called by other names and draw nothing all the same.
     (!bar.is_hidden()).then_some(bar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_run_is_announced_and_a_short_one_is_not() {
+        let said = announcement(700.4, Duration::from_secs(180)).unwrap();
+        assert_eq!(said, "about 3 minutes on this machine, at 700 images/s");
+        assert_eq!(announcement(700.0, Duration::from_secs(20)), None);
+    }
 }

@@ -56,7 +56,6 @@ fn run(preset: &PresetEntry) -> (String, Value) {
         "batch_size": batch_size,
         "effective_batch": recipe.effective_batch(*batch_size),
         "peak_lr": recipe.base_lr * recipe.lr_scale(*batch_size),
-        "images": preset.images,
         "recipe": recipe,
         "augmentation": preset.augmentation,
     });

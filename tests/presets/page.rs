@@ -14,7 +14,7 @@ augmentation and batch. `Methods::preset` finds one by its name, and its numbers
 What differs from the papers and their code is in [methods.md], under \"Presets\" and under each method.
 
 Batch: images of one device × batches accumulated before a step. Rate: the peak after scaling. Epochs of
-`_small_images` are as many as show so many images.
+`_small_images` are as many as two cores do in about three minutes on the built-in data.
 ";
 
 const COLUMNS: [&str; 9] =
@@ -34,17 +34,13 @@ fn page() -> String {
 fn cells(preset: &PresetEntry) -> [String; 9] {
     let PresetEntry { recipe, batch_size, variant, .. } = preset;
     let peak = recipe.base_lr * recipe.lr_scale(*batch_size);
-    let epochs = match preset.images {
-        Some(images) => format!("{images} images"),
-        None => recipe.epochs.to_string(),
-    };
     let on = if variant.is_empty() { String::new() } else { format!(" on `{variant}`") };
     [
         format!("`{}`", preset.name),
         preset.about.to_string(),
         preset.image.width.to_string(),
         format!("{batch_size} × {}", recipe.accumulation),
-        epochs,
+        recipe.epochs.to_string(),
         format!("{peak:.1e}"),
         described(recipe),
         shown(&preset.augmentation),

@@ -28,7 +28,8 @@ pub(in crate::cli) struct Args {
     /// [default: shapes]
     #[arg(long, value_parser = data::spec())]
     pub(super) data: Option<DataSpec>,
-    /// Passes over the training images [default: what about three minutes on two cores allow]
+    /// Passes over the training images [default: the preset's; of those for small images as many as
+    /// take two cores about three minutes on the built-in data]
     #[arg(long, value_parser = positive)]
     epochs: Option<usize>,
     /// Steps of the optimizer, in place of epochs

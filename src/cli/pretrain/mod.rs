@@ -94,7 +94,7 @@ impl MethodVisitor for Pretrain<'_> {
 
     fn visit<M: Method>(self) -> Result<()> {
         let Self { args, draft, data, out } = self;
-        let document: RunDocument<M> = draft.resolve(data.shape.channels, data.train.len())?;
+        let document: RunDocument<M> = draft.resolve(data.shape.channels)?;
         let mut run = document.run(data, out, &device_named(&args.device)?)?;
         if args.document.print_config {
             exit::answer(document.to_toml()?.trim_end())?;
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::method::{BuiltIn, MaeConfig, SimMimConfig};
-    use crate::train::Precision;
+    use crate::train::{Budget, Precision};
     use crate::{MaskConfig, SwinConfig};
 
     fn parse(flags: &str) -> Result<Args, String> {
@@ -149,7 +149,7 @@ mod tests {
 
     #[track_caller]
     fn resolved<M: Method>(method: &str, flags: &str) -> Result<RunDocument<M>> {
-        parse(flags).unwrap().draft(Some(method), |_| Ok(()))?.resolve(3, 1000)
+        parse(flags).unwrap().draft(Some(method), |_| Ok(()))?.resolve(3)
     }
 
     #[test]
@@ -187,6 +187,18 @@ mod tests {
         let MaeConfig { encoder, mask, .. } = &document.numbers;
         assert_eq!((encoder.depth, encoder.image.height), (2, 16));
         assert_eq!(*mask, MaskConfig::Mae { ratio: 0.5 });
+    }
+
+    #[test]
+    fn a_run_has_the_presets_epochs_unless_its_length_is_given() {
+        let length = |flags| {
+            let document: RunDocument<MaeConfig> = resolved("mae", flags).unwrap();
+            (document.recipe.epochs, document.budget)
+        };
+        let preset = MaeConfig::presets()[0].recipe.epochs;
+        assert_eq!(length(""), (preset, None));
+        assert_eq!(length("--epochs 3"), (3, None));
+        assert_eq!(length("--minutes 1.5"), (preset, Some(Budget::Minutes(1.5))));
     }
 
     #[test]

@@ -20,7 +20,6 @@ pub(super) fn all() -> Vec<Preset<BeitConfig>> {
             recipe: small_recipe(),
             augmentation: small_augmentation(),
             batch_size: 64,
-            images: Some(12_000),
         },
         papers(
             "beit_base_patch16_224",
@@ -62,7 +61,6 @@ pub(super) fn papers<M>(
         recipe: recipe.with_accumulation(2048 / batch_size),
         augmentation,
         batch_size,
-        images: None,
     }
 }
 
@@ -84,7 +82,7 @@ pub(super) fn small_tokens(image: ImageShape) -> TokenizerConfig {
 
 /// The recipe of either BEiT on small images.
 pub(super) fn small_recipe() -> Recipe {
-    Recipe::beit().with_base_lr(1.5e-3).with_lr_batch(64).with_warmup_epochs(0.5)
+    Recipe::beit().with_epochs(3).with_base_lr(1.5e-3).with_lr_batch(64).with_warmup_epochs(0.5)
 }
 
 /// The paper's augmentation with gentler crops.

@@ -15,10 +15,9 @@ pub(super) fn all() -> Vec<Preset<ContextConfig>> {
             about: "Context prediction with patches of a quarter of the image: ours, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: ContextConfig::small_images,
-            recipe: recipe.clone().with_warmup_epochs(0.2),
+            recipe: recipe.clone().with_epochs(15).with_warmup_epochs(0.2),
             augmentation: Augmentation::simmim(),
             batch_size: 64,
-            images: Some(60_000),
         },
         Preset {
             name: "context_patch96_512",
@@ -28,7 +27,6 @@ pub(super) fn all() -> Vec<Preset<ContextConfig>> {
             recipe: recipe.with_epochs(100).with_warmup_epochs(5.0),
             augmentation: Augmentation::none(),
             batch_size: 64,
-            images: None,
         },
     ]
 }

@@ -8,7 +8,7 @@ use crate::method::Preset;
 use crate::train::Recipe;
 
 pub(super) fn all() -> Vec<Preset<ImageGptConfig>> {
-    let small = Recipe::mae().with_base_lr(8e-3).with_warmup_epochs(0.2);
+    let small = Recipe::mae().with_epochs(1).with_base_lr(8e-3).with_warmup_epochs(0.2);
     vec![
         Preset {
             name: "image_gpt_small_images",
@@ -18,7 +18,6 @@ pub(super) fn all() -> Vec<Preset<ImageGptConfig>> {
             recipe: small.with_clip_norm(Some(1.0)),
             augmentation: Augmentation::simmim(),
             batch_size: 64,
-            images: Some(10_000),
         },
         papers(
             "image_gpt_small_32",
@@ -66,7 +65,6 @@ fn papers(
         recipe: recipe.with_base_lr(rate).with_lr_batch(128).with_accumulation(2),
         augmentation: Augmentation { crop: Some(crop), ..Augmentation::none() },
         batch_size: 64,
-        images: None,
     }
 }
 

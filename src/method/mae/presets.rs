@@ -14,10 +14,9 @@ pub(super) fn all() -> Vec<Preset<MaeConfig>> {
             about: "MAE on a ViT of 128 × 6, patch 4, decoder 64 × 2: ours, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: MaeConfig::small_images,
-            recipe: Recipe::mae().with_base_lr(4e-3).with_warmup_epochs(0.5),
+            recipe: Recipe::mae().with_epochs(12).with_base_lr(4e-3).with_warmup_epochs(0.5),
             augmentation: Augmentation::mae(),
             batch_size: 64,
-            images: Some(30_000),
         },
         papers(
             "mae_vit_base_patch16_224",
@@ -51,7 +50,6 @@ fn papers(
         recipe: Recipe::mae().with_accumulation(64),
         augmentation: Augmentation::mae(),
         batch_size: 64,
-        images: None,
     }
 }
 

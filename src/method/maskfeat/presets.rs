@@ -8,7 +8,7 @@ use crate::method::Preset;
 use crate::train::Recipe;
 
 pub(super) fn all() -> Vec<Preset<MaskFeatConfig>> {
-    let small = Recipe::maskfeat().with_base_lr(8e-3).with_warmup_epochs(0.2);
+    let small = Recipe::maskfeat().with_epochs(5).with_base_lr(8e-3).with_warmup_epochs(0.2);
     vec![
         Preset {
             name: "maskfeat_small_images",
@@ -19,7 +19,6 @@ pub(super) fn all() -> Vec<Preset<MaskFeatConfig>> {
             // Crops are enlarged, and gradients of enlarged pixels are those of no other image.
             augmentation: Augmentation { flip: true, ..Augmentation::none() },
             batch_size: 64,
-            images: Some(50_000),
         },
         papers(
             "maskfeat_vit_base_patch16_224",
@@ -48,7 +47,6 @@ fn papers(
         recipe: Recipe::maskfeat().with_accumulation(8),
         augmentation: Augmentation::maskfeat(),
         batch_size: 256,
-        images: None,
     }
 }
 

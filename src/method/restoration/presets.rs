@@ -17,10 +17,9 @@ pub(super) fn all() -> Vec<Preset<RestorationConfig>> {
             about: "Restoration by a transformer of 128 × 4, patch 4, 16 feature maps: ours, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: RestorationConfig::small_images,
-            recipe: Recipe::restoration().with_base_lr(1e-3).with_warmup_epochs(0.2),
+            recipe: Recipe::restoration().with_epochs(3).with_base_lr(1e-3).with_warmup_epochs(0.2),
             augmentation,
             batch_size: 64,
-            images: Some(30_000),
         },
         Preset {
             name: "restoration_ipt_48",
@@ -30,7 +29,6 @@ pub(super) fn all() -> Vec<Preset<RestorationConfig>> {
             recipe: ipt_recipe(),
             augmentation,
             batch_size: 64,
-            images: None,
         },
     ]
 }

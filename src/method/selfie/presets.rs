@@ -17,7 +17,6 @@ pub(super) fn all() -> Vec<Preset<SelfieConfig>> {
         recipe: recipe.clone().with_epochs(100).with_warmup_epochs(5.0),
         augmentation: Augmentation::simmim(),
         batch_size: 64,
-        images: None,
     };
     vec![
         Preset {
@@ -25,10 +24,9 @@ pub(super) fn all() -> Vec<Preset<SelfieConfig>> {
             about: "Selfie with patches of a quarter of the image: ours, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: SelfieConfig::small_images,
-            recipe: recipe.clone().with_warmup_epochs(0.2),
+            recipe: recipe.clone().with_epochs(2).with_warmup_epochs(0.2),
             augmentation: Augmentation::simmim(),
             batch_size: 64,
-            images: Some(10_000),
         },
         papers(
             "selfie_patch8_32",

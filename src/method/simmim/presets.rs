@@ -93,10 +93,9 @@ fn small<C: EncoderConfig>(
         about,
         image: ImageShape::square(3, 32),
         numbers,
-        recipe: Recipe::simmim().with_base_lr(8e-3).with_warmup_epochs(0.2),
+        recipe: Recipe::simmim().with_epochs(5).with_base_lr(8e-3).with_warmup_epochs(0.2),
         augmentation: Augmentation::simmim(),
         batch_size: 64,
-        images: Some(10_000),
     }
 }
 
@@ -115,6 +114,5 @@ fn papers<C: EncoderConfig>(
         recipe: recipe.with_accumulation(16),
         augmentation: Augmentation::simmim(),
         batch_size: 128,
-        images: None,
     }
 }

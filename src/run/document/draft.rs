@@ -26,7 +26,7 @@ use crate::image::ChannelStatistics;
 /// draft.set("recipe.base_lr=1e-3")?;
 /// draft.set("numbers.mask={ strategy = 'block', ratio = 0.5 }")?;
 /// let image = burn_mim::ImageShape::square(3, 32);
-/// let document = draft.resolve::<burn_mim::MaeConfig>(image.channels, 10_000)?;
+/// let document = draft.resolve::<burn_mim::MaeConfig>(image.channels)?;
 /// assert_eq!(document.recipe.base_lr, 1e-3);
 /// assert_eq!(document.numbers.mask.ratio(), Some(0.5));
 /// // Everything else is the preset's.

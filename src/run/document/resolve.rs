@@ -15,20 +15,15 @@ use crate::train::Precision;
 impl Draft {
     /// The whole document: what was written, laid over the preset it names, or over the method's
     /// first preset, or over nothing with `preset = "none"`. Weights to begin with decide the sizes
-    /// that were not written. The images have `channels` channels,
-    /// and `train_images` of them are for training.
+    /// that were not written. The images have `channels` channels.
     ///
     /// # Errors
     ///
     /// When the document is of another version or another method; when there is no such preset;
     /// when a field is unknown, of a wrong type or out of range, or fields contradict each other.
     /// Names the file or the flag, the field and the rule.
-    pub fn resolve<M: Method>(
-        &self,
-        channels: usize,
-        train_images: usize,
-    ) -> Result<RunDocument<M>> {
-        let document = self.assemble::<M>(channels, train_images)?;
+    pub fn resolve<M: Method>(&self, channels: usize) -> Result<RunDocument<M>> {
+        let document = self.assemble::<M>(channels)?;
         document.numbers.validate().map_err(|error| self.broken("numbers", error))?;
         let image = document.numbers.image();
         if let Some(statistics) = &document.statistics {
@@ -52,16 +47,16 @@ impl Draft {
     ///
     /// As [`resolve`](Self::resolve), but for the rules of the method's numbers.
     pub fn check<M: Method>(&self) -> Result<()> {
-        self.assemble::<M>(3, 1000).map(|_| ())
+        self.assemble::<M>(3).map(|_| ())
     }
 
     /// The document, whose numbers may break their rules.
-    fn assemble<M: Method>(&self, channels: usize, train_images: usize) -> Result<RunDocument<M>> {
+    fn assemble<M: Method>(&self, channels: usize) -> Result<RunDocument<M>> {
         self.check_method::<M>()?;
         let read = self.knobs.image()?.map(|image| [image.height, image.width]);
         let (given, size) = (self.given()?, self.image_size()?.or(read));
         let own = given.as_ref().map(|given| [given.image.height, given.image.width]);
-        let mut tree = self.base::<M>(channels, train_images, size.or(own))?;
+        let mut tree = self.base::<M>(channels, size.or(own))?;
         if let Some(given) = given {
             given.lay::<M>(&mut tree["numbers"], channels, size)?;
         }
@@ -154,12 +149,7 @@ impl Draft {
     }
 
     /// What absent fields have.
-    fn base<M: Method>(
-        &self,
-        channels: usize,
-        train_images: usize,
-        size: Option<[usize; 2]>,
-    ) -> Result<Value> {
+    fn base<M: Method>(&self, channels: usize, size: Option<[usize; 2]>) -> Result<Value> {
         let mut base = json!({
             "data": DataSpec::Shapes, "data_options": DataOptions::default(), "seed": 0,
             "batch_size": 64, "precision": Precision::default(), "workers": 1, "probe": 0,
@@ -189,7 +179,7 @@ impl Draft {
         let [height, width] = size.unwrap_or([preset.image.height, preset.image.width]);
         let numbers = (preset.numbers)(ImageShape::new(channels, height, width));
         base["numbers"] = json!(numbers);
-        base["recipe"] = json!(preset.recipe_for(train_images));
+        base["recipe"] = json!(preset.recipe);
         base["augmentation"] = json!(preset.augmentation);
         base["batch_size"] = preset.batch_size.into();
         Ok(base)

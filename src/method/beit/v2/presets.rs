@@ -25,7 +25,6 @@ pub(super) fn all() -> Vec<Preset<BeitV2Config>> {
             recipe: small_recipe(),
             augmentation: small_augmentation(),
             batch_size: 64,
-            images: Some(12_000),
         },
         papers(
             "beit_v2_base_patch16_224",
