@@ -11,7 +11,7 @@ use burn_mim::data::ImageData;
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::source::{MemoryDataset, Shapes};
 use burn_mim::encoder::VitBody;
-use burn_mim::eval::{CellSource, FineTuning, Mixing, Pooling, RandomErasing};
+use burn_mim::eval::{CellSource, FineTuning, Labels, Mixing, Pooling, RandomErasing};
 use burn_mim::method::BuiltIn;
 use burn_mim::run::{BackboneSource, Evaluation, LoadedBackbone, Plan, Protocol, Run, Scores};
 use burn_mim::{
@@ -188,7 +188,7 @@ fn a_share_of_the_labels_is_all_that_is_learned_from() {
     let (encoder, data) = (load::<VitBody>("none").unwrap(), data(IMAGE));
     let folder = tempfile::tempdir().unwrap();
     let mut evaluation = evaluation(&encoder, &data);
-    (evaluation.labels, evaluation.seeds) = (0.2, 2);
+    (evaluation.labels, evaluation.seeds) = (Labels::Share(0.2), 2);
     for protocol in [Protocol::Knn, Protocol::Linear, Protocol::FineTune] {
         let scores = evaluation.run(&plan(protocol, folder.path()), &mut |_| ()).unwrap();
         assert_eq!((scores.headline().train_images, scores.headline().results.len()), (8, 2));

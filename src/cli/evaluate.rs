@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use clap::Parser;
 
@@ -10,10 +11,11 @@ use super::data::{self, Reading};
 use super::exit;
 use super::numbers::{positive, side, workers};
 use super::small_encoder;
+use super::tuning::Tuning;
 use crate::data::{DataSpec, ImageData};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
-use crate::eval::{CellSource, FineTuning, Pooling};
+use crate::eval::{CellSource, Labels, Pooling};
 use crate::method::Methods;
 use crate::run::{
     BackboneSource, BackboneVisitor, Evaluation, LoadedBackbone, Plan, Protocol, device_named,
@@ -47,12 +49,11 @@ pub(crate) struct Args {
     /// Measure baselines too: random encoders of the same shape, raw pixels, and HOG
     #[arg(long)]
     pub(crate) baselines: bool,
-    /// The share of labelled training images, of every class alike
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) labels: f64,
-    /// Passes of fine-tuning [default: those that show about 30 000 images]
-    #[arg(long, value_parser = positive)]
-    pub(crate) epochs: Option<usize>,
+    /// How many labelled training images, of every class alike: a share up to 1, or a number of images
+    #[arg(long, default_value = "1")]
+    pub(crate) labels: Labels,
+    #[command(flatten)]
+    pub(crate) tuning: Tuning,
     /// Images per batch
     #[arg(long, default_value_t = 64, value_parser = positive)]
     pub(crate) batch_size: usize,
@@ -81,11 +82,14 @@ pub(crate) struct Args {
 impl Args {
     /// Refuses what would not act.
     pub(crate) fn check(&self) -> Result<()> {
-        if !self.protocol.trains_encoder() && self.epochs.is_some() {
-            let fault = "--epochs is for finetune, partial and all: the others train no encoder";
-            return Err(Error::config(fault));
+        let Tuning { recipe, epochs } = self.tuning;
+        let flags = [("--recipe", recipe.is_some()), ("--epochs", epochs.is_some())];
+        match flags.iter().find(|(_, given)| *given && !self.protocol.trains_encoder()) {
+            Some((flag, _)) => Err(Error::config(format!(
+                "{flag} is for finetune, partial and all: the others train no encoder"
+            ))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Where fine-tuned runs and the score card go.
@@ -161,12 +165,11 @@ fn measure<B: Backbone + Clone>(
     (evaluation.seed, evaluation.seeds) = (args.seed, args.seeds);
     evaluation.interrupt = exit::interrupt()?;
     evaluation.progress = Progress::Auto;
-    let images = (data.train.len() as f64 * args.labels).max(1.0);
-    let epochs = args.epochs.unwrap_or((30_000.0 / images).ceil() as usize);
+    let images = args.labels.number(data.train.len());
     let plan = Plan {
         protocol: args.protocol,
         baselines: args.baselines,
-        tuning: FineTuning::small_images(epochs),
+        tuning: args.tuning.of(Module::num_params(&encoder.backbone), images),
         out: args.folder(),
     };
     let scores = evaluation.run(&plan, &mut |score| exit::say(score))?;
@@ -205,6 +208,8 @@ mod tests {
             let message = check(&format!("--checkpoint none --protocol {protocol} --epochs 2"));
             assert!(message.contains("--epochs is for finetune, partial and all"), "{message}");
         }
+        let message = check("--checkpoint none --protocol knn --recipe mae-base");
+        assert!(message.contains("--recipe is for finetune"), "{message}");
         assert_eq!(check("--checkpoint none --protocol finetune --epochs 2 --image-size 16"), "");
         assert_eq!(check("--checkpoint runs/mae --protocol knn"), "");
     }

@@ -2,18 +2,20 @@
 
 use std::path::PathBuf;
 
+use burn::module::Module;
 use burn::tensor::Device;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serde_json::json;
 
 use super::data::{self, Reading};
 use super::exit::{answer, interrupt, say};
 use super::numbers::{positive, rate, side, workers};
 use super::small_encoder;
+use super::tuning::Tuning;
 use crate::data::DataSpec;
 use crate::encoder::Backbone;
 use crate::error::Result;
-use crate::eval::{FineTuning, Pooling};
+use crate::eval::{FineTuning, Labels, Pooling};
 use crate::method::Methods;
 use crate::run::{BackboneSource, BackboneVisitor, Evaluation, LoadedBackbone, device_named};
 use crate::train::Progress;
@@ -36,21 +38,17 @@ pub(crate) struct Args {
     /// Go on with the run that is in --out
     #[arg(long)]
     resume: bool,
-    /// The numbers to fine-tune with: this crate's for small images, or a paper's
-    #[arg(long, value_enum, default_value = "small-images")]
-    recipe: Recipe,
-    /// Passes over the images [default: the recipe's; for small images those that show about 30 000]
-    #[arg(long, value_parser = positive)]
-    epochs: Option<usize>,
+    #[command(flatten)]
+    tuning: Tuning,
     /// Base learning rate [default: the recipe's]
     #[arg(long, value_parser = rate)]
     lr: Option<f64>,
     /// Train the last so many blocks alone
     #[arg(long)]
     last_blocks: Option<usize>,
-    /// The share of labelled training images, of every class alike
-    #[arg(long, default_value_t = 1.0)]
-    labels: f64,
+    /// How many labelled training images, of every class alike: a share up to 1, or a number of images
+    #[arg(long, default_value = "1")]
+    labels: Labels,
     /// Read the class token instead of the mean over all cells
     #[arg(long)]
     class_token: bool,
@@ -61,7 +59,7 @@ pub(crate) struct Args {
     /// Images per batch
     #[arg(long, default_value_t = 64, value_parser = positive)]
     batch_size: usize,
-    /// Seed of the classifier, the order, the crops and the share of labels
+    /// Seed of the classifier, the order, the crops and the part of the labels
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Side of the images that published weights read, whose position tables are resized to it
@@ -76,29 +74,10 @@ pub(crate) struct Args {
     device: String,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Recipe {
-    SmallImages,
-    MaeBase,
-    MaeLarge,
-    MaeHuge,
-    SimmimBase,
-    BeitBase,
-}
-
 impl Args {
-    /// The numbers for so many images.
-    fn tuning(&self, images: usize) -> FineTuning {
-        let shown = (30_000.0 / (images as f64 * self.labels).max(1.0)).ceil() as usize;
-        let mut tuning = match self.recipe {
-            Recipe::SmallImages => FineTuning::small_images(self.epochs.unwrap_or(shown)),
-            Recipe::MaeBase => FineTuning::mae_base(),
-            Recipe::MaeLarge => FineTuning::mae_large(),
-            Recipe::MaeHuge => FineTuning::mae_huge(),
-            Recipe::SimmimBase => FineTuning::simmim_base(),
-            Recipe::BeitBase => FineTuning::beit_base(),
-        };
-        tuning.recipe.epochs = self.epochs.unwrap_or(tuning.recipe.epochs);
+    /// The numbers for an encoder of so many numbers and so many labelled images.
+    fn tuning(&self, parameters: usize, images: usize) -> FineTuning {
+        let mut tuning = self.tuning.of(parameters, images);
         tuning.recipe.base_lr = self.lr.unwrap_or(tuning.recipe.base_lr);
         tuning.last_blocks = self.last_blocks;
         tuning.normalized = !self.for_transformers;
@@ -137,7 +116,8 @@ impl BackboneVisitor for Command<'_> {
         evaluation.interrupt = interrupt()?;
         evaluation.progress = Progress::Auto;
         evaluation.validate()?;
-        let tuning = args.tuning(data.train.len());
+        let images = args.labels.number(data.train.len());
+        let tuning = args.tuning(Module::num_params(&encoder.backbone), images);
         let (_, result) = evaluation.fine_tune_in(&tuning, &args.out, args.resume)?;
         answer(json!({
             "out": args.out, "encoder": encoder.title, "epochs": tuning.recipe.epochs,

@@ -26,6 +26,7 @@ mod predict;
 mod pretrain;
 mod reference;
 mod tokenizer;
+mod tuning;
 
 use std::process::ExitCode;
 

@@ -1,34 +1,161 @@
 //! A part of a data set with the same share of every class.
 
+use std::cmp::Ordering;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::data::{ImageDataset, Subset, by_class, labels};
-use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
-/// A share of a data set with the same share of every class, at least one sample of each.
+use crate::data::{ImageDataset, Subset, by_class, labels};
+use crate::error::{Error, Result, ensure};
+
+/// How many of the labelled training images are used.
+///
+/// In files and on command lines one number: up to 1 a share, and above 1 a whole number of images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "f64", into = "f64")]
+pub enum Labels {
+    /// A share in (0, 1] of every class, rounded, and at least one image of each.
+    Share(f64),
+    /// So many images, every class as often as its share allows, and at least one of each.
+    Count(usize),
+}
+
+impl Labels {
+    /// All of them.
+    pub const ALL: Self = Self::Share(1.0);
+
+    /// About how many of `images` these are.
+    pub fn number(self, images: usize) -> usize {
+        match self {
+            Self::Share(share) => (images as f64 * share).round().max(1.0) as usize,
+            Self::Count(count) => count,
+        }
+    }
+
+    /// Checks the number.
+    ///
+    /// # Errors
+    ///
+    /// When it is neither a share nor a whole number of images.
+    pub fn validate(self) -> Result<()> {
+        match self {
+            Self::Share(share) if share > 0.0 && share <= 1.0 => Ok(()),
+            Self::Count(count) if count > 0 => Ok(()),
+            other => Err(Error::config(format!(
+                "labels must be a share in (0, 1] or a whole number of images, got {}",
+                f64::from(other)
+            ))),
+        }
+    }
+}
+
+impl From<f64> for Labels {
+    fn from(number: f64) -> Self {
+        match number > 1.0 && number.fract() == 0.0 && number <= f64::from(u32::MAX) {
+            true => Self::Count(number as usize),
+            false => Self::Share(number),
+        }
+    }
+}
+
+impl From<Labels> for f64 {
+    fn from(labels: Labels) -> Self {
+        match labels {
+            Labels::Share(share) => share,
+            Labels::Count(count) => count as f64,
+        }
+    }
+}
+
+impl FromStr for Labels {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let number: f64 = text.parse().unwrap_or(f64::NAN);
+        let labels = Self::from(number);
+        labels.validate().map(|()| labels).map_err(|_| {
+            Error::config(format!(
+                "labels must be a share in (0, 1] or a whole number of images, got `{text}`"
+            ))
+        })
+    }
+}
+
+/// A part of a data set with the same share of every class, at least one sample of each.
 ///
 /// The same seed gives the same samples, and a larger share contains the samples of a smaller one.
+/// Of classes of one size, so does a larger number if the smaller one is as many of each class.
 /// Labels are read by [`ImageDataset::label`], so no image is decoded for them.
 ///
 /// # Errors
 ///
-/// When the share is not in (0, 1], or a sample has no label.
+/// When the share is not in (0, 1], a sample has no label, or the number is below that of the classes
+/// or above that of the samples.
 pub fn labelled_share(
     dataset: &Arc<dyn ImageDataset>,
-    share: f64,
+    share: impl Into<Labels>,
     seed: u64,
 ) -> Result<Arc<dyn ImageDataset>> {
-    if !(share > 0.0 && share <= 1.0) {
-        return Err(Error::config(format!("a share of labels must be in (0, 1], got {share}")));
-    }
-    if share == 1.0 {
+    let share = share.into();
+    share.validate()?;
+    if share == Labels::ALL {
         return Ok(dataset.clone());
     }
     let labels = labels(&**dataset)?;
     if let Some(index) = labels.iter().position(Option::is_none) {
         return Err(Error::data(dataset.name(index), "has no label"));
     }
-    Ok(Arc::new(Subset::new(dataset.clone(), stratified(&labels, share, seed))?))
+    let places = match share {
+        Labels::Share(share) => stratified(&labels, share, seed),
+        Labels::Count(count) => counted(&labels, count, seed)?,
+    };
+    Ok(Arc::new(Subset::new(dataset.clone(), places)?))
+}
+
+/// The places of exactly `count` samples in ascending order, the first of those that a share takes.
+fn counted(labels: &[Option<usize>], count: usize, seed: u64) -> Result<Vec<usize>> {
+    let classes = by_class(labels, seed);
+    ensure!(
+        (classes.len()..=labels.len()).contains(&count),
+        "the number of labels must be from {}, one for each class, to {}, all of them, got {count}",
+        classes.len(),
+        labels.len()
+    );
+    let sizes: Vec<_> = classes.values().map(Vec::len).collect();
+    let each = classes.into_values().zip(apportioned(&sizes, count));
+    let mut chosen: Vec<_> =
+        each.flat_map(|(places, count)| places.into_iter().take(count)).collect();
+    chosen.sort_unstable();
+    Ok(chosen)
+}
+
+/// How many of each class `count` samples are, where the classes have these sizes: its share rounded
+/// down, at least 1, and what is then too few or too many where it matters least.
+fn apportioned(sizes: &[usize], count: usize) -> Vec<usize> {
+    let total: usize = sizes.iter().sum();
+    let mut taken: Vec<_> = sizes.iter().map(|size| (count * size / total).max(1)).collect();
+    loop {
+        let missing = |class: &usize| {
+            let [due, has] = [count * sizes[*class], taken[*class] * total];
+            due as i128 - has as i128
+        };
+        // Of equals the first class.
+        let classes = (0..sizes.len()).rev();
+        match taken.iter().sum::<usize>().cmp(&count) {
+            Ordering::Equal => return taken,
+            Ordering::Less => {
+                let open = classes.filter(|&class| taken[class] < sizes[class]);
+                let class = open.max_by_key(missing).expect("fewer than all are taken");
+                taken[class] += 1;
+            }
+            Ordering::Greater => {
+                let open = classes.filter(|&class| taken[class] > 1);
+                let class = open.max_by_key(|class| -missing(class));
+                taken[class.expect("more than one of each is taken")] -= 1;
+            }
+        }
+    }
 }
 
 /// The places in samples of these classes that [`labelled_share`] takes.
@@ -126,8 +253,52 @@ mod tests {
         assert_eq!(labelled_share(&labelled, 0.5, 0).unwrap().len(), 2);
         assert_eq!(labelled_share(&labelled, 1.0, 0).unwrap().len(), 4);
         let message = |set, share| labelled_share(&set, share, 0).err().unwrap().to_string();
-        assert!(message(labelled.clone(), 0.0).ends_with("in (0, 1], got 0"));
-        assert!(message(labelled, 1.5).ends_with("in (0, 1], got 1.5"));
+        assert!(message(labelled.clone(), 0.0).ends_with("whole number of images, got 0"));
+        assert!(message(labelled.clone(), 1.5).ends_with("whole number of images, got 1.5"));
+        let range = "from 2, one for each class, to 4, all of them, got 5";
+        assert!(message(labelled, 5.0).ends_with(range));
         assert!(message(images(None), 0.5).ends_with("sample 0: has no label"));
+    }
+
+    #[test]
+    fn a_number_of_labels_is_exact_and_every_class_has_its_part() {
+        let labels = skewed();
+        let numbers = |count: usize| {
+            let chosen = counted(&labels, count, 5).unwrap();
+            assert_eq!(chosen.len(), count);
+            [0, 1, 3].map(|class| chosen.iter().filter(|&&at| labels[at] == Some(class)).count())
+        };
+        // Shares of 70 %, 29.5 % and 0.5 %.
+        assert_eq!(numbers(20), [14, 5, 1]);
+        assert_eq!(numbers(3), [1, 1, 1]);
+        assert_eq!(numbers(999), [699, 295, 5]);
+        assert_eq!(numbers(1000), [700, 295, 5]);
+        assert!(counted(&labels, 2, 5).is_err());
+        // Of classes of one size these are the images of the share.
+        let even: Vec<_> = (0..6000).map(|i| Some(i % 10)).collect();
+        assert_eq!(counted(&even, 60, 7).unwrap(), stratified(&even, 0.01, 7));
+    }
+
+    #[test]
+    fn labels_are_one_number_a_share_or_a_count() {
+        for (text, labels) in [
+            ("0.01", Labels::Share(0.01)),
+            ("1", Labels::ALL),
+            ("60", Labels::Count(60)),
+            ("6000", Labels::Count(6000)),
+        ] {
+            assert_eq!(text.parse::<Labels>().unwrap(), labels);
+            let json = serde_json::to_value(labels).unwrap();
+            assert_eq!(serde_json::from_value::<Labels>(json).unwrap(), labels);
+        }
+        assert_eq!(serde_json::to_string(&Labels::ALL).unwrap(), "1.0");
+        for text in ["0", "-1", "1.5", "60.5", "all", "inf"] {
+            let message = text.parse::<Labels>().unwrap_err().to_string();
+            assert!(message.contains(&format!("got `{text}`")), "{message}");
+        }
+        assert_eq!(
+            [Labels::Share(0.01), Labels::Count(60)].map(|labels| labels.number(5000)),
+            [50, 60]
+        );
     }
 }

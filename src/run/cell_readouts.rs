@@ -8,7 +8,8 @@ use crate::data::{ImageDataset, Subset};
 use crate::encoder::Backbone;
 use crate::error::{Result, ensure};
 use crate::eval::{
-    AttentiveProbe, CellFeatures, DenseFeatures, DenseImages, Score, SegmentationProbe, map_classes,
+    AttentiveProbe, CellFeatures, DenseFeatures, DenseImages, Labels, Score, SegmentationProbe,
+    map_classes,
 };
 
 /// The most training and test images that are segmented.
@@ -27,8 +28,8 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         for seed in self.all_seeds() {
             let cells = |images| self.cells(subject, seed, &images);
             // As for pooled features, little differs between seeds.
-            let [train, test] = match (known.take(), subject == Subject::Random, self.labels < 1.0)
-            {
+            let part = self.labels != Labels::ALL;
+            let [train, test] = match (known.take(), subject == Subject::Random, part) {
                 (Some(known), false, false) => known,
                 (Some([_, test]), false, true) => [cells(self.train(seed)?)?, test],
                 _ => [cells(self.train(seed)?)?, cells(self.data.test.clone())?],

@@ -10,8 +10,8 @@ use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConf
 use crate::encoder::Backbone;
 use crate::error::{Error, Result, ensure};
 use crate::eval::{
-    CellSource, Knn, LabelledCollate, LinearProbe, LogisticRegression, Pooling, Score, TestResult,
-    labelled_share, require_labels,
+    CellSource, Knn, LabelledCollate, Labels, LinearProbe, LogisticRegression, Pooling, Score,
+    TestResult, labelled_share, require_labels,
 };
 use crate::grid::ImageShape;
 use crate::limits;
@@ -29,8 +29,8 @@ pub struct Evaluation<'a, B> {
     pub pooling: Pooling,
     /// Which of the encoder's features are read cell by cell, by attentive probes and segmentation.
     pub cells: CellSource,
-    /// The share of labelled training images, in (0, 1].
-    pub labels: f64,
+    /// How many of the labelled training images are used.
+    pub labels: Labels,
     /// Images per batch.
     pub batch_size: usize,
     /// Threads that prepare batches.
@@ -56,7 +56,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             data,
             pooling: Pooling::Mean,
             cells: CellSource::Last,
-            labels: 1.0,
+            labels: Labels::ALL,
             batch_size: 64,
             workers: 1,
             seed: 0,
@@ -75,6 +75,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
     /// Names the first rule that is broken.
     pub fn validate(&self) -> Result<()> {
         require_labels(self.data)?;
+        self.labels.validate()?;
         self.validate_encoder()
     }
 

@@ -8,7 +8,7 @@ use super::{Evaluation, Split, Subject};
 use crate::data::{ChannelStatistics, ImageDataset};
 use crate::encoder::Backbone;
 use crate::error::Result;
-use crate::eval::{Features, Handmade, LabelledCollate};
+use crate::eval::{Features, Handmade, LabelledCollate, Labels};
 
 impl<B: Backbone + Clone> Evaluation<'_, B> {
     /// Features of every seed's training images and of the test images.
@@ -59,7 +59,7 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
             // Nothing differs between seeds but random weights and parts of the labels.
             let known = splits.first().filter(|_| subject != Subject::Random);
             let split = match known {
-                Some(first) if self.labels == 1.0 => first.clone(),
+                Some(first) if self.labels == Labels::ALL => first.clone(),
                 _ => {
                     let train = self.features(subject, layers, seed, &self.train(seed)?)?;
                     let test = match known {

@@ -13,7 +13,7 @@ use super::loaded::{BackboneVisitor, LoadedBackbone, Random};
 use crate::data::{ChannelStatistics, DataOptions, DataSpec};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result, ensure};
-use crate::eval::{Classification, FineTuning};
+use crate::eval::{Classification, FineTuning, Labels};
 use crate::file::read_json;
 use crate::grid::ImageShape;
 use crate::method::Methods;
@@ -46,8 +46,8 @@ pub struct FineTunedConfig {
     pub class_names: Vec<String>,
     /// How it was fine-tuned, with the pooling of its features.
     pub tuning: FineTuning,
-    /// The share of labelled training images that it learned from.
-    pub labels: f64,
+    /// How many of the labelled training images it learned from.
+    pub labels: Labels,
     /// Where the images came from; `None` of data sets in memory.
     #[serde(default)]
     pub data: Option<DataSpec>,
@@ -119,11 +119,7 @@ impl FineTunedConfig {
     pub fn validate(&self) -> Result<()> {
         let classes = self.class_names.len();
         ensure!(classes >= 2, "class_names must name at least 2 classes, got {classes}");
-        ensure!(
-            self.labels > 0.0 && self.labels <= 1.0,
-            "labels must be in (0, 1], got {}",
-            self.labels
-        );
+        self.labels.validate()?;
         self.tuning.validate()?;
         self.statistics.check(self.image)
     }

@@ -49,7 +49,7 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
 
     fn attentive(&mut self, add: &mut dyn FnMut(Score)) -> Result<()> {
         let evaluation = self.evaluation;
-        let images = (evaluation.data.train.len() as f64 * evaluation.labels).round() as usize;
+        let images = evaluation.labels.number(evaluation.data.train.len());
         let probes = [AttentiveProbe::efficient(), AttentiveProbe::one_query()];
         let probes = probes.map(|probe| probe.for_images(images));
         evaluation.attentive(&probes, self.subject)?.into_iter().for_each(add);

@@ -19,12 +19,12 @@ use serde_json::{Value, json, to_value};
 /// What models for small images are made for here.
 const SMALL: ImageShape = ImageShape::new(3, 32, 48);
 
-/// `$type::$name` of each constructor, without arguments or with the one that is given.
+/// `$type::$name` of each constructor, without arguments or with those that are given.
 macro_rules! presets {
-    ($($type:ident { $($name:ident $(($argument:expr))?),* $(,)? })*) => {
+    ($($type:ident { $($name:ident $(($($argument:expr),+))?),* $(,)? })*) => {
         vec![$($((
             concat!(stringify!($type), "::", stringify!($name)).to_string(),
-            to_value($type::$name($($argument)?)).unwrap(),
+            to_value($type::$name($($($argument),+)?)).unwrap(),
         )),*),*]
     };
 }
@@ -93,7 +93,7 @@ fn constructors() -> Vec<(String, Value)> {
         Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration }
         Augmentation { mae, simmim, beit, maskfeat, none }
         FineTuning {
-            mae_base, mae_large, mae_huge, simmim_base, beit_base, small_images(20),
+            mae_base, mae_large, mae_huge, simmim_base, beit_base, small_images(20), fitting(1_200_000, 600),
         }
         RandAugment { papers }
         Mixing { papers, none }
