@@ -135,8 +135,8 @@ pub use mask::{
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, ContextConfig, ContextPrediction, CorruptionConfig,
-    ImageGpt, ImageGptConfig, Mae, MaeConfig, MaskFeat, MaskFeatConfig, Restoration,
-    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig,
+    ImageGpt, ImageGptConfig, Mae, MaeConfig, MaskFeat, MaskFeatConfig, RefineConfig, Refinement,
+    Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig,
 };
 pub use target::{
     Both, Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,

@@ -30,6 +30,8 @@ pub enum Purpose {
     Corruption = 10,
     /// How much is hidden of a batch of images.
     BatchMask = 11,
+    /// The second view of a sample: its crop, its colors, and what is hidden of it.
+    SecondView = 12,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

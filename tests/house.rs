@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 9] = [
+const METHODS: [&str; 10] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
@@ -21,6 +21,7 @@ const METHODS: [&str; 9] = [
     "SelfieConfig",
     "ImageGptConfig",
     "RestorationConfig",
+    "RefineConfig",
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -70,6 +70,13 @@ impl Preprocess {
         (self.augmentation.sample(item.sample.image.shape(), &mut rng), rng)
     }
 
+    /// What is drawn for a second view of `item`, independent of [`draw`](Self::draw), and the
+    /// stream of random numbers after that.
+    pub(crate) fn draw_second(&self, item: &Item) -> (Transform, ChaCha8Rng) {
+        let mut rng = item.stream(Purpose::SecondView);
+        (self.augmentation.sample(item.sample.image.shape(), &mut rng), rng)
+    }
+
     /// The augmented image of `item`, not normalized yet, drawn from `rng`.
     pub(crate) fn image(
         &self,

@@ -28,6 +28,7 @@ mod condensed;
 mod config;
 #[cfg(test)]
 mod drop_path_tests;
+mod frozen;
 mod gpt;
 #[cfg(test)]
 mod layers_tests;
@@ -45,6 +46,7 @@ use burn::tensor::Tensor;
 
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::EncoderConfig;
+pub(crate) use frozen::with_frozen_layers;
 pub use gpt::{Gpt, GptConfig, PixelGpt};
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};

@@ -1,12 +1,12 @@
 //! An encoder with a classifier on top, as a task to train.
 
-use burn::module::{Flag, Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{FloatDType, Tensor};
 
 use super::linear::cross_entropy;
 use super::{LabelledBatch, Pooling, TestResult};
-use crate::encoder::{Backbone, layers_above};
+use crate::encoder::{Backbone, layers_above, with_frozen_layers};
 use crate::error::{Error, Result};
 use crate::nn::{Init, InitialWeights, Norm, cast_parameters};
 use crate::task::{Measured, PretextTask, TaskOutput};
@@ -64,10 +64,7 @@ impl<B: Backbone> Classification<B> {
             some if some >= layers => return Ok(self),
             some => layers - some,
         };
-        let mut below = Below { encoder: &self.encoder, layer: frozen, path: vec![], ids: vec![] };
-        self.encoder.visit(&mut below);
-        let group = ParamGroup::from_ids(below.ids);
-        Ok(Self { encoder: self.encoder.clone().freeze_group(group), ..self })
+        Ok(Self { encoder: with_frozen_layers(self.encoder.clone(), frozen), ..self })
     }
 
     /// Scores of every class, `[batch, classes]`.
@@ -136,47 +133,13 @@ impl<B: Backbone> PretextTask for Classification<B> {
     }
 }
 
-/// The parameters and flags of an encoder up to a layer.
-struct Below<'a, B> {
-    encoder: &'a B,
-    layer: usize,
-    path: Vec<String>,
-    ids: Vec<ParamId>,
-}
-
-impl<B: Backbone> Below<'_, B> {
-    fn add(&mut self, id: ParamId) {
-        if self.encoder.layer_of(&self.path.join(".")) <= self.layer {
-            self.ids.push(id);
-        }
-    }
-}
-
-impl<B: Backbone> ModuleVisitor for Below<'_, B> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.add(param.id);
-    }
-
-    /// Keeps a frozen block from dropping paths.
-    fn visit_flag(&mut self, flag: &Param<Flag>) {
-        self.add(flag.id);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::encoder::{VitBody, VitConfig};
     use crate::grid::ImageShape;
     use crate::test_device;
+    use burn::module::{Flag, ModuleVisitor, Param};
     use burn::tensor::Device;
 
     #[derive(Default)]

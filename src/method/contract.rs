@@ -105,6 +105,13 @@ pub trait Method:
         Ok(task.into())
     }
 
+    /// The task that a new run begins with, once the weights to begin with are in place: a teacher
+    /// that starts as its student becomes it here. A resumed run does not call this. Default: the
+    /// task as it is
+    fn begin(&self, task: Self::Task) -> Self::Task {
+        task
+    }
+
     /// The encoder of a task.
     fn encoder(task: &Self::Task) -> &Self::Encoder;
 

@@ -14,6 +14,7 @@ mod mae;
 mod maskfeat;
 #[cfg(feature = "run")]
 mod preset;
+mod refine;
 mod restoration;
 #[cfg(feature = "run")]
 mod run;
@@ -51,6 +52,12 @@ pub use maskfeat::{MaskFeat, MaskFeatConfig};
 pub use maskfeat::{edges, predicted_edges};
 #[cfg(feature = "run")]
 pub use preset::{Preset, PresetEntry};
+#[cfg(feature = "run")]
+pub use refine::RefineCollate;
+pub use refine::{
+    Refinable, RefinableConfig, RefineBatch, RefineConfig, RefineTeacher, RefinedFeatures,
+    Refinement,
+};
 pub use restoration::{
     ConvPair, CorruptionConfig, Restoration, RestorationConfig, RestorationEncoder,
     RestorationEncoderConfig, RestorationHead,
@@ -80,5 +87,6 @@ pub use tokenizers::{
 methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
-    BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig
+    BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
+    RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

@@ -1,6 +1,7 @@
 //! The layers burn-nn lacks: what vision transformers are made of.
 
 mod attention;
+mod batch_norm;
 mod block;
 mod cast;
 mod checkpointed;
@@ -16,6 +17,7 @@ mod norm;
 mod parameters;
 mod per_token;
 mod position;
+mod projection;
 mod relative_position;
 mod rotary;
 mod table_resize;
@@ -26,6 +28,7 @@ mod windows;
 mod windows_cache;
 
 pub use attention::{Attention, AttentionConfig, KeysValues, QkvBias};
+pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockConfig};
 pub use cast::cast_parameters;
 pub use checkpointed::checkpointed;
@@ -45,6 +48,7 @@ pub(crate) use parameters::named_parameters;
 pub use per_token::per_token;
 pub(crate) use position::resize_table;
 pub use position::{PositionTable, Positions, sin_cos_table};
+pub use projection::{Projection, ProjectionLayer};
 pub use relative_position::{RelativePositionBias, relative_position_index};
 pub use rotary::Rotations;
 pub use table_resize::TableResize;

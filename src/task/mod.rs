@@ -1,6 +1,7 @@
 //! Pretext tasks: whatever turns a batch of images into a self-supervised loss.
 
 mod choice;
+mod contrast;
 mod mim;
 mod network;
 
@@ -10,6 +11,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
 
 pub(crate) use choice::{choose, guessing, measure_choice};
+pub(crate) use contrast::{contrast, spread};
 pub use mim::Mim;
 pub use network::Network;
 

@@ -141,6 +141,17 @@ impl Recipe {
             .with_clip_norm(Some(3.0))
     }
 
+    /// MAE-CT's contrastive tuning of ViT-B/16 for 80 epochs (arXiv 2304.10520, official configuration
+    /// `stage3_maectaug_contrastive_tuning/base16.yaml`): its encoder's rate, for the heads too.
+    pub fn refine() -> Self {
+        Self::new()
+            .with_epochs(80)
+            .with_base_lr(1e-4)
+            .with_warmup_epochs(16.0)
+            .with_layer_decay(0.65)
+            .with_ema(Some(0.9999))
+    }
+
     /// MaskFeat's pre-training of 300 epochs on images (arXiv 2112.09133, official configuration).
     pub fn maskfeat() -> Self {
         Self::new()

@@ -7,7 +7,7 @@
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 
 mod crop;
@@ -45,6 +45,13 @@ pub struct Augmentation {
     pub jitter: Option<JitterRange>,
     /// Operations of RandAugment.
     pub rand_augment: Option<RandAugment>,
+    /// With which probability an image becomes gray, as Pillow has it; its channels stay. Images
+    /// that have not 3 channels stay as they are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gray: f64,
+    /// With which probability the values of 128 and above are inverted.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub solarize: f64,
     /// The filter of every resize.
     pub interpolation: Interpolation,
 }
@@ -57,6 +64,8 @@ impl Augmentation {
             flip: true,
             jitter: None,
             rand_augment: None,
+            gray: 0.0,
+            solarize: 0.0,
             interpolation: Interpolation::Bicubic,
         }
     }
@@ -74,16 +83,27 @@ impl Augmentation {
     pub const fn beit() -> Self {
         Self {
             crop: Some(CropRange::new([0.08, 1.0])),
-            flip: true,
             jitter: Some(JitterRange::uniform(0.4)),
-            rand_augment: None,
-            interpolation: Interpolation::Bicubic,
+            ..Self::mae()
         }
     }
 
     /// MaskFeat (Wei et al. 2022, official configuration): crops of half of the area and up, flip.
     pub const fn maskfeat() -> Self {
         Self { crop: Some(CropRange::new([0.5, 1.0])), ..Self::mae() }
+    }
+
+    /// Two views of one image that are to be alike (MAE-CT, arXiv 2304.10520, official configuration
+    /// of its `aug` models): crops of 8 % of the area and up, flip, colors by 0.4, 0.4 and 0.2, gray
+    /// with 0.2, and solarized with 0.1, which is half of what the paper does to one of the views.
+    pub const fn two_views() -> Self {
+        Self {
+            crop: Some(CropRange::new([0.08, 1.0])),
+            jitter: Some(JitterRange { brightness: 0.4, contrast: 0.4, saturation: 0.2 }),
+            gray: 0.2,
+            solarize: 0.1,
+            ..Self::mae()
+        }
     }
 
     /// Nothing random: the middle of the image, for evaluation.
@@ -93,6 +113,8 @@ impl Augmentation {
             flip: false,
             jitter: None,
             rand_augment: None,
+            gray: 0.0,
+            solarize: 0.0,
             interpolation: Interpolation::Bicubic,
         }
     }
@@ -105,7 +127,14 @@ impl Augmentation {
     pub fn validate(&self) -> Result<()> {
         self.crop.iter().try_for_each(CropRange::validate)?;
         self.jitter.iter().try_for_each(JitterRange::validate)?;
-        self.rand_augment.iter().try_for_each(RandAugment::validate)
+        self.rand_augment.iter().try_for_each(RandAugment::validate)?;
+        for (name, probability) in [("gray", self.gray), ("solarize", self.solarize)] {
+            ensure!(
+                (0.0..=1.0).contains(&probability),
+                "augmentation.{name} must be a probability in [0, 1], got {probability:?}"
+            );
+        }
+        Ok(())
     }
 
     /// Draws what happens to an image of shape `image`.
@@ -120,9 +149,20 @@ impl Augmentation {
         };
         let flipped = self.flip && rng.random();
         let jitter = self.jitter.as_ref().map(|range| range.sample(rng));
-        let operations = self.rand_augment.map_or([None; 2], |range| range.sample(rng));
-        Transform { frame, flipped, jitter, operations }
+        // Nothing is drawn for what is off: the numbers of all others stay what they were.
+        let mut sometimes = |probability: f64, operation| {
+            let drawn = probability > 0.0 && rng.random_bool(probability);
+            drawn.then_some(operation)
+        };
+        let gray = sometimes(self.gray, Operation::Color(0.0));
+        let solarized = sometimes(self.solarize, Operation::Solarize(128));
+        let [first, second] = self.rand_augment.map_or([None; 2], |range| range.sample(rng));
+        Transform { frame, flipped, jitter, operations: [gray, solarized, first, second] }
     }
+}
+
+fn is_zero(probability: &f64) -> bool {
+    *probability == 0.0
 }
 
 #[cfg(test)]
@@ -145,6 +185,7 @@ mod tests {
             Augmentation::simmim(),
             Augmentation::beit(),
             Augmentation::maskfeat(),
+            Augmentation::two_views(),
             Augmentation::none(),
         ];
         for preset in presets {
@@ -170,6 +211,46 @@ mod tests {
         let jitter = Some(JitterRange::uniform(f32::NAN));
         let jitter = Augmentation { jitter, ..Augmentation::mae() };
         assert!(jitter.validate().unwrap_err().to_string().contains("jitter.brightness"));
+    }
+
+    #[test]
+    fn a_probability_outside_its_range_is_refused_by_name() {
+        let gray = Augmentation { gray: 1.5, ..Augmentation::none() };
+        let message = gray.validate().unwrap_err().to_string();
+        assert!(message.contains("augmentation.gray") && message.contains("1.5"), "{message}");
+        let solarize = Augmentation { solarize: f64::NAN, ..Augmentation::none() };
+        assert!(solarize.validate().unwrap_err().to_string().contains("augmentation.solarize"));
+    }
+
+    #[test]
+    fn gray_and_solarized_images_have_pillows_values() {
+        // Pillow 13: `image.convert("L")` in all three channels, and `ImageOps.solarize(image, 128)`.
+        let shape = ImageShape::new(3, 1, 4);
+        let pixels = vec![0, 37, 200, 255, 91, 133, 175, 127, 255, 128, 64, 3];
+        let image = Image::new(shape, pixels).unwrap();
+        let shown = |augmentation: Augmentation| {
+            let mut rng = stream(3, Purpose::Augmentation, 0, 0);
+            let transform = augmentation.sample(shape, &mut rng);
+            let mut out = vec![0; shape.values()];
+            let view = View::new(shape).unwrap();
+            view.render(&image, &transform, &mut Scratch::default(), &mut out).unwrap();
+            out
+        };
+        let gray = Augmentation { gray: 1.0, ..Augmentation::none() };
+        assert_eq!(shown(gray), [82, 104, 170, 151].repeat(3));
+        let solarized = Augmentation { solarize: 1.0, ..Augmentation::none() };
+        assert_eq!(shown(solarized), [0, 37, 55, 0, 91, 122, 80, 127, 0, 127, 64, 3]);
+    }
+
+    #[test]
+    fn as_many_images_become_gray_as_the_probability_says() {
+        let mut rng = stream(3, Purpose::Augmentation, 0, 0);
+        let mut gray = |augmentation: Augmentation| {
+            let drawn = (0..1000).map(|_| augmentation.sample(PHOTO, &mut rng));
+            drawn.filter(|transform| transform.operations[0].is_some()).count()
+        };
+        assert!((160..240).contains(&gray(Augmentation::two_views())));
+        assert_eq!(gray(Augmentation::mae()), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::crop::{CropBox, Region, edge_region, evaluation_region};
 use super::flip::flip_horizontal;
 use super::jitter::Jitter;
 use super::normalize::Normalization;
-use super::rand_augment::Operations;
+use super::operation::Operation;
 use super::resample::{Interpolation, Level, Resampler};
 use crate::data::Pixels;
 use crate::data::sample::Image;
@@ -36,14 +36,14 @@ pub struct Transform {
     /// How its colors change, if they do. Applied to the rendered pixels (the published BEiT code
     /// changes the whole image before cropping, so its mean gray is a mean over more pixels).
     pub jitter: Option<Jitter>,
-    /// What RandAugment does then.
-    pub operations: Operations,
+    /// What is done then: gray, solarized, and what RandAugment has drawn.
+    pub operations: [Option<Operation>; 4],
 }
 
 impl Transform {
     /// What `frame` shows, unchanged.
     pub const fn of(frame: Frame) -> Self {
-        Self { frame, flipped: false, jitter: None, operations: [None; 2] }
+        Self { frame, flipped: false, jitter: None, operations: [None; 4] }
     }
 }
 
@@ -144,7 +144,7 @@ impl View {
         self.check(image.shape(), transform.frame, out.len())?;
         if transform.jitter.is_some() || transform.operations.iter().any(Option::is_some) {
             return Err(Error::config(format!(
-                "color jitter and RandAugment change 8-bit images, got one of {} values; leave them \
+                "color jitter, gray, solarized and RandAugment change 8-bit images, got one of {} values; leave them \
                  out of the augmentation",
                 image.pixels().kind()
             )));

@@ -50,13 +50,16 @@ impl Beginning {
         if self.checkpoint {
             return Ok(fresh.into());
         }
-        let Some(given) = self.given.take() else { return method.fit(fresh, run) };
+        let Some(given) = self.given.take() else {
+            let Fitted { task, resumed } = method.fit(fresh, run)?;
+            return Ok(Fitted { task: method.begin(task), resumed });
+        };
         let plan = given.plan(method, &fresh)?;
         let Fitted { task, resumed } =
             if plan.fresh.is_empty() { fresh.into() } else { method.fit(fresh, run)? };
         let (task, begun) = given.put(task, plan);
         self.begun = Some(begun);
-        Ok(Fitted { task, resumed })
+        Ok(Fitted { task: method.begin(task), resumed })
     }
 }
 
