@@ -8,7 +8,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::method::{
-    ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs, SelfieConfig,
+    ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs, RefineBatch,
+    RefineConfig, SelfieConfig,
 };
 use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::{
@@ -244,6 +245,22 @@ fn gradients_of_selfie_are_those_of_its_loss() {
         SelfieConfig::new(IMAGE, tiny_residual()).with_patch(4).with_depth(1).with_heads(2);
     let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
     assert!(fixed.is_empty(), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_refinement_are_those_of_its_loss_and_its_teacher_and_queue_have_none() {
+    let config = RefineConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
+        .with_projector_hidden(6)
+        .with_projection(5)
+        .with_predictor_hidden(6)
+        .with_queue(7)
+        .with_mask(Some(MaskConfig::Mae { ratio: 0.5 }));
+    let views = noise(IMAGE, 8).cast(FloatDType::F64);
+    let mask = Some(masked(views.clone(), &config.mask().unwrap().unwrap()).mask);
+    let fixed = check(config.init(&mut weights(3)), &RefineBatch { views, mask });
+    assert!(fixed.contains(&"queue".to_string()), "{fixed:?}");
+    let is_fixed = |path: &String| path.starts_with("teacher.") || path.ends_with(".table");
+    assert!(fixed.iter().all(|path| path == "queue" || is_fixed(path)), "{fixed:?}");
 }
 
 fn tiny_image_gpt() -> ImageGptConfig {

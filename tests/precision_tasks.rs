@@ -10,8 +10,8 @@ use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::eval::{Classification, LabelledBatch, Pooling};
 use burn_mim::method::{
     BeitV2Config, ContextBatch, ContextConfig, DvaeSchedule, DvaeTask, ImageGptBatch,
-    ImageGptConfig, PatchPairs, PixelObjective, RestorationConfig, SelfieConfig, TeacherObjective,
-    VqTask,
+    ImageGptConfig, PatchPairs, PixelObjective, RefineBatch, RefineConfig, RestorationConfig,
+    SelfieConfig, TeacherObjective, VqTask,
 };
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
@@ -54,6 +54,17 @@ fn context_prediction() {
     };
     let positions = Tensor::<1, Int>::from_ints([0, 7, 3, 5], &device());
     let batch = ContextBatch { centers: patches(1), neighbors: patches(2), positions };
+    nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
+}
+
+#[test]
+fn refinement() {
+    let config = RefineConfig::new(encoder(IMAGE).with_drop_path(0.0))
+        .with_projector_hidden(16)
+        .with_projection(8)
+        .with_predictor_hidden(16)
+        .with_queue(4);
+    let batch = RefineBatch { views: noise(IMAGE, 16), mask: None };
     nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use burn_mim::Backbone;
 #[cfg(feature = "data")]
 use burn_mim::data::{DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, Subset};
-use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet};
+use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, VitBody};
 use burn_mim::{
     Beit, BeitConfig, BlockMask, ClosureMask, ContextConfig, ContextPrediction, Decoder,
     DecoderConfig, Encoder, Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt, ImageGptConfig,
     ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim, MimBatch,
-    PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct, RegionMask,
-    Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config, Target, TaskOutput,
-    TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct, RefineConfig,
+    Refinement, RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config,
+    Target, TaskOutput, TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit,
+    VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -51,6 +52,7 @@ fn every_part_fulfils_its_contract() {
     any_task::<ContextPrediction<Vit>>();
     task::<Selfie<ResidualNet>>();
     any_task::<ImageGpt>();
+    any_task::<Refinement<VitBody>>();
 }
 
 #[test]
@@ -65,6 +67,7 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<SimMimConfig>();
     file::<ContextConfig>();
     file::<SelfieConfig>();
+    file::<RefineConfig<SwinConfig>>();
     file::<ImageGptConfig>();
     file::<BeitConfig>();
     file::<TokenizerConfig>();

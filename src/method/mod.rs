@@ -22,6 +22,8 @@ mod run;
 mod saved;
 mod selfie;
 mod simmim;
+#[cfg(feature = "run")]
+mod stage;
 mod tokenizers;
 
 #[cfg(feature = "run")]
@@ -74,6 +76,8 @@ pub use saved::{LoadedRun, RunConfig};
 pub use selfie::selfie_sheet;
 pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
 pub use simmim::{SimMim, SimMimConfig};
+#[cfg(feature = "run")]
+pub use stage::RefineStage;
 pub use tokenizers::{
     DvaeSchedule, DvaeTask, PixelObjective, TeacherObjective, VqObjective, VqTask,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::InitFrom;
+use super::{InitFrom, RefineStage};
 use crate::data::augment::Augmentation;
 use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig, Sample};
 use crate::error::{Error, Result};
@@ -31,6 +31,10 @@ pub struct Run {
     /// The weights that the run begins with; `None` is fresh ones. A resumed run has those of its
     /// checkpoint, and does not look at the source again.
     pub init_from: Option<InitFrom>,
+    /// What the commands go on with after the run's own epochs, in the folder `refined` in `out`:
+    /// a refinement of its encoder; `None` is nothing. [`pretrain`](Self::pretrain) writes it down
+    /// and does the run itself.
+    pub refine: Option<RefineStage>,
     /// Samples per batch.
     pub batch_size: usize,
     /// Seed of weights, order, crops and masks.
@@ -69,6 +73,7 @@ impl Run {
             budget: None,
             augmentation: None,
             init_from: None,
+            refine: None,
             batch_size: 64,
             seed: 0,
             workers: 1,

@@ -82,13 +82,16 @@ mod published;
 mod quality;
 mod reading;
 mod readouts;
+mod refinement;
 mod score_card;
 mod skeleton;
 mod split;
 mod subject;
 mod watch;
 
-pub use crate::method::{InitFrom, InitPart, LoadedRun, NormalizationOf, Run, RunConfig};
+pub use crate::method::{
+    InitFrom, InitPart, LoadedRun, NormalizationOf, RefineStage, Run, RunConfig,
+};
 pub use backbone::BackboneSource;
 pub use device::device_named;
 pub use document::{Draft, Knobs, RunDocument};
@@ -103,5 +106,7 @@ pub use loaded::{BackboneVisitor, LoadedBackbone};
 pub use predict::{Likely, Predict, Prediction};
 pub use protocol::Protocol;
 pub use reading::{Plan, Scores};
+#[cfg(feature = "cli")]
+pub(crate) use refinement::{REFINE, refine_document, refine_draft, refined_variant};
 pub use split::Split;
 pub use subject::Subject;

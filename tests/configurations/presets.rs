@@ -6,8 +6,9 @@ use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
 use burn_mim::{
     BeitConfig, ContextConfig, DecoderConfig, EncoderConfig, GradientTargetConfig, ImageGptConfig,
-    ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, Normalization, RestorationConfig,
-    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, Normalization, RefineConfig,
+    RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig,
+    VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -42,6 +43,8 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         // Without its own objective a mask may be anything.
         Box::new(bert),
         Box::new(RestorationConfig::small_images(IMAGE)),
+        Box::new(RefineConfig::small_images(IMAGE)),
+        Box::new(RefineConfig::small(SwinConfig::small_images(IMAGE))),
     ]
 }
 
@@ -83,6 +86,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         GradientTargetConfig::Hog { cell: 2, window: Some(4) },
     );
     let swin_v2 = SwinV2Config::new(swin.clone()).with_pretrained_windows(vec![2, 2]);
+    let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
         Box::new(MaeConfig::new(vit.clone()).with_decoder(decoder)),
@@ -97,6 +101,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(gpt.clone()),
         Box::new(gpt.bert()),
         Box::new(RestorationConfig::new(square).with_features(4)),
+        Box::new(refine.with_projector_hidden(6).with_projection(4).with_predictor_hidden(6)),
     ]
 }
 

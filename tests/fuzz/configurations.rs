@@ -8,8 +8,8 @@ use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, ContextConfig, Error, ImageGptConfig, ImageShape, MaeConfig, MaskConfig,
-    MaskFeatConfig, RestorationConfig, Result, SelfieConfig, SimMimConfig, SwinConfig,
-    SwinV2Config, TokenizerConfig,
+    MaskFeatConfig, RefineConfig, RestorationConfig, Result, SelfieConfig, SimMimConfig,
+    SwinConfig, SwinV2Config, TokenizerConfig,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +44,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(SelfieConfig::small_images(image));
     check(ImageGptConfig::small_images(image));
     check(RestorationConfig::small_images(image));
+    check(RefineConfig::small_images(image));
 }
 
 fn check<M: Method>(method: M) {

@@ -68,7 +68,10 @@ fn shown(augmentation: &Augmentation) -> String {
         Interpolation::Bilinear => "bilinear",
         _ => "lanczos",
     };
-    let parts: Vec<_> = [crop, flip, jitter, Some(filter.into())].into_iter().flatten().collect();
+    let gray = (augmentation.gray > 0.0).then(|| "sometimes gray".to_string());
+    let solarized = (augmentation.solarize > 0.0).then(|| "sometimes solarized".to_string());
+    let parts = [crop, flip, jitter, gray, solarized, Some(filter.into())];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
     parts.join(", ")
 }
 

@@ -82,6 +82,9 @@ pub(in crate::cli) struct Args {
     /// Begin with the weights of a run, of a transformers folder or of a file of published weights
     #[arg(long, value_name = "PATH")]
     init_from: Option<PathBuf>,
+    /// After the run, refine its encoder for so many epochs, in the folder `refined` in the run's own
+    #[arg(long, value_name = "EPOCHS", value_parser = positive)]
+    refine: Option<usize>,
     /// Base learning rate: the peak is this times the batch size over the recipe's [default: the
     /// preset's]
     #[arg(long, value_parser = rate)]
@@ -142,6 +145,7 @@ impl Args {
             batch_size: "batch_size", image_size: "image_size", seed: "seed",
             precision: "precision", workers: "workers", probe: "probe",
             init_from: "init_from.source", epochs: "recipe.epochs", lr: "recipe.base_lr",
+            refine: "refine.epochs",
         }
         // Of the lengths that a document and flags give, the flag's counts.
         if self.epochs.is_some() {

@@ -11,8 +11,11 @@ use super::exit::{self, say, tell};
 use crate::data::ImageData;
 use crate::error::{Error, Result};
 use crate::method::{Method, MethodVisitor, Methods, Run};
-use crate::run::{Draft, RunDocument, device_named};
-use crate::train::{Pretrained, Progress};
+use crate::run::{
+    Draft, REFINE, RefineStage, RunDocument, device_named, refine_document, refine_draft,
+    refined_variant,
+};
+use crate::train::{Interrupt, Pretrained, Progress, RunFolder};
 
 impl Args {
     /// What was written in the document and on the command line; `own` adds the flags of a command
@@ -55,13 +58,32 @@ pub(super) fn run<L: Methods>(
 ) -> Result<()> {
     let draft = args.draft(method, own)?;
     let (name, variant) = draft.method::<L>()?;
-    L::visit(&name, &variant, Check { draft: &draft })?;
+    if let Some(second) = L::visit(&name, &variant, Check { draft: &draft })? {
+        L::visit(REFINE, second.variant, Check { draft: &second.draft })?;
+    }
     // Not before it is known that there is a device to train on.
     device_named(&args.device)?;
     let written = draft.text("out")?.map(PathBuf::from);
     let out = args.out.clone().or(written).unwrap_or_else(|| folder(&name));
     let data = args.open(&draft, &out)?;
-    L::visit(&name, &variant, Pretrain { args, draft: &draft, data, out })
+    let interrupt = exit::interrupt()?;
+    let (second_out, second_data) = (out.join(REFINED), data.clone());
+    let stop = interrupt.clone();
+    let first = Stage { args, draft: &draft, data, out, interrupt, is_second: false };
+    let Some(Second { variant, draft }) = L::visit(&name, &variant, first)? else { return Ok(()) };
+    tell(format_args!("refining the encoder, in {}", second_out.display()));
+    let (data, out) = (second_data, second_out);
+    let second = Stage { args, draft: &draft, data, out, interrupt: stop, is_second: true };
+    L::visit(REFINE, variant, second).map(drop)
+}
+
+/// The folder of a second stage in the folder of its run.
+const REFINED: &str = "refined";
+
+/// What a run goes on with.
+struct Second {
+    variant: &'static str,
+    draft: Draft,
 }
 
 /// Where a run of `method` leaves its files unless it is told where.
@@ -69,45 +91,63 @@ fn folder(method: &str) -> PathBuf {
     PathBuf::from("runs").join(method)
 }
 
-/// Refuses a wrong document before the images are opened, which may take minutes.
+/// Refuses a wrong document before the images are opened, which may take minutes; answers what the run
+/// goes on with.
 struct Check<'a> {
     draft: &'a Draft,
 }
 
 impl MethodVisitor for Check<'_> {
-    type Output = ();
+    type Output = Option<Second>;
 
-    fn visit<M: Method>(self) -> Result<()> {
-        self.draft.check::<M>()
+    fn visit<M: Method>(self) -> Result<Option<Second>> {
+        let document = self.draft.check::<M>()?;
+        let second = |stage: &RefineStage| {
+            let variant = refined_variant::<M>()?;
+            Ok(Second { variant, draft: refine_draft(stage, variant)? })
+        };
+        document.refine.as_ref().map(second).transpose()
     }
 }
 
-struct Pretrain<'a> {
+/// A run by a document, the second of a run with two.
+struct Stage<'a> {
     args: &'a Args,
     draft: &'a Draft,
     data: ImageData,
     out: PathBuf,
+    interrupt: Interrupt,
+    is_second: bool,
 }
 
-impl MethodVisitor for Pretrain<'_> {
-    type Output = ();
+impl MethodVisitor for Stage<'_> {
+    type Output = Option<Second>;
 
-    fn visit<M: Method>(self) -> Result<()> {
-        let Self { args, draft, data, out } = self;
+    fn visit<M: Method>(self) -> Result<Option<Second>> {
+        let Self { args, draft, data, out, interrupt, is_second } = self;
         let document: RunDocument<M> = draft.resolve(data.shape.channels)?;
         let mut run = document.run(data, out, &device_named(&args.device)?)?;
+        run.interrupt = interrupt;
         if args.document.print_config {
             exit::answer(document.to_toml()?.trim_end())?;
             // Said apart from the document, which can be kept as a file.
             say("timing a few steps");
             say(run.estimate(&document.numbers, true)?.to_string().trim_end());
-            return Ok(());
+            return Ok(None);
         }
-        run.resume = args.resume;
+        // A second stage that was not begun yet begins.
+        let begins = is_second && RunFolder::new(&run.out).newest_whole()?.is_none();
+        run.resume = args.resume && !begins;
         run.accept_changed_data = args.accept_changed_data;
         run.progress = Progress::Auto;
-        run.interrupt = exit::interrupt()?;
-        report(&run, &run.pretrain(&document.numbers)?)
+        let trained = run.pretrain(&document.numbers)?;
+        report(&run, &trained)?;
+        let second = |stage: &RefineStage| {
+            let encoder = M::encoder(&trained.task);
+            let draft = refine_document(stage, &document, encoder, &run.out)?;
+            Ok(Second { variant: refined_variant::<M>()?, draft })
+        };
+        document.refine.as_ref().map(second).transpose()
     }
 }
 

@@ -70,7 +70,11 @@ impl Knobs {
             let mask = mask.and_then(|place| numbers.pointer_mut(place));
             let mask = mask.ok_or_else(|| absent("--mask-ratio", "mask"))?;
             let unreadable = |error: serde_json::Error| Error::config(error.to_string());
-            let config: MaskConfig = serde_json::from_value(mask.clone()).map_err(unreadable)?;
+            let config = match mask.is_null() {
+                // A method that hides nothing unless it is told to.
+                true => MaskConfig::Mae { ratio },
+                false => serde_json::from_value(mask.clone()).map_err(unreadable)?,
+            };
             *mask = serde_json::to_value(config.with_ratio(ratio)?).map_err(unreadable)?;
         }
         Ok(())

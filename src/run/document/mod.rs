@@ -22,7 +22,7 @@ use crate::data::augment::Augmentation;
 use crate::data::{DataOptions, DataSpec, ImageData};
 use crate::error::{Error, Result};
 use crate::image::ChannelStatistics;
-use crate::method::{InitFrom, Method, Run};
+use crate::method::{InitFrom, Method, RefineStage, Run};
 use crate::train::{Budget, Precision, Recipe};
 
 /// The version of the documents.
@@ -90,6 +90,9 @@ pub struct RunDocument<M> {
     /// [`Run::init_from`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_from: Option<InitFrom>,
+    /// [`Run::refine`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refine: Option<RefineStage>,
     /// The method.
     pub numbers: M,
     /// What is done to the training images.
@@ -117,6 +120,7 @@ impl<M: Method> RunDocument<M> {
             data_options: run.data.options.clone(),
             statistics: Some(run.data.statistics.clone()),
             init_from: run.init_from.clone(),
+            refine: run.refine.clone(),
             numbers: method.clone(),
             augmentation: run.augmentation.unwrap_or_else(|| method.augmentation()),
             recipe: run.recipe.clone().unwrap_or_else(|| method.recipe()),
@@ -146,6 +150,7 @@ impl<M: Method> RunDocument<M> {
         run.probe = self.probe;
         run.budget = self.budget;
         run.init_from = self.init_from.clone();
+        run.refine = self.refine.clone();
         Ok(run)
     }
 

@@ -9,7 +9,7 @@ use crate::data::{DataOptions, DataSpec};
 use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
-use crate::method::{InitFrom, Method, Methods, PresetEntry};
+use crate::method::{InitFrom, Method, Methods, PresetEntry, RefineStage};
 use crate::train::Precision;
 
 impl Draft {
@@ -41,13 +41,14 @@ impl Draft {
         }
     }
 
-    /// Checks what can be checked before the images are opened.
+    /// Checks what can be checked before the images are opened; the document is that of some images
+    /// of three channels.
     ///
     /// # Errors
     ///
     /// As [`resolve`](Self::resolve), but for the rules of the method's numbers.
-    pub fn check<M: Method>(&self) -> Result<()> {
-        self.assemble::<M>(3).map(|_| ())
+    pub fn check<M: Method>(&self) -> Result<RunDocument<M>> {
+        self.assemble::<M>(3)
     }
 
     /// The document, whose numbers may break their rules.
@@ -200,6 +201,8 @@ impl Draft {
         }
         let init_from = document.init_from.as_ref().map_or(Ok(()), InitFrom::validate);
         init_from.map_err(broken("init_from"))?;
+        let refine = document.refine.as_ref().map_or(Ok(()), RefineStage::validate);
+        refine.map_err(broken("refine"))?;
         let RunDocument { batch_size, workers, .. } = *document;
         check_count(batch_size, 1, limits::BATCH).map_err(broken("batch_size"))?;
         check_count(workers, 0, limits::WORKERS).map_err(broken("workers"))
