@@ -134,9 +134,10 @@ pub use mask::{
     RegionMask, UniformMask, UnitMask, mask_fn,
 };
 pub use method::{
-    Beit, BeitConfig, BeitV2, BeitV2Config, ContextConfig, ContextPrediction, CorruptionConfig,
-    ImageGpt, ImageGptConfig, Mae, MaeConfig, MaskFeat, MaskFeatConfig, RefineConfig, Refinement,
-    Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig,
+    Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
+    CorruptionConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, MaskFeat, MaskFeatConfig,
+    RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
+    SimMimConfig,
 };
 pub use target::{
     Both, Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 11] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
@@ -22,6 +22,7 @@ const METHODS: [&str; 10] = [
     "ImageGptConfig",
     "RestorationConfig",
     "RefineConfig",
+    "CmaeConfig",
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The methods: masked image modelling's papers, one folder each.
 
 mod beit;
+mod cmae;
 mod context;
 #[cfg(feature = "run")]
 mod contract;
@@ -12,6 +13,8 @@ mod init_from;
 mod list;
 mod mae;
 mod maskfeat;
+#[cfg(all(test, feature = "run"))]
+mod parity;
 #[cfg(feature = "run")]
 mod preset;
 mod refine;
@@ -32,6 +35,9 @@ pub(crate) use beit::check_vocabulary;
 pub use beit::{Beit, BeitConfig, BeitV2, BeitV2Config};
 #[cfg(feature = "run")]
 pub use beit::{token_maps, token_sheet};
+#[cfg(feature = "run")]
+pub use cmae::CmaeCollate;
+pub use cmae::{Cmae, CmaeConfig, CmaeTeacher};
 pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,
 };
@@ -92,5 +98,5 @@ methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
     BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
-    RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    CmaeConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

@@ -24,44 +24,62 @@ HIDDEN, PROJECTION, PREDICTOR, QUEUE = 6, 5, 7, 9
 TEMPERATURE, MOMENTUM, RATE, STEPS = 0.2, 0.9, 0.1, 3
 
 
-def fresh(features: int) -> dict[str, Tensor]:
-    """Random weights of a student that contrasts so many features, and a queue."""
-    matrix = lambda *shape: torch.randn(*shape) * shape[0] ** -0.5
-    vector = lambda size, mean=0.0: torch.randn(size) * 0.2 + mean
-    linear = lambda name, a, b: {f"{name}.weight": matrix(a, b), f"{name}.bias": vector(b)}
-    norm = lambda name, size: {f"{name}.gamma": vector(size, 1.0), f"{name}.beta": vector(size)}
-    p = linear("encoder.patch_embed", PATCH * PATCH, WIDTH)
-    p["encoder.class_token"] = torch.randn(1, WIDTH)
-    p["encoder.positions.table"] = torch.randn(1 + ROWS * COLS, WIDTH)
+def matrix(*shape: int) -> Tensor:
+    return torch.randn(*shape) * shape[0] ** -0.5
+
+
+def vector(size: int, mean: float = 0.0) -> Tensor:
+    return torch.randn(size) * 0.2 + mean
+
+
+def linear(name: str, inputs: int, outputs: int) -> dict[str, Tensor]:
+    return {f"{name}.weight": matrix(inputs, outputs), f"{name}.bias": vector(outputs)}
+
+
+def norm(name: str, size: int) -> dict[str, Tensor]:
+    return {f"{name}.gamma": vector(size, 1.0), f"{name}.beta": vector(size)}
+
+
+def fresh_encoder(name: str) -> dict[str, Tensor]:
+    """A ViT with random weights."""
+    p = linear(f"{name}.patch_embed", PATCH * PATCH, WIDTH)
+    p[f"{name}.class_token"] = torch.randn(1, WIDTH)
+    p[f"{name}.positions.table"] = torch.randn(1 + ROWS * COLS, WIDTH)
     for index in range(BLOCKS):
-        block = f"encoder.transformer.blocks.{index}"
+        block = f"{name}.transformer.blocks.{index}"
         p |= norm(f"{block}.norm1", WIDTH) | norm(f"{block}.norm2", WIDTH)
         p |= linear(f"{block}.attention.qkv", WIDTH, 3 * WIDTH)
         p |= linear(f"{block}.attention.out", WIDTH, WIDTH)
         p |= linear(f"{block}.mlp.fc1", WIDTH, 4 * WIDTH) | linear(f"{block}.mlp.fc2", 4 * WIDTH, WIDTH)
-    p |= norm("encoder.transformer.norm", WIDTH)
+    return p | norm(f"{name}.transformer.norm", WIDTH)
+
+
+def fresh(features: int) -> dict[str, Tensor]:
+    """Random weights of a student that contrasts so many features."""
+    p = fresh_encoder("encoder")
     widths = [features, HIDDEN, HIDDEN, PROJECTION]
     for index, (a, b) in enumerate(zip(widths, widths[1:])):
         p[f"projector.layers.{index}.linear.weight"] = matrix(a, b)
         p |= norm(f"projector.layers.{index}.norm", b)
     p["predictor.layers.0.linear.weight"] = matrix(PROJECTION, PREDICTOR)
     p |= norm("predictor.layers.0.norm", PREDICTOR)
-    p |= linear("predictor.layers.1.linear", PREDICTOR, PROJECTION)
-    return p
+    return p | linear("predictor.layers.1.linear", PREDICTOR, PROJECTION)
 
 
-def encode(p: dict[str, Tensor], images: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
+def encode(
+    p: dict[str, Tensor], images: Tensor, visible: Tensor | None, encoder: str = "encoder"
+) -> tuple[Tensor, Tensor]:
     """Features of the visible cells, and of the class token; `visible` holds indices."""
-    linear = lambda name, x: x @ p[f"encoder.{name}.weight"] + p[f"encoder.{name}.bias"]
+    linear = lambda name, x: x @ p[f"{encoder}.{name}.weight"] + p[f"{encoder}.{name}.bias"]
     norm = lambda name, x: F.layer_norm(
-        x, (WIDTH,), p[f"encoder.{name}.gamma"], p[f"encoder.{name}.beta"], 1e-6
+        x, (WIDTH,), p[f"{encoder}.{name}.gamma"], p[f"{encoder}.{name}.beta"], 1e-6
     )
     patches = F.unfold(images, PATCH, stride=PATCH).mT
-    table = p["encoder.positions.table"]
+    table = p[f"{encoder}.positions.table"]
     tokens = linear("patch_embed", patches) + table[1:]
     if visible is not None:
         tokens = tokens.take_along_dim(visible[:, :, None], 1)
-    first = (p["encoder.class_token"] + table[:1]).expand(len(images), 1, WIDTH)
+    first = (p[f"{encoder}.class_token"] + table[:1]).expand(len(images), 1, WIDTH)
     tokens = torch.cat([first, tokens], 1)
     for index in range(BLOCKS):
         block = f"transformer.blocks.{index}"
@@ -151,4 +169,5 @@ def main() -> None:
     save_file(case("whole", False) | case("masked", True), PATH)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -106,6 +106,12 @@ impl Augmentation {
         }
     }
 
+    /// CMAE (arXiv 2207.13532, official configuration): MAE's crops and flip, and of the teacher's view
+    /// colors by 0.4 and gray with 0.2.
+    pub const fn cmae() -> Self {
+        Self { jitter: Some(JitterRange::uniform(0.4)), gray: 0.2, ..Self::mae() }
+    }
+
     /// Nothing random: the middle of the image, for evaluation.
     pub const fn none() -> Self {
         Self {
@@ -186,6 +192,7 @@ mod tests {
             Augmentation::beit(),
             Augmentation::maskfeat(),
             Augmentation::two_views(),
+            Augmentation::cmae(),
             Augmentation::none(),
         ];
         for preset in presets {

@@ -95,8 +95,7 @@ impl RefineConfig {
         Self::new(VitConfig::large_patch16()).with_frozen(12).with_pooling(class_token)
     }
 
-    /// For images of a few dozen pixels and a laptop's processor, on the encoder of
-    /// [`MaeConfig::small_images`](crate::MaeConfig::small_images).
+    /// For images of a few dozen pixels and a laptop's processor, on the encoder of MAE's model for them.
     pub fn small_images(image: ImageShape) -> Self {
         Self::small(VitConfig::new(image, 4, 128, 6, 4))
     }
