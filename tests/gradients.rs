@@ -13,9 +13,9 @@ use burn_mim::method::{
 };
 use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::{
-    CorruptionConfig, GradientTargetConfig, ImageShape, MaeConfig, MaskConfig, MaskFeatConfig,
-    MaskStrategy, MimBatch, Normalization, PixelLoss, PretextTask, RestorationBatch,
-    RestorationConfig, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
+    CmaeConfig, CorruptionConfig, DecoderConfig, GradientTargetConfig, ImageShape, MaeConfig,
+    MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch, Normalization, PixelLoss, PretextTask,
+    RestorationBatch, RestorationConfig, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
 };
 use common::{device, encoder, mae, masked, noise, simmim, weights};
 
@@ -245,6 +245,22 @@ fn gradients_of_selfie_are_those_of_its_loss() {
         SelfieConfig::new(IMAGE, tiny_residual()).with_patch(4).with_depth(1).with_heads(2);
     let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
     assert!(fixed.is_empty(), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_cmae_are_those_of_its_loss_and_its_teacher_has_none() {
+    let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
+    let config = CmaeConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
+        .with_decoder(decoder.clone())
+        .with_feature_decoder(decoder)
+        .with_shift(1)
+        .with_projector_hidden(6)
+        .with_projection(5)
+        .with_predictor_hidden(6);
+    let batch = masked(noise(IMAGE, 4).cast(FloatDType::F64), &config.mask().unwrap());
+    let fixed = check(config.init(&mut weights(3)), &batch);
+    let is_fixed = |path: &String| path.starts_with("teacher.") || path.ends_with(".table");
+    assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
 }
 
 #[test]

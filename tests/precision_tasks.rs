@@ -15,7 +15,9 @@ use burn_mim::method::{
 };
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
-use burn_mim::{ImageShape, RestorationBatch, TokenizerBatch, VitConfig};
+use burn_mim::{
+    CmaeConfig, DecoderConfig, ImageShape, RestorationBatch, TokenizerBatch, VitConfig,
+};
 use common::{IMAGE, device, encoder, masked, noise, weights};
 use half::{nearly_the_same, nearly_the_same_but_for_kinks};
 
@@ -54,6 +56,20 @@ fn context_prediction() {
     };
     let positions = Tensor::<1, Int>::from_ints([0, 7, 3, 5], &device());
     let batch = ContextBatch { centers: patches(1), neighbors: patches(2), positions };
+    nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
+}
+
+#[test]
+fn contrastive_masked_autoencoder() {
+    let decoder = DecoderConfig::new().with_width(16).with_depth(1).with_heads(2);
+    let config = CmaeConfig::new(encoder(IMAGE).with_drop_path(0.0))
+        .with_decoder(decoder.clone())
+        .with_feature_decoder(decoder)
+        .with_shift(1)
+        .with_projector_hidden(16)
+        .with_projection(8)
+        .with_predictor_hidden(16);
+    let batch = masked(noise(IMAGE, 8), &config.mask().unwrap());
     nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
 }
 

@@ -7,13 +7,13 @@ use burn_mim::Backbone;
 use burn_mim::data::{DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, Subset};
 use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, VitBody};
 use burn_mim::{
-    Beit, BeitConfig, BlockMask, ClosureMask, ContextConfig, ContextPrediction, Decoder,
-    DecoderConfig, Encoder, Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt, ImageGptConfig,
-    ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim, MimBatch,
-    PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct, RefineConfig,
-    Refinement, RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config,
-    Target, TaskOutput, TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit,
-    VitConfig, mask_fn,
+    Beit, BeitConfig, BlockMask, ClosureMask, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
+    Decoder, DecoderConfig, Encoder, Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt,
+    ImageGptConfig, ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim,
+    MimBatch, PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct,
+    RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig,
+    SwinV2Config, Target, TaskOutput, TokenizerConfig, UniformMask, UnitMask, VisibleTokens,
+    VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -43,6 +43,7 @@ fn every_part_fulfils_its_contract() {
     head::<Decoder, VisibleTokens>();
     target::<PixelTarget>();
     task::<Mae>();
+    task::<Cmae>();
     task::<SimMim>();
     task::<Beit>();
     task::<Mim<VisibleVit, Decoder, PixelTarget>>();
@@ -64,6 +65,7 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<PixelLoss>();
     file::<DecoderConfig>();
     file::<MaeConfig>();
+    file::<CmaeConfig>();
     file::<SimMimConfig>();
     file::<ContextConfig>();
     file::<SelfieConfig>();

@@ -5,8 +5,8 @@ use burn_mim::method::{BeitV2Config, PatchPairs};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
 use burn_mim::{
-    BeitConfig, ContextConfig, DecoderConfig, EncoderConfig, GradientTargetConfig, ImageGptConfig,
-    ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, Normalization, RefineConfig,
+    BeitConfig, CmaeConfig, ContextConfig, DecoderConfig, EncoderConfig, GradientTargetConfig,
+    ImageGptConfig, ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, Normalization, RefineConfig,
     RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig,
     VitConfig,
 };
@@ -44,6 +44,7 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(bert),
         Box::new(RestorationConfig::small_images(IMAGE)),
         Box::new(RefineConfig::small_images(IMAGE)),
+        Box::new(CmaeConfig::small_images(IMAGE)),
         Box::new(RefineConfig::small(SwinConfig::small_images(IMAGE))),
     ]
 }
@@ -86,10 +87,15 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         GradientTargetConfig::Hog { cell: 2, window: Some(4) },
     );
     let swin_v2 = SwinV2Config::new(swin.clone()).with_pretrained_windows(vec![2, 2]);
+    let cmae = CmaeConfig::new(vit.clone())
+        .with_decoder(decoder.clone())
+        .with_feature_decoder(decoder.clone())
+        .with_shift(2);
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
         Box::new(MaeConfig::new(vit.clone()).with_decoder(decoder)),
+        Box::new(cmae.with_projector_hidden(6).with_projection(4).with_predictor_hidden(6)),
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),
         Box::new(simmim(swin_v2, 4).with_normalization(sliding)),

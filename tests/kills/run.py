@@ -30,6 +30,7 @@ METHODS = {
     "image_gpt": ["image_gpt_cifar10", "--image-size", "8"],
     "restoration": ["restoration_cifar10"],
     "refine": ["refine_cifar10"],
+    "cmae": ["cmae_cifar10"],
     "tokenizer": ["train_tokenizer"],
     "beit": ["beit_cifar10"],
 }

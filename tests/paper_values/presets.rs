@@ -10,7 +10,7 @@ use burn_mim::method::{
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, ContextConfig, DecoderConfig, ImageGptConfig, ImageShape, MaeConfig,
+    BeitConfig, CmaeConfig, ContextConfig, DecoderConfig, ImageGptConfig, ImageShape, MaeConfig,
     MaskFeatConfig, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig,
     SwinV2Config, TokenizerConfig, VitConfig,
 };
@@ -90,9 +90,10 @@ fn constructors() -> Vec<(String, Value)> {
         ContextConfig { small_images(SMALL) }
         SelfieConfig { small_images(SMALL) }
         RestorationConfig { small_images(SMALL) }
+        CmaeConfig { base_patch16, small_images(SMALL) }
         RefineConfig { base_patch16, large_patch16, small_images(SMALL) }
         Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration, refine }
-        Augmentation { mae, simmim, beit, maskfeat, two_views, none }
+        Augmentation { mae, simmim, beit, maskfeat, two_views, cmae, none }
         FineTuning {
             mae_base, mae_large, mae_huge, simmim_base, beit_base, small_images(20), fitting(1_200_000, 600),
         }

@@ -1,0 +1,17 @@
+//! Contrastive masked autoencoder on small images; leaves `runs/cmae/`.
+//!
+//! ```text
+//! cargo run --release --example cmae_cifar10                    # built-in data, about 3 minutes
+//! cargo run --release --example cmae_cifar10 -- --data cifar10  # downloads CIFAR-10 first
+//! ```
+
+use burn_mim::cli::{NoFlags, pretrain};
+use burn_mim::method::BuiltIn;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    pretrain::<BuiltIn, NoFlags>("cmae", |_, _| Ok(()))
+}
