@@ -7,8 +7,7 @@ use rand::{Rng, RngExt};
 
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Frame, Transform};
-use crate::data::preprocess::Preprocess;
-use crate::data::{ChannelStatistics, Collate, Item, Sample};
+use crate::data::{ChannelStatistics, Collate, Item, Preprocess, Sample};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::mask::{KnownGrids, Mask, MaskStrategy};

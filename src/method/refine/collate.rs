@@ -7,8 +7,7 @@ use rand::Rng;
 
 use super::RefineBatch;
 use crate::data::augment::Augmentation;
-use crate::data::preprocess::Preprocess;
-use crate::data::{ChannelStatistics, Collate, Item, Sample};
+use crate::data::{ChannelStatistics, Collate, Item, Preprocess, Sample};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::mask::{KnownGrids, Mask, MaskStrategy};

@@ -84,9 +84,9 @@ macro_rules! swin {
                 type Network = $network;
 
                 fn network(&self, weights: &mut InitialWeights) -> $network {
-                    let network = self.init(weights);
-                    let mask_token = network.mask_token.set_require_grad(false);
-                    $network { mask_token, ..network }
+                    let mut network = self.init(weights);
+                    network.mask_token = network.mask_token.set_require_grad(false);
+                    network
                 }
 
                 fn blocks(&self) -> usize {

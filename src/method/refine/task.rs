@@ -120,7 +120,7 @@ impl<E: Refinable + Clone> Refinement<E> {
         // Each view is a batch of its own for the heads, which normalize over the batch.
         let halves = |both: Tensor<2>| {
             let half = both.dims()[0] / 2;
-            [both.clone().slice(s![..half, ..]), both.slice(s![half.., ..])]
+            [both.clone().slice(s![0..half, ..]), both.slice(s![half.., ..])]
         };
         let pooled = halves(pooled);
         let predicted =
@@ -187,7 +187,7 @@ impl<E: Refinable + Clone> PretextTask for Refinement<E> {
             let queue = queue.without_autodiff();
             let [size, _] = queue.dims();
             let newest_first = step.observed.into_iter().rev().chain([queue]).collect();
-            let moved = Tensor::cat(newest_first, 0).slice(s![..size, ..]);
+            let moved = Tensor::cat(newest_first, 0).slice(s![0..size, ..]);
             if on_autodiff { moved.autodiff() } else { moved }
         });
         Self { queue, ..task }

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::*;
 use crate::data::augment::Augmentation;
 use crate::data::{ChannelStatistics, Collate, Image, Loader, LoaderConfig, Sample};
-use crate::encoder::{SwinConfig, SwinV2Config};
+use crate::encoder::{Backbone, SwinConfig, SwinV2Config, VitBody};
 use crate::nn::Init;
 use crate::task::{PretextTask, StepEnd};
 use crate::test_device;
@@ -73,7 +73,7 @@ fn every_encoder_is_refined_and_its_teacher_starts_as_the_student() {
 #[test]
 fn the_newest_projections_take_the_place_of_the_oldest() {
     let task = config().init(&mut weights(3));
-    let rows = |task: &Refinement<crate::encoder::VitBody>| -> Vec<f32> {
+    let rows = |task: &Refinement<VitBody>| -> Vec<f32> {
         task.queue.val().into_data().try_to_vec().unwrap()
     };
     let old = rows(&task);
