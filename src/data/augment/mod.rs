@@ -233,7 +233,7 @@ mod tests {
     fn gray_and_solarized_images_have_pillows_values() {
         // Pillow 13: `image.convert("L")` in all three channels, and `ImageOps.solarize(image, 128)`.
         let shape = ImageShape::new(3, 1, 4);
-        let pixels = vec![0, 37, 200, 255, 91, 133, 175, 127, 255, 128, 64, 3];
+        let pixels = vec![0u8, 37, 200, 255, 91, 133, 175, 127, 255, 128, 64, 3];
         let image = Image::new(shape, pixels).unwrap();
         let shown = |augmentation: Augmentation| {
             let mut rng = stream(3, Purpose::Augmentation, 0, 0);

@@ -29,7 +29,7 @@ pub struct RefineTeacher<E: Module> {
     pub projector: Projection,
 }
 
-impl<E: Module> RefineTeacher<E> {
+impl<E: Refinable> RefineTeacher<E> {
     /// Both frozen. They must be modules of their own, not clones of the student's.
     pub(super) fn new(encoder: E, projector: Projection) -> Self {
         Self { encoder, projector }.valid().freeze()
