@@ -62,10 +62,13 @@ fn small<C: RefinableConfig>(
         about,
         image: ImageShape::square(3, 32),
         numbers,
-        recipe: Recipe::refine().with_base_lr(1e-3).with_warmup_epochs(0.5).with_ema(None),
+        recipe: Recipe::refine()
+            .with_epochs(3)
+            .with_base_lr(4e-3)
+            .with_warmup_epochs(0.5)
+            .with_ema(None),
         augmentation: Augmentation::two_views(),
-        batch_size: 256,
-        images: Some(20_000),
+        batch_size: 64,
     }
 }
 
@@ -84,6 +87,5 @@ fn papers(
         recipe,
         augmentation: Augmentation::two_views(),
         batch_size: 1024,
-        images: None,
     }
 }
