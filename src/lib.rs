@@ -135,13 +135,13 @@ pub use mask::{
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    CorruptionConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, MaskFeat, MaskFeatConfig,
-    RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
-    SimMimConfig,
+    CorruptionConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig,
+    MaskFeat, MaskFeatConfig, RefineConfig, Refinement, Restoration, RestorationConfig, Selfie,
+    SelfieConfig, SimMim, SimMimConfig,
 };
 pub use target::{
     Both, Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,
-    PixelTarget, Reconstruct, SobelTarget, Target, TokenTarget, Tokenizer, TokenizerConfig,
+    PixelTarget, Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
 pub use task::{Measured, Mim, Network, PretextTask, StepEnd, TaskOutput};
 

@@ -14,8 +14,9 @@ use burn_mim::method::{
 use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::{
     CmaeConfig, CorruptionConfig, DecoderConfig, GradientTargetConfig, ImageShape, MaeConfig,
-    MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch, Normalization, PixelLoss, PretextTask,
-    RestorationBatch, RestorationConfig, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
+    MaeTargetConfig, MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch, Normalization, PixelLoss,
+    PretextTask, RestorationBatch, RestorationConfig, SimMimConfig, SwinConfig, SwinV2Config,
+    VitConfig,
 };
 use common::{device, encoder, mae, masked, noise, simmim, weights};
 
@@ -307,6 +308,19 @@ fn gradients_of_maskfeat_are_those_of_its_loss() {
         let config = MaskFeatConfig::new(tiny(encoder(IMAGE))).with_target(target);
         let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
         assert_eq!(fixed, ["encoder.body.positions.table"]);
+    }
+}
+
+#[test]
+fn gradients_of_a_masked_autoencoder_are_those_of_its_loss_whatever_its_target() {
+    for target in [
+        MaeTargetConfig::LowPass { radius: 2.5 },
+        MaeTargetConfig::hog(),
+        MaeTargetConfig::pixels_and_hog(),
+    ] {
+        let config = tiny_mae().with_target(target);
+        let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+        assert_eq!(fixed, ["encoder.body.positions.table", "head.positions.table"]);
     }
 }
 

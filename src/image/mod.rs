@@ -1,6 +1,7 @@
-//! Images as tensors: patches, normalization, gradients, and the similarity of two images.
+//! Images as tensors: patches, normalization, gradients, frequencies, and the similarity of two images.
 
 mod gradient;
+mod low_pass;
 mod nearest;
 mod normalize;
 mod patchify;
@@ -9,6 +10,7 @@ mod statistics;
 
 pub(crate) use gradient::magnitude;
 pub use gradient::{GradientOperator, sobel};
+pub use low_pass::low_pass;
 pub(crate) use nearest::nearest;
 pub use normalize::{denormalize, normalize};
 pub(crate) use patchify::grid_of;

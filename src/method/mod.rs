@@ -54,7 +54,7 @@ pub use image_gpt::{ImageGptCollate, completion_sheet};
 pub use init_from::{InitFrom, InitPart, NormalizationOf};
 #[cfg(feature = "run")]
 pub use list::{MethodVisitor, Methods, unknown_method};
-pub use mae::{Mae, MaeConfig};
+pub use mae::{Mae, MaeConfig, MaeTarget, MaeTargetConfig};
 pub use maskfeat::{MaskFeat, MaskFeatConfig};
 #[cfg(feature = "run")]
 pub use maskfeat::{edges, predicted_edges};

@@ -2,7 +2,7 @@
 //!
 //! A [`Target`] computes from a batch the values that the head should predict, and the loss of a
 //! prediction. [`PixelTarget`] is MAE's and SimMIM's, [`TokenTarget`] BEiT's on a [`tokenizer`],
-//! [`HogTarget`] and [`SobelTarget`] MaskFeat's and its relatives'.
+//! [`HogTarget`] and [`SobelTarget`] MaskFeat's and its relatives'; [`Sum`] is two of them at once.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -37,6 +37,7 @@ mod normalization;
 mod pixels;
 mod shares;
 mod sobel;
+mod sum;
 pub mod tokenizer;
 mod tokens;
 
@@ -50,6 +51,7 @@ pub use normalization::Normalization;
 pub use pixels::{PixelLoss, PixelTarget};
 pub(crate) use shares::{counts, entropy, log_shares, shares};
 pub use sobel::SobelTarget;
+pub use sum::Sum;
 pub use tokenizer::{Tokenizer, TokenizerConfig};
 pub use tokens::TokenTarget;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::normalization::{cell_statistics, sliding_statistics};
 use super::{Normalization, Reconstruct, Target, check_prediction, mask_of_patches, mean_of_cells};
 use crate::batch::MimBatch;
-use crate::image::{PatchLayout, patchify, unpatchify};
+use crate::image::{PatchLayout, low_pass, patchify, unpatchify};
 
 /// How far a prediction is from its value, averaged over all values of all hidden cells.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct PixelTarget {
     /// How a prediction is judged.
     #[module(skip)]
     pub loss: PixelLoss,
+    /// Where the frequencies end that are predicted, in cycles per image; see
+    /// [`low_pass`](crate::image::low_pass). `None` for all.
+    pub low_pass: Option<f64>,
 }
 
 impl PixelTarget {
@@ -49,14 +52,14 @@ impl PixelTarget {
     pub fn mae(channels: usize, patch: usize, normalized: bool) -> Self {
         let normalization = if normalized { Normalization::Cell } else { Normalization::None };
         let (layout, loss) = (PatchLayout::ChannelsLast, PixelLoss::L2);
-        Self { channels, patch, normalization, layout, loss }
+        Self { channels, patch, normalization, layout, loss, low_pass: None }
     }
 
     /// SimMIM's target: (channel, row, column), raw pixels, absolute error.
     pub fn simmim(channels: usize, patch: usize) -> Self {
         let normalization = Normalization::None;
         let (layout, loss) = (PatchLayout::ChannelsFirst, PixelLoss::L1);
-        Self { channels, patch, normalization, layout, loss }
+        Self { channels, patch, normalization, layout, loss, low_pass: None }
     }
 
     /// The same target with another loss.
@@ -83,6 +86,27 @@ impl PixelTarget {
         self
     }
 
+    /// The same target of images without the frequencies beyond `radius` cycles per image (PixMIM,
+    /// arXiv 2303.02416 §3.2).
+    ///
+    /// # Panics
+    ///
+    /// When the radius is not above 0.
+    pub fn with_low_pass(mut self, radius: f64) -> Self {
+        assert!(radius > 0.0, "a low-pass target needs a radius above 0, got {radius}");
+        self.low_pass = Some(radius);
+        self
+    }
+
+    /// The images whose pixels are predicted.
+    fn images(&self, batch: &MimBatch) -> Tensor<4> {
+        let images = batch.images.clone();
+        match self.low_pass {
+            Some(radius) => low_pass(images.detach(), radius),
+            None => images,
+        }
+    }
+
     /// Predictions in target space as images, zero at visible cells.
     ///
     /// # Shapes
@@ -103,13 +127,18 @@ impl PixelTarget {
     }
 
     /// Mean and standard deviation of the hidden cells' pixels, to be broadcast over `raw`, these
-    /// pixels; `None` where they stay as they are.
-    fn statistics(&self, raw: &Tensor<3>, batch: &MimBatch) -> Option<(Tensor<3>, Tensor<3>)> {
+    /// pixels of `images`; `None` where they stay as they are.
+    fn statistics(
+        &self,
+        raw: &Tensor<3>,
+        images: Tensor<4>,
+        batch: &MimBatch,
+    ) -> Option<(Tensor<3>, Tensor<3>)> {
         match self.normalization {
             Normalization::None => None,
             Normalization::Cell => Some(cell_statistics(raw.clone())),
             Normalization::Sliding { side } => {
-                let (mean, std) = sliding_statistics(batch.images.clone(), side);
+                let (mean, std) = sliding_statistics(images, side);
                 Some((self.hidden(mean, batch), self.hidden(std, batch)))
             }
         }
@@ -126,8 +155,9 @@ impl Target for PixelTarget {
 
     fn of(&self, batch: &MimBatch) -> Tensor<3> {
         assert_shape!(&batch.images, [_, self.channels, _, _]);
-        let raw = self.hidden(batch.images.clone(), batch);
-        match self.statistics(&raw, batch) {
+        let images = self.images(batch);
+        let raw = self.hidden(images.clone(), batch);
+        match self.statistics(&raw, images, batch) {
             Some((mean, std)) => (raw - mean) / std,
             None => raw,
         }
@@ -156,8 +186,9 @@ impl Target for PixelTarget {
 
 impl Reconstruct for PixelTarget {
     fn reconstruct(&self, prediction: Tensor<3>, batch: &MimBatch) -> Tensor<4> {
-        let raw = self.hidden(batch.images.clone(), batch);
-        let pixels = match self.statistics(&raw, batch) {
+        let images = self.images(batch);
+        let raw = self.hidden(images.clone(), batch);
+        let pixels = match self.statistics(&raw, images, batch) {
             Some((mean, std)) => prediction * std + mean,
             None => prediction,
         };

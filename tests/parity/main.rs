@@ -8,6 +8,7 @@ mod beit;
 mod image_functions;
 mod image_gpt;
 mod io;
+mod mim_targets;
 mod operations;
 mod parts;
 mod swin;

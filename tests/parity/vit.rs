@@ -10,8 +10,8 @@ use burn_mim::checkpoint::{
 use burn_mim::encoder::{RelativePositions, VitBody};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::{
-    Backbone, DecoderConfig, Encoder, GridTokens, ImageShape, Mae, MaeConfig, MaskConfig, MimBatch,
-    PretextTask, SimMim, SimMimConfig, VisibleTokens, VitConfig,
+    Backbone, DecoderConfig, Encoder, GridTokens, ImageShape, Mae, MaeConfig, MaeTarget,
+    MaskConfig, MimBatch, PretextTask, SimMim, SimMimConfig, VisibleTokens, VitConfig,
 };
 use serde_json::Value;
 
@@ -84,7 +84,8 @@ fn check_mae(name: &str, model: Mae, config: &MaeConfig, prefixes: [&str; 2]) {
     };
     close(&format!("{name} features"), features, &io.0["features"], 1e-4);
     let prediction = model.predict(&batch);
-    let placed = model.target.place(prediction, &batch);
+    let MaeTarget::Pixels(target) = &model.target else { panic!("{name} predicts pixels") };
+    let placed = target.place(prediction, &batch);
     close(&format!("{name} reconstruction"), placed, &io.0["reconstruction"], 1e-4);
     close(&format!("{name} loss"), model.loss(batch.clone()).loss, &io.0["loss"], 1e-5);
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::json::{Size, image_size, only_gelu, only_shared_heads};
 use crate::encoder::{RelativePositions, VitConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 use crate::head::DecoderConfig;
 use crate::mask::{MaskConfig, MaskStrategy};
@@ -159,7 +159,17 @@ pub(super) fn vit_json(config: &VitConfig, architecture: &str, model_type: &str)
 }
 
 /// The configuration transformers reads for such a masked autoencoder.
+///
+/// # Errors
+///
+/// When the encoder has a part that transformers' ViT lacks, or the target is not the patches' pixels.
 pub(super) fn mae_json(config: &MaeConfig) -> Result<Value> {
+    ensure!(
+        config.target.is_pixels(),
+        "transformers' ViTMAEForPreTraining predicts the pixels of patches, and this model predicts \
+         {}: export its encoder, or a bare file of safetensors",
+        config.target
+    );
     let mut json = vit_json(&config.encoder, "ViTMAEForPreTraining", "vit_mae")?;
     let decoder = config.decoder.transformer(&config.encoder);
     json["decoder_hidden_size"] = json!(decoder.width);

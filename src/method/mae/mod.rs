@@ -4,6 +4,9 @@
 mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
+mod target;
+
+pub use target::{MaeTarget, MaeTargetConfig};
 
 use std::sync::Arc;
 
@@ -14,11 +17,11 @@ use crate::grid::ImageShape;
 use crate::head::{Decoder, DecoderConfig};
 use crate::mask::{MaskConfig, MaskStrategy};
 use crate::nn::InitialWeights;
-use crate::target::{Normalization, PixelTarget, Target};
+use crate::target::{Normalization, Target};
 use crate::task::Mim;
 
 /// MAE: encode a quarter of the patches, decode all of them, compare the hidden pixels.
-pub type Mae = Mim<VisibleVit, Decoder, PixelTarget>;
+pub type Mae = Mim<VisibleVit, Decoder, MaeTarget>;
 
 config! {
     /// The parts of an [`Mae`], with the paper's defaults.
@@ -33,6 +36,8 @@ config! {
         /// Whether each patch's pixels are normalized. Default: true, the better of the two (Table
         /// 1d)
         pub normalized: bool = true,
+        /// What is predicted of a patch. Default: its pixels
+        pub target: MaeTargetConfig = MaeTargetConfig::Pixels {},
     }
 }
 
@@ -71,6 +76,7 @@ impl MaeConfig {
         if self.normalized {
             Normalization::Cell.validate_for(self.encoder.patch_values())?;
         }
+        self.target.validate(self.encoder.image, self.encoder.patch)?;
         self.mask().map(|_| ())
     }
 
@@ -91,7 +97,7 @@ impl MaeConfig {
     pub fn init(&self, weights: &mut InitialWeights) -> Mae {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let VitConfig { image, patch, .. } = self.encoder;
-        let target = PixelTarget::mae(image.channels, patch, self.normalized);
+        let target = self.target.init(image.channels, patch, self.normalized);
         Mim {
             encoder: self.encoder.init_visible(weights),
             head: self.decoder.init(&self.encoder, target.width(), weights),

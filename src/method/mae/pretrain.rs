@@ -1,6 +1,6 @@
 //! What a run needs of MAE.
 
-use super::{Mae, MaeConfig, presets};
+use super::{Mae, MaeConfig, MaeTarget, presets};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
@@ -9,8 +9,9 @@ use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Inpainting, Method, Preset, picture_title};
 use crate::nn::InitialWeights;
+use crate::task::Mim;
 use crate::train::Recipe;
-use crate::viz::{Picture, reconstruction_sheet};
+use crate::viz::{Picture, depiction_sheet, reconstruction_sheet};
 
 impl Method for MaeConfig {
     const NAME: &'static str = "mae";
@@ -62,10 +63,17 @@ impl Method for MaeConfig {
 
     fn picture(&self, task: &Mae, batch: MimBatch, data: &DataFacts) -> Result<Option<Picture>> {
         let title = picture_title::<Self>();
+        if let MaeTarget::Hog(target) = &task.target {
+            let Mae { encoder, head, .. } = task.clone();
+            let task = Mim { encoder, head, target: target.clone() };
+            return depiction_sheet(&title, &task, &batch, &data.statistics)?.render().map(Some);
+        }
         reconstruction_sheet(&title, task, &batch, &data.statistics)?.render().map(Some)
     }
 
     fn inpainting(&self, task: Mae) -> Result<Option<Inpainting>> {
-        Ok(Some(Inpainting::new(self.mask()?.grid(), task)))
+        let predicts_pixels = !matches!(task.target, MaeTarget::Hog(_));
+        let units = self.mask()?.grid();
+        Ok(predicts_pixels.then(|| Inpainting::new(units, task)))
     }
 }
