@@ -130,8 +130,8 @@ pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{Decoder, DecoderConfig, LinearHead, Prediction, PredictionHead};
 pub use mask::{
-    BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy, RandomMask,
-    RegionMask, UniformMask, UnitMask, mask_fn,
+    AskedConfig, BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy,
+    RandomMask, RegionMask, UniformMask, UnitMask, mask_fn,
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,

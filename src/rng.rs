@@ -32,6 +32,8 @@ pub enum Purpose {
     BatchMask = 11,
     /// The second view of a sample: its crop, its colors, and what is hidden of it.
     SecondView = 12,
+    /// Which of the hidden patches are predicted.
+    Asked = 13,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

@@ -12,7 +12,7 @@ use crate::data::sample::Sample;
 use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
-use crate::mask::{KnownGrids, Mask, MaskStrategy, UnitMask};
+use crate::mask::{AskedConfig, KnownGrids, Mask, MaskStrategy, UnitMask};
 use crate::rng::Purpose;
 
 /// Augments, normalizes and masks samples.
@@ -20,6 +20,7 @@ use crate::rng::Purpose;
 pub struct MimCollate {
     preprocess: Preprocess,
     mask: Arc<dyn MaskStrategy>,
+    asked: AskedConfig,
     grids: KnownGrids,
     target_view: Option<Preprocess>,
 }
@@ -45,7 +46,19 @@ impl MimCollate {
                 shape.height, shape.width
             )));
         }
-        Ok(Self { preprocess, mask, grids: KnownGrids::default(), target_view: None })
+        let (asked, grids) = (AskedConfig::Hidden {}, KnownGrids::default());
+        Ok(Self { preprocess, mask, asked, grids, target_view: None })
+    }
+
+    /// The same batches, which ask for other cells than the hidden ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`AskedConfig::validate`].
+    pub fn with_asked(mut self, asked: AskedConfig) -> Result<Self> {
+        asked.validate(&*self.mask)?;
+        self.asked = asked;
+        Ok(self)
     }
 
     /// The same batches with a second view of every crop, of `shape`, resized by `interpolation` and
@@ -102,6 +115,7 @@ impl Collate for MimCollate {
         let mut images = self.preprocess.batch(batch);
         let mut target_view = self.target_view.as_ref().map(|view| view.batch(batch));
         let (mut masks, mut labels) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
+        let mut asked = Vec::new();
         let mut strategy = None;
         for item in items {
             let item = item?;
@@ -111,15 +125,19 @@ impl Collate for MimCollate {
             let (transform, _) = self.preprocess.draw(&item);
             images.push(&item, &transform)?;
             target_view.iter_mut().try_for_each(|view| view.push(&item, &transform).map(drop))?;
-            masks.push(sampled_mask(strategy, &item)?);
+            let mask = sampled_mask(strategy, &item)?;
+            asked.extend(self.asked.draw(&mask, &mut item.stream(Purpose::Asked)));
+            masks.push(mask);
             labels.extend(item.sample.label.map(|label| label as i64));
         }
         let labels = (labels.len() == batch)
             .then(|| Tensor::from_data(TensorData::new(labels, [batch]), device));
+        let mask = Mask::new(masks, device)?;
+        let mask = if asked.is_empty() { mask } else { mask.with_asked(asked)? };
         Ok(MimBatch {
             images: images.finish(device),
             target_view: target_view.map(|view| view.finish(device)),
-            mask: Mask::new(masks, device)?.prepared(&self.grids),
+            mask: mask.prepared(&self.grids),
             labels,
         })
     }
@@ -187,6 +205,21 @@ mod tests {
                 assert!(((pair[0] + pair[1]) / 2.0 - value).abs() < 0.03, "{row:?} {half:?}");
             }
         }
+    }
+
+    #[test]
+    fn other_cells_than_the_hidden_ones_may_be_asked_for() {
+        let hidden = first_batch(collate()).mask;
+        let asked = |asked| {
+            let mask = first_batch(collate().with_asked(asked).unwrap()).mask;
+            assert_eq!(mask.samples(), hidden.samples());
+            mask.at(mask.grid()).asked.count()
+        };
+        let cells = hidden.grid().cells();
+        assert_eq!(asked(AskedConfig::Hidden {}), hidden.samples()[0].hidden());
+        assert_eq!(asked(AskedConfig::All {}), cells);
+        assert_eq!(asked(AskedConfig::Part { share: 1.0 / cells as f64 }), 1);
+        assert!(collate().with_asked(AskedConfig::Part { share: 1.0 }).is_err());
     }
 
     #[test]

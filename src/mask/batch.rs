@@ -80,6 +80,14 @@ impl Mask {
         Ok(Self { asked: Some(asked), read: Arc::default(), ..self })
     }
 
+    /// The same masks, where what is hidden is asked.
+    pub fn asking_hidden(self) -> Self {
+        match self.asked {
+            Some(_) => Self { asked: None, read: Arc::default(), ..self },
+            None => self,
+        }
+    }
+
     /// The same masks with the index tensors of all `grids` known by now, which also learn of those
     /// that are still to come.
     pub fn prepared(mut self, grids: &KnownGrids) -> Self {

@@ -3,6 +3,7 @@
 //! A [`MaskStrategy`] draws one [`UnitMask`] for each sample on a grid of *mask units*, each
 //! covering one or more of the model's patches. In every type `true` = hidden.
 
+mod asked;
 mod batch;
 mod block;
 mod closure;
@@ -22,6 +23,7 @@ use rand::Rng;
 
 use crate::grid::Grid;
 
+pub use asked::AskedConfig;
 pub use batch::{GridMask, KnownGrids, Mask};
 pub use block::BlockMask;
 pub use closure::{ClosureMask, mask_fn};

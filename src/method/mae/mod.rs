@@ -15,7 +15,7 @@ use crate::encoder::{VisibleVit, VitConfig};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::{Decoder, DecoderConfig};
-use crate::mask::{MaskConfig, MaskStrategy};
+use crate::mask::{AskedConfig, MaskConfig, MaskStrategy};
 use crate::nn::InitialWeights;
 use crate::target::{Normalization, Target};
 use crate::task::Mim;
@@ -38,6 +38,8 @@ config! {
         pub normalized: bool = true,
         /// What is predicted of a patch. Default: its pixels
         pub target: MaeTargetConfig = MaeTargetConfig::Pixels {},
+        /// Which cells are predicted. Default: the hidden ones (§3)
+        pub asked: AskedConfig = AskedConfig::Hidden {},
     }
 }
 
@@ -77,7 +79,7 @@ impl MaeConfig {
             Normalization::Cell.validate_for(self.encoder.patch_values())?;
         }
         self.target.validate(self.encoder.image, self.encoder.patch)?;
-        self.mask().map(|_| ())
+        self.asked.validate(&*self.mask()?)
     }
 
     /// What draws the masks.

@@ -41,7 +41,9 @@ impl Method for MaeConfig {
     }
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
-        MimCollate::new(self.encoder.image, &data.statistics, augmentation, self.mask()?)
+        let collate =
+            MimCollate::new(self.encoder.image, &data.statistics, augmentation, self.mask()?)?;
+        collate.with_asked(self.asked)
     }
 
     fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Mae> {
@@ -63,6 +65,8 @@ impl Method for MaeConfig {
 
     fn picture(&self, task: &Mae, batch: MimBatch, data: &DataFacts) -> Result<Option<Picture>> {
         let title = picture_title::<Self>();
+        // A picture shows the prediction of all that is hidden.
+        let batch = MimBatch { mask: batch.mask.asking_hidden(), ..batch };
         if let MaeTarget::Hog(target) = &task.target {
             let Mae { encoder, head, .. } = task.clone();
             let task = Mim { encoder, head, target: target.clone() };
