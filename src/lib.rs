@@ -128,7 +128,10 @@ pub use encoder::{
 };
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
-pub use head::{Decoder, DecoderConfig, LinearHead, Prediction, PredictionHead};
+pub use head::{
+    AnyDecoder, CrossDecoder, Decoder, DecoderAttention, DecoderConfig, LinearHead, Prediction,
+    PredictionHead,
+};
 pub use mask::{
     AskedConfig, BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy,
     RandomMask, RegionMask, UniformMask, UnitMask, mask_fn,

@@ -167,7 +167,7 @@ fn encoder_and_decoder_read_the_same_positions_on_another_grid() {
     let (from, to) = (Grid::square(8), Grid::new(8, 12));
     assert_eq!(encoder.grid(), from);
     let positions = values(encoder.cells(to));
-    assert_eq!(positions, values(task.head.positions.cells(to)));
+    assert_eq!(positions, values(task.head.positions().cells(to)));
     assert_eq!(values(encoder.cells(from)), sin_cos_table(from, 16));
 
     // Away from the border, cell x of 12 lies at (x + ½) · 8/12 − ½ of 8: the sine of that place

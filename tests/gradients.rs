@@ -13,10 +13,10 @@ use burn_mim::method::{
 };
 use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::{
-    CmaeConfig, CorruptionConfig, DecoderConfig, GradientTargetConfig, ImageShape, MaeConfig,
-    MaeTargetConfig, MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch, Normalization, PixelLoss,
-    PretextTask, RestorationBatch, RestorationConfig, SimMimConfig, SwinConfig, SwinV2Config,
-    VitConfig,
+    CmaeConfig, CorruptionConfig, DecoderAttention, DecoderConfig, GradientTargetConfig,
+    ImageShape, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch,
+    Normalization, PixelLoss, PretextTask, RestorationBatch, RestorationConfig, SimMimConfig,
+    SwinConfig, SwinV2Config, VitConfig,
 };
 use common::{device, encoder, mae, masked, noise, simmim, weights};
 
@@ -322,6 +322,15 @@ fn gradients_of_a_masked_autoencoder_are_those_of_its_loss_whatever_its_target()
         let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
         assert_eq!(fixed, ["encoder.body.positions.table", "head.positions.table"]);
     }
+}
+
+#[test]
+fn gradients_of_a_decoder_of_cross_attention_are_those_of_its_loss() {
+    let config = tiny_mae();
+    let decoder = config.decoder.clone().with_depth(2).with_attention(DecoderAttention::Cross);
+    let config = config.with_decoder(decoder);
+    let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+    assert_eq!(fixed, ["encoder.body.positions.table", "head.positions.table"]);
 }
 
 #[test]

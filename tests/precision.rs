@@ -44,7 +44,7 @@ fn a_run_in_half_precision_keeps_its_weights_in_f32_and_learns_as_much() {
         let checkpoint = RunFolder::new(folder.path()).require_latest().unwrap();
         let record = ModuleRecord::load(checkpoint.path().join("model.bpk")).unwrap();
         let saved = config.init(&mut weights(4)).try_load_record(record).unwrap();
-        assert_eq!(saved.head.mask_token.val().dtype(), DType::F32);
+        assert_eq!(saved.head.mask_token().val().dtype(), DType::F32);
         losses(&trained.history)
     };
     let whole = [OptimizerKind::AdamW, OptimizerKind::Muon].map(|by| (by, run(Precision::F32, by)));
@@ -74,9 +74,9 @@ fn the_scale_of_a_half_precision_loss_does_not_reach_the_weights() {
             .with_weight_decay(0.0)
             .with_base_lr(1e3);
         let run = pretraining(folder.path(), recipe).precision(precision);
-        let before = config.init(&mut weights(3)).head.projection.weight.val().without_autodiff();
+        let before = config.init(&mut weights(3)).head.projection().weight.val().without_autodiff();
         let after = run.run(config.init(&mut weights(3)), &train, &valid).unwrap().task;
-        let moved = (after.head.projection.weight.val() - before).square().sum().sqrt();
+        let moved = (after.head.projection().weight.val() - before).square().sum().sqrt();
         moved.into_scalar::<f32>()
     };
     let (whole, half) = (moved(Precision::F32), moved(Precision::F16));

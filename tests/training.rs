@@ -156,9 +156,9 @@ fn moved(size: usize, accumulation: usize) -> Vec<f32> {
         .with_accumulation(accumulation);
     let folder = tempfile::tempdir().unwrap();
     let run = pretraining(folder.path(), recipe);
-    let before = config.init(&mut weights(3)).head.projection.weight.val().without_autodiff();
+    let before = config.init(&mut weights(3)).head.projection().weight.val().without_autodiff();
     let after = run.run(config.init(&mut weights(3)), &train, &valid).unwrap().task;
-    (after.head.projection.weight.val() - before).into_data().try_to_vec().unwrap()
+    (after.head.projection().weight.val() - before).into_data().try_to_vec().unwrap()
 }
 
 #[test]

@@ -26,8 +26,8 @@ const BUFFERS: [&str; 1] = ["relative_position_index"];
 ///
 /// # Errors
 ///
-/// When the file cannot be read, a tensor has another shape, or the load is strict and a key
-/// differs.
+/// When the file cannot be read, a tensor has another shape, the load is strict and a key differs,
+/// or the configuration is of another target or decoder than the paper's.
 pub fn load_official_mae(
     path: impl AsRef<Path>,
     config: &MaeConfig,
@@ -35,6 +35,7 @@ pub fn load_official_mae(
     device: &Device,
 ) -> Result<Loaded<Mae, MaeConfig>> {
     config.validate()?;
+    config.check_published()?;
     let (encoder, entries) = (&config.encoder, official_mae_entries(config));
     let make = || config.init(&mut InitialWeights::new(0, device));
     load(path, make, config, encoder, &entries, options, device)

@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, s};
+use serde::{Deserialize, Serialize};
 
 use super::PredictionHead;
 use crate::config::config;
@@ -14,8 +15,19 @@ use crate::nn::{
     Init, InitialWeights, PositionTable, Positions, Transformer, TransformerConfig, per_token,
 };
 
+/// What a decoder's tokens look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum DecoderAttention {
+    /// All cells at all cells: [`Decoder`] (MAE).
+    Full,
+    /// Each asked cell at the encoder's tokens alone: [`CrossDecoder`](super::CrossDecoder) (CrossMAE).
+    Cross,
+}
+
 config! {
-    /// Sizes of a [`Decoder`]; everything else is as in the encoder it decodes.
+    /// Sizes of a [`Decoder`] or a [`CrossDecoder`](super::CrossDecoder); everything else is as in the encoder it decodes.
     #[derive(Debug, PartialEq)]
     pub struct DecoderConfig {
         /// Features per token. Default: 512, the paper's
@@ -26,6 +38,8 @@ config! {
         pub heads: usize = 16,
         /// Width of the MLP between its layers, over `width`. Default: 4
         pub mlp_ratio: f64 = 4.0,
+        /// What its tokens look at. Default: all cells at all cells, the paper's
+        pub attention: DecoderAttention = DecoderAttention::Full,
     }
 }
 
@@ -50,7 +64,8 @@ impl DecoderConfig {
         limits::parameters(limits::product(&[encoder.image.grid(encoder.patch)?.cells(), width]))
     }
 
-    /// A decoder for `encoder` that predicts `target_width` values per hidden cell.
+    /// A decoder of full attention for `encoder` that predicts `target_width` values per hidden
+    /// cell, whatever the configuration's own attention.
     ///
     /// # Panics
     ///

@@ -1,12 +1,16 @@
 //! Prediction heads, which predict hidden patches from an encoder's features.
 
+mod any;
+mod cross;
 mod decoder;
 mod linear;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
 
-pub use decoder::{Decoder, DecoderConfig};
+pub use any::AnyDecoder;
+pub use cross::CrossDecoder;
+pub use decoder::{Decoder, DecoderAttention, DecoderConfig};
 pub use linear::LinearHead;
 
 use crate::mask::Mask;

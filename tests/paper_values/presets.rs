@@ -76,7 +76,10 @@ fn constructors() -> Vec<(String, Value)> {
         GptConfig { small, medium, large }
         ResidualConfig { new(3) }
         DecoderConfig { new }
-        MaeConfig { base_patch16, large_patch16, huge_patch14, small_images(SMALL) }
+        MaeConfig {
+            base_patch16, large_patch16, huge_patch14, small_images(SMALL), cross_small_patch16,
+            cross_base_patch16, cross_small_images(SMALL),
+        }
         SimMimConfig { base_patch16, swin_base, swin_large, swin_v2_base, small_images(SMALL) }
         MaskFeatConfig { base_patch16, large_patch16, small_images(SMALL) }
         BeitConfig { base_patch16, large_patch16, small_images(tokenizer()) }

@@ -4,8 +4,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 use burn_mim::nn::InitialWeights;
 use burn_mim::{
-    DecoderConfig, Grid, ImageShape, MaeConfig, MaeTargetConfig, Mask, MimBatch, PretextTask,
-    UnitMask, VitConfig,
+    DecoderAttention, DecoderConfig, Grid, ImageShape, MaeConfig, MaeTargetConfig, Mask, MimBatch,
+    PretextTask, UnitMask, VitConfig,
 };
 
 use crate::io::{Io, close, device, folder};
@@ -113,4 +113,11 @@ fn pixels_and_histograms_at_once_give_torchs_loss_and_gradients() {
 fn low_frequencies_of_all_cells_give_torchs_loss_and_gradients() {
     let target = MaeTargetConfig::LowPass { radius: 1.5 };
     check("low_pass", &config().with_target(target).with_normalized(false), "all");
+}
+
+#[test]
+fn cross_attention_on_a_part_of_the_hidden_cells_gives_torchs_loss_and_gradients() {
+    let config = config();
+    let decoder = config.decoder.clone().with_attention(DecoderAttention::Cross);
+    check("cross", &config.with_decoder(decoder), "asked");
 }

@@ -92,7 +92,7 @@ fn check_mae(name: &str, model: Mae, config: &MaeConfig, prefixes: [&str; 2]) {
     let model = burn::module::Module::train(model);
     let gradients = model.loss(batch).loss.backward();
     compare_gradients(name, &io, &gradients, &model.encoder.body, prefixes);
-    let token = &model.head.mask_token;
+    let token = model.head.mask_token();
     let keys = ["grad.mask_token", "grad.decoder.mask_token"];
     let expected = keys.iter().find_map(|key| io.0.get(*key)).unwrap();
     let expected = (token.dims().to_vec(), expected.1.clone());

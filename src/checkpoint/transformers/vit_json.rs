@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::json::{Size, image_size, only_gelu, only_shared_heads};
 use crate::encoder::{RelativePositions, VitConfig};
-use crate::error::{Error, Result, ensure};
+use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::head::DecoderConfig;
 use crate::mask::{MaskConfig, MaskStrategy};
@@ -162,14 +162,9 @@ pub(super) fn vit_json(config: &VitConfig, architecture: &str, model_type: &str)
 ///
 /// # Errors
 ///
-/// When the encoder has a part that transformers' ViT lacks, or the target is not the patches' pixels.
+/// When the model has a part that transformers' class lacks.
 pub(super) fn mae_json(config: &MaeConfig) -> Result<Value> {
-    ensure!(
-        config.target.is_pixels(),
-        "transformers' ViTMAEForPreTraining predicts the pixels of patches, and this model predicts \
-         {}: export its encoder, or a bare file of safetensors",
-        config.target
-    );
+    config.check_published()?;
     let mut json = vit_json(&config.encoder, "ViTMAEForPreTraining", "vit_mae")?;
     let decoder = config.decoder.transformer(&config.encoder);
     json["decoder_hidden_size"] = json!(decoder.width);

@@ -12,16 +12,16 @@ use std::sync::Arc;
 
 use crate::config::config;
 use crate::encoder::{VisibleVit, VitConfig};
-use crate::error::Result;
+use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
-use crate::head::{Decoder, DecoderConfig};
+use crate::head::{AnyDecoder, DecoderAttention, DecoderConfig};
 use crate::mask::{AskedConfig, MaskConfig, MaskStrategy};
 use crate::nn::InitialWeights;
 use crate::target::{Normalization, Target};
 use crate::task::Mim;
 
 /// MAE: encode a quarter of the patches, decode all of them, compare the hidden pixels.
-pub type Mae = Mim<VisibleVit, Decoder, MaeTarget>;
+pub type Mae = Mim<VisibleVit, AnyDecoder, MaeTarget>;
 
 config! {
     /// The parts of an [`Mae`], with the paper's defaults.
@@ -66,6 +66,54 @@ impl MaeConfig {
         Self::new(VitConfig::new(image, 4, 128, 6, 4)).with_decoder(decoder)
     }
 
+    /// CrossMAE on ViT-S/16 (arXiv 2401.14391, official code): 12 blocks of cross-attention, 256
+    /// features and 8 heads, which decode a third of the hidden patches.
+    pub fn cross_small_patch16() -> Self {
+        let decoder = DecoderConfig::new().with_width(256).with_heads(8);
+        Self::new(VitConfig::small_patch16()).with_decoder(decoder).decoding_a_third()
+    }
+
+    /// CrossMAE on ViT-B/16 (arXiv 2401.14391, official code): 12 blocks of cross-attention, 512
+    /// features and 16 heads, which decode a third of the hidden patches.
+    pub fn cross_base_patch16() -> Self {
+        Self::base_patch16().decoding_a_third()
+    }
+
+    /// As the papers' CrossMAE: 12 blocks of cross-attention, a quarter of all patches decoded.
+    fn decoding_a_third(self) -> Self {
+        let decoder = self.decoder.clone().with_depth(12).with_attention(DecoderAttention::Cross);
+        self.with_decoder(decoder).with_asked(AskedConfig::Part { share: 0.25 })
+    }
+
+    /// [`small_images`](Self::small_images) with CrossMAE's decoder on a quarter of all patches.
+    pub fn cross_small_images(image: ImageShape) -> Self {
+        let small = Self::small_images(image);
+        let decoder = small.decoder.clone().with_attention(DecoderAttention::Cross);
+        small.with_decoder(decoder).with_asked(AskedConfig::Part { share: 0.25 })
+    }
+
+    /// Checks that this is the paper's own model, which published files and other libraries' classes
+    /// hold: pixels, predicted with full attention.
+    ///
+    /// # Errors
+    ///
+    /// Names the part that those have not.
+    pub(crate) fn check_published(&self) -> Result<()> {
+        let instead = "export its encoder, or a bare file of safetensors";
+        ensure!(
+            self.target.is_pixels(),
+            "published masked autoencoders predict the pixels of patches, and this model predicts {}: \
+             {instead}",
+            self.target
+        );
+        ensure!(
+            self.decoder.attention == DecoderAttention::Full,
+            "published masked autoencoders decode with full attention, and this model with \
+             cross-attention: {instead}"
+        );
+        Ok(())
+    }
+
     /// Checks every rule the parts must keep.
     ///
     /// # Errors
@@ -102,7 +150,7 @@ impl MaeConfig {
         let target = self.target.init(image.channels, patch, self.normalized);
         Mim {
             encoder: self.encoder.init_visible(weights),
-            head: self.decoder.init(&self.encoder, target.width(), weights),
+            head: self.decoder.init_any(&self.encoder, target.width(), weights),
             target,
         }
     }

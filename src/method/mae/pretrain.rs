@@ -7,6 +7,7 @@ use crate::data::augment::Augmentation;
 use crate::encoder::{Stack, VitBody, VitConfig};
 use crate::error::Result;
 use crate::grid::ImageShape;
+use crate::head::DecoderAttention;
 use crate::method::{DataFacts, Inpainting, Method, Preset, picture_title};
 use crate::nn::InitialWeights;
 use crate::task::Mim;
@@ -55,8 +56,12 @@ impl Method for MaeConfig {
         let cells = vit.grid().cells();
         let hidden = self.mask().map_or(0, |mask| cells * mask.hidden() / mask.grid().cells());
         let decoder = &self.decoder;
+        let decoded = match decoder.attention {
+            DecoderAttention::Cross => self.asked.count(cells, hidden),
+            _ => cells,
+        };
         let sizes = VitConfig { width: decoder.width, depth: decoder.depth, ..vit.clone() };
-        vec![vit.stack(cells - hidden), sizes.with_mlp_ratio(decoder.mlp_ratio).stack(cells)]
+        vec![vit.stack(cells - hidden), sizes.with_mlp_ratio(decoder.mlp_ratio).stack(decoded)]
     }
 
     fn encoder(task: &Mae) -> &VitBody {
