@@ -9,8 +9,8 @@ use burn_mim::nn::{InitialWeights, sin_cos_table};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{Recipe, Schedule};
 use burn_mim::{
-    BlockMask, DecoderConfig, Grid, ImageShape, Mae, MaeConfig, Mask, MaskStrategy, MimBatch,
-    PixelLoss, PixelTarget, RandomMask, SimMimConfig, Target, UnitMask,
+    AnyDecoder, BlockMask, DecoderConfig, Grid, ImageShape, Mae, MaeConfig, Mask, MaskStrategy,
+    MimBatch, PixelLoss, PixelTarget, RandomMask, SimMimConfig, Target, UnitMask,
 };
 
 /// How many cells a strategy says it hides, and does.
@@ -89,7 +89,7 @@ fn the_presets_have_the_papers_decoder() {
         (MaeConfig::huge_patch14(), 1280, 588),
     ] {
         assert_eq!(config.decoder, paper);
-        let decoder = undrawn(&config).head;
+        let AnyDecoder::Full(decoder) = undrawn(&config).head else { panic!("{config}") };
         assert_eq!(shape(&decoder.embed), [width, 512]);
         assert_eq!(decoder.transformer.blocks.len(), 8);
         assert_eq!(decoder.transformer.blocks[7].attention.heads, 16);
