@@ -14,6 +14,7 @@ use crate::nn::{InitialWeights, PositionTable};
 
 /// A decoder of either kind. Its parameters have the paths of the decoder's own, so that a
 /// checkpoint is read by both.
+#[allow(clippy::large_enum_variant, reason = "a model has one of them")]
 #[derive(Clone, Debug)]
 pub enum AnyDecoder {
     /// Of full attention.

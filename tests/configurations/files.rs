@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::any_method::AnyMethod;
 use crate::presets::{methods, tokenizers};
 
-/// Fields that a file must have: there is no number that is usually right. `target`, `kind`,
-/// `method` and `tokenizer` say which of several things is meant.
+/// Fields that a file must have: there is no number that is usually right. `target`, `asked`,
+/// `kind`, `method` and `tokenizer` say which of several things is meant.
 const REQUIRED: &[&str] = &[
     "image",
     "patch",
@@ -32,6 +32,8 @@ const REQUIRED: &[&str] = &[
     "jitter",
     "sizes",
     "target",
+    "asked",
+    "share",
     "kind",
     "method",
     "cell",

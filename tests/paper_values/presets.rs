@@ -11,8 +11,8 @@ use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, CmaeConfig, ContextConfig, DecoderConfig, ImageGptConfig, ImageShape, MaeConfig,
-    MaskFeatConfig, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig,
-    SwinV2Config, TokenizerConfig, VitConfig,
+    MaeTargetConfig, MaskFeatConfig, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig,
+    SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 use serde_json::{Value, json, to_value};
 
@@ -80,6 +80,7 @@ fn constructors() -> Vec<(String, Value)> {
             base_patch16, large_patch16, huge_patch14, small_images(SMALL), cross_small_patch16,
             cross_base_patch16, cross_small_images(SMALL),
         }
+        MaeTargetConfig { hog, pixels_and_hog }
         SimMimConfig { base_patch16, swin_base, swin_large, swin_v2_base, small_images(SMALL) }
         MaskFeatConfig { base_patch16, large_patch16, small_images(SMALL) }
         BeitConfig { base_patch16, large_patch16, small_images(tokenizer()) }

@@ -155,3 +155,52 @@ impl MaeConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> MaeConfig {
+        MaeConfig::small_images(ImageShape::square(3, 32))
+    }
+
+    #[test]
+    fn numbers_without_a_target_or_a_kind_of_decoder_are_the_papers() {
+        let mut json = serde_json::to_value(small()).unwrap();
+        let fields = json.as_object_mut().unwrap();
+        assert!(fields.remove("target").is_some() && fields.remove("asked").is_some());
+        assert!(fields["decoder"].as_object_mut().unwrap().remove("attention").is_some());
+        let old: MaeConfig = serde_json::from_value(json).unwrap();
+        assert_eq!(old, small());
+        assert!(old.check_published().is_ok());
+    }
+
+    #[test]
+    fn parameters_have_the_paths_of_the_decoder_whatever_is_predicted() {
+        let weights = &mut InitialWeights::new(0, &crate::test_device());
+        for config in [small(), small().with_target(MaeTargetConfig::pixels_and_hog())] {
+            let names = crate::nn::named_parameters(&config.init(weights));
+            let names: Vec<_> = names.into_iter().map(|parameter| parameter.path).collect();
+            assert!(names.iter().any(|name| name == "head.transformer.blocks.0.mlp.fc1.weight"));
+            assert!(!names.iter().any(|name| name.contains("Full")), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn what_published_models_have_not_is_named() {
+        let hog = small().with_target(MaeTargetConfig::hog()).check_published().unwrap_err();
+        assert!(hog.to_string().contains("this model predicts histograms of gradients"), "{hog}");
+        let cross = MaeConfig::cross_base_patch16().check_published().unwrap_err();
+        assert!(cross.to_string().contains("this model with cross-attention"), "{cross}");
+    }
+
+    #[test]
+    fn cross_decodes_a_third_of_the_hidden_patches() {
+        for config in [MaeConfig::cross_base_patch16(), MaeConfig::cross_small_patch16()] {
+            config.validate().unwrap();
+            assert_eq!(config.asked.count(196, config.mask().unwrap().hidden()), 49);
+        }
+        let most = small().with_asked(AskedConfig::Part { share: 0.8 }).validate().unwrap_err();
+        assert!(most.to_string().contains("hides 48 of the 64 cells"), "{most}");
+    }
+}

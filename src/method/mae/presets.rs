@@ -23,10 +23,9 @@ pub(super) fn all() -> Vec<Preset<MaeConfig>> {
             about: "CrossMAE on a ViT of 128 × 6, patch 4, a third of the hidden patches decoded: ours, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: MaeConfig::cross_small_images,
-            recipe: Recipe::mae().with_base_lr(4e-3).with_warmup_epochs(0.5),
+            recipe: Recipe::mae().with_epochs(12).with_base_lr(4e-3).with_warmup_epochs(0.5),
             augmentation: Augmentation::mae(),
             batch_size: 64,
-            images: Some(30_000),
         },
         cross(
             "mae_cross_vit_small_patch16_224",
