@@ -13,8 +13,9 @@
 //! autoencoder's kept tokens by increasing noise; `hidden` i64 [b, k], ascending;
 //! `reconstruction` f32 [b, c, h, w] in target space, zero at visible cells. A BEiT yields `logits`
 //! f32 [all hidden, vocabulary] instead of `loss` and `reconstruction`, and its `features` are
-//! transformers' `last_hidden_state`. An encoder alone yields `features`, of whole images unless
-//! `noise` is given. An Image GPT yields `features`, after its last norm, and `logits`
+//! transformers' `last_hidden_state`. An encoder alone yields `features`, its
+//! `last_hidden_state`: registers after the class token, no class token of an I-JEPA, a CLIP's
+//! before its `post_layernorm`; of whole images unless `noise` is given. An Image GPT yields `features`, after its last norm, and `logits`
 //! f32 [b, tokens, colors] where it has a head.
 
 mod input;
@@ -109,8 +110,8 @@ fn run(args: &Args) -> Result<()> {
             outputs.hidden(&batch.mask);
         }
         TransformersModel::Encoder(loaded) => {
-            let features = loaded.model.represent(input.images(&device)?);
-            outputs.add("features", class_token_first(features));
+            let images = input.images(&device)?;
+            outputs.add("features", folder.last_hidden_state(&loaded.model.body, images));
         }
         TransformersModel::Swin(loaded) => {
             outputs.add("features", loaded.model.represent(input.images(&device)?).tokens);
@@ -146,12 +147,7 @@ fn run(args: &Args) -> Result<()> {
         }
         TransformersModel::BeitEncoder(loaded) => {
             let images = input.images(&device)?;
-            let features = if folder.mean_pooling() {
-                loaded.model.represent_layers(images, &[loaded.config.depth]).remove(0)
-            } else {
-                loaded.model.represent(images)
-            };
-            outputs.add("features", class_token_first(features));
+            outputs.add("features", folder.last_hidden_state(&loaded.model.body, images));
         }
         other => return Err(Error::data(&args.model, format!("cannot be run: {other:?}"))),
     }

@@ -73,6 +73,6 @@ pub use weights_file::WeightsFile;
 #[cfg(feature = "run")]
 pub(crate) use parameters::replaced;
 #[cfg(feature = "run")]
-pub(crate) use transformers::{Contents, Kind};
+pub(crate) use transformers::{Contents, Kind, is_vit_or_beit};
 #[cfg(feature = "run")]
 pub(crate) use weights_file::HostTensor;

@@ -17,10 +17,11 @@ pub(super) struct BlockNames {
     norm2: &'static str,
     /// After a query and a key are projected, where they are normalized.
     query_key_norm: [&'static str; 2],
-    fc1: &'static str,
+    /// The name of one layer, or of the gate and of what it scales.
+    fc1: &'static [&'static str],
     fc2: &'static str,
-    /// The name of a layer scale up to the number of its branch, which counts from 1.
-    layer_scale: &'static str,
+    /// The names of the layer scales of both branches.
+    layer_scale: [&'static str; 2],
     relative_positions: &'static str,
 }
 
@@ -31,8 +32,12 @@ pub(super) struct VitNames {
     pub(super) class_token: String,
     pub(super) registers: String,
     pub(super) positions: String,
+    pub(super) pre_norm: String,
+    /// Whether the class token is a vector, and the table of positions a matrix.
+    pub(super) flat: bool,
     /// The names of the blocks up to their number.
     pub(super) blocks: String,
+    /// Empty where there is none.
     pub(super) norm: String,
     pub(super) block: BlockNames,
 }
@@ -45,9 +50,9 @@ pub(super) const TIMM: BlockNames = BlockNames {
     out: "attn.proj",
     norm2: "norm2",
     query_key_norm: ["attn.q_norm", "attn.k_norm"],
-    fc1: "mlp.fc1",
+    fc1: &["mlp.fc1"],
     fc2: "mlp.fc2",
-    layer_scale: "gamma_",
+    layer_scale: ["gamma_1", "gamma_2"],
     relative_positions: "attn",
 };
 
@@ -63,10 +68,40 @@ pub(super) const TRANSFORMERS: BlockNames = BlockNames {
     out: "attention.output.dense",
     norm2: "layernorm_after",
     query_key_norm: ["attention.attention.q_norm", "attention.attention.k_norm"],
-    fc1: "intermediate.dense",
+    fc1: &["intermediate.dense"],
     fc2: "output.dense",
-    layer_scale: "lambda_",
+    layer_scale: ["lambda_1", "lambda_2"],
     relative_positions: "attention.attention.relative_position_bias",
+};
+
+/// The names in transformers' DINOv2.
+pub(super) const DINOV2: BlockNames = BlockNames {
+    norm1: "norm1",
+    norm2: "norm2",
+    fc1: &["mlp.fc1"],
+    fc2: "mlp.fc2",
+    layer_scale: ["layer_scale1.lambda1", "layer_scale2.lambda1"],
+    ..TRANSFORMERS
+};
+
+/// The names in transformers' DINOv2 with SwiGLU.
+pub(super) const DINOV2_GATED: BlockNames =
+    BlockNames { fc1: &["mlp.weights_in"], fc2: "mlp.weights_out", ..DINOV2 };
+
+/// The same where gate and values are apart, as in the modules of transformers 5 in memory.
+pub(super) const DINOV2_GATED_APART: BlockNames =
+    BlockNames { fc1: &["mlp.gate_proj", "mlp.up_proj"], ..DINOV2_GATED };
+
+/// The names in transformers' CLIP.
+pub(super) const CLIP: BlockNames = BlockNames {
+    norm1: "layer_norm1",
+    query_key_value: &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+    query_value_bias: ["self_attn.q_proj.bias", "self_attn.v_proj.bias"],
+    out: "self_attn.out_proj",
+    norm2: "layer_norm2",
+    fc1: &["mlp.fc1"],
+    fc2: "mlp.fc2",
+    ..TRANSFORMERS
 };
 
 impl VitNames {
@@ -77,6 +112,8 @@ impl VitNames {
             class_token: format!("{prefix}cls_token"),
             registers: format!("{prefix}reg_token"),
             positions: format!("{prefix}pos_embed"),
+            pre_norm: format!("{prefix}norm_pre"),
+            flat: false,
             blocks: format!("{prefix}blocks"),
             norm: format!("{prefix}norm"),
             block: TIMM,
@@ -90,9 +127,26 @@ impl VitNames {
             class_token: format!("{prefix}embeddings.cls_token"),
             registers: format!("{prefix}embeddings.register_tokens"),
             positions: format!("{prefix}embeddings.position_embeddings"),
+            pre_norm: format!("{prefix}pre_layernorm"),
+            flat: false,
             blocks: format!("{prefix}encoder.layer"),
             norm: format!("{prefix}layernorm"),
             block: TRANSFORMERS,
+        }
+    }
+
+    /// transformers' names of CLIP's vision transformer, one of which is misspelt there.
+    pub(super) fn clip() -> Self {
+        Self {
+            patch_embed: "embeddings.patch_embedding".into(),
+            class_token: "embeddings.class_embedding".into(),
+            positions: "embeddings.position_embedding.weight".into(),
+            pre_norm: "pre_layrnorm".into(),
+            flat: true,
+            blocks: "encoder.layers".into(),
+            norm: "post_layernorm".into(),
+            block: CLIP,
+            ..Self::transformers("")
         }
     }
 
@@ -103,18 +157,19 @@ impl VitNames {
         let path = |name: &str| format!("{ours}.{name}");
         let weight = format!("{}.weight", self.patch_embed);
         let shape = [width, image.channels, patch, patch];
-        let bias = vec![format!("{}.bias", self.patch_embed)];
-        let mut entries = vec![
-            Entry::patch_embedding(path("patch_embed.weight"), weight, shape),
-            Entry::vectors(path("patch_embed.bias"), bias, width),
-        ];
+        let flat = |entry: Entry| if self.flat { entry.flat() } else { entry };
+        let mut entries = vec![Entry::patch_embedding(path("patch_embed.weight"), weight, shape)];
+        if config.patch_bias {
+            let bias = vec![format!("{}.bias", self.patch_embed)];
+            entries.push(Entry::vectors(path("patch_embed.bias"), bias, width));
+        }
         if config.class_token {
             let mut theirs = vec![self.class_token.clone()];
             theirs.extend((0..config.more_class_tokens).map(|index| match index {
                 0 => self.class_token.replace("cls", "dist"),
                 _ => format!("{}_{index}", self.class_token),
             }));
-            entries.push(Entry::tokens(path("class_token"), theirs, width));
+            entries.push(flat(Entry::tokens(path("class_token"), theirs, width)));
         }
         if config.registers > 0 {
             let shape = [1, config.registers, width];
@@ -122,10 +177,16 @@ impl VitNames {
         }
         if config.positions != Positions::None {
             let (table, theirs) = (path("positions.table"), self.positions.clone());
-            entries.push(Entry::positions(table, theirs, rows, config.grid(), width));
+            let entry = Entry::positions(table, theirs, rows, config.grid(), width);
+            entries.push(flat(entry.read_by(config.position_resize)));
+        }
+        if config.pre_norm {
+            entries.extend(norm_of(config.norm, &path("pre_norm"), &self.pre_norm, width));
         }
         entries.extend(self.blocks(&path("transformer.blocks"), &config.transformer()));
-        entries.extend(norm_of(config.norm, &path("transformer.norm"), &self.norm, width));
+        if !self.norm.is_empty() {
+            entries.extend(norm_of(config.norm, &path("transformer.norm"), &self.norm, width));
+        }
         entries
     }
 
@@ -205,13 +266,16 @@ impl BlockNames {
         }
         entries.extend(linear(&path("attention.out"), &key(self.out), width, width));
         entries.extend(norm(&path("norm2"), &key(self.norm2), width));
-        let gate = if config.gated { mlp } else { 0 };
-        entries.extend(linear(&path("mlp.fc1"), &key(self.fc1), width, mlp + gate));
+        let parts = |what: &str| -> Vec<_> {
+            self.fc1.iter().map(|name| key(&format!("{name}.{what}"))).collect()
+        };
+        let outputs = if config.gated { 2 * mlp / self.fc1.len() } else { mlp };
+        entries.push(Entry::matrices(path("mlp.fc1.weight"), parts("weight"), outputs, width));
+        entries.push(Entry::vectors(path("mlp.fc1.bias"), parts("bias"), outputs));
         entries.extend(linear(&path("mlp.fc2"), &key(self.fc2), mlp, width));
         if config.layer_scale.is_some() {
-            entries.extend([1, 2].map(|branch| {
-                let gamma = path(&format!("scale{branch}.gamma"));
-                Entry::vectors(gamma, vec![key(&format!("{}{branch}", self.layer_scale))], width)
+            entries.extend([1, 2].into_iter().zip(self.layer_scale).map(|(branch, theirs)| {
+                Entry::vectors(path(&format!("scale{branch}.gamma")), vec![key(theirs)], width)
             }));
         }
         entries

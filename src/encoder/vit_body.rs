@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, s};
 use super::{Backbone, GridTokens, VitConfig, check_channels};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{InitialWeights, Places, PositionTable, Transformer, per_token};
+use crate::nn::{InitialWeights, Norm, Places, PositionTable, Transformer, per_token};
 
 /// Patch embedding, positions and the transformer.
 #[derive(Module, Debug)]
@@ -20,6 +20,8 @@ pub struct VitBody {
     pub register_token: Option<Param<Tensor<2>>>,
     /// Absolute positions, where there are any.
     pub positions: Option<PositionTable>,
+    /// The norm of all tokens before the first block, where there is one.
+    pub pre_norm: Option<Norm>,
     /// Blocks and the final norm.
     pub transformer: Transformer,
     #[module(skip)]
@@ -35,8 +37,12 @@ impl VitBody {
     pub fn new(config: &VitConfig, weights: &mut InitialWeights) -> Self {
         config.validate().unwrap_or_else(|error| panic!("{error}"));
         let (grid, class_tokens) = (config.grid(), config.class_tokens());
+        let (values, width, init) = (config.patch_values(), config.width, config.matrix_init());
         Self {
-            patch_embed: weights.linear(config.patch_values(), config.width, config.matrix_init()),
+            patch_embed: match config.patch_bias {
+                true => weights.linear(values, width, init),
+                false => weights.linear_without_bias(values, width, init),
+            },
             class_token: (class_tokens > 0)
                 .then(|| weights.param([class_tokens, config.width], config.token_init())),
             register_token: (config.registers > 0)
@@ -47,7 +53,11 @@ impl VitBody {
                 config.width,
                 class_tokens,
                 weights,
-            ),
+            )
+            .map(|table| table.with_resize(config.position_resize)),
+            pre_norm: config
+                .pre_norm
+                .then(|| weights.norm_of(config.norm, width, config.norm_epsilon)),
             transformer: config.transformer().init(weights),
             config: config.clone(),
         }
@@ -128,7 +138,15 @@ impl VitBody {
         (tokens.slice(s![.., first_cell.., ..]), class_token)
     }
 
-    /// Class token and registers before the tokens of cells.
+    /// Every token of whole images after the last block, before the final norm, `[batch, tokens,
+    /// width]`: class tokens, registers, cells.
+    pub fn last_tokens(&self, images: Tensor<4>) -> Tensor<3> {
+        let (grid, patches) = self.patches(images);
+        let tokens = self.with_first_tokens(self.with_positions(self.embed(patches), grid));
+        self.transformer.run(tokens, self.places(grid), 0..self.layers())
+    }
+
+    /// Class token and registers before the tokens of cells, normalized where a norm comes first.
     pub(super) fn with_first_tokens(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, _, width] = tokens.dims();
         let class_token = self.class_token.as_ref().map(|token| match &self.positions {
@@ -144,11 +162,16 @@ impl VitBody {
                 rows.unsqueeze::<3>().expand([batch, count, width])
             })
             .collect();
-        if all.is_empty() {
-            return tokens;
+        let tokens = if all.is_empty() {
+            tokens
+        } else {
+            all.push(tokens);
+            Tensor::cat(all, 1)
+        };
+        match &self.pre_norm {
+            Some(norm) => norm.forward(tokens),
+            None => tokens,
         }
-        all.push(tokens);
-        Tensor::cat(all, 1)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
 use crate::nn::{
-    BiasSource, Init, MlpActivation, NormKind, Positions, QkvBias, ResidualInit, TokenGrid,
-    TransformerConfig,
+    BiasSource, Init, MlpActivation, NormKind, PositionResize, Positions, QkvBias, ResidualInit,
+    TokenGrid, TransformerConfig,
 };
 
 /// Whether attention scores depend on the relative position of two tokens.
@@ -91,6 +91,15 @@ config! {
         /// Whether the MLPs are gated: SwiGLU (arXiv 2002.05202), silu(x W) ∘ (x V) before the last
         /// layer, with `mlp_ratio` · `width` features in each. Default: no
         pub swiglu: bool = false,
+        /// What comes between the layers of an MLP that is not gated. Default: the exact GELU
+        pub activation: MlpActivation = MlpActivation::Gelu,
+        /// Whether all tokens are normalized before the first block (CLIP, arXiv 2103.00020).
+        /// Default: no
+        pub pre_norm: bool = false,
+        /// Whether the embedding of patches has a bias. Default: yes
+        pub patch_bias: bool = true,
+        /// How absolute positions are read on another grid. Default: bicubically
+        pub position_resize: PositionResize = PositionResize::Bicubic,
     }
 }
 
@@ -161,6 +170,11 @@ impl VitConfig {
             more == 0 || self.class_token && self.relative_positions == RelativePositions::None,
             "{more} more class tokens need a first one, and no relative positions"
         );
+        ensure!(
+            !self.swiglu || self.activation == MlpActivation::Gelu,
+            "SwiGLU has an activation of its own, and no {:?}",
+            self.activation
+        );
         let first = self.registers.saturating_add(more);
         limits::at_most("registers and class tokens", first, limits::TOKENS)?;
         self.transformer().validate()?;
@@ -209,6 +223,9 @@ impl VitConfig {
             (self.query_key_norm, "query-key norm"),
             (self.norm != NormKind::Layer, "root-mean-square norm"),
             (self.swiglu, "SwiGLU"),
+            (self.activation != MlpActivation::Gelu, "activation but the exact GELU"),
+            (self.pre_norm, "norm before the first block"),
+            (!self.patch_bias, "embedding of patches without bias"),
         ]
         .into_iter()
         .find_map(|(has, name)| has.then_some(name))
@@ -238,7 +255,7 @@ impl VitConfig {
         let tokens = TokenGrid { grid: self.grid(), class_token: self.class_token };
         TransformerConfig {
             mlp_width: self.mlp_width(),
-            activation: if self.swiglu { MlpActivation::Silu } else { MlpActivation::Gelu },
+            activation: if self.swiglu { MlpActivation::Silu } else { self.activation },
             gated: self.swiglu,
             query_key_norm: self.query_key_norm,
             rotary: self.rotary,

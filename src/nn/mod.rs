@@ -1,5 +1,6 @@
 //! The layers burn-nn lacks: what vision transformers are made of.
 
+mod antialias;
 mod attention;
 mod batch_norm;
 mod block;
@@ -49,7 +50,7 @@ pub(crate) use parameters::NamedParameter;
 pub(crate) use parameters::named_parameters;
 pub use per_token::per_token;
 pub(crate) use position::resize_table;
-pub use position::{PositionTable, Positions, sin_cos_table};
+pub use position::{PositionResize, PositionTable, Positions, sin_cos_table};
 pub use projection::{Projection, ProjectionLayer};
 pub use relative_position::{RelativePositionBias, relative_position_index};
 pub use rotary::Rotations;

@@ -6,6 +6,7 @@ use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor, TensorData, s};
 use serde::{Deserialize, Serialize};
 
+use super::antialias::{antialiased, mixed};
 use super::{Init, InitialWeights};
 use crate::grid::Grid;
 
@@ -21,6 +22,35 @@ pub enum Positions {
     SinCos,
 }
 
+/// How a table of positions is read on another grid than its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PositionResize {
+    /// Bicubically, by a cubic of a = −0.75 at half-pixel centers.
+    Bicubic,
+    /// Bicubically, by a cubic of a = −0.5 that is wider where there are fewer cells, so that none is
+    /// skipped (DINOv2 with registers).
+    Antialiased,
+}
+
+impl PositionResize {
+    /// Rows of a table over `from` read on the grid `to`.
+    ///
+    /// # Shapes
+    ///
+    /// - table: `[from.cells(), width]`
+    /// - output: `[to.cells(), width]`
+    pub(crate) fn resized(self, table: Tensor<2>, from: Grid, to: Grid) -> Tensor<2> {
+        if self == Self::Bicubic {
+            return resize_table(table, from, to);
+        }
+        let device = table.device();
+        let rows = antialiased(from.rows, to.rows, &device);
+        let cols = antialiased(from.cols, to.cols, &device);
+        mixed(table, from, rows, cols)
+    }
+}
+
 /// A vector of `width` features for each cell, and one for each class token.
 #[derive(Module, Debug)]
 pub struct PositionTable {
@@ -28,6 +58,8 @@ pub struct PositionTable {
     pub table: Param<Tensor<2>>,
     #[module(skip)]
     grid: Grid,
+    #[module(skip)]
+    resize: PositionResize,
 }
 
 impl PositionTable {
@@ -62,7 +94,12 @@ impl PositionTable {
                 Param::uninitialized(ParamId::new(), table, device, false, shape.into())
             }
         };
-        Some(Self { table, grid })
+        Some(Self { table, grid, resize: PositionResize::Bicubic })
+    }
+
+    /// The same table, read on other grids as `resize` says.
+    pub fn with_resize(self, resize: PositionResize) -> Self {
+        Self { resize, ..self }
     }
 
     /// The grid the table was made for.
@@ -81,11 +118,11 @@ impl PositionTable {
         self.table.val().slice(s![0..rows, ..])
     }
 
-    /// The cells' rows, `[cells, width]`; bicubically interpolated in two dimensions when `grid`
-    /// is not the table's own.
+    /// The cells' rows, `[cells, width]`; interpolated in two dimensions when `grid` is not the
+    /// table's own, bicubically unless told otherwise.
     pub fn cells(&self, grid: Grid) -> Tensor<2> {
         let cells = self.table.val().slice(s![self.class_rows().., ..]);
-        if grid == self.grid { cells } else { resize_table(cells, self.grid, grid) }
+        if grid == self.grid { cells } else { self.resize.resized(cells, self.grid, grid) }
     }
 
     fn class_rows(&self) -> usize {

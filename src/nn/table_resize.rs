@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::antialias::mixed;
 use super::position::resize_table;
 use crate::grid::Grid;
 
@@ -35,16 +36,10 @@ pub(crate) fn resize_offsets(
     if resize == TableResize::Bicubic || from.rows.min(from.cols) < 3 {
         return resize_table(table, old, new);
     }
-    let ([_, heads], device) = (table.dims(), table.device());
+    let device = table.device();
     let rows = geometric(old.rows, new.rows, &device);
     let cols = geometric(old.cols, new.cols, &device);
-    let along_rows = rows.matmul(table.reshape([old.rows, old.cols * heads]));
-    let transposed = along_rows
-        .reshape([new.rows, old.cols, heads])
-        .permute([1, 0, 2])
-        .reshape([old.cols, new.rows * heads]);
-    let both = cols.matmul(transposed).reshape([new.cols, new.rows, heads]);
-    both.permute([1, 0, 2]).reshape([new.cells(), heads])
+    mixed(table, old, rows, cols)
 }
 
 /// The weights of `from` offsets along one axis at each of `to`, `[to, from]`.

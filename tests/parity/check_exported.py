@@ -49,8 +49,11 @@ def main():
     classifies = hasattr(model, "classifier")
     base = model.base_model if classifies else model
     states = base(pixel_values=inputs).last_hidden_state
-    has_class_token = "swin" not in model.config.model_type
-    means = (states[:, 1:] if has_class_token else states).mean(1).numpy()
+    if model.config.model_type == "clip_vision_model":
+        states = model.post_layernorm(states)
+    first = 0 if model.config.model_type in ("swin", "swinv2", "ijepa") else 1
+    first += getattr(model.config, "num_register_tokens", 0)
+    means = states[:, first:].mean(1).numpy()
     expected = np.load(arguments.features / "features.npy")
     difference = np.abs(means - expected).max() / np.abs(expected).max()
     print(f"{type(model).__name__}: features differ by {difference:.1e} of the largest value")

@@ -37,7 +37,7 @@ def fill(model: nn.Module, grid: tuple[int, int]):
         if re.search(r"pos(ition)?_embed", name):
             cells, width = grid[0] * grid[1], weight.shape[-1]
             values *= 0.1
-            values[0, weight.shape[1] - cells :] += sin_cos(grid, width)
+            values.view(-1, width)[-cells:] += sin_cos(grid, width)
         elif re.search(r"(norm\w*|ln_\w+)\.weight$", name):
             values = 1 + 0.2 * values
         elif name.endswith(".bias"):

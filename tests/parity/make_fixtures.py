@@ -25,6 +25,9 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
     beit_model*           transformers' BeitModel
     official_beit_*       microsoft/unilm's BEiT, `.pth`, with transformers' numbers
     official_beit_v2_*    microsoft/unilm's BEiT v2, `.pth`, with those of transformers' layers
+    msn_*, ijepa_*, data2vec_*, dinov2_*, clip_*  transformers' ViTMSNModel, IJepaModel,
+                          Data2VecVisionModel, Dinov2Model, Dinov2WithRegistersModel,
+                          CLIPVisionModel, CLIPModel
     dalle_encoder         OpenAI's dVAE, its state dict, restated in beit.py
 
 The `config.json` of the first four groups is transformers' own; timm's and the official files
@@ -44,6 +47,7 @@ from safetensors.torch import save_file
 
 from beit import beit_mim, beit_model, dalle, official_beit, official_beit_v2
 from check_restated import check_restated
+from encoders import ENCODERS
 from families import (
     as_named_in_memory,
     as_on_the_hub,
@@ -88,7 +92,7 @@ SWIN = dict(patch_size=2, embed_dim=8, depths=[2, 3], num_heads=[2, 4], mlp_rati
 SWIN_V2 = SWIN | dict(depths=[2, 2], pretrained_window_sizes=[0, 0])
 GPT = dict(n_embd=12, n_layer=2, n_head=3, n_positions=16, vocab_size=8)
 
-FIXTURES = {
+FIXTURES = ENCODERS | {
     "timm_parts_registers": (
         timm_vit_parts,
         PAPER | dict(channels=1, image_size=[8, 12], registers=3, query_key_norm=True),

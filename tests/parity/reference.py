@@ -196,7 +196,27 @@ def beit_outputs(model: transformers.BeitModel, inputs: dict) -> dict[str, Tenso
     return {"features": model(inputs["pixel_values"]).last_hidden_state}
 
 
+def encoder_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
+    """`features`, the last hidden state, also of images of another size where these are given."""
+    vision = getattr(model, "vision_model", model)
+    outputs = {"features": vision(inputs["pixel_values"]).last_hidden_state}
+    if "pixel_values_resized" in inputs:
+        # The others interpolate positions without being asked to.
+        asked = type(vision).__name__ in ("ViTMSNModel", "IJepaModel", "CLIPVisionModel")
+        flag = {"interpolate_pos_encoding": True} if asked else {}
+        resized = vision(inputs["pixel_values_resized"], **flag).last_hidden_state
+        outputs["features_resized"] = resized
+    return outputs
+
+
 OUTPUTS = {
+    "ViTMSNModel": encoder_outputs,
+    "Data2VecVisionModel": encoder_outputs,
+    "IJepaModel": encoder_outputs,
+    "Dinov2Model": encoder_outputs,
+    "Dinov2WithRegistersModel": encoder_outputs,
+    "CLIPVisionModel": encoder_outputs,
+    "CLIPModel": encoder_outputs,
     "SwinForMaskedImageModeling": swin_mim_outputs,
     "SwinModel": swin_outputs,
     "Swinv2ForMaskedImageModeling": swin_mim_outputs,

@@ -5,7 +5,7 @@ use super::{LoadOptions, Source};
 use crate::checkpoint::weights_file::HostTensor;
 use crate::error::{Error, Result};
 use crate::grid::Grid;
-use crate::nn::TableResize;
+use crate::nn::{PositionResize, TableResize};
 
 /// One parameter of a model and where a file keeps it.
 #[derive(Debug, Clone)]
@@ -80,7 +80,27 @@ impl Entry {
         width: usize,
     ) -> Self {
         let entry = Self::tensor(ours, theirs, &[1, rows + grid.cells(), width]);
-        Self { resize: Some(Resize::Positions { rows, grid }), ..entry }
+        let resize = PositionResize::Bicubic;
+        Self { resize: Some(Resize::Positions { rows, grid, resize }), ..entry }
+    }
+
+    /// The same position table, read on another grid as `how` says.
+    pub(in crate::checkpoint) fn read_by(self, how: PositionResize) -> Self {
+        let resize = match self.resize {
+            Some(Resize::Positions { rows, grid, .. }) => {
+                Some(Resize::Positions { rows, grid, resize: how })
+            }
+            other => other,
+        };
+        Self { resize, ..self }
+    }
+
+    /// The same tensors without their leading axes of size 1.
+    pub(in crate::checkpoint) fn flat(mut self) -> Self {
+        while self.shape.len() > 1 && self.shape[0] == 1 {
+            self.shape.remove(0);
+        }
+        self
     }
 
     /// A table `[offsets, heads]` of the offsets within a square `window`, or within a `smaller`

@@ -76,7 +76,9 @@ pub(super) fn load<M: Module>(
         used.extend(theirs);
     }
     let is_buffer = |key: &str| buffers.iter().any(|ending| key.ends_with(ending));
-    let unused = keys.iter().filter(|key| !used.contains(**key) && !is_buffer(key));
+    let is_empty = |key: &str| file.shape(key).is_some_and(|shape| shape.contains(&0));
+    let is_unused = |key: &str| !used.contains(key) && !is_buffer(key) && !is_empty(key);
+    let unused = keys.iter().filter(|key| is_unused(key));
     report.unused.extend(unused.map(ToString::to_string));
     report.check(options, file.path())?;
     check_size(&report, new, file)?;

@@ -5,13 +5,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::{LoadOptions, Source};
 use crate::checkpoint::weights_file::HostTensor;
 use crate::grid::Grid;
-use crate::nn::{TableResize, resize_offsets, resize_table};
+use crate::nn::{PositionResize, TableResize, resize_offsets};
 
 /// How a tensor can be made to fit when its shape differs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Resize {
     /// A table `[.., rows + cells, width]` whose first rows are not cells.
-    Positions { rows: usize, grid: Grid },
+    Positions { rows: usize, grid: Grid, resize: PositionResize },
     /// Weights `[outputs, channels, patch, patch]`.
     Channels,
     /// A table `[offsets, heads]` of the offsets within a square window of `window` cells a side.
@@ -55,7 +55,7 @@ pub(super) fn fit(
         (Resize::Channels, &[o1, old, h1, w1], &[o2, _, h2, w2]) => {
             [o1, h1, w1] == [o2, h2, w2] && old > 0
         }
-        (Resize::Positions { rows, .. }, &[_, old, w1], &[_, _, w2]) => {
+        (Resize::Positions { rows, .. }, &[.., old, w1], &[.., _, w2]) => {
             w1 == w2 && grid_of(old, rows, source.grid).is_some()
         }
         (Resize::Offsets { .. }, &[rows, h1], &[_, h2]) => h1 == h2 && window_of(rows).is_some(),
@@ -74,9 +74,10 @@ pub(super) fn resized(
     let device = &source.device;
     let values = match resize {
         Resize::Channels => inflate(tensor, to)?,
-        Resize::Positions { rows, grid } => {
-            let from = grid_of(*tensor.shape.get(1)?, rows, source.grid)?;
-            resize_positions(tensor, rows, from, grid, device)?
+        Resize::Positions { rows, grid, resize } => {
+            let &[.., old, _] = tensor.shape.as_slice() else { return None };
+            let from = grid_of(old, rows, source.grid)?;
+            resize_positions(tensor, rows, [from, grid], resize, device)?
         }
         Resize::Offsets { window, resize, .. } => {
             resize_offsets_of(tensor, to[1], window, resize, device)?
@@ -164,17 +165,17 @@ fn resize_offsets_of(
 fn resize_positions(
     tensor: &HostTensor,
     rows: usize,
-    from: Grid,
-    grid: Grid,
+    [from, grid]: [Grid; 2],
+    resize: PositionResize,
     device: &Device,
 ) -> Option<Vec<f32>> {
-    let &[_, old, width] = tensor.shape.as_slice() else { return None };
+    let &[.., old, width] = tensor.shape.as_slice() else { return None };
     if old != rows + from.cells() {
         return None;
     }
     let (first, cells) = tensor.values.split_at(rows * width);
     let data = TensorData::new(cells.to_vec(), [from.cells(), width]);
-    let resized = resize_table(Tensor::from_data(data, device), from, grid);
+    let resized = resize.resized(Tensor::from_data(data, device), from, grid);
     Some(first.iter().copied().chain(resized.into_data().iter::<f32>()).collect())
 }
 

@@ -50,7 +50,9 @@ impl Transformers {
         self.fill(make, config, &entries, grid, options, device)
     }
 
-    /// Loads the encoder of a BEiT alone, from any of the architectures.
+    /// Loads the encoder of a BEiT alone, from any of the architectures, or a data2vec. Where that
+    /// has no final norm, since it pools the mean and has no classifier, the norm neither scales nor
+    /// moves.
     ///
     /// # Errors
     ///
@@ -73,7 +75,11 @@ impl Transformers {
         let norm = ["beit.pooler.layernorm", "pooler.layernorm", "beit.layernorm"]
             .into_iter()
             .find(|name| self.file.find(&format!("{name}.weight")).is_some());
-        let norm = norm.unwrap_or("layernorm");
+        let is_data2vec = self.architecture.starts_with("Data2Vec");
+        let norm = norm.unwrap_or(match is_data2vec && self.mean_pooling() {
+            true => "",
+            false => "layernorm",
+        });
         let entries = encoder_entries("", prefix, norm, &config, json.has_mask_token());
         self.fill(|c, w| c.init(w), config, &entries, grid, options, device)
     }
@@ -88,7 +94,7 @@ fn encoder(
 }
 
 /// `key` as `save_pretrained` spells it.
-fn as_saved(key: &str) -> String {
+pub(super) fn as_saved(key: &str) -> String {
     // The official code has its own names, some of which are the same.
     if key.contains("blocks.") {
         return key.to_string();

@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::json::{Size, image_size, only_gelu, only_shared_heads};
+use super::json::{Size, activation_named, image_size, name_of_activation, only_shared_heads};
 use crate::encoder::{RelativePositions, VitConfig, VitInit};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::method::check_vocabulary;
-use crate::nn::{Positions, QkvBias};
+use crate::nn::{MlpActivation, Positions, QkvBias};
 
 /// The fields of a `config.json` that are read. An absent field has the default of transformers.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,7 +74,7 @@ impl BeitJson {
     }
 
     pub(super) fn encoder(&self) -> Result<VitConfig> {
-        only_gelu(&self.hidden_act)?;
+        let activation = activation_named("hidden_act", &self.hidden_act)?;
         let ([height, width], patch) = (self.image_size.height_width(), self.patch_size.patch()?);
         let (heads, features) = (self.num_attention_heads, self.hidden_size);
         only_shared_heads(self.head_dim, heads, features)?;
@@ -100,6 +100,7 @@ impl BeitJson {
         let config = VitConfig::new(image, patch, features, self.num_hidden_layers, heads)
             .with_mlp_ratio(self.intermediate_size as f64 / features as f64)
             .with_norm_epsilon(self.layer_norm_eps)
+            .with_activation(activation)
             .with_qkv_bias(QkvBias::QueryValue)
             .with_positions(if absolute { Positions::Learned } else { Positions::None })
             .with_relative_positions(relative)
@@ -138,7 +139,8 @@ pub(super) fn beit_json(config: &VitConfig, architecture: &str) -> Result<Value>
         let message = format!("transformers' BEiT has no {what}, so this model cannot be saved so");
         if has { Err(Error::config(message)) } else { Ok(()) }
     };
-    if let Some(part) = config.newer_part() {
+    let activation = config.activation;
+    if let Some(part) = config.clone().with_activation(MlpActivation::Gelu).newer_part() {
         refuse(true, part)?;
     }
     refuse(!config.class_token, "variant without a class token")?;
@@ -158,7 +160,7 @@ pub(super) fn beit_json(config: &VitConfig, architecture: &str) -> Result<Value>
         "num_attention_heads": config.heads,
         "intermediate_size": config.mlp_width(),
         "layer_norm_eps": config.norm_epsilon,
-        "hidden_act": "gelu",
+        "hidden_act": name_of_activation(activation),
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
         "initializer_range": 0.02,

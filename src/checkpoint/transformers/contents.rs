@@ -64,7 +64,7 @@ impl Transformers {
             "ImageGPTForCausalImageModeling" => {
                 Kind::method(&ImageGptConfig::new(self.gpt_config()?))
             }
-            name if name.starts_with("Beit") => {
+            name if name.starts_with("Beit") || name.starts_with("Data2Vec") => {
                 let json = self.parsed::<BeitJson>()?.with_image(self.image);
                 let config = json.encoder().map_err(|error| self.fault(error))?;
                 let whole = name == "BeitForMaskedImageModeling";
@@ -84,7 +84,7 @@ impl Transformers {
                 Kind::encoder(&config, config.image)
             }
             _ => {
-                let config = self.vit(VitJson::encoder)?.0;
+                let config = self.encoder_config()?.0;
                 Kind::encoder(&config, config.image)
             }
         }

@@ -3,20 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::json::{activation_named, name_of_activation};
 use crate::encoder::GptConfig;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::nn::{MlpActivation, ScoreScale};
-
-/// Each activation with its name in transformers.
-const ACTIVATIONS: [(&str, MlpActivation); 6] = [
-    ("quick_gelu", MlpActivation::QuickGelu),
-    ("gelu", MlpActivation::Gelu),
-    ("gelu_new", MlpActivation::GeluTanh),
-    ("gelu_pytorch_tanh", MlpActivation::GeluTanh),
-    ("relu", MlpActivation::Relu),
-    ("silu", MlpActivation::Silu),
-];
+use crate::nn::ScoreScale;
 
 /// The fields of a `config.json` that are read. An absent field has the default of transformers.
 #[derive(Debug, Clone, Deserialize)]
@@ -70,15 +61,7 @@ impl ImageGptJson {
         };
         refuse(self.add_cross_attention, "with cross-attention")?;
         refuse(self.tie_word_embeddings, "whose head is its embedding")?;
-        let named = ACTIVATIONS.iter().find(|(name, _)| *name == self.activation_function);
-        let &(_, activation) = named.ok_or_else(|| {
-            let known: Vec<_> = ACTIVATIONS.iter().map(|(name, _)| *name).collect();
-            Error::config(format!(
-                "activation_function {:?} is not supported, only {}",
-                self.activation_function,
-                known.join(", ")
-            ))
-        })?;
+        let activation = activation_named("activation_function", &self.activation_function)?;
         let Self { n_positions, n_embd, n_layer, n_head, .. } = *self;
         let side = n_positions.isqrt();
         let own = match side * side == n_positions {
@@ -116,8 +99,6 @@ pub(super) fn image_gpt_json(config: &GptConfig, architecture: &str) -> Result<V
             "transformers' ImageGPT is causal, so a model of the BERT objective cannot be saved so",
         ));
     }
-    let named = ACTIVATIONS.iter().find(|(_, activation)| *activation == config.activation);
-    let (activation, _) = named.expect("every activation has a name");
     Ok(json!({
         "architectures": [architecture],
         "model_type": "imagegpt",
@@ -127,7 +108,7 @@ pub(super) fn image_gpt_json(config: &GptConfig, architecture: &str) -> Result<V
         "n_layer": config.depth,
         "n_head": config.heads,
         "n_inner": config.mlp_width,
-        "activation_function": activation,
+        "activation_function": name_of_activation(config.activation),
         "layer_norm_epsilon": config.norm_epsilon,
         "scale_attn_weights": config.score_scale.by_width,
         "scale_attn_by_inverse_layer_idx": config.score_scale.by_layer,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
+use crate::nn::MlpActivation;
 
 /// A side length, or height and width.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -79,6 +80,34 @@ pub(super) fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D
 pub(super) fn image_size(image: ImageShape) -> Value {
     let ImageShape { height, width, .. } = image;
     if height == width { json!(height) } else { json!([height, width]) }
+}
+
+/// Each activation with its names in transformers, the one that is written first.
+const ACTIVATIONS: [(&str, MlpActivation); 9] = [
+    ("quick_gelu", MlpActivation::QuickGelu),
+    ("gelu", MlpActivation::Gelu),
+    ("gelu_python", MlpActivation::Gelu),
+    ("gelu_new", MlpActivation::GeluTanh),
+    ("gelu_pytorch_tanh", MlpActivation::GeluTanh),
+    ("gelu_fast", MlpActivation::GeluTanh),
+    ("relu", MlpActivation::Relu),
+    ("silu", MlpActivation::Silu),
+    ("swish", MlpActivation::Silu),
+];
+
+/// The activation that the field `field` calls `name`.
+pub(super) fn activation_named(field: &str, name: &str) -> Result<MlpActivation> {
+    let named = ACTIVATIONS.iter().find(|(known, _)| *known == name);
+    named.map(|(_, activation)| *activation).ok_or_else(|| {
+        let known: Vec<_> = ACTIVATIONS.iter().map(|(name, _)| *name).collect();
+        Error::config(format!("{field} {name:?} is not supported, only {}", known.join(", ")))
+    })
+}
+
+/// What transformers calls an activation.
+pub(super) fn name_of_activation(activation: MlpActivation) -> &'static str {
+    let named = ACTIVATIONS.iter().find(|(_, known)| *known == activation);
+    named.expect("every activation has a name").0
 }
 
 /// Refuses an activation other than the exact GELU.

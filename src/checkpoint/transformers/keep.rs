@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::beit::encoder_entries;
 use super::beit_json::beit_json;
+use super::encoders::written;
 use super::swin_json::{swin_json, swin_v2_json};
 use super::vit_json::vit_json;
 use super::write::write;
@@ -30,9 +31,11 @@ use crate::method::{
 use crate::nn::{Positions, QkvBias};
 use crate::task::Network;
 
-/// Writes a folder that transformers loads as `ViTModel` without a pooler, or as `BeitModel` where
-/// the body has parts of BEiT's; its `last_hidden_state` are the features of the body, class token
-/// first. Yields the name of the class.
+/// Writes a folder that transformers loads as `ViTModel` without a pooler, as `BeitModel` where the
+/// body has parts of BEiT's, or as `IJepaModel`, `Dinov2Model`, `Dinov2WithRegistersModel` or
+/// `CLIPVisionModel` where it has parts of theirs; its `last_hidden_state` are the features of the
+/// body, class token and registers first; a CLIP's before its `post_layernorm`. Yields the name of
+/// the class.
 ///
 /// # Errors
 ///
@@ -40,6 +43,10 @@ use crate::task::Network;
 pub fn save_vit_features(folder: impl AsRef<Path>, body: &VitBody) -> Result<&'static str> {
     let (config, network) = (body.config(), with_head(body.clone(), None));
     let folder = folder.as_ref();
+    if let Some((class, json, entries)) = written(config)? {
+        write(folder, json, layout::save(&network, &entries))?;
+        return Ok(class);
+    }
     if is_beit(config) {
         let mut json = beit_json(config, "BeitModel")?;
         json["use_mean_pooling"] = json!(false);
@@ -166,6 +173,17 @@ fn pair<'a, T: 'static, C: 'static>(
     numbers: &'a dyn Any,
 ) -> Option<(&'a T, &'a C)> {
     task.downcast_ref().zip(numbers.downcast_ref())
+}
+
+/// Whether an encoder alone is written as a `ViTModel` or a `BeitModel`, which have classifiers that
+/// read the class token.
+///
+/// # Errors
+///
+/// When the encoder has a part that every class lacks.
+#[cfg(feature = "run")]
+pub(crate) fn is_vit_or_beit(config: &VitConfig) -> Result<bool> {
+    Ok(written(config)?.is_none())
 }
 
 /// Whether an encoder has parts that transformers' BEiT has and its ViT has not.

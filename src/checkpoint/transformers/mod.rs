@@ -5,12 +5,15 @@ mod beit_json;
 mod config_file;
 #[cfg(feature = "run")]
 mod contents;
+mod encoders;
+mod encoders_json;
 #[cfg(feature = "data")]
 mod framing;
 mod image_gpt;
 mod image_gpt_json;
 mod json;
 mod keep;
+mod model;
 mod preprocessor;
 mod shapes;
 mod swin;
@@ -28,17 +31,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::layout::{self, Entry, Source};
-use super::report::{LoadOptions, LoadReport, Loaded};
+use super::report::{LoadOptions, Loaded};
 use super::weights_file::WeightsFile;
-use crate::encoder::{
-    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
-};
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
-use crate::head::LinearHead;
-use crate::method::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};
 use crate::nn::InitialWeights;
-use crate::task::Network;
 
 #[cfg(feature = "run")]
 pub(crate) use contents::{Contents, Kind};
@@ -47,10 +44,13 @@ pub use beit::{save_beit, save_beit_encoder};
 #[cfg(feature = "data")]
 pub use framing::save_framed_preprocessor;
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};
+#[cfg(feature = "run")]
+pub(crate) use keep::is_vit_or_beit;
 pub use keep::{
     save_parameters, save_pretrained, save_swin_classifier, save_swin_v2_classifier,
     save_vit_classifier, save_vit_features,
 };
+pub use model::TransformersModel;
 pub use preprocessor::save_preprocessor;
 pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
 pub use vit::{save_mae, save_simmim, save_vit};
@@ -81,53 +81,6 @@ pub struct Transformers {
     assumed: Option<String>,
 }
 
-/// The models that a folder can hold.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TransformersModel {
-    /// `ViTMAEForPreTraining`.
-    Mae(Box<Loaded<Mae, MaeConfig>>),
-    /// `ViTForMaskedImageModeling`.
-    SimMim(Box<Loaded<SimMim, SimMimConfig>>),
-    /// The encoder of a `ViTModel`, `ViTMAEModel` or `ViTForImageClassification`.
-    Encoder(Box<Loaded<VisibleVit, VitConfig>>),
-    /// `SwinForMaskedImageModeling`.
-    SwinSimMim(Box<Loaded<SimMim<Swin>, SimMimConfig<SwinConfig>>>),
-    /// The encoder of a `SwinModel` or `SwinForImageClassification`.
-    Swin(Box<Loaded<Swin, SwinConfig>>),
-    /// `Swinv2ForMaskedImageModeling`.
-    SwinV2SimMim(Box<Loaded<SimMim<SwinV2>, SimMimConfig<SwinV2Config>>>),
-    /// The encoder of a `Swinv2Model` or `Swinv2ForImageClassification`.
-    SwinV2(Box<Loaded<SwinV2, SwinV2Config>>),
-    /// `ImageGPTForCausalImageModeling`.
-    ImageGpt(Box<Loaded<ImageGpt, ImageGptConfig>>),
-    /// The transformer of an `ImageGPTModel` or `ImageGPTForImageClassification`.
-    PixelGpt(Box<Loaded<PixelGpt, GptConfig>>),
-    /// `BeitForMaskedImageModeling`.
-    Beit(Box<Loaded<Network<Vit, LinearHead>, VitConfig>>),
-    /// The encoder of a `BeitModel` or `BeitForImageClassification`.
-    BeitEncoder(Box<Loaded<Vit, VitConfig>>),
-}
-
-impl TransformersModel {
-    /// The report of the load.
-    pub fn report(&self) -> &LoadReport {
-        match self {
-            Self::Mae(loaded) => &loaded.report,
-            Self::SimMim(loaded) => &loaded.report,
-            Self::Encoder(loaded) => &loaded.report,
-            Self::SwinSimMim(loaded) => &loaded.report,
-            Self::Swin(loaded) => &loaded.report,
-            Self::SwinV2SimMim(loaded) => &loaded.report,
-            Self::SwinV2(loaded) => &loaded.report,
-            Self::ImageGpt(loaded) => &loaded.report,
-            Self::PixelGpt(loaded) => &loaded.report,
-            Self::Beit(loaded) => &loaded.report,
-            Self::BeitEncoder(loaded) => &loaded.report,
-        }
-    }
-}
-
 /// A family of models that share their configuration and spell their keys alike.
 #[derive(Debug)]
 struct Family {
@@ -142,11 +95,23 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 5] =
-    [vit::FAMILY, swin::SWIN, swin::SWIN_V2, beit::FAMILY, image_gpt::FAMILY];
+static FAMILIES: [Family; 11] = [
+    vit::FAMILY,
+    swin::SWIN,
+    swin::SWIN_V2,
+    beit::FAMILY,
+    image_gpt::FAMILY,
+    encoders::MSN,
+    encoders::DATA2VEC,
+    encoders::I_JEPA,
+    encoders::DINOV2_FAMILY,
+    encoders::REGISTERS,
+    encoders::CLIP,
+];
 
-/// Endings of keys that hold no weights: indices of biases, ImageGPT's causal masks.
-const BUFFERS: [&str; 3] = ["relative_position_index", ".attn.bias", ".attn.masked_bias"];
+/// Endings of keys that hold no weights: indices of biases and positions, ImageGPT's causal masks.
+const BUFFERS: [&str; 4] =
+    ["relative_position_index", ".attn.bias", ".attn.masked_bias", "position_ids"];
 
 impl Default for Header {
     fn default() -> Self {
@@ -233,6 +198,11 @@ impl Transformers {
         let fault = |reason: String| Error::checkpoint(&config, reason);
         let header: Header = config_file::parsed(&json).map_err(fault)?;
         let family = header.family().map_err(fault)?;
+        // A whole CLIP has the fields of its vision transformer in one of its own.
+        let json = match json.get("vision_config").filter(|_| header.model_type == "clip") {
+            Some(vision) => vision.clone(),
+            None => json,
+        };
         config_file::check_sizes(&json, &file).map_err(fault)?;
         let architecture = header.architecture(family, &file);
         file.rename(family.as_saved);
@@ -275,8 +245,8 @@ impl Transformers {
         self.header.mask_ratio
     }
 
-    /// Whether a BEiT's final norm comes after pooling: its `last_hidden_state` is then the output
-    /// of [`Backbone::represent_layers`](crate::Backbone::represent_layers) after all blocks.
+    /// Whether the final norm of a BEiT or data2vec comes after pooling: its `last_hidden_state` is
+    /// then the output of [`Backbone::represent_layers`](crate::Backbone::represent_layers) after all blocks.
     pub fn mean_pooling(&self) -> bool {
         self.header.use_mean_pooling
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
+use super::encoders_json::{EncoderJson, Encoders};
 use super::vit_json::{VitJson, mae_json, vit_json};
 use super::write::write;
 use super::{Family, Transformers, TransformersModel};
@@ -81,7 +82,8 @@ impl Transformers {
         self.fill(|c, w| c.init(w), config, &entries, grid, options, device)
     }
 
-    /// Loads the encoder alone, from any of the architectures.
+    /// Loads the encoder alone, from any of the architectures, and those of ViTMSN, I-JEPA and
+    /// CLIP.
     ///
     /// # Errors
     ///
@@ -91,10 +93,24 @@ impl Transformers {
         options: LoadOptions,
         device: &Device,
     ) -> Result<Loaded<VisibleVit, VitConfig>> {
-        let (config, grid) = self.vit(VitJson::encoder)?;
-        let names = self.vit_names("");
+        let (config, grid) = self.encoder_config()?;
+        let names = match Encoders::of(&self.architecture) {
+            Some(kind) => kind.names(),
+            None => self.vit_names(""),
+        };
         let entries = names.body("body", &config);
         self.fill(|c, w| c.init_visible(w), config, &entries, grid, options, device)
+    }
+
+    /// The configuration of the encoder alone, and the grid of the folder's own images.
+    pub(super) fn encoder_config(&self) -> Result<(VitConfig, Option<Grid>)> {
+        let Some(kind) = Encoders::of(&self.architecture) else {
+            return self.vit(VitJson::encoder);
+        };
+        let json: EncoderJson = self.parsed()?;
+        let grid = json.encoder(kind).ok().map(|config| config.grid());
+        let config = json.with_image(self.image).encoder(kind);
+        Ok((config.map_err(|error| self.fault(error))?, grid))
     }
 
     /// Whether the weights have the keys of timm and the official code.
@@ -126,7 +142,7 @@ fn encoder(
 }
 
 /// `key` as `save_pretrained` spells it.
-fn as_saved(key: &str) -> String {
+pub(super) fn as_saved(key: &str) -> String {
     // timm and the official code have their own names, some of which are the same.
     if key.contains("blocks.") {
         return key.to_string();

@@ -58,7 +58,7 @@ struct Facts {
     framing: EvalView,
     class_names: Vec<String>,
     /// How a classifier beside an encoder reads its features.
-    classifier: Option<&'static str>,
+    classifier: Option<String>,
     /// The block whose input the features of an Image GPT are.
     layer: Option<usize>,
 }

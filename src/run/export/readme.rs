@@ -65,6 +65,21 @@ fn in_transformers(text: &mut String, class: &str, facts: &Facts) {
              class_token, cells = states[:, 0], states[:, 1:]  # features, after the final norm\n\
              embedding = cells.mean(1)  # what burn-mim's embed writes\n",
         ),
+        "IJepaModel" => text.push_str(
+            "states = model(**inputs).last_hidden_state  # features of the cells\n\
+             embedding = states.mean(1)  # what burn-mim's embed writes\n",
+        ),
+        "Dinov2Model" | "Dinov2WithRegistersModel" => text.push_str(
+            "states = model(**inputs).last_hidden_state\n\
+             first = 1 + getattr(model.config, \"num_register_tokens\", 0)\n\
+             class_token, cells = states[:, 0], states[:, first:]  # features, after the final norm\n\
+             embedding = cells.mean(1)  # what burn-mim's embed writes\n",
+        ),
+        "CLIPVisionModel" => text.push_str(
+            "states = model.post_layernorm(model(**inputs).last_hidden_state)\n\
+             class_token, cells = states[:, 0], states[:, 1:]  # features, after the final norm\n\
+             embedding = cells.mean(1)  # what burn-mim's embed writes\n",
+        ),
         "SwinModel" | "Swinv2Model" => text.push_str(
             "states = model(**inputs).last_hidden_state  # the cells of the last stage\n\
              embedding = states.mean(1)  # what burn-mim's embed writes\n",
@@ -83,7 +98,7 @@ fn in_transformers(text: &mut String, class: &str, facts: &Facts) {
         ),
         _ => text.push_str("loss = model(**inputs).loss  # masks are drawn, or given\n"),
     }
-    if let Some(pooled) = facts.classifier {
+    if let Some(pooled) = &facts.classifier {
         let _ = write!(
             text,
             "\n# The classifier: the pooled features, normalized, and a linear layer.\n\

@@ -7,8 +7,9 @@ use burn::module::Module;
 use burn::nn::Linear;
 
 use crate::checkpoint::{
-    save_parameters, save_pixel_gpt, save_pretrained, save_swin, save_swin_classifier,
-    save_swin_v2, save_swin_v2_classifier, save_vit_classifier, save_vit_features,
+    is_vit_or_beit, save_parameters, save_pixel_gpt, save_pretrained, save_swin,
+    save_swin_classifier, save_swin_v2, save_swin_v2_classifier, save_vit_classifier,
+    save_vit_features,
 };
 use crate::encoder::{Backbone, PixelGpt, Swin, SwinV2, Vit, VitBody};
 use crate::error::{Error, Result};
@@ -67,10 +68,10 @@ pub(super) fn classifier<B: Backbone + Clone + 'static>(
         return Ok(None);
     }
     match (config.tuning.pooling, body_of(encoder)) {
-        (Pooling::ClassToken, Some(body)) => {
+        (Pooling::ClassToken, Some(body)) if is_vit_or_beit(body.config())? => {
             return save_vit_classifier(folder, body, head, names).map(Some);
         }
-        (Pooling::ClassToken, None) | (Pooling::Mean, Some(_)) | (Pooling::Both, _) => {
+        (Pooling::ClassToken, _) | (Pooling::Mean, Some(_)) | (Pooling::Both, _) => {
             return Ok(None);
         }
         (Pooling::Mean, None) => {}
@@ -104,16 +105,15 @@ struct ClassifierHead {
 pub(super) fn head<B: Backbone + Clone + 'static>(
     folder: &Path,
     tuned: &FineTuned<B>,
-) -> Result<&'static str> {
+) -> Result<String> {
     let (norm, head) = (tuned.task.norm.clone(), tuned.task.head.clone());
     let parts = ClassifierHead { norm, head };
     save_parameters(folder.join("classifier.safetensors"), &parts)?;
-    let has_class_token =
-        body_of(&tuned.task.encoder).is_some_and(|body| body.config().class_token);
-    Ok(match (tuned.config.tuning.pooling, has_class_token) {
-        (Pooling::ClassToken, _) => "states[:, 0]",
-        (Pooling::Both, _) => "torch.cat([states[:, 1:].mean(1), states[:, 0]], 1)",
-        (Pooling::Mean, true) => "states[:, 1:].mean(1)",
-        (Pooling::Mean, false) => "states.mean(1)",
+    let first = body_of(&tuned.task.encoder).map_or(0, |body| body.config().first_cell());
+    Ok(match (tuned.config.tuning.pooling, first) {
+        (Pooling::ClassToken, _) => "states[:, 0]".into(),
+        (Pooling::Both, _) => format!("torch.cat([states[:, {first}:].mean(1), states[:, 0]], 1)"),
+        (Pooling::Mean, 0) => "states.mean(1)".into(),
+        (Pooling::Mean, _) => format!("states[:, {first}:].mean(1)"),
     })
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::checkpoint::HostTensor;
 use crate::grid::{Grid, ImageShape};
-use crate::nn::{TableResize, resize_offsets, resize_table};
+use crate::nn::{PositionResize, TableResize, resize_offsets};
 
 /// The images of the weights, those of the run, and what both share.
 pub(super) struct Change {
@@ -13,12 +13,14 @@ pub(super) struct Change {
     pub(super) to: ImageShape,
     /// Side of a patch, where the encoder has patches.
     patch: Option<usize>,
+    positions: PositionResize,
 }
 
 impl Change {
     pub(super) fn new(from: ImageShape, to: ImageShape, network: &Value) -> Self {
         let patch = network["patch"].as_u64().and_then(|patch| usize::try_from(patch).ok());
-        Self { from, to, patch }
+        let positions = serde_json::from_value(network["position_resize"].clone());
+        Self { from, to, patch, positions: positions.unwrap_or(PositionResize::Bicubic) }
     }
 
     /// The value of the parameter `path` in the shape `to`: resized where it is a table of the
@@ -46,7 +48,9 @@ impl Change {
         let resized = if path.ends_with("positions.table") {
             let first = rows.checked_sub(from.cells())?;
             let same = from != to_grid && new_rows.checked_sub(to_grid.cells()) == Some(first);
-            same.then(|| joined(value, first, device, |cells| resize_table(cells, from, to_grid)))?
+            same.then(|| {
+                joined(value, first, device, |cells| self.positions.resized(cells, from, to_grid))
+            })?
         } else if path.contains("relative_positions.") {
             // The distances of a class token come last.
             let offsets = |grid: Grid| (2 * grid.rows - 1) * (2 * grid.cols - 1);

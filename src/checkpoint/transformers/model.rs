@@ -1,0 +1,58 @@
+//! What a folder can hold.
+
+use crate::checkpoint::report::{LoadReport, Loaded};
+use crate::encoder::{
+    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
+};
+use crate::head::LinearHead;
+use crate::method::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};
+use crate::task::Network;
+
+/// The models that a folder can hold.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TransformersModel {
+    /// `ViTMAEForPreTraining`.
+    Mae(Box<Loaded<Mae, MaeConfig>>),
+    /// `ViTForMaskedImageModeling`.
+    SimMim(Box<Loaded<SimMim, SimMimConfig>>),
+    /// The encoder of a `ViTModel`, `ViTMAEModel`, `ViTMSNModel`, `IJepaModel`, `CLIPVisionModel`,
+    /// or of a classifier with one of them.
+    Encoder(Box<Loaded<VisibleVit, VitConfig>>),
+    /// `SwinForMaskedImageModeling`.
+    SwinSimMim(Box<Loaded<SimMim<Swin>, SimMimConfig<SwinConfig>>>),
+    /// The encoder of a `SwinModel` or `SwinForImageClassification`.
+    Swin(Box<Loaded<Swin, SwinConfig>>),
+    /// `Swinv2ForMaskedImageModeling`.
+    SwinV2SimMim(Box<Loaded<SimMim<SwinV2>, SimMimConfig<SwinV2Config>>>),
+    /// The encoder of a `Swinv2Model` or `Swinv2ForImageClassification`.
+    SwinV2(Box<Loaded<SwinV2, SwinV2Config>>),
+    /// `ImageGPTForCausalImageModeling`.
+    ImageGpt(Box<Loaded<ImageGpt, ImageGptConfig>>),
+    /// The transformer of an `ImageGPTModel` or `ImageGPTForImageClassification`.
+    PixelGpt(Box<Loaded<PixelGpt, GptConfig>>),
+    /// `BeitForMaskedImageModeling`.
+    Beit(Box<Loaded<Network<Vit, LinearHead>, VitConfig>>),
+    /// The encoder of a `BeitModel`, `Data2VecVisionModel`, `Dinov2Model`,
+    /// `Dinov2WithRegistersModel`, or of a classifier with one of them.
+    BeitEncoder(Box<Loaded<Vit, VitConfig>>),
+}
+
+impl TransformersModel {
+    /// The report of the load.
+    pub fn report(&self) -> &LoadReport {
+        match self {
+            Self::Mae(loaded) => &loaded.report,
+            Self::SimMim(loaded) => &loaded.report,
+            Self::Encoder(loaded) => &loaded.report,
+            Self::SwinSimMim(loaded) => &loaded.report,
+            Self::Swin(loaded) => &loaded.report,
+            Self::SwinV2SimMim(loaded) => &loaded.report,
+            Self::SwinV2(loaded) => &loaded.report,
+            Self::ImageGpt(loaded) => &loaded.report,
+            Self::PixelGpt(loaded) => &loaded.report,
+            Self::Beit(loaded) => &loaded.report,
+            Self::BeitEncoder(loaded) => &loaded.report,
+        }
+    }
+}
