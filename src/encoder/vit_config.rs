@@ -8,7 +8,7 @@ use crate::grid::{Grid, ImageShape};
 use crate::limits;
 use crate::nn::{
     BiasSource, Init, MlpActivation, NormKind, PositionResize, Positions, QkvBias, ResidualInit,
-    TokenGrid, TransformerConfig,
+    TableResize, TokenGrid, TransformerConfig,
 };
 
 /// Whether attention scores depend on the relative position of two tokens.
@@ -100,6 +100,8 @@ config! {
         pub patch_bias: bool = true,
         /// How absolute positions are read on another grid. Default: bicubically
         pub position_resize: PositionResize = PositionResize::Bicubic,
+        /// How relative positions are read on another grid. Default: bicubically
+        pub relative_resize: TableResize = TableResize::Bicubic,
     }
 }
 
@@ -261,6 +263,7 @@ impl VitConfig {
             rotary: self.rotary,
             norm: self.norm,
             norm_epsilon: self.norm_epsilon,
+            relative_resize: self.relative_resize,
             qkv_bias: self.qkv_bias,
             bias: match self.relative_positions {
                 RelativePositions::None => BiasSource::None,

@@ -138,8 +138,18 @@ impl PositionTable {
 /// - table: `[from.cells(), width]`
 /// - output: `[to.cells(), width]`
 pub(crate) fn resize_table(table: Tensor<2>, from: Grid, to: Grid) -> Tensor<2> {
+    interpolated(table, from, to, InterpolateMode::Bicubic)
+}
+
+/// As [`resize_table`], by another interpolation.
+pub(super) fn interpolated(
+    table: Tensor<2>,
+    from: Grid,
+    to: Grid,
+    mode: InterpolateMode,
+) -> Tensor<2> {
     let [_, width] = table.dims();
-    let options = InterpolateOptions::new(InterpolateMode::Bicubic)
+    let options = InterpolateOptions::new(mode)
         .with_align_corners(false)
         .with_output_size([to.rows, to.cols]);
     let planes = table.transpose().reshape([1, width, from.rows, from.cols]);

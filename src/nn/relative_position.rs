@@ -19,6 +19,8 @@ pub struct RelativePositionBias {
     #[module(skip)]
     grid: Grid,
     class_token: bool,
+    #[module(skip)]
+    resize: TableResize,
 }
 
 impl RelativePositionBias {
@@ -36,13 +38,19 @@ impl RelativePositionBias {
             index: index_tensor(grid, grid, class_token, weights.device()),
             grid,
             class_token,
+            resize: TableResize::Bicubic,
         }
+    }
+
+    /// The same bias, read on other grids as `resize` says.
+    pub fn with_resize(self, resize: TableResize) -> Self {
+        Self { resize, ..self }
     }
 
     /// What to add to the scores, `[1, heads, tokens, tokens]`, the class token first.
     ///
-    /// On another grid than the table's own its offsets are interpolated bicubically; the class
-    /// token's distances stay.
+    /// On another grid than the table's own its offsets are interpolated, bicubically unless told
+    /// otherwise; the class token's distances stay.
     pub fn on(&self, grid: Grid) -> Tensor<4> {
         let [_, heads] = self.table.dims();
         let tokens = grid.cells() + usize::from(self.class_token);
@@ -50,10 +58,7 @@ impl RelativePositionBias {
             (self.table.val(), self.index.clone())
         } else {
             let device = self.table.val().device();
-            (
-                self.resized(grid, TableResize::Bicubic),
-                index_tensor(grid, grid, self.class_token, &device),
-            )
+            (self.resized(grid, self.resize), index_tensor(grid, grid, self.class_token, &device))
         };
         let bias = table.select(0, index).reshape([tokens, tokens, heads]);
         bias.permute([2, 0, 1]).unsqueeze()
@@ -90,6 +95,7 @@ impl RelativePositionBias {
             index: index_tensor(grid, grid, self.class_token, &device),
             grid,
             class_token: self.class_token,
+            resize: self.resize,
         }
     }
 

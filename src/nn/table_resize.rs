@@ -1,10 +1,11 @@
 //! Tables of offsets for another window.
 
+use burn::tensor::ops::InterpolateMode;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::antialias::mixed;
-use super::position::resize_table;
+use super::position::{interpolated, resize_table};
 use crate::grid::Grid;
 
 /// How a table of relative positions is read for a window of another size.
@@ -13,6 +14,8 @@ use crate::grid::Grid;
 pub enum TableResize {
     /// As an image: bicubically, every offset stretched alike.
     Bicubic,
+    /// The same, bilinearly (transformers' BEiT).
+    Bilinear,
     /// By splines through offsets that grow farther apart as a geometric series, so that near ones
     /// hardly move and the farthest becomes the new farthest (SimMIM's and BEiT's official code).
     /// Windows of less than 3 have too few offsets for a spline, and are read bicubically.
@@ -33,6 +36,9 @@ pub(crate) fn resize_offsets(
 ) -> Tensor<2> {
     let offsets = |grid: Grid| Grid::new(2 * grid.rows - 1, 2 * grid.cols - 1);
     let (old, new) = (offsets(from), offsets(to));
+    if resize == TableResize::Bilinear {
+        return interpolated(table, old, new, InterpolateMode::Bilinear);
+    }
     if resize == TableResize::Bicubic || from.rows.min(from.cols) < 3 {
         return resize_table(table, old, new);
     }

@@ -42,7 +42,7 @@ ENCODERS = {
     # The published form: a mean is pooled, so that there is no final norm.
     "data2vec_shared": (
         encoder,
-        PLAIN | dict(name="Data2VecVisionModel", image_size=16)
+        PLAIN | dict(name="Data2VecVisionModel", image_size=16, resized=[12, 28])
         | dict(use_shared_relative_position_bias=True),
     ),
     "data2vec_per_block": (

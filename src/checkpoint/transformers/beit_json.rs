@@ -8,7 +8,7 @@ use crate::encoder::{RelativePositions, VitConfig, VitInit};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::method::check_vocabulary;
-use crate::nn::{MlpActivation, Positions, QkvBias};
+use crate::nn::{MlpActivation, Positions, QkvBias, TableResize};
 
 /// The fields of a `config.json` that are read. An absent field has the default of transformers.
 #[derive(Debug, Clone, Deserialize)]
@@ -104,6 +104,7 @@ impl BeitJson {
             .with_qkv_bias(QkvBias::QueryValue)
             .with_positions(if absolute { Positions::Learned } else { Positions::None })
             .with_relative_positions(relative)
+            .with_relative_resize(TableResize::Bilinear)
             .with_layer_scale(Some(self.layer_scale_init_value).filter(|&scale| scale > 0.0))
             .with_drop_path(self.drop_path_rate)
             .with_init(VitInit::Beit);

@@ -6,7 +6,7 @@ use crate::error::{Result, ensure};
 use crate::grid::Grid;
 use crate::limits;
 use crate::nn::{
-    AttentionConfig, BlockConfig, DropPath, Init, MlpActivation, NormKind, QkvBias,
+    AttentionConfig, BlockConfig, DropPath, Init, MlpActivation, NormKind, QkvBias, TableResize,
     check_norm_epsilon,
 };
 
@@ -83,6 +83,8 @@ pub struct TransformerConfig {
     pub score_scale: ScoreScale,
     /// What is added to them.
     pub bias: BiasSource,
+    /// How tables of relative positions are read on another grid.
+    pub relative_resize: TableResize,
     /// Where the layer scales start; `None` for blocks without.
     pub layer_scale: Option<f64>,
     /// Drop-path probability of the last block, growing linearly from 0 at the first.
@@ -111,6 +113,7 @@ impl TransformerConfig {
             qkv_bias: QkvBias::All,
             score_scale: ScoreScale { by_width: true, by_layer: false },
             bias: BiasSource::None,
+            relative_resize: TableResize::Bicubic,
             layer_scale: None,
             drop_path: 0.0,
             init: Init::XavierUniform,

@@ -48,7 +48,10 @@ impl TransformerConfig {
             }
         };
         let zero = Init::Constant(0.0);
-        let mut table = |_| RelativePositionBias::new(grid, class_token, self.heads, zero, weights);
+        let mut table = |_| {
+            RelativePositionBias::new(grid, class_token, self.heads, zero, weights)
+                .with_resize(self.relative_resize)
+        };
         Transformer {
             relative_positions: (0..count).map(&mut table).collect(),
             blocks: self.init_blocks(0..self.depth, weights),
