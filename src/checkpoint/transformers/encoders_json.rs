@@ -250,3 +250,58 @@ pub(super) fn encoder_json(config: &VitConfig) -> Result<Option<(Encoders, &'sta
     }
     Ok(Some((kind, class, json)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dinov2() -> VitConfig {
+        VitConfig::new(ImageShape::square(3, 8), 4, 16, 1, 2)
+            .with_positions(Positions::Learned)
+            .with_layer_scale(Some(0.1))
+    }
+
+    #[test]
+    fn a_gated_mlp_has_two_thirds_of_a_plain_ones_features_in_eights() {
+        // DINOv2's giant: 1536 features, ratio 4.
+        assert_eq!(dinov2_mlp(6144.0, true), 4096);
+        assert_eq!((dinov2_mlp(48.0, true), dinov2_mlp(49.0, true)), (32, 32));
+        assert_eq!((dinov2_mlp(52.0, true), dinov2_mlp(52.9, false)), (40, 52));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for config in [
+            dinov2(),
+            dinov2().with_swiglu(true).with_mlp_ratio(1.5).with_activation(MlpActivation::Gelu),
+            dinov2().with_registers(2).with_position_resize(PositionResize::Antialiased),
+            dinov2().with_class_token(false).with_layer_scale(None).with_mlp_ratio(0.5),
+            dinov2()
+                .with_pre_norm(true)
+                .with_patch_bias(false)
+                .with_layer_scale(None)
+                .with_activation(MlpActivation::QuickGelu),
+        ] {
+            let (kind, _, json) = encoder_json(&config).unwrap().unwrap();
+            let read: EncoderJson = serde_json::from_value(json).unwrap();
+            assert_eq!(read.encoder(kind).unwrap(), config, "{kind:?}");
+        }
+        let plain = dinov2().with_layer_scale(None);
+        assert!(encoder_json(&plain).unwrap().is_none());
+    }
+
+    #[test]
+    fn parts_that_a_class_lacks_are_named() {
+        let message = |config: VitConfig| encoder_json(&config).unwrap_err().to_string();
+        let said = message(dinov2().with_mlp_ratio(2.5));
+        assert!(said.contains("DINOv2 has no MLP of 40 features"), "{said}");
+        let said = message(dinov2().with_registers(1).with_layer_scale(None));
+        assert!(said.contains("no variant without layer scale"), "{said}");
+        let said = message(dinov2().with_class_token(false));
+        assert!(said.contains("no variant without a class token"), "{said}");
+        let said = message(dinov2().with_pre_norm(true));
+        assert!(said.contains("CLIPVisionModel has no layer scale"), "{said}");
+        let said = message(dinov2().with_pre_norm(true).with_layer_scale(None));
+        assert!(said.contains("no bias in the embedding of patches"), "{said}");
+    }
+}
