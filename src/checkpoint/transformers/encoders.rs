@@ -102,8 +102,7 @@ impl Transformers {
         let kind = Encoders::of(&self.architecture).unwrap_or(Encoders::Dinov2);
         let (config, grid) = self.encoder_config()?;
         let mask_token = self.parsed::<EncoderJson>()?.has_mask_token(kind);
-        let apart = self.file.find("mlp.gate_proj.weight").is_some()
-            || self.file.keys().any(|key| key.ends_with(".mlp.gate_proj.weight"));
+        let apart = self.file.find("mlp.gate_proj.weight").is_some();
         let entries = dinov2_entries("", &config, mask_token, apart);
         self.fill(|c, w| c.init(w), config, &entries, grid, options, device)
     }
@@ -118,10 +117,9 @@ impl Transformers {
     /// - output: `[batch, tokens, width]`
     pub fn last_hidden_state(&self, body: &VitBody, images: Tensor<4>) -> Tensor<3> {
         let tokens = body.last_tokens(images);
-        let pools_first = ["Beit", "Data2VecVision"].iter();
-        let mut pools_first = pools_first.map(|name| self.architecture.starts_with(name));
-        let is_before = self.architecture.starts_with("CLIP")
-            || self.mean_pooling() && pools_first.any(|is| is);
+        let is = |name: &&str| self.architecture.starts_with(*name);
+        let pools_first = self.mean_pooling() && ["Beit", "Data2VecVision"].iter().any(is);
+        let is_before = pools_first || is(&"CLIP");
         if is_before { tokens } else { body.transformer.norm.forward(tokens) }
     }
 }
