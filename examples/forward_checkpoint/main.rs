@@ -32,8 +32,8 @@ use burn_mim::checkpoint::{LoadOptions, Transformers, TransformersModel};
 use burn_mim::cli::exit;
 use burn_mim::run::device_named;
 use burn_mim::{
-    Backbone, Encoder, Error, GridTokens, Mask, MimBatch, PretextTask, RandomMask, Result,
-    VisibleTokens, VisibleVit,
+    Backbone, Encoder, Error, GridTokens, MaeTarget, Mask, MimBatch, PretextTask, RandomMask,
+    Result, VisibleTokens, VisibleVit,
 };
 use clap::Parser;
 use input::Input;
@@ -86,7 +86,10 @@ fn run(args: &Args) -> Result<()> {
             let batch = MimBatch::new(input.images(&device)?, Mask::new(masks, &device)?);
             outputs.add("features", visible_by_noise(&loaded.model.encoder, &batch, kept));
             let prediction = loaded.model.predict(&batch);
-            outputs.add("reconstruction", loaded.model.target.place(prediction, &batch));
+            // Published masked autoencoders predict pixels.
+            if let MaeTarget::Pixels(pixels) = &loaded.model.target {
+                outputs.add("reconstruction", pixels.place(prediction, &batch));
+            }
             outputs.hidden(&batch.mask);
             outputs.add("loss", loaded.model.loss(batch).loss);
         }

@@ -137,7 +137,7 @@ impl PositionTable {
 ///
 /// - table: `[from.cells(), width]`
 /// - output: `[to.cells(), width]`
-pub(crate) fn resize_table(table: Tensor<2>, from: Grid, to: Grid) -> Tensor<2> {
+pub(super) fn resize_table(table: Tensor<2>, from: Grid, to: Grid) -> Tensor<2> {
     interpolated(table, from, to, InterpolateMode::Bicubic)
 }
 

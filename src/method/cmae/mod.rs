@@ -25,6 +25,7 @@ use crate::grid::ImageShape;
 use crate::head::DecoderConfig;
 use crate::limits;
 use crate::mask::{MaskConfig, MaskStrategy};
+use crate::method::MaeTarget;
 use crate::nn::{InitialWeights, Projection};
 use crate::target::{Normalization, PixelTarget, Target};
 use crate::task::Mim;
@@ -155,9 +156,9 @@ impl CmaeConfig {
         };
         let teacher = branch(&mut weights.clone());
         let (encoder, projector) = branch(weights);
-        let head = self.decoder.init(&self.encoder, target.width(), weights);
+        let head = self.decoder.init_any(&self.encoder, target.width(), weights);
         Cmae {
-            mae: Mim { encoder, head, target },
+            mae: Mim { encoder, head, target: MaeTarget::Pixels(target) },
             projector,
             feature_decoder: self.feature_decoder.init(&self.encoder, width, weights),
             predictor: Projection::new(&self.predictor_widths(), false, weights),
