@@ -255,6 +255,7 @@ fn gradients_of_cmae_are_those_of_its_loss_and_its_teacher_has_none() {
         .with_decoder(decoder.clone())
         .with_feature_decoder(decoder)
         .with_shift(1)
+        .with_temperature(1.0)
         .with_projector_hidden(6)
         .with_projection(5)
         .with_predictor_hidden(6);
@@ -271,6 +272,7 @@ fn gradients_of_refinement_are_those_of_its_loss_and_its_teacher_and_queue_have_
         .with_projection(5)
         .with_predictor_hidden(6)
         .with_queue(7)
+        .with_temperature(1.0)
         .with_mask(Some(MaskConfig::Mae { ratio: 0.5 }));
     let views = noise(IMAGE, 8).cast(FloatDType::F64);
     let mask = Some(masked(views.clone(), &config.mask().unwrap().unwrap()).mask);

@@ -14,7 +14,7 @@ mod list;
 mod mae;
 mod maskfeat;
 #[cfg(all(test, feature = "run"))]
-mod parity;
+mod parity_tests;
 #[cfg(feature = "run")]
 mod preset;
 mod refine;

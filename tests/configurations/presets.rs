@@ -5,10 +5,10 @@ use burn_mim::method::{BeitV2Config, PatchPairs};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
 use burn_mim::{
-    BeitConfig, CmaeConfig, ContextConfig, DecoderConfig, EncoderConfig, GradientTargetConfig,
-    ImageGptConfig, ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, Normalization, RefineConfig,
-    RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig,
-    VitConfig,
+    AskedConfig, BeitConfig, CmaeConfig, ContextConfig, DecoderAttention, DecoderConfig,
+    EncoderConfig, GradientTargetConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig,
+    MaskConfig, MaskFeatConfig, Normalization, RefineConfig, RestorationConfig, SelfieConfig,
+    SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -94,7 +94,13 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
-        Box::new(MaeConfig::new(vit.clone()).with_decoder(decoder)),
+        Box::new(MaeConfig::new(vit.clone()).with_decoder(decoder.clone())),
+        Box::new(
+            MaeConfig::new(vit.clone())
+                .with_decoder(decoder.with_attention(DecoderAttention::Cross))
+                .with_target(MaeTargetConfig::pixels_and_hog())
+                .with_asked(AskedConfig::Part { share: 0.25 }),
+        ),
         Box::new(cmae.with_projector_hidden(6).with_projection(4).with_predictor_hidden(6)),
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),

@@ -11,7 +11,10 @@ use crate::presets::{methods, tokenizers};
 const UNBOUNDED: [&str; 3] = ["min_block", "min_pixels", "extra_norm_every"];
 
 /// Numbers that need not be whole and have no upper limit of their own.
-const FRACTIONS: [&str; 12] = [
+const FRACTIONS: [&str; 15] = [
+    "temperature",
+    "pixels_weight",
+    "hog_weight",
     "factor",
     "norm_epsilon",
     "layer_scale",

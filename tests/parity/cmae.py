@@ -5,7 +5,7 @@
 
 Written from the paper (CMAE, arXiv 2207.13532 §3) on the ViT and the heads of refine.py, with the
 blocks of both decoders. Names and layouts of the weights are those of burn-mim: matrices are `[inputs,
-outputs]`. Every step is one of gradient descent with a rate of 0.1.
+outputs]`. Every step is one of gradient descent with a rate of 0.01.
 """
 
 from pathlib import Path

@@ -7,7 +7,8 @@ Written from the papers (NNCLR, arXiv 2104.14548 §3; MAE-CT, arXiv 2304.10520) 
 Names and layouts of the weights are those of burn-mim: matrices are `[inputs, outputs]`. There are two
 cases: `whole` contrasts the mean over all cells of whole views; `masked` contrasts the mean over the
 visible cells together with the class token, hides half of the cells, and does not train the embedding
-and the first block. Every step is one of gradient descent with a rate of 0.1.
+and the first block. Every step is one of gradient descent with a rate of 0.01: with a larger one
+PyTorch itself comes to other numbers in single and in double precision.
 """
 
 from pathlib import Path
@@ -21,7 +22,7 @@ PATH = Path(__file__).with_name("refine.safetensors")
 BATCH, ROWS, COLS, PATCH = 4, 2, 3, 4
 WIDTH, HEADS, BLOCKS = 8, 2, 2
 HIDDEN, PROJECTION, PREDICTOR, QUEUE = 6, 5, 7, 9
-TEMPERATURE, MOMENTUM, RATE, STEPS = 0.2, 0.9, 0.1, 3
+TEMPERATURE, MOMENTUM, RATE, STEPS = 0.2, 0.9, 0.01, 3
 
 
 def matrix(*shape: int) -> Tensor:

@@ -260,9 +260,11 @@ impl Transformers {
     pub fn load(&self, options: LoadOptions, device: &Device) -> Result<TransformersModel> {
         let known = || FAMILIES.iter().flat_map(|family| family.architectures);
         let (_, load) = known().find(|(name, _)| *name == self.architecture).ok_or_else(|| {
-            let names: Vec<_> = known().map(|(name, _)| *name).collect();
+            let names = known().map(|(name, _)| *name);
+            let names: Vec<_> =
+                names.filter(|name| !name.ends_with("ForImageClassification")).collect();
             self.fault(format!(
-                "config.json names the architecture {:?}; supported are {}",
+                "config.json names the architecture {:?}; supported are {} and most classifiers",
                 self.architecture.chars().take(60).collect::<String>(),
                 names.join(", ")
             ))

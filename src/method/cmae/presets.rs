@@ -14,9 +14,9 @@ pub(super) fn all() -> Vec<Preset<CmaeConfig>> {
             about: "CMAE on MAE's small ViT of 128 × 6, patch 4: ours, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: CmaeConfig::small_images,
-            recipe: Recipe::mae().with_epochs(4).with_base_lr(4e-3).with_warmup_epochs(0.5),
+            recipe: Recipe::mae().with_epochs(6).with_base_lr(1e-3).with_warmup_epochs(0.5),
             augmentation: Augmentation::cmae(),
-            batch_size: 64,
+            batch_size: 256,
         },
         papers(
             "cmae_vit_base_patch16_224",

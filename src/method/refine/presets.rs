@@ -64,11 +64,11 @@ fn small<C: RefinableConfig>(
         numbers,
         recipe: Recipe::refine()
             .with_epochs(3)
-            .with_base_lr(4e-3)
+            .with_base_lr(1e-3)
             .with_warmup_epochs(0.5)
             .with_ema(None),
         augmentation: Augmentation::two_views(),
-        batch_size: 64,
+        batch_size: 256,
     }
 }
 
