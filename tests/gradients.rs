@@ -9,14 +9,13 @@ use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::method::{
     ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs, RefineBatch,
-    RefineConfig, SelfieConfig,
 };
 use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::{
     CmaeConfig, CorruptionConfig, DecoderAttention, DecoderConfig, GradientTargetConfig,
     ImageShape, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch,
-    Normalization, PixelLoss, PretextTask, RestorationBatch, RestorationConfig, SimMimConfig,
-    SwinConfig, SwinV2Config, VitConfig,
+    Normalization, PixelLoss, PretextTask, RefineConfig, RestorationBatch, RestorationConfig,
+    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
 };
 use common::{device, encoder, mae, masked, noise, simmim, weights};
 
@@ -274,9 +273,9 @@ fn gradients_of_refinement_are_those_of_its_loss_and_its_teacher_and_queue_have_
         .with_queue(7)
         .with_temperature(1.0)
         .with_mask(Some(MaskConfig::Mae { ratio: 0.5 }));
-    let views = noise(IMAGE, 8).cast(FloatDType::F64);
-    let mask = Some(masked(views.clone(), &config.mask().unwrap().unwrap()).mask);
-    let fixed = check(config.init(&mut weights(3)), &RefineBatch { views, mask });
+    let MimBatch { images: views, mask, .. } =
+        masked(noise(IMAGE, 8).cast(FloatDType::F64), &config.mask().unwrap().unwrap());
+    let fixed = check(config.init(&mut weights(3)), &RefineBatch { views, mask: Some(mask) });
     assert!(fixed.contains(&"queue".to_string()), "{fixed:?}");
     let is_fixed = |path: &String| path.starts_with("teacher.") || path.ends_with(".table");
     assert!(fixed.iter().all(|path| path == "queue" || is_fixed(path)), "{fixed:?}");
