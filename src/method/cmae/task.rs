@@ -106,6 +106,7 @@ impl Cmae {
     }
 
     /// The same task whose teacher is its student.
+    #[cfg(feature = "run")]
     pub(super) fn with_teacher_of_now(self) -> Self {
         self.with_teacher_after(0.0)
     }
