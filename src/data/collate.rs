@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
 
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation};
@@ -85,21 +86,38 @@ impl MimCollate {
     }
 }
 
-/// The mask of a sample, which hides as much as `strategy` says.
-fn sampled_mask(strategy: &dyn MaskStrategy, item: &Item) -> Result<UnitMask> {
-    let mask = strategy.sample(&mut item.stream(Purpose::Mask));
-    let promised = (strategy.hidden(), strategy.grid());
-    ensure!(
-        (mask.hidden(), mask.grid()) == promised,
-        "a mask strategy that promises {} hidden units of {} drew a mask of {} of {} for sample {}: \
-         its `hidden` must be the count that its `sample` hides",
-        promised.0,
-        promised.1,
-        mask.hidden(),
-        mask.grid(),
-        item.index
-    );
-    Ok(mask)
+/// Draws the masks of one batch.
+pub(crate) struct BatchMasks<'a> {
+    strategy: &'a dyn MaskStrategy,
+    /// What takes its place in this batch, once the first sample is known.
+    of_batch: Option<Option<Arc<dyn MaskStrategy>>>,
+}
+
+impl<'a> BatchMasks<'a> {
+    pub(crate) fn new(strategy: &'a dyn MaskStrategy) -> Self {
+        Self { strategy, of_batch: None }
+    }
+
+    /// The mask of a sample, drawn from `rng`, which hides as much as the strategy says.
+    pub(crate) fn draw(&mut self, item: &Item, rng: &mut dyn Rng) -> Result<UnitMask> {
+        // The batch uses the stream of its first sample.
+        let of_batch = || self.strategy.for_batch(&mut item.stream(Purpose::BatchMask));
+        let strategy = self.of_batch.get_or_insert_with(of_batch).as_deref();
+        let strategy = strategy.unwrap_or(self.strategy);
+        let mask = strategy.sample(rng);
+        let promised = (strategy.hidden(), strategy.grid());
+        ensure!(
+            (mask.hidden(), mask.grid()) == promised,
+            "a mask strategy that promises {} hidden units of {} drew a mask of {} of {} for sample {}: \
+             its `hidden` must be the count that its `sample` hides",
+            promised.0,
+            promised.1,
+            mask.hidden(),
+            mask.grid(),
+            item.index
+        );
+        Ok(mask)
+    }
 }
 
 impl Collate for MimCollate {
@@ -116,16 +134,13 @@ impl Collate for MimCollate {
         let mut target_view = self.target_view.as_ref().map(|view| view.batch(batch));
         let (mut masks, mut labels) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
         let mut asked = Vec::new();
-        let mut strategy = None;
+        let mut drawn = BatchMasks::new(&*self.mask);
         for item in items {
             let item = item?;
-            // The batch uses the stream of its first sample.
-            let of_batch = || self.mask.for_batch(&mut item.stream(Purpose::BatchMask));
-            let strategy = strategy.get_or_insert_with(of_batch).as_deref().unwrap_or(&self.mask);
             let (transform, _) = self.preprocess.draw(&item);
             images.push(&item, &transform)?;
             target_view.iter_mut().try_for_each(|view| view.push(&item, &transform).map(drop))?;
-            let mask = sampled_mask(strategy, &item)?;
+            let mask = drawn.draw(&item, &mut item.stream(Purpose::Mask))?;
             asked.extend(self.asked.draw(&mask, &mut item.stream(Purpose::Asked)));
             masks.push(mask);
             labels.extend(item.sample.label.map(|label| label as i64));

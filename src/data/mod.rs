@@ -50,6 +50,7 @@ mod verify;
 
 pub use crate::image::ChannelStatistics;
 pub use bad_image::BadImage;
+pub(crate) use collate::BatchMasks;
 pub use collate::MimCollate;
 pub use epoch::Epoch;
 pub use label_map::LabelMap;

@@ -66,14 +66,17 @@ impl Preprocess {
 
     /// What is drawn for `item`, and its stream of random numbers after that.
     pub(crate) fn draw(&self, item: &Item) -> (Transform, ChaCha8Rng) {
-        let mut rng = item.stream(Purpose::Augmentation);
-        (self.augmentation.sample(item.sample.image.shape(), &mut rng), rng)
+        self.drawn(item, Purpose::Augmentation)
     }
 
     /// What is drawn for a second view of `item`, independent of [`draw`](Self::draw), and the
     /// stream of random numbers after that.
     pub(crate) fn draw_second(&self, item: &Item) -> (Transform, ChaCha8Rng) {
-        let mut rng = item.stream(Purpose::SecondView);
+        self.drawn(item, Purpose::SecondView)
+    }
+
+    fn drawn(&self, item: &Item, purpose: Purpose) -> (Transform, ChaCha8Rng) {
+        let mut rng = item.stream(purpose);
         (self.augmentation.sample(item.sample.image.shape(), &mut rng), rng)
     }
 

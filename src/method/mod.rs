@@ -27,6 +27,7 @@ mod selfie;
 mod simmim;
 #[cfg(feature = "run")]
 mod stage;
+mod teacher;
 mod tokenizers;
 
 #[cfg(feature = "run")]
@@ -37,7 +38,7 @@ pub use beit::{Beit, BeitConfig, BeitV2, BeitV2Config};
 pub use beit::{token_maps, token_sheet};
 #[cfg(feature = "run")]
 pub use cmae::CmaeCollate;
-pub use cmae::{Cmae, CmaeConfig, CmaeTeacher};
+pub use cmae::{Cmae, CmaeConfig};
 pub use context::{
     ColorGuard, ContextBatch, ContextConfig, ContextPrediction, NEIGHBORS, PatchPairs,
 };
@@ -63,8 +64,7 @@ pub use preset::{Preset, PresetEntry};
 #[cfg(feature = "run")]
 pub use refine::RefineCollate;
 pub use refine::{
-    Refinable, RefinableConfig, RefineBatch, RefineConfig, RefineTeacher, RefinedFeatures,
-    Refinement,
+    Refinable, RefinableConfig, RefineBatch, RefineConfig, RefinedFeatures, Refinement,
 };
 pub use restoration::{
     ConvPair, CorruptionConfig, Restoration, RestorationConfig, RestorationEncoder,
@@ -84,6 +84,7 @@ pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
 pub use simmim::{SimMim, SimMimConfig};
 #[cfg(feature = "run")]
 pub use stage::RefineStage;
+pub use teacher::ContrastTeacher;
 pub use tokenizers::{
     DvaeSchedule, DvaeTask, PixelObjective, TeacherObjective, VqObjective, VqTask,
 };

@@ -85,7 +85,7 @@ impl Transformers {
     }
 }
 
-fn encoder(
+pub(super) fn encoder(
     folder: &Transformers,
     options: LoadOptions,
     device: &Device,

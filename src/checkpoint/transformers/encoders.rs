@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 
-use super::beit::as_saved as beit_as_saved;
+use super::beit::{as_saved as beit_as_saved, encoder as beit_encoder};
 use super::encoders_json::{EncoderJson, Encoders, encoder_json};
 use super::vit::as_saved as vit_as_saved;
 use super::{Family, Load, Transformers, TransformersModel};
@@ -40,12 +40,8 @@ pub(super) const I_JEPA: Family = Family {
 pub(super) const DATA2VEC: Family = Family {
     model_types: &["data2vec-vision"],
     architectures: &[
-        ("Data2VecVisionModel", |folder, options, device| {
-            Ok(TransformersModel::BeitEncoder(folder.beit_encoder(options, device)?.into()))
-        }),
-        ("Data2VecVisionForImageClassification", |folder, options, device| {
-            Ok(TransformersModel::BeitEncoder(folder.beit_encoder(options, device)?.into()))
-        }),
+        ("Data2VecVisionModel", beit_encoder),
+        ("Data2VecVisionForImageClassification", beit_encoder),
     ],
     as_saved: beit_as_saved,
     by_key: &[("", "Data2VecVisionModel")],

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Frame, Transform};
-use crate::data::{ChannelStatistics, Collate, Item, Preprocess, Sample};
+use crate::data::{BatchMasks, ChannelStatistics, Collate, Item, Preprocess, Sample};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::mask::{KnownGrids, Mask, MaskStrategy};
@@ -70,19 +70,16 @@ impl Collate for CmaeCollate {
         let batch = items.len();
         let [mut images, mut views] = [(); 2].map(|()| self.preprocess.batch(batch));
         let mut masks = Vec::with_capacity(batch);
-        let mut strategy = None;
+        let mut drawn = BatchMasks::new(&*self.mask);
         for item in items {
             let item = item?;
-            // The batch uses the stream of its first sample.
-            let of_batch = || self.mask.for_batch(&mut item.stream(Purpose::BatchMask));
-            let strategy = strategy.get_or_insert_with(of_batch).as_deref().unwrap_or(&self.mask);
             let (transform, _) = self.preprocess.draw(&item);
             let mut rng = item.stream(Purpose::SecondView);
             let shifted = self.shifted(transform, item.sample.image.shape(), &mut rng);
             let plain = Transform { flipped: transform.flipped, ..Transform::of(transform.frame) };
             images.push(&item, &plain)?;
             views.push(&item, &shifted)?;
-            masks.push(strategy.sample(&mut item.stream(Purpose::Mask)));
+            masks.push(drawn.draw(&item, &mut item.stream(Purpose::Mask))?);
         }
         let mask = Mask::new(masks, device)?.prepared(&self.grids);
         let target_view = Some(views.finish(device));

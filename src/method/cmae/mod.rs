@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "run")]
 pub use collate::CmaeCollate;
-pub use task::{Cmae, CmaeTeacher};
+pub use task::Cmae;
 
 use crate::config::config;
 use crate::encoder::VitConfig;
@@ -25,7 +25,7 @@ use crate::grid::ImageShape;
 use crate::head::DecoderConfig;
 use crate::limits;
 use crate::mask::{MaskConfig, MaskStrategy};
-use crate::method::MaeTarget;
+use crate::method::{ContrastTeacher, MaeTarget};
 use crate::nn::{InitialWeights, Projection};
 use crate::target::{Normalization, PixelTarget, Target};
 use crate::task::Mim;
@@ -162,7 +162,7 @@ impl CmaeConfig {
             projector,
             feature_decoder: self.feature_decoder.init(&self.encoder, width, weights),
             predictor: Projection::new(&self.predictor_widths(), false, weights),
-            teacher: CmaeTeacher::new(teacher.0.body, teacher.1),
+            teacher: ContrastTeacher::new(teacher.0.body, teacher.1),
             temperature: self.temperature,
             contrast: self.contrast,
             momentum: self.momentum,

@@ -7,26 +7,10 @@ use crate::batch::MimBatch;
 use crate::encoder::{Backbone, Encoder, VisibleTokens, VitBody, layers_above};
 use crate::error::Result;
 use crate::head::{Decoder, PredictionHead};
-use crate::method::Mae;
-use crate::nn::{Projection, cast_parameters, follow};
+use crate::method::{ContrastTeacher, Mae};
+use crate::nn::{Projection, cast_parameters};
 use crate::target::Target;
 use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, contrast, guessing, spread};
-
-/// A moving average of a student's encoder and projector, which no gradient reaches.
-#[derive(Module, Debug)]
-pub struct CmaeTeacher {
-    /// Of the encoder.
-    pub encoder: VitBody,
-    /// Of the projector.
-    pub projector: Projection,
-}
-
-impl CmaeTeacher {
-    /// Both frozen. They must be modules of their own, not clones of the student's.
-    pub(super) fn new(encoder: VitBody, projector: Projection) -> Self {
-        Self { encoder, projector }.valid().freeze()
-    }
-}
 
 /// CMAE: a masked autoencoder whose visible cells also tell the image from the others of the batch,
 /// by the features that a teacher has of a shifted view.
@@ -43,7 +27,7 @@ pub struct Cmae {
     /// A projection → the teacher's.
     pub predictor: Projection,
     /// Sees the shifted view whole.
-    pub teacher: CmaeTeacher,
+    pub teacher: ContrastTeacher<VitBody>,
     pub(super) temperature: f64,
     pub(super) contrast: f64,
     pub(super) momentum: f64,
@@ -112,11 +96,7 @@ impl Cmae {
     }
 
     fn with_teacher_after(self, momentum: f64) -> Self {
-        let CmaeTeacher { encoder, projector } = self.teacher;
-        let teacher = CmaeTeacher {
-            encoder: follow(encoder, &self.mae.encoder.body, momentum),
-            projector: follow(projector, &self.projector, momentum),
-        };
+        let teacher = self.teacher.follow(&self.mae.encoder.body, &self.projector, momentum);
         Self { teacher, ..self }
     }
 }

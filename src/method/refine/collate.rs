@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::RefineBatch;
 use crate::data::augment::Augmentation;
-use crate::data::{ChannelStatistics, Collate, Item, Preprocess, Sample};
+use crate::data::{BatchMasks, ChannelStatistics, Collate, Item, Preprocess, Sample};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::mask::{KnownGrids, Mask, MaskStrategy};
@@ -54,20 +54,17 @@ impl Collate for RefineCollate {
         let batch = items.len();
         let [mut first, mut second] = [(); 2].map(|()| self.preprocess.batch(batch));
         let mut masks = [(); 2].map(|()| Vec::with_capacity(batch));
-        let mut strategy = None;
+        let mut drawn = self.mask.as_deref().map(BatchMasks::new);
         for item in items {
             let item = item?;
             let (transform, _) = self.preprocess.draw(&item);
             first.push(&item, &transform)?;
             let (transform, mut rng) = self.preprocess.draw_second(&item);
             second.push(&item, &transform)?;
-            let Some(mask) = &self.mask else { continue };
-            // The batch uses the stream of its first sample.
-            let of_batch = || mask.for_batch(&mut item.stream(Purpose::BatchMask));
-            let strategy = strategy.get_or_insert_with(of_batch).as_deref().unwrap_or(mask);
+            let Some(drawn) = &mut drawn else { continue };
             let own: [&mut dyn Rng; 2] = [&mut item.stream(Purpose::Mask), &mut rng];
             for (masks, rng) in masks.iter_mut().zip(own) {
-                masks.push(strategy.sample(rng));
+                masks.push(drawn.draw(&item, rng)?);
             }
         }
         let masks = masks.concat();

@@ -19,7 +19,7 @@ use std::sync::Arc;
 #[cfg(feature = "run")]
 pub use collate::RefineCollate;
 pub use encoder::{Refinable, RefinableConfig};
-pub use task::{RefineBatch, RefineTeacher, Refinement};
+pub use task::{RefineBatch, Refinement};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,7 @@ use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
 use crate::mask::{MaskConfig, MaskStrategy};
+use crate::method::ContrastTeacher;
 use crate::nn::{Init, InitialWeights, Projection};
 
 /// How the features of an image become the one vector that is contrasted.
@@ -188,7 +189,7 @@ impl<C: RefinableConfig> RefineConfig<C> {
             encoder,
             projector,
             predictor: Projection::new(&self.predictor_widths(), false, weights),
-            teacher: RefineTeacher::new(teacher.0, teacher.1),
+            teacher: ContrastTeacher::new(teacher.0, teacher.1),
             queue: queue.set_require_grad(false),
             pooling: self.pooling,
             temperature: self.temperature,

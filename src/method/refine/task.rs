@@ -7,7 +7,8 @@ use super::{Refinable, RefinedFeatures};
 use crate::encoder::layers_above;
 use crate::error::Result;
 use crate::mask::Mask;
-use crate::nn::{Projection, cast_parameters, follow, unit};
+use crate::method::ContrastTeacher;
+use crate::nn::{Projection, cast_parameters, unit};
 use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, contrast, guessing, spread};
 
 /// A batch of a [`Refinement`]: two views of every image.
@@ -18,22 +19,6 @@ pub struct RefineBatch {
     pub views: Tensor<4>,
     /// What is hidden of them from the student; `None` for nothing.
     pub mask: Option<Mask>,
-}
-
-/// A moving average of a student's encoder and projector, which no gradient reaches.
-#[derive(Module, Debug)]
-pub struct RefineTeacher<E: Module> {
-    /// Of the encoder.
-    pub encoder: E,
-    /// Of the projector.
-    pub projector: Projection,
-}
-
-impl<E: Refinable> RefineTeacher<E> {
-    /// Both frozen. They must be modules of their own, not clones of the student's.
-    pub(super) fn new(encoder: E, projector: Projection) -> Self {
-        Self { encoder, projector }.valid().freeze()
-    }
 }
 
 /// Each view must tell the nearest neighbor of the other view of its image from those of all other
@@ -48,7 +33,7 @@ pub struct Refinement<E: Module> {
     /// A projection → what its neighbor should be.
     pub predictor: Projection,
     /// Sees both views whole, and makes the projections that neighbors are looked for by.
-    pub teacher: RefineTeacher<E>,
+    pub teacher: ContrastTeacher<E>,
     /// The teacher's last projections, newest first, `[queue, projection]`; never trained.
     pub queue: Param<Tensor<2>>,
     #[module(skip)]
@@ -142,11 +127,7 @@ impl<E: Refinable + Clone> Refinement<E> {
     }
 
     fn with_teacher_after(self, momentum: f64) -> Self {
-        let RefineTeacher { encoder, projector } = self.teacher;
-        let teacher = RefineTeacher {
-            encoder: follow(encoder, &self.encoder, momentum),
-            projector: follow(projector, &self.projector, momentum),
-        };
+        let teacher = self.teacher.follow(&self.encoder, &self.projector, momentum);
         Self { teacher, ..self }
     }
 }
