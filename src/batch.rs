@@ -13,7 +13,7 @@ pub struct MimBatch {
     /// A second view of the same crops, at the size and normalization the target reads (a
     /// tokenizer or a teacher); `None` where the target reads `images`.
     pub target_view: Option<Tensor<4>>,
-    /// The masks.
+    /// The masks: one for each image, or the same number for each, those of an image side by side.
     pub mask: Mask,
     /// Classes, `[batch]`; never read in pre-training.
     pub labels: Option<Tensor<1, Int>>,
@@ -30,6 +30,41 @@ impl MimBatch {
         self.images.dims()[0]
     }
 
+    /// How many masks each image has.
+    ///
+    /// # Panics
+    ///
+    /// When not every image has as many.
+    pub fn masks_per_image(&self) -> usize {
+        let (masks, images) = (self.mask.samples().len(), self.size());
+        assert!(
+            masks.is_multiple_of(images),
+            "{masks} masks cannot be the same number for each of {images} images"
+        );
+        masks / images
+    }
+
+    /// The rows of the images once for each of their masks.
+    ///
+    /// # Shapes
+    ///
+    /// - rows: `[images, ..]`
+    /// - output: `[masks, ..]`
+    ///
+    /// # Panics
+    ///
+    /// When not every image has as many masks.
+    pub fn for_each_mask<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
+        let (masks, mut shape) = (self.masks_per_image(), rows.dims());
+        if masks == 1 {
+            return rows;
+        }
+        let values: usize = shape[1..].iter().product();
+        let images = shape[0];
+        shape[0] = images * masks;
+        rows.reshape([images, 1, values]).expand([images, masks, values]).reshape(shape)
+    }
+
     /// The first `count` samples, or all where there are fewer.
     ///
     /// # Errors
@@ -37,7 +72,8 @@ impl MimBatch {
     /// When `count` is 0.
     pub fn first(self, count: usize) -> Result<Self> {
         let count = count.min(self.size());
-        let mask = self.mask.first(count, &self.images.device())?;
+        let masks = count * self.masks_per_image();
+        let mask = self.mask.first(masks, &self.images.device())?;
         Ok(Self {
             images: self.images.slice_dim(0, 0..count),
             target_view: self.target_view.map(|view| view.slice_dim(0, 0..count)),

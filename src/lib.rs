@@ -129,22 +129,24 @@ pub use encoder::{
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{
-    AnyDecoder, CrossDecoder, Decoder, DecoderAttention, DecoderConfig, LinearHead, Prediction,
-    PredictionHead,
+    AnyDecoder, ConvDecoder, ConvDecoderConfig, CrossDecoder, Decoder, DecoderAttention,
+    DecoderConfig, LinearHead, Prediction, PredictionHead,
 };
 pub use mask::{
-    AskedConfig, BlockMask, ClosureMask, FixedMask, GridMask, Mask, MaskConfig, MaskStrategy,
-    RandomMask, RegionMask, UniformMask, UnitMask, mask_fn,
+    AskedConfig, BlockMask, ClosureMask, FixedMask, GridMask, InverseBlockMask, Mask, MaskConfig,
+    MaskStrategy, RandomMask, RegionMask, UniformMask, UnitMask, mask_fn,
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    CorruptionConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig,
-    MaskFeat, MaskFeatConfig, RefineConfig, Refinement, Restoration, RestorationConfig, Selfie,
-    SelfieConfig, SimMim, SimMimConfig,
+    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, ImageGpt,
+    ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaskFeat, MaskFeatConfig,
+    RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
+    SimMimConfig,
 };
 pub use target::{
-    Both, Depict, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,
-    PixelTarget, Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
+    Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,
+    GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss, PixelTarget,
+    Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
 pub use task::{Measured, Mim, Network, PretextTask, StepEnd, TaskOutput};
 

@@ -2,20 +2,20 @@
 #![cfg(feature = "train")]
 
 mod common;
+#[path = "gradients/teachers.rs"]
+mod teachers;
 
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
-use burn_mim::method::{
-    ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs, RefineBatch,
-};
+use burn_mim::method::{ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs};
 use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::{
-    CmaeConfig, CorruptionConfig, DecoderAttention, DecoderConfig, GradientTargetConfig,
-    ImageShape, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch,
-    Normalization, PixelLoss, PretextTask, RefineConfig, RestorationBatch, RestorationConfig,
-    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
+    CorruptionConfig, DecoderAttention, GradientTargetConfig, ImageShape, MaeConfig,
+    MaeTargetConfig, MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch, Normalization, PixelLoss,
+    PretextTask, RestorationBatch, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig,
+    SwinV2Config, VitConfig,
 };
 use common::{device, encoder, mae, masked, noise, simmim, weights};
 
@@ -245,40 +245,6 @@ fn gradients_of_selfie_are_those_of_its_loss() {
         SelfieConfig::new(IMAGE, tiny_residual()).with_patch(4).with_depth(1).with_heads(2);
     let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
     assert!(fixed.is_empty(), "{fixed:?}");
-}
-
-#[test]
-fn gradients_of_cmae_are_those_of_its_loss_and_its_teacher_has_none() {
-    let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
-    let config = CmaeConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
-        .with_decoder(decoder.clone())
-        .with_feature_decoder(decoder)
-        .with_shift(1)
-        .with_temperature(1.0)
-        .with_projector_hidden(6)
-        .with_projection(5)
-        .with_predictor_hidden(6);
-    let batch = masked(noise(IMAGE, 4).cast(FloatDType::F64), &config.mask().unwrap());
-    let fixed = check(config.init(&mut weights(3)), &batch);
-    let is_fixed = |path: &String| path.starts_with("teacher.") || path.ends_with(".table");
-    assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
-}
-
-#[test]
-fn gradients_of_refinement_are_those_of_its_loss_and_its_teacher_and_queue_have_none() {
-    let config = RefineConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
-        .with_projector_hidden(6)
-        .with_projection(5)
-        .with_predictor_hidden(6)
-        .with_queue(7)
-        .with_temperature(1.0)
-        .with_mask(Some(MaskConfig::Mae { ratio: 0.5 }));
-    let MimBatch { images: views, mask, .. } =
-        masked(noise(IMAGE, 8).cast(FloatDType::F64), &config.mask().unwrap().unwrap());
-    let fixed = check(config.init(&mut weights(3)), &RefineBatch { views, mask: Some(mask) });
-    assert!(fixed.contains(&"queue".to_string()), "{fixed:?}");
-    let is_fixed = |path: &String| path.starts_with("teacher.") || path.ends_with(".table");
-    assert!(fixed.iter().all(|path| path == "queue" || is_fixed(path)), "{fixed:?}");
 }
 
 fn tiny_image_gpt() -> ImageGptConfig {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 13] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
@@ -23,6 +23,8 @@ const METHODS: [&str; 11] = [
     "RestorationConfig",
     "RefineConfig",
     "CmaeConfig",
+    "Data2VecConfig",
+    "Data2VecV1Config",
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -16,7 +16,8 @@ use burn_mim::method::{
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
-    CmaeConfig, DecoderConfig, ImageShape, RestorationBatch, TokenizerBatch, VitConfig,
+    CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, FeatureConfig, FeatureLayers,
+    ImageShape, MaskConfig, RestorationBatch, TokenizerBatch, VitConfig,
 };
 use common::{IMAGE, device, encoder, masked, noise, weights};
 use half::{nearly_the_same, nearly_the_same_but_for_kinks};
@@ -70,6 +71,16 @@ fn contrastive_masked_autoencoder() {
         .with_projection(8)
         .with_predictor_hidden(16);
     let batch = masked(noise(IMAGE, 8), &config.mask().unwrap());
+    nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
+}
+
+#[test]
+fn data2vec() {
+    let config = Data2VecConfig::new(encoder(IMAGE).with_drop_path(0.0))
+        .with_decoder(ConvDecoderConfig::new().with_width(16).with_depth(2).with_groups(2))
+        .with_mask(MaskConfig::InverseBlock { unit: None, ratio: 0.5, side: 2, adjust: 0.1 })
+        .with_features(FeatureConfig::new(FeatureLayers::Mlps { last: 2 }));
+    let batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
     nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
 }
 

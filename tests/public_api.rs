@@ -6,14 +6,16 @@ use burn_mim::Backbone;
 #[cfg(feature = "data")]
 use burn_mim::data::{DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, Subset};
 use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, VitBody};
+use burn_mim::nn::Momentum;
 use burn_mim::{
     Beit, BeitConfig, BlockMask, ClosureMask, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    Decoder, DecoderConfig, Encoder, Error, FixedMask, Grid, GridMask, GridTokens, ImageGpt,
-    ImageGptConfig, ImageShape, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim,
-    MimBatch, PixelLoss, PixelTarget, PredictionHead, PretextTask, RandomMask, Reconstruct,
-    RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig,
-    SwinV2Config, Target, TaskOutput, TokenizerConfig, UniformMask, UnitMask, VisibleTokens,
-    VisibleVit, Vit, VitConfig, mask_fn,
+    ConvDecoder, ConvDecoderConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config,
+    Decoder, DecoderConfig, Encoder, Error, FeatureConfig, FeatureTarget, FixedMask, Grid,
+    GridMask, GridTokens, ImageGpt, ImageGptConfig, ImageShape, InverseBlockMask, LinearHead, Mae,
+    MaeConfig, Mask, MaskConfig, MaskStrategy, Mim, MimBatch, PixelLoss, PixelTarget,
+    PredictionHead, PretextTask, RandomMask, Reconstruct, RefineConfig, Refinement, RegionMask,
+    Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config, Target, TaskOutput,
+    TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -33,6 +35,7 @@ fn file<C: Serialize + DeserializeOwned + Clone + PartialEq>() {}
 fn every_part_fulfils_its_contract() {
     strategy::<RandomMask>();
     strategy::<BlockMask>();
+    strategy::<InverseBlockMask>();
     strategy::<RegionMask>();
     strategy::<UniformMask>();
     strategy::<FixedMask>();
@@ -41,9 +44,13 @@ fn every_part_fulfils_its_contract() {
     encoder::<VisibleVit, VisibleTokens>();
     head::<LinearHead, GridTokens>();
     head::<Decoder, VisibleTokens>();
+    head::<ConvDecoder, VisibleTokens>();
     target::<PixelTarget>();
     task::<Mae>();
     task::<Cmae>();
+    task::<Data2Vec>();
+    task::<Data2VecV1>();
+    task::<Mim<VisibleVit, Decoder, FeatureTarget<VisibleVit>>>();
     task::<SimMim>();
     task::<Beit>();
     task::<Mim<VisibleVit, Decoder, PixelTarget>>();
@@ -66,6 +73,11 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<DecoderConfig>();
     file::<MaeConfig>();
     file::<CmaeConfig>();
+    file::<Data2VecConfig>();
+    file::<Data2VecV1Config>();
+    file::<ConvDecoderConfig>();
+    file::<FeatureConfig>();
+    file::<Momentum>();
     file::<SimMimConfig>();
     file::<ContextConfig>();
     file::<SelfieConfig>();

@@ -21,6 +21,7 @@ use crate::rng::Purpose;
 pub struct MimCollate {
     preprocess: Preprocess,
     mask: Arc<dyn MaskStrategy>,
+    masks: usize,
     asked: AskedConfig,
     grids: KnownGrids,
     target_view: Option<Preprocess>,
@@ -48,7 +49,18 @@ impl MimCollate {
             )));
         }
         let (asked, grids) = (AskedConfig::Hidden {}, KnownGrids::default());
-        Ok(Self { preprocess, mask, asked, grids, target_view: None })
+        Ok(Self { preprocess, mask, masks: 1, asked, grids, target_view: None })
+    }
+
+    /// The same batches with `masks` masks of every image, drawn one after the other.
+    ///
+    /// # Errors
+    ///
+    /// When there are none.
+    pub fn with_masks(mut self, masks: usize) -> Result<Self> {
+        ensure!(masks > 0, "every image needs a mask, got {masks}");
+        self.masks = masks;
+        Ok(self)
     }
 
     /// The same batches, which ask for other cells than the hidden ones.
@@ -132,7 +144,8 @@ impl Collate for MimCollate {
         let batch = items.len();
         let mut images = self.preprocess.batch(batch);
         let mut target_view = self.target_view.as_ref().map(|view| view.batch(batch));
-        let (mut masks, mut labels) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
+        let (mut masks, mut labels) =
+            (Vec::with_capacity(batch * self.masks), Vec::with_capacity(batch));
         let mut asked = Vec::new();
         let mut drawn = BatchMasks::new(&*self.mask);
         for item in items {
@@ -140,9 +153,13 @@ impl Collate for MimCollate {
             let (transform, _) = self.preprocess.draw(&item);
             images.push(&item, &transform)?;
             target_view.iter_mut().try_for_each(|view| view.push(&item, &transform).map(drop))?;
-            let mask = drawn.draw(&item, &mut item.stream(Purpose::Mask))?;
-            asked.extend(self.asked.draw(&mask, &mut item.stream(Purpose::Asked)));
-            masks.push(mask);
+            let [mut of_mask, mut of_asked] =
+                [Purpose::Mask, Purpose::Asked].map(|p| item.stream(p));
+            for _ in 0..self.masks {
+                let mask = drawn.draw(&item, &mut of_mask)?;
+                asked.extend(self.asked.draw(&mask, &mut of_asked));
+                masks.push(mask);
+            }
             labels.extend(item.sample.label.map(|label| label as i64));
         }
         let labels = (labels.len() == batch)

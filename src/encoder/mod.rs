@@ -98,6 +98,21 @@ pub trait Backbone<Images = Tensor<4>>: Module + ModuleDisplay {
         0
     }
 
+    /// What the MLP of each of these layers, counted from 1, computes of whole images, in the order
+    /// asked and in one pass, before it is scaled and added to the tokens: the features that data2vec
+    /// averages (arXiv 2202.03555 §3.3). Default: panics, since a network need not be of such layers
+    ///
+    /// # Shapes
+    ///
+    /// - images: as in [`represent`](Self::represent)
+    ///
+    /// # Panics
+    ///
+    /// When the network has no such layer.
+    fn represent_mlps(&self, _images: Images, layers: &[usize]) -> Vec<GridTokens> {
+        panic!("{} gives no features of its MLPs, asked for those of {layers:?}", self.describe())
+    }
+
     /// The features of each resolution, finest first, which detectors and segmenters read: what a
     /// hierarchy leaves in each of its stages. Default: those of [`represent`](Self::represent)
     /// alone

@@ -77,6 +77,10 @@ macro_rules! represents_as_its_body {
                 self.body.represent_layers(images, layers)
             }
 
+            fn represent_mlps(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+                self.body.represent_mlps(images, layers)
+            }
+
             fn width(&self) -> usize {
                 self.body.width()
             }

@@ -116,9 +116,19 @@ impl VitBody {
         layers: &[usize],
     ) -> Vec<GridTokens> {
         let (tokens, places) = (self.with_first_tokens(tokens), self.places(grid));
-        let layers = self.transformer.layers(tokens, places, layers);
+        self.split_all(self.transformer.layers(tokens, places, layers), grid)
+    }
+
+    /// The features of several layers.
+    fn split_all(&self, layers: Vec<Tensor<3>>, grid: Grid) -> Vec<GridTokens> {
         let split = layers.into_iter().map(|tokens| self.split(tokens));
         split.map(|(tokens, class_token)| GridTokens { tokens, class_token, grid }).collect()
+    }
+
+    /// Every token of whole images before the first block.
+    fn first_layer(&self, images: Tensor<4>) -> (Grid, Tensor<3>) {
+        let (grid, patches) = self.patches(images);
+        (grid, self.with_first_tokens(self.with_positions(self.embed(patches), grid)))
     }
 
     /// The cells' tokens, and the class token.
@@ -141,8 +151,7 @@ impl VitBody {
     /// Every token of whole images after the last block, before the final norm, `[batch, tokens,
     /// width]`: class tokens, registers, cells.
     pub fn last_tokens(&self, images: Tensor<4>) -> Tensor<3> {
-        let (grid, patches) = self.patches(images);
-        let tokens = self.with_first_tokens(self.with_positions(self.embed(patches), grid));
+        let (grid, tokens) = self.first_layer(images);
         self.transformer.run(tokens, self.places(grid), 0..self.layers())
     }
 
@@ -190,6 +199,11 @@ impl Backbone for VitBody {
     fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
         let (grid, patches) = self.patches(images);
         self.layers_of(self.with_positions(self.embed(patches), grid), grid, layers)
+    }
+
+    fn represent_mlps(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        let (grid, tokens) = self.first_layer(images);
+        self.split_all(self.transformer.mlps(tokens, self.places(grid), layers), grid)
     }
 
     fn width(&self) -> usize {

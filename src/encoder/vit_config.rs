@@ -96,6 +96,9 @@ config! {
         /// Whether all tokens are normalized before the first block (CLIP, arXiv 2103.00020).
         /// Default: no
         pub pre_norm: bool = false,
+        /// Whether a block's norms follow its branches, once they are added, as in the first
+        /// transformer (data2vec 2.0, arXiv 2212.07525). Default: no
+        pub post_norm: bool = false,
         /// Whether the embedding of patches has a bias. Default: yes
         pub patch_bias: bool = true,
         /// How absolute positions are read on another grid. Default: bicubically
@@ -227,6 +230,7 @@ impl VitConfig {
             (self.swiglu, "SwiGLU"),
             (self.activation != MlpActivation::Gelu, "activation but the exact GELU"),
             (self.pre_norm, "norm before the first block"),
+            (self.post_norm, "norms after the branches"),
             (!self.patch_bias, "embedding of patches without bias"),
         ]
         .into_iter()
@@ -263,6 +267,7 @@ impl VitConfig {
             rotary: self.rotary,
             norm: self.norm,
             norm_epsilon: self.norm_epsilon,
+            post_norm: self.post_norm,
             relative_resize: self.relative_resize,
             qkv_bias: self.qkv_bias,
             bias: match self.relative_positions {

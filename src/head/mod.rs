@@ -1,6 +1,7 @@
 //! Prediction heads, which predict hidden patches from an encoder's features.
 
 mod any;
+mod conv;
 mod cross;
 mod decoder;
 mod linear;
@@ -9,6 +10,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
 
 pub use any::AnyDecoder;
+pub use conv::{ConvDecoder, ConvDecoderConfig};
 pub use cross::CrossDecoder;
 pub use decoder::{Decoder, DecoderAttention, DecoderConfig};
 pub use linear::LinearHead;

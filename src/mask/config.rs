@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlockMask, FixedMask, MaskStrategy, RandomMask, RegionMask, UniformMask, UnitMask};
+use super::{
+    BlockMask, FixedMask, InverseBlockMask, MaskStrategy, RandomMask, RegionMask, UniformMask,
+    UnitMask,
+};
 use crate::error::{Error, Result};
 use crate::grid::{Grid, ImageShape};
 
@@ -47,6 +50,20 @@ pub enum MaskConfig {
         /// The narrowest aspect ratio (0.3).
         #[serde(default = "beit_aspect")]
         aspect: f64,
+    },
+    /// [`InverseBlockMask::new`].
+    InverseBlock {
+        /// Mask unit in pixels (the model's patch).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit: Option<usize>,
+        /// Hidden share.
+        ratio: f64,
+        /// Side of a block, in mask units (3).
+        #[serde(default = "inverse_side")]
+        side: usize,
+        /// Share of all cells that blocks are drawn for beyond the visible ones (0).
+        #[serde(default)]
+        adjust: f64,
     },
     /// [`RegionMask::central_ratio`].
     Central {
@@ -101,6 +118,7 @@ impl MaskConfig {
             Self::Mae { ratio }
             | Self::Simmim { ratio, .. }
             | Self::Block { ratio, .. }
+            | Self::InverseBlock { ratio, .. }
             | Self::Central { ratio, .. }
             | Self::Border { ratio, .. } => *ratio = share,
             Self::Beit {} | Self::Square { .. } | Self::Uniform { .. } | Self::Fixed { .. } => {
@@ -118,6 +136,7 @@ impl MaskConfig {
             Self::Mae { ratio }
             | Self::Simmim { ratio, .. }
             | Self::Block { ratio, .. }
+            | Self::InverseBlock { ratio, .. }
             | Self::Central { ratio, .. }
             | Self::Border { ratio, .. } => Some(ratio),
             Self::Beit {} | Self::Square { .. } | Self::Uniform { .. } | Self::Fixed { .. } => None,
@@ -128,6 +147,12 @@ impl MaskConfig {
     /// of the patches, in blocks of at least `min_block` and aspect ratios from 0.3 on.
     pub const fn blocks(ratio: f64, min_block: usize) -> Self {
         Self::Block { unit: None, ratio, min_block, aspect: 0.3 }
+    }
+
+    /// All but blocks of 3 × 3 patches of the model, as data2vec 2.0 draws them (arXiv 2212.07525
+    /// §3.2): `ratio` of the patches, with blocks for `adjust` more than the visible ones.
+    pub const fn inverse_blocks(ratio: f64, adjust: f64) -> Self {
+        Self::InverseBlock { unit: None, ratio, side: 3, adjust }
     }
 
     /// The strategy for images of shape `image`, which the model cuts into squares of `patch`
@@ -150,6 +175,9 @@ impl MaskConfig {
             Self::Beit {} => Arc::new(BlockMask::beit(patches)?),
             Self::Block { unit, ratio, min_block, aspect } => {
                 Arc::new(BlockMask::with_ratio(units(unit)?, ratio, min_block, aspect)?)
+            }
+            Self::InverseBlock { unit, ratio, side, adjust } => {
+                Arc::new(InverseBlockMask::new(units(unit)?, ratio, side, adjust)?)
             }
             Self::Central { unit, ratio } => {
                 Arc::new(RegionMask::central_ratio(units(unit)?, ratio)?)
@@ -203,6 +231,10 @@ fn beit_min_block() -> usize {
     16
 }
 
+fn inverse_side() -> usize {
+    3
+}
+
 fn beit_aspect() -> f64 {
     0.3
 }
@@ -235,6 +267,8 @@ mod tests {
     fn parameters_reach_their_strategy() {
         let block = r#"{"strategy": "block", "unit": 32, "ratio": 0.4, "min_block": 4}"#;
         assert_eq!(built(block), (Grid::square(7), 20));
+        let inverse = r#"{"strategy": "inverse-block", "ratio": 0.8, "adjust": 0.07}"#;
+        assert_eq!(built(inverse), (Grid::square(14), 157));
         assert_eq!(built(r#"{"strategy": "central", "ratio": 0.25}"#), (Grid::square(14), 49));
         assert_eq!(built(r#"{"strategy": "border", "ratio": 0.75}"#), (Grid::square(14), 147));
         assert_eq!(built(r#"{"strategy": "square", "unit": 32, "side": 3}"#), (Grid::square(7), 9));
@@ -251,6 +285,7 @@ mod tests {
             MaskConfig::Simmim { unit: 16, ratio },
             MaskConfig::Beit {},
             MaskConfig::Block { unit, ratio, min_block: 9, aspect: 0.5 },
+            MaskConfig::InverseBlock { unit, ratio, side: 2, adjust: 0.1 },
             MaskConfig::Central { unit, ratio },
             MaskConfig::Border { unit: None, ratio },
             MaskConfig::Square { unit, side: 3 },

@@ -10,6 +10,7 @@ mod closure;
 mod config;
 mod count;
 mod fixed;
+mod inverse_block;
 mod random;
 mod region;
 mod selection;
@@ -29,6 +30,7 @@ pub use block::BlockMask;
 pub use closure::{ClosureMask, mask_fn};
 pub use config::MaskConfig;
 pub use fixed::FixedMask;
+pub use inverse_block::InverseBlockMask;
 pub use random::RandomMask;
 pub use region::RegionMask;
 pub use selection::Selection;
@@ -102,6 +104,7 @@ mod tests {
         let mut all: Vec<Arc<dyn MaskStrategy>> = vec![
             Arc::new(RandomMask::new(grid, hidden).unwrap()),
             Arc::new(BlockMask::new(grid, hidden, hidden.min(16), 0.3).unwrap()),
+            Arc::new(InverseBlockMask::new(grid, hidden as f64 / 401.0, 1, 0.1).unwrap()),
             Arc::new(FixedMask::new(UnitMask::from_indices(grid, 0..hidden).unwrap()).unwrap()),
             Arc::new(RegionMask::square(grid, 1).unwrap()),
             Arc::new(RegionMask::central(grid, 1, 1).unwrap()),

@@ -5,6 +5,7 @@ mod cmae;
 mod context;
 #[cfg(feature = "run")]
 mod contract;
+mod data2vec;
 mod image_gpt;
 #[cfg(feature = "run")]
 mod init_from;
@@ -48,6 +49,7 @@ pub use context::{ContextCollate, context_sheet};
 use contract::picture_title;
 #[cfg(feature = "run")]
 pub use contract::{DataFacts, Fitted, Inpainting, Method};
+pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config};
 pub use image_gpt::{ImageGpt, ImageGptBatch, ImageGptConfig, Sampling};
 #[cfg(feature = "run")]
 pub use image_gpt::{ImageGptCollate, completion_sheet};
@@ -99,5 +101,5 @@ methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
     BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
-    CmaeConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    CmaeConfig, Data2VecConfig, Data2VecV1Config, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

@@ -1,4 +1,4 @@
-//! The pre-norm transformer block.
+//! The transformer block.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -23,6 +23,8 @@ pub struct BlockConfig {
     pub norm: NormKind,
     /// Epsilon of both norms.
     pub norm_epsilon: f64,
+    /// Whether a norm follows each branch, once it is added, in place of going before it.
+    pub post_norm: bool,
     /// Where the layer scales start; `None` for a block without.
     pub layer_scale: Option<f64>,
     /// Probability to drop each residual branch.
@@ -44,6 +46,7 @@ impl BlockConfig {
             mlp: self.mlp([init, output_init], weights),
             scale2: scale(weights),
             drop_path: DropPath::new(self.drop_path),
+            post_norm: self.post_norm,
         }
     }
 
@@ -56,16 +59,17 @@ impl BlockConfig {
     }
 }
 
-/// x + attention(norm(x)), then x + mlp(norm(x)).
+/// x + attention(norm(x)), then x + mlp(norm(x)); with its norms after the branches norm(x +
+/// attention(x)), then norm(x + mlp(x)).
 #[derive(Module, Debug)]
 pub struct Block {
-    /// Before the attention.
+    /// Before the attention, or after it.
     pub norm1: Norm,
     /// Tokens look at each other.
     pub attention: Attention,
     /// Scale of the attention branch.
     pub scale1: Option<LayerScale>,
-    /// Before the MLP.
+    /// Before the MLP, or after it.
     pub norm2: Norm,
     /// Tokens on their own.
     pub mlp: Mlp,
@@ -73,6 +77,7 @@ pub struct Block {
     pub scale2: Option<LayerScale>,
     /// Drops branches while training.
     pub drop_path: DropPath,
+    post_norm: bool,
 }
 
 impl Block {
@@ -129,6 +134,28 @@ impl Block {
         self.compute(tokens, (bias, rotations), &dropped, select)
     }
 
+    /// The tokens after this block, and what its MLP computed of them, before that was scaled and
+    /// added; nothing is dropped.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens: `[batch, tokens, width]`
+    /// - bias, rotations: as in [`Block::forward_turned`]
+    /// - output: two of `[batch, tokens, width]`
+    pub fn forward_with_mlp(
+        &self,
+        tokens: Tensor<3>,
+        bias: Option<Tensor<4>>,
+        rotations: Option<&Rotations>,
+    ) -> [Tensor<3>; 2] {
+        let mixed = self.attention.mix(self.before(&self.norm1, tokens.clone()), bias, rotations);
+        let attended = per_token(&self.attention.out, mixed);
+        let tokens = self.after(&self.norm1, tokens + scaled(attended, &self.scale1));
+        let transformed = self.mlp.forward(self.before(&self.norm2, tokens.clone()));
+        let sum = tokens + scaled(transformed.clone(), &self.scale2);
+        [self.after(&self.norm2, sum), transformed]
+    }
+
     /// The tokens after this block. They attend to the tokens in `past` too, and are added to it;
     /// nothing is dropped.
     ///
@@ -142,10 +169,21 @@ impl Block {
         tokens: Tensor<3>,
         bias: Option<Tensor<4>>,
     ) -> Tensor<3> {
-        let attended = self.attention.forward_after(past, self.norm1.forward(tokens.clone()), bias);
-        let tokens = tokens + scaled(attended, &self.scale1);
-        let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
-        tokens + scaled(transformed, &self.scale2)
+        let normed = self.before(&self.norm1, tokens.clone());
+        let attended = self.attention.forward_after(past, normed, bias);
+        let tokens = self.after(&self.norm1, tokens + scaled(attended, &self.scale1));
+        let transformed = self.mlp.forward(self.before(&self.norm2, tokens.clone()));
+        self.after(&self.norm2, tokens + scaled(transformed, &self.scale2))
+    }
+
+    /// What a branch reads.
+    fn before(&self, norm: &Norm, tokens: Tensor<3>) -> Tensor<3> {
+        if self.post_norm { tokens } else { norm.forward(tokens) }
+    }
+
+    /// What comes of the tokens a branch is added to.
+    fn after(&self, norm: &Norm, tokens: Tensor<3>) -> Tensor<3> {
+        if self.post_norm { norm.forward(tokens) } else { tokens }
     }
 
     fn compute(
@@ -155,11 +193,12 @@ impl Block {
         dropped: &[Dropped; 2],
         select: impl Fn(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let mixed = self.attention.mix(self.norm1.forward(tokens.clone()), bias, rotations);
+        let mixed = self.attention.mix(self.before(&self.norm1, tokens.clone()), bias, rotations);
         let attended = per_token(&self.attention.out, select(mixed));
         let tokens = select(tokens) + dropped[0].apply(scaled(attended, &self.scale1));
-        let transformed = self.mlp.forward(self.norm2.forward(tokens.clone()));
-        tokens + dropped[1].apply(scaled(transformed, &self.scale2))
+        let tokens = self.after(&self.norm1, tokens);
+        let transformed = self.mlp.forward(self.before(&self.norm2, tokens.clone()));
+        self.after(&self.norm2, tokens + dropped[1].apply(scaled(transformed, &self.scale2)))
     }
 }
 
@@ -178,20 +217,46 @@ mod tests {
 
     #[test]
     fn some_tokens_are_those_of_all_with_the_same_gradients() {
+        for post_norm in [false, true] {
+            some_are_those_of_all(post_norm);
+        }
+    }
+
+    fn config(post_norm: bool) -> BlockConfig {
         let init = Init::Normal { std: 0.3 };
-        let attention = AttentionConfig::new(8, 2, init);
-        let config = BlockConfig {
-            attention,
+        BlockConfig {
+            attention: AttentionConfig::new(8, 2, init),
             mlp_width: 12,
             activation: MlpActivation::Gelu,
             gated: false,
             norm: NormKind::Layer,
             norm_epsilon: 1e-6,
+            post_norm,
             layer_scale: Some(0.5),
             drop_path: 0.0,
-        };
+        }
+    }
+
+    #[test]
+    fn norms_after_the_branches_are_of_what_the_branches_are_added_to() {
+        let mut weights = InitialWeights::new(0, &test_device());
+        let block = config(true).init(&mut weights);
+        let tokens = weights.param([2, 5, 8], Init::Normal { std: 1.0 }).val();
+        let attended = block.attention.forward(tokens.clone(), None) * 0.5;
+        let middle = block.norm1.forward(tokens.clone() + attended);
+        let whole = block.norm2.forward(middle.clone() + block.mlp.forward(middle) * 0.5);
+        let [got, _] = block.forward_with_mlp(tokens.clone(), None, None);
+        let tolerance = Tolerance::absolute(1e-5);
+        got.to_data().assert_approx_eq::<f32>(&whole.into_data(), tolerance);
+        let got = got.into_data();
+        block.forward(tokens.clone(), None).into_data().assert_approx_eq::<f32>(&got, tolerance);
+        let after = block.forward_after(&mut None, tokens, None).into_data();
+        after.assert_approx_eq::<f32>(&got, tolerance);
+    }
+
+    fn some_are_those_of_all(post_norm: bool) {
         let mut weights = InitialWeights::new(0, &test_device().autodiff());
-        let block = config.init(&mut weights);
+        let block = config(post_norm).init(&mut weights);
         let tokens = weights.param([2, 5, 8], Init::Normal { std: 1.0 }).val();
         let select = |tokens: Tensor<3>| tokens.slice(s![.., 1..4, ..]);
         let run = |output: Tensor<3>| {

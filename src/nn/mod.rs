@@ -15,6 +15,7 @@ mod fresh_ids;
 mod init;
 mod layer_scale;
 mod mlp;
+mod momentum;
 mod norm;
 mod parameters;
 mod per_token;
@@ -43,6 +44,7 @@ pub use fresh_ids::with_fresh_ids;
 pub use init::{Init, InitialWeights};
 pub use layer_scale::LayerScale;
 pub use mlp::{Mlp, MlpActivation};
+pub use momentum::Momentum;
 pub(crate) use norm::check_norm_epsilon;
 pub use norm::{Norm, NormKind};
 #[cfg(any(feature = "train", test))]

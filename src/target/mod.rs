@@ -30,6 +30,7 @@
 //! ```
 
 mod both;
+mod features;
 mod gradients;
 mod hog;
 mod hog_glyph;
@@ -45,6 +46,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use both::Both;
+pub use features::{FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget};
 pub use gradients::{GradientTarget, GradientTargetConfig};
 pub use hog::HogTarget;
 pub use normalization::Normalization;

@@ -34,7 +34,7 @@ where
     ///
     /// When the images do not divide into the encoder's patches, or the mask does not fit them.
     pub fn predict(&self, batch: &MimBatch) -> T::Prediction {
-        let features = self.encoder.encode(batch.images.clone(), &batch.mask);
+        let features = self.encoder.encode(batch.for_each_mask(batch.images.clone()), &batch.mask);
         self.head.predict(features, &batch.mask)
     }
 
@@ -82,7 +82,8 @@ where
         let value = self.target.of(&batch);
         let whole = batch.images.dtype().into();
         let encoder = cast_parameters(&self.encoder, dtype);
-        let features = encoder.encode(batch.images.cast(dtype), &batch.mask);
+        let features =
+            encoder.encode(batch.for_each_mask(batch.images.clone()).cast(dtype), &batch.mask);
         let prediction = cast_parameters(&self.head, dtype).predict(features, &batch.mask);
         Ok(self.judge(prediction.cast(whole), value).into())
     }

@@ -152,6 +152,16 @@ impl Recipe {
             .with_ema(Some(0.9999))
     }
 
+    /// data2vec 2.0's pre-training of ViT-B/16 on images (arXiv 2212.07525, official configuration
+    /// `base_images_only_task.yaml`): 375 300 updates of 256 images, of which 50 040 warm up.
+    pub fn data2vec() -> Self {
+        Self::new()
+            .with_epochs(75)
+            .with_base_lr(1e-3)
+            .with_warmup_epochs(10.0)
+            .with_clip_norm(Some(4.0))
+    }
+
     /// MaskFeat's pre-training of 300 epochs on images (arXiv 2112.09133, official configuration).
     pub fn maskfeat() -> Self {
         Self::new()

@@ -5,10 +5,11 @@ use burn_mim::method::{BeitV2Config, PatchPairs};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
 use burn_mim::{
-    AskedConfig, BeitConfig, CmaeConfig, ContextConfig, DecoderAttention, DecoderConfig,
-    EncoderConfig, GradientTargetConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig,
-    MaskConfig, MaskFeatConfig, Normalization, RefineConfig, RestorationConfig, SelfieConfig,
-    SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    AskedConfig, BeitConfig, CmaeConfig, ContextConfig, ConvDecoderConfig, Data2VecConfig,
+    Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, FeatureConfig, FeatureLayers,
+    GradientTargetConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig, MaskConfig,
+    MaskFeatConfig, Normalization, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig,
+    SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -45,6 +46,8 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(RestorationConfig::small_images(IMAGE)),
         Box::new(RefineConfig::small_images(IMAGE)),
         Box::new(CmaeConfig::small_images(IMAGE)),
+        Box::new(Data2VecConfig::small_images(IMAGE)),
+        Box::new(Data2VecV1Config::small_images(IMAGE)),
         Box::new(RefineConfig::small(SwinConfig::small_images(IMAGE))),
     ]
 }
@@ -91,6 +94,10 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         .with_decoder(decoder.clone())
         .with_feature_decoder(decoder.clone())
         .with_shift(2);
+    let data2vec = Data2VecConfig::new(vit.clone())
+        .with_decoder(ConvDecoderConfig::new().with_width(4).with_depth(2).with_groups(2))
+        .with_mask(MaskConfig::InverseBlock { unit: None, ratio: 0.5, side: 2, adjust: 0.1 })
+        .with_masks(2);
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
@@ -101,6 +108,12 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
                 .with_target(MaeTargetConfig::pixels_and_hog())
                 .with_asked(AskedConfig::Part { share: 0.25 }),
         ),
+        Box::new(
+            Data2VecV1Config::new(vit.clone())
+                .with_features(FeatureConfig::new(FeatureLayers::Output {}))
+                .with_mask(MaskConfig::blocks(0.5, 1)),
+        ),
+        Box::new(data2vec.with_features(FeatureConfig::new(FeatureLayers::Mlps { last: 2 }))),
         Box::new(cmae.with_projector_hidden(6).with_projection(4).with_predictor_hidden(6)),
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use super::presets::presets;
 
 /// Constructors that are no presets: their numbers are their arguments, or none.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 11] = [
     "ChannelStatistics::none",
     "CodebookUsage::new",
     "Grid::square",
     "ImageShape::square",
     "JitterRange::uniform",
     "MaskConfig::blocks",
+    "MaskConfig::inverse_blocks",
+    "Momentum::constant",
     "RefineConfig::small",
     "SimMimConfig::in_small_squares",
     "TokenizerRecipe::small_images",

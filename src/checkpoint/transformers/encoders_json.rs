@@ -198,6 +198,7 @@ pub(super) fn encoder_json(config: &VitConfig) -> Result<Option<(Encoders, &'sta
     refuse(config.rotary.is_some(), "rotary positions")?;
     refuse(config.query_key_norm, "query-key norm")?;
     refuse(config.norm != NormKind::Layer, "root-mean-square norm")?;
+    refuse(config.post_norm, "norms after the branches")?;
     refuse(config.positions == Positions::None, "variant without absolute positions")?;
     refuse(config.relative_positions != RelativePositions::None, "relative positions")?;
     refuse(config.qkv_bias == QkvBias::QueryValue, "bias on query and value alone")?;

@@ -68,6 +68,7 @@ mod tests {
             gated: false,
             norm: NormKind::Layer,
             norm_epsilon: 1e-6,
+            post_norm: false,
             layer_scale: Some(0.5),
             drop_path: 0.0,
         };

@@ -77,6 +77,9 @@ pub struct TransformerConfig {
     pub norm: NormKind,
     /// Epsilon of every norm.
     pub norm_epsilon: f64,
+    /// Whether a block's norms follow its branches, once they are added, in place of going before
+    /// them.
+    pub post_norm: bool,
     /// Which of query, key and value have a bias.
     pub qkv_bias: QkvBias,
     /// How attention scores are scaled.
@@ -110,6 +113,7 @@ impl TransformerConfig {
             rotary: None,
             norm: NormKind::Layer,
             norm_epsilon: 1e-6,
+            post_norm: false,
             qkv_bias: QkvBias::All,
             score_scale: ScoreScale { by_width: true, by_layer: false },
             bias: BiasSource::None,
@@ -179,6 +183,7 @@ impl TransformerConfig {
             gated: self.gated,
             norm: self.norm,
             norm_epsilon: self.norm_epsilon,
+            post_norm: self.post_norm,
             layer_scale: self.layer_scale,
             drop_path: DropPath::growing_to(self.drop_path, index, self.depth),
         }

@@ -17,7 +17,7 @@ pub use places::Places;
 use super::{Block, DropPath, Init, InitialWeights, Norm, RelativePositionBias};
 use crate::grid::Grid;
 
-/// Pre-norm blocks and a final norm, with what is added to their attention scores.
+/// Blocks and a final norm, with what is added to their attention scores.
 #[derive(Module, Debug)]
 pub struct Transformer {
     /// No table of relative positions, one for all blocks, or one for each block.
@@ -114,6 +114,35 @@ impl Transformer {
             all.push(next);
         }
         layers.iter().map(|&layer| all[layer].clone()).collect()
+    }
+
+    /// What the MLP of each of these blocks, counted from 1, computes, before it is scaled and added.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such block.
+    pub fn mlps(
+        &self,
+        mut tokens: Tensor<3>,
+        places: impl Into<Places>,
+        layers: &[usize],
+    ) -> Vec<Tensor<3>> {
+        let Places { grid, rotations } = places.into();
+        let (depth, most) = (self.blocks.len(), layers.iter().copied().max().unwrap_or(0));
+        let least = layers.iter().copied().min().unwrap_or(1);
+        assert!(
+            least > 0 && most <= depth,
+            "a transformer of {depth} blocks has MLPs 1 to {depth}, asked for those of {layers:?}"
+        );
+        let shared = self.shared_bias(&tokens, grid);
+        let mut all = Vec::with_capacity(most);
+        for (index, block) in self.blocks[..most].iter().enumerate() {
+            let bias = self.own_bias(index, grid).or_else(|| shared.clone());
+            let [next, mlp] = block.forward_with_mlp(tokens, bias, rotations.as_ref());
+            tokens = next;
+            all.push(mlp);
+        }
+        layers.iter().map(|&layer| all[layer - 1].clone()).collect()
     }
 
     /// The tokens after some of the blocks, without the final norm.

@@ -1,0 +1,57 @@
+//! Methods with a teacher, to which no gradient may come.
+
+use burn::tensor::FloatDType;
+use burn_mim::method::RefineBatch;
+use burn_mim::{
+    CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, FeatureConfig, FeatureLayers,
+    MaskConfig, MimBatch, RefineConfig,
+};
+
+use super::common::{encoder, masked, noise, weights};
+use super::{IMAGE, check, tiny};
+
+#[test]
+fn gradients_of_cmae_are_those_of_its_loss_and_its_teacher_has_none() {
+    let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
+    let config = CmaeConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
+        .with_decoder(decoder.clone())
+        .with_feature_decoder(decoder)
+        .with_shift(1)
+        .with_temperature(1.0)
+        .with_projector_hidden(6)
+        .with_projection(5)
+        .with_predictor_hidden(6);
+    let batch = masked(noise(IMAGE, 4).cast(FloatDType::F64), &config.mask().unwrap());
+    let fixed = check(config.init(&mut weights(3)), &batch);
+    let is_fixed = |path: &String| path.starts_with("teacher.") || path.ends_with(".table");
+    assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_data2vec_are_those_of_its_loss_and_its_teacher_has_none() {
+    let config = Data2VecConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
+        .with_decoder(ConvDecoderConfig::new().with_width(8).with_depth(2).with_groups(2))
+        .with_mask(MaskConfig::InverseBlock { unit: None, ratio: 0.5, side: 2, adjust: 0.1 })
+        .with_features(FeatureConfig::new(FeatureLayers::Mlps { last: 1 }));
+    let batch = masked(noise(IMAGE, 4).cast(FloatDType::F64), &config.mask().unwrap());
+    let fixed = check(config.init(&mut weights(3)), &batch);
+    let is_fixed = |path: &String| path.starts_with("target.teacher.") || path.ends_with(".table");
+    assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_refinement_are_those_of_its_loss_and_its_teacher_and_queue_have_none() {
+    let config = RefineConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
+        .with_projector_hidden(6)
+        .with_projection(5)
+        .with_predictor_hidden(6)
+        .with_queue(7)
+        .with_temperature(1.0)
+        .with_mask(Some(MaskConfig::Mae { ratio: 0.5 }));
+    let MimBatch { images: views, mask, .. } =
+        masked(noise(IMAGE, 8).cast(FloatDType::F64), &config.mask().unwrap().unwrap());
+    let fixed = check(config.init(&mut weights(3)), &RefineBatch { views, mask: Some(mask) });
+    assert!(fixed.contains(&"queue".to_string()), "{fixed:?}");
+    let is_fixed = |path: &String| path.starts_with("teacher.") || path.ends_with(".table");
+    assert!(fixed.iter().all(|path| path == "queue" || is_fixed(path)), "{fixed:?}");
+}
