@@ -9,7 +9,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_mim::encoder::VitBody;
-use burn_mim::nn::{Momentum, follow};
+use burn_mim::nn::{Momentum, follow, teacher_of};
 use burn_mim::train::{History, Interrupt, Pretraining, RunFolder};
 use burn_mim::{
     Backbone, ConvDecoderConfig, Data2VecConfig, Data2VecV1Config, FeatureConfig, FeatureLayers,
@@ -40,18 +40,18 @@ impl Target for TeacherFeatures {
         (prediction - value).square().mean()
     }
 
-    /// From 0.5 to 1 in the course of the run.
     fn after_step<E: Module>(self, encoder: &E, progress: f64) -> Self {
-        Self { teacher: follow(self.teacher, encoder, 0.5 + 0.5 * progress) }
+        Self { teacher: follow(self.teacher, encoder, Momentum::new(0.5, 1.0).at(progress)) }
     }
 }
 
 /// Student and teacher start alike.
 fn data2vec() -> Mim<Vit, LinearHead, TeacherFeatures> {
     let (config, weights) = (encoder(IMAGE), &mut weights(3));
-    let teacher = config.init(&mut common::weights(3)).valid().no_grad();
+    let encoder = config.init(weights);
+    let teacher = teacher_of(&encoder);
     Mim {
-        encoder: config.init(weights),
+        encoder,
         head: LinearHead::new(config.width, config.width, weights),
         target: TeacherFeatures { teacher },
     }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn_mim::train::{Interrupt, OptimizerKind, Recipe, RunFolder, Snapshot};
+use burn_mim::nn::teacher_of;
+use burn_mim::train::{BurnTask, Interrupt, OptimizerKind, Recipe, RunFolder, Snapshot};
 use burn_mim::{Mim, MimBatch, PretextTask, TaskOutput};
 use common::{
     IMAGE, loader, loaders, losses, mae, pretraining, recipe, simmim, sized_loader, weights,
@@ -233,16 +234,17 @@ fn a_cloned_teacher_is_refused_and_one_with_its_own_weights_trained_beside() {
     let [train, valid] = loaders(config.mask().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let student = config.init(&mut weights(3));
-    let task = Taught { teacher: student.clone().no_grad(), student };
+    let task = Taught { teacher: student.clone().no_grad(), student: student.clone() };
     let run = pretraining(folder.path(), recipe(1));
     let message = run.clone().run(task, &train, &valid).unwrap_err().to_string();
     let named = message.contains("student.encoder.") && message.contains(" and teacher.encoder.");
     assert!(named && message.contains("are one parameter"), "{message}");
+    let task = Taught { teacher: student.clone(), student: student.clone() };
+    assert_eq!(BurnTask::new(task, 1).unwrap_err().to_string(), message);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
-    let [student, teacher] = [3, 3].map(|seed| config.init(&mut weights(seed)));
-    let before = first_weight(&teacher);
-    let task = Taught { student, teacher: teacher.no_grad() };
+    let before = first_weight(&student);
+    let task = Taught { teacher: teacher_of(&student), student };
     let trained = run.run(task, &train, &valid).unwrap().task;
     assert_eq!(first_weight(&trained.teacher), before);
     assert_ne!(first_weight(&trained.student), before);
@@ -322,11 +324,11 @@ fn metrics_say_what_was_trained_and_how_well() {
 fn burns_own_trainer_runs_the_same_tasks_and_loaders() {
     use burn::train::metric::LossMetric;
     use burn::train::{ExecutionStrategy, Learner, SupervisedTraining};
-    use burn_mim::train::{BurnTask, Schedule, optimizer};
+    use burn_mim::train::{Schedule, optimizer};
 
     let config = mae(IMAGE);
     let folder = tempfile::tempdir().unwrap();
-    let task = BurnTask::new(config.init(&mut weights(3)), 5);
+    let task = BurnTask::new(config.init(&mut weights(3)), 5).unwrap();
     let before = first_weight(&task.task);
     let train = loader(IMAGE, config.mask().unwrap(), true, 2);
     let valid = loader(IMAGE, config.mask().unwrap(), false, 0);

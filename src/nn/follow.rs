@@ -11,7 +11,28 @@ use burn::tensor::Tensor;
 ///
 /// Parameters are matched by their paths. The student may have more of them than the teacher, as a
 /// [`Vit`](crate::Vit) has a mask token that a [`VisibleVit`](crate::VisibleVit) lacks. No gradient
-/// reaches the teacher.
+/// reaches the teacher, which [`teacher_of`](super::teacher_of) makes of its student;
+/// [`Momentum`](super::Momentum) says how much it keeps in the course of a run.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::Device;
+/// use burn_mim::nn::{Momentum, follow, teacher_of};
+///
+/// let ones = |mut layer: Linear| {
+///     layer.weight = layer.weight.map(|weight| weight.ones_like().detach().require_grad());
+///     layer
+/// };
+/// let student = ones(LinearConfig::new(1, 1).init(&Device::flex().autodiff()));
+/// let teacher = teacher_of(&student);
+/// // The student takes a step, from 1 to 5.
+/// let mut student = student;
+/// student.weight = student.weight.map(|weight| (weight.detach() * 5.0).require_grad());
+/// let teacher = follow(teacher, &student, Momentum::new(0.5, 1.0).at(0.5));
+/// assert_eq!(teacher.weight.val().into_scalar::<f32>(), 2.0);
+/// # }
+/// ```
 ///
 /// # Panics
 ///

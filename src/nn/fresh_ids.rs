@@ -9,10 +9,34 @@ use burn::tensor::{Bool, Int, Tensor};
 /// module, which may stand beside the first in one model.
 ///
 /// Optimizers, freezing and loading tell parameters apart by their ids, which a clone shares. A
-/// teacher that starts as its student is `with_fresh_ids(student.valid()).no_grad()`, and moves by
-/// [`follow`](super::follow). A parameter that stands in several places of the module stays one.
+/// teacher that starts as its student is [`teacher_of`] it. A parameter that stands in several places
+/// of the module stays one.
 pub fn with_fresh_ids<M: Module>(module: M) -> M {
     module.map(&mut FreshIds::default())
+}
+
+/// A teacher that starts as `student`: frozen, on the plain device, with dropout and stochastic depth
+/// off for good, and with parameter ids of its own, so that training moves and saves the two apart.
+/// It moves by [`follow`](super::follow) alone, or not at all.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::Device;
+/// use burn_mim::nn::{Init, InitialWeights, follow, teacher_of};
+///
+/// let weights = &mut InitialWeights::new(0, &Device::flex().autodiff());
+/// let student = weights.linear(4, 2, Init::XavierUniform);
+/// let teacher = teacher_of(&student);
+/// assert_ne!(teacher.weight.id, student.weight.id);
+/// assert!(!teacher.weight.is_require_grad());
+///
+/// // After a step of the student, in the task's `after_step`:
+/// let teacher = follow(teacher, &student, 0.996);
+/// # let _ = teacher;
+/// # }
+/// ```
+pub fn teacher_of<M: Module>(student: &M) -> M {
+    with_fresh_ids(student.valid()).freeze()
 }
 
 /// The new id of each old one.
@@ -69,6 +93,18 @@ mod tests {
         let gradients = copy.forward(Tensor::<2>::ones([1, 2], &device)).sum().backward();
         assert!(copy.weight.val().grad(&gradients).is_some());
         assert!(layer.weight.val().grad(&gradients).is_none());
+    }
+
+    #[test]
+    fn a_teacher_has_the_students_values_and_stays_frozen() {
+        let device = test_device().autodiff();
+        let student = InitialWeights::new(0, &device).linear(2, 3, Init::XavierUniform);
+        let teacher = teacher_of(&student);
+        assert_ne!(teacher.weight.id, student.weight.id);
+        teacher.weight.val().into_data().assert_eq(&student.weight.val().into_data(), true);
+        assert!(!teacher.weight.val().device().is_autodiff());
+        assert!(!teacher.train().weight.is_require_grad());
+        assert!(student.weight.is_require_grad());
     }
 
     #[test]

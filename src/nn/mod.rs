@@ -40,7 +40,7 @@ pub use cosine_attention::CosineAttention;
 pub use cross_attention::{CrossAttention, CrossBlock, CrossBlockConfig};
 pub use drop_path::{DropPath, Dropped};
 pub use follow::follow;
-pub use fresh_ids::with_fresh_ids;
+pub use fresh_ids::{teacher_of, with_fresh_ids};
 pub use init::{Init, InitialWeights};
 pub use layer_scale::LayerScale;
 pub use mlp::{Mlp, MlpActivation};

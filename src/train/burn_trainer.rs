@@ -10,6 +10,8 @@ use burn::tensor::{ExecutionError, Tensor};
 use burn::train::metric::{Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
+use super::parameters::check_identities;
+use crate::error::Result;
 use crate::task::{PretextTask, StepEnd};
 
 /// A task as a model of burn's [`SupervisedTraining`](burn::train::SupervisedTraining): for its
@@ -38,9 +40,15 @@ impl<T: PretextTask> BurnTask<T> {
     /// Wraps `task` for a training of `steps` optimizer steps. A schedule within the task, such as
     /// the schedule of a temperature, is measured by this number. A training that burn resumes
     /// counts its steps from 0 again.
-    pub fn new(task: T, steps: usize) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When two of the task's parameters have one identity, as those of a clone and its original:
+    /// burn would train one of them. Names both.
+    pub fn new(task: T, steps: usize) -> Result<Self> {
+        check_identities(&task)?;
         let (done, observed) = (AtomicUsize::new(0), Mutex::default());
-        Self { task, steps: Arc::new(Steps { total: steps.max(1), done, observed }) }
+        Ok(Self { task, steps: Arc::new(Steps { total: steps.max(1), done, observed }) })
     }
 }
 
@@ -156,7 +164,7 @@ mod tests {
         let observed = vec![start.loss(batch()).observed];
         let ours = start.after_step(StepEnd { progress: 1.0, observed });
 
-        let burns = BurnTask::new(task(), 1);
+        let burns = BurnTask::new(task(), 1).unwrap();
         let mut optimizer = optimizer(&burns, &Recipe::new());
         let grads = TrainStep::step(&burns, batch()).grads;
         let burns = burns.optimize(&mut optimizer, 1e-3.into(), grads);

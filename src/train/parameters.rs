@@ -26,8 +26,8 @@ pub(super) fn check_identities<M: Module>(task: &M) -> Result<()> {
             Entry::Occupied(entry) if device_trains || entry.get().1 => {
                 return Err(Error::config(format!(
                     "{} and {path} are one parameter, since a clone of a module keeps its \
-                     identity, and cannot be trained apart: build the second one with its own \
-                     InitialWeights (of the same seed, for the same numbers)",
+                     identity, and cannot be trained apart: make a teacher by nn::teacher_of, and a second \
+                     module with its own InitialWeights (of the same seed, for the same numbers)",
                     entry.get().0
                 )));
             }
