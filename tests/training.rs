@@ -248,6 +248,21 @@ fn a_cloned_teacher_is_refused_and_one_with_its_own_weights_trained_beside() {
     let trained = run.run(task, &train, &valid).unwrap().task;
     assert_eq!(first_weight(&trained.teacher), before);
     assert_ne!(first_weight(&trained.student), before);
+    assert_eq!(metrics(folder.path())["unreached_parameters"], serde_json::json!([]));
+}
+
+#[test]
+fn parameters_that_no_loss_reaches_and_nobody_froze_stand_in_the_metrics() {
+    let config = mae(IMAGE);
+    let [train, valid] = loaders(config.mask().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let [student, teacher] = [3, 4].map(|seed| config.init(&mut weights(seed)));
+    let task = Taught { student, teacher };
+    pretraining(folder.path(), recipe(1)).run(task, &train, &valid).unwrap();
+    let metrics = metrics(folder.path());
+    let named = metrics["unreached_parameters"].as_array().unwrap();
+    assert!(named.len() > 10);
+    assert!(named.iter().all(|path| path.as_str().unwrap().starts_with("teacher.")), "{named:?}");
 }
 
 #[test]
@@ -301,12 +316,16 @@ fn a_model_that_cannot_be_trained_is_refused() {
     assert!(error.to_string().contains("autodiff device"), "{error}");
 }
 
+/// What the run in `folder` left in `metrics.json`.
+fn metrics(folder: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(folder.join("metrics.json")).unwrap()).unwrap()
+}
+
 #[test]
 fn metrics_say_what_was_trained_and_how_well() {
     let folder = tempfile::tempdir().unwrap();
     let losses = train(folder.path(), recipe(2), 0, false);
-    let json = fs::read(folder.path().join("metrics.json")).unwrap();
-    let metrics: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let metrics = metrics(folder.path());
     assert_eq!(metrics["seed"], 1);
     assert_eq!(metrics["epochs"][1]["valid_loss"], losses[1][1]);
     assert_eq!(metrics["epochs"].as_array().unwrap().len(), 2);
@@ -317,6 +336,7 @@ fn metrics_say_what_was_trained_and_how_well() {
     let count = |name: &str| metrics[name].as_u64().unwrap();
     assert_eq!(count("parameters") - count("trained_parameters"), 17 * (16 + 8));
     assert!(count("trained_parameters") > 1000);
+    assert_eq!(metrics["unreached_parameters"], serde_json::json!([]));
     assert!(metrics["images_per_second"].as_f64().unwrap() > 0.0);
 }
 

@@ -1,8 +1,9 @@
 //! Which of a task's parameters are trained: the numbers and warnings that a run reports, and the
 //! tasks that it refuses.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -44,16 +45,18 @@ pub(crate) fn parameter_counts<M: Module>(task: &M) -> (usize, usize) {
     (total, trained)
 }
 
-/// How many numbers of a task are trained, and which parameters no step trains.
+/// How many numbers of a task are trained, and which parameters are not although nobody froze them.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
     /// Numbers in all parameters.
     pub(super) total: usize,
     /// Numbers in the parameters that gradients may move.
     pub(super) trained: usize,
+    /// The trained parameters that the first step did not reach; `None` before it.
+    pub(super) unreached: Option<Vec<String>>,
     plain: Vec<String>,
-    unreached: Vec<(String, ParamId)>,
-    steps: usize,
+    /// The trained parameters, until the first step.
+    expected: Vec<(String, ParamId)>,
 }
 
 impl Parameters {
@@ -65,7 +68,7 @@ impl Parameters {
             match (device_trains, trainable) {
                 (true, true) => {
                     found.trained += values;
-                    found.unreached.push((path, id));
+                    found.expected.push((path, id));
                 }
                 (false, true) => found.plain.push(path),
                 (_, false) => {}
@@ -74,39 +77,51 @@ impl Parameters {
         found
     }
 
-    /// Takes note of which parameters the gradients of a step reach.
-    pub(super) fn reached<M: Module>(&mut self, task: &M, gradients: &GradientsParams) {
-        self.steps += 1;
-        if self.unreached.is_empty() {
-            return;
-        }
-        let mut reached = Reached { gradients, ids: Vec::new() };
-        task.visit(&mut reached);
-        self.unreached.retain(|(_, id)| !reached.ids.contains(id));
-    }
-
-    /// Warnings about parameters that are not trained although nobody froze them; each warning is
-    /// given once.
-    pub(super) fn warnings(&mut self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let plain = std::mem::take(&mut self.plain);
-        if !plain.is_empty() {
-            warnings.push(format!(
+    /// A warning about the parameters on a plain device that nobody froze.
+    pub(super) fn plain_warning(&self) -> Option<String> {
+        (!self.plain.is_empty()).then(|| {
+            format!(
                 "on a plain device, and so not trained: {}; build them on the autodiff device, or \
                  freeze them",
-                named(&plain)
-            ));
+                named(&self.plain)
+            )
+        })
+    }
+
+    /// A warning about the parameters that the first step's `gradients` do not reach; costs later
+    /// steps nothing.
+    pub(super) fn first_step<M: Module>(
+        &mut self,
+        task: &M,
+        gradients: &GradientsParams,
+    ) -> Option<String> {
+        if self.expected.is_empty() {
+            return None;
         }
-        let unreached = std::mem::take(&mut self.unreached);
-        let unreached: Vec<_> = unreached.into_iter().map(|(path, _)| path).collect();
-        if !unreached.is_empty() {
-            warnings.push(format!(
-                "no loss of {} steps reached, and so nothing trained: {}",
-                self.steps,
+        let mut reached = Reached { gradients, ids: HashSet::new() };
+        task.visit(&mut reached);
+        let expected = std::mem::take(&mut self.expected).into_iter();
+        let unreached = expected.filter(|(_, id)| !reached.ids.contains(id));
+        let unreached: Vec<_> = unreached.map(|(path, _)| path).collect();
+        let warning = (!unreached.is_empty()).then(|| {
+            format!(
+                "the loss of the first step does not reach, and so does not train: {}; freeze what \
+                 is not to be trained",
                 named(&unreached)
-            ));
-        }
-        warnings
+            )
+        });
+        self.unreached = Some(unreached);
+        warning
+    }
+}
+
+impl fmt::Display for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |count: usize| match count {
+            0..100_000 => count.to_string(),
+            _ => format!("{:.2} M", count as f64 / 1e6),
+        };
+        write!(f, "{} parameters, {} trained", count(self.total), count(self.trained))
     }
 }
 
@@ -168,13 +183,13 @@ impl ModuleVisitor for Visitor {
 
 struct Reached<'a> {
     gradients: &'a GradientsParams,
-    ids: Vec<ParamId>,
+    ids: HashSet<ParamId>,
 }
 
 impl ModuleVisitor for Reached<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if self.gradients.get::<D>(param.id).is_some() {
-            self.ids.push(param.id);
+            self.ids.insert(param.id);
         }
     }
 }
@@ -215,31 +230,37 @@ mod tests {
     fn frozen_parameters_are_counted_and_plain_ones_named() {
         let frozen = linear(1).valid().freeze();
         let plain = InitialWeights::new(2, &test_device()).linear(2, 3, Init::XavierUniform);
-        let mut found = Parameters::of(&vec![linear(0), frozen, linear(3).no_grad(), plain]);
-        assert_eq!((found.total, found.trained), (4 * 9, 9));
-        let task = vec![linear(0)];
-        found.unreached.clear();
-        found.reached(&task, &GradientsParams::new());
-        let warnings = found.warnings();
-        assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].contains("plain device, and so not trained: 3.weight, 3.bias;"));
-        assert!(found.warnings().is_empty());
+        let found = Parameters::of(&vec![linear(0), frozen, linear(3).no_grad(), plain]);
+        assert_eq!(found.to_string(), "36 parameters, 9 trained");
+        let warning = found.plain_warning().unwrap();
+        assert!(warning.contains("plain device, and so not trained: 3.weight, 3.bias;"));
+        let million = Parameters { total: 1_234_567, trained: 99_999, ..Parameters::default() };
+        assert_eq!(million.to_string(), "1.23 M parameters, 99999 trained");
     }
 
     #[test]
-    fn what_no_loss_reaches_is_named_after_the_steps_that_did_not() {
-        let task = vec![linear(0), linear(1)];
+    fn what_the_first_steps_loss_does_not_reach_is_named_once_and_what_is_frozen_is_not() {
+        let task = vec![linear(0), linear(1), linear(2).no_grad()];
         let mut found = Parameters::of(&task);
-        for _ in 0..2 {
-            let loss = task[0].forward(Tensor::<2>::ones([1, 2], &test_device())).sum();
+        let mut step = |reached: usize| {
+            let loss = task[reached].forward(Tensor::<2>::ones([1, 2], &test_device())).sum();
             let gradients = GradientsParams::from_grads(loss.backward(), &task);
-            found.reached(&task, &gradients);
-        }
-        let warnings = found.warnings();
-        assert_eq!(
-            warnings,
-            ["no loss of 2 steps reached, and so nothing trained: 1.weight, 1.bias"]
-        );
+            found.first_step(&task, &gradients)
+        };
+        let warning = step(0).unwrap();
+        assert!(warning.contains("so does not train: 1.weight, 1.bias; freeze"), "{warning}");
+        assert_eq!(step(1), None);
+        assert_eq!(found.unreached.unwrap(), ["1.weight", "1.bias"]);
+    }
+
+    #[test]
+    fn a_loss_that_reaches_everything_is_no_warning() {
+        let task = linear(0);
+        let mut found = Parameters::of(&task);
+        let loss = task.forward(Tensor::<2>::ones([1, 2], &test_device())).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &task);
+        assert_eq!(found.first_step(&task, &gradients), None);
+        assert_eq!(found.unreached, Some(Vec::new()));
     }
 
     #[test]

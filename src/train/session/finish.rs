@@ -45,9 +45,6 @@ impl<T: PretextTask> Session<'_, T> {
             if !self.plan.folder.path().join("config.json").exists() {
                 self.plan.write_config()?;
             }
-            for warning in self.parameters.warnings() {
-                self.reporter.note(&format!("warning: {warning}"));
-            }
             if let Some(metrics) = self.snapshot.history.last() {
                 let epochs = self.length.epochs(self.steps_per_epoch()).ceil() as usize;
                 self.reporter.epoch(metrics, epochs);
@@ -146,6 +143,7 @@ impl<T: PretextTask> Session<'_, T> {
             "seed": self.plan.seed,
             "parameters": self.parameters.total,
             "trained_parameters": self.parameters.trained,
+            "unreached_parameters": self.parameters.unreached,
             "weights_sha256": weights_sha256(self.task()),
             "batch_size": self.batch_size,
             "trivial_loss": trivial_loss,

@@ -238,8 +238,10 @@ impl<T: PretextTask> Session<'_, T> {
         let mean = 1.0 / (count as f64 * self.plan.precision.loss_scale());
         let (gradients, norm) =
             gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
-        if let Some(task) = &self.task {
-            self.parameters.reached(task, &gradients);
+        let warning =
+            self.task.as_ref().and_then(|task| self.parameters.first_step(task, &gradients));
+        if let Some(warning) = warning {
+            self.reporter.note(&format!("warning: {warning}"));
         }
         let scheduled = self.scheduled(self.snapshot.step);
         let lr = self.rates.at(self.schedule.at(scheduled));

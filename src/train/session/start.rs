@@ -259,10 +259,8 @@ impl<'a, T: PretextTask> Session<'a, T> {
         self.reporter = Reporter::new(*progress, images(total), images(done));
         let say = |text: &str| self.reporter.note(text);
         say(&format!(
-            "{:.2} M parameters, {:.2} M trained, {batches} batches of {batch_size} an epoch, {}",
-            self.parameters.total as f64 / 1e6,
-            self.parameters.trained as f64 / 1e6,
-            self.length,
+            "{}, {batches} batches of {batch_size} an epoch, {}",
+            self.parameters, self.length,
         ));
         if self.plan.settled.is_some() {
             say(&format!(
@@ -281,7 +279,8 @@ impl<'a, T: PretextTask> Session<'a, T> {
             recipe.effective_batch(batch_size),
             recipe.lr_batch,
         ));
-        for warning in recipe.warnings(batch_size, batches) {
+        let warnings = recipe.warnings(batch_size, batches);
+        for warning in self.parameters.plain_warning().into_iter().chain(warnings) {
             say(&format!("warning: {warning}"));
         }
         notes.iter().for_each(|note| say(note));
