@@ -68,6 +68,7 @@ fn epoch(epoch: usize) -> EpochMetrics {
         train_loss: 1.0 / epoch as f64,
         valid_loss: 0.9 / epoch as f64,
         valid_metrics: Default::default(),
+        collapsed: Vec::new(),
         learning_rate: 1e-3,
         images_per_second: 100.0,
         seconds: 1.0,

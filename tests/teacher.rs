@@ -40,6 +40,15 @@ impl Target for TeacherFeatures {
         (prediction - value).square().mean()
     }
 
+    fn embeddings(
+        &self,
+        prediction: &Tensor<3>,
+        value: &Tensor<3>,
+    ) -> Vec<(&'static str, Tensor<2>)> {
+        let mean = |cells: &Tensor<3>| cells.clone().mean_dim(1).squeeze_dim(1);
+        vec![("prediction", mean(prediction)), ("target", mean(value))]
+    }
+
     fn after_step<E: Module>(self, encoder: &E, progress: f64) -> Self {
         Self { teacher: follow(self.teacher, encoder, Momentum::new(0.5, 1.0).at(progress)) }
     }
@@ -86,6 +95,8 @@ fn follows_and_resumes<T>(
     assert!(teacher != start && teacher != encoder);
     let saved = RunFolder::new(whole.path()).load_into(fresh()).unwrap();
     assert_eq!(first_weight(ends(&saved)[1]), teacher);
+    let metrics = &history.last().unwrap().valid_metrics;
+    assert!(metrics["target_spread"] > 0.0 && metrics["target_rank_me"] >= 1.0, "{metrics:?}");
 
     let parts = tempfile::tempdir().unwrap();
     // Asked from the start, a run stops after its first step.

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn_mim::nn::teacher_of;
 use burn_mim::train::{BurnTask, Interrupt, OptimizerKind, Recipe, RunFolder, Snapshot};
 use burn_mim::{Mim, MimBatch, PretextTask, TaskOutput};
 use common::{
@@ -212,59 +211,6 @@ fn a_loss_that_is_not_finite_stops_the_run_with_its_step_and_a_good_checkpoint()
     assert!(weight.into_data().iter::<f32>().all(f32::is_finite));
 }
 
-/// A task beside a module that it does not look at.
-#[derive(Module, Debug)]
-struct Taught<T: Module> {
-    student: T,
-    teacher: T,
-}
-
-impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Taught<T> {
-    type Batch = MimBatch;
-    type Observed = ();
-
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
-        self.student.loss(batch)
-    }
-}
-
-#[test]
-fn a_cloned_teacher_is_refused_and_one_with_its_own_weights_trained_beside() {
-    let config = mae(IMAGE);
-    let [train, valid] = loaders(config.mask().unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let student = config.init(&mut weights(3));
-    let task = Taught { teacher: student.clone().no_grad(), student: student.clone() };
-    let run = pretraining(folder.path(), recipe(1));
-    let message = run.clone().run(task, &train, &valid).unwrap_err().to_string();
-    let named = message.contains("student.encoder.") && message.contains(" and teacher.encoder.");
-    assert!(named && message.contains("are one parameter"), "{message}");
-    let task = Taught { teacher: student.clone(), student: student.clone() };
-    assert_eq!(BurnTask::new(task, 1).unwrap_err().to_string(), message);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-
-    let before = first_weight(&student);
-    let task = Taught { teacher: teacher_of(&student), student };
-    let trained = run.run(task, &train, &valid).unwrap().task;
-    assert_eq!(first_weight(&trained.teacher), before);
-    assert_ne!(first_weight(&trained.student), before);
-    assert_eq!(metrics(folder.path())["unreached_parameters"], serde_json::json!([]));
-}
-
-#[test]
-fn parameters_that_no_loss_reaches_and_nobody_froze_stand_in_the_metrics() {
-    let config = mae(IMAGE);
-    let [train, valid] = loaders(config.mask().unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let [student, teacher] = [3, 4].map(|seed| config.init(&mut weights(seed)));
-    let task = Taught { student, teacher };
-    pretraining(folder.path(), recipe(1)).run(task, &train, &valid).unwrap();
-    let metrics = metrics(folder.path());
-    let named = metrics["unreached_parameters"].as_array().unwrap();
-    assert!(named.len() > 10);
-    assert!(named.iter().all(|path| path.as_str().unwrap().starts_with("teacher.")), "{named:?}");
-}
-
 #[test]
 fn a_run_cannot_be_resumed_with_other_numbers() {
     let folder = tempfile::tempdir().unwrap();
@@ -316,16 +262,12 @@ fn a_model_that_cannot_be_trained_is_refused() {
     assert!(error.to_string().contains("autodiff device"), "{error}");
 }
 
-/// What the run in `folder` left in `metrics.json`.
-fn metrics(folder: &Path) -> serde_json::Value {
-    serde_json::from_slice(&fs::read(folder.join("metrics.json")).unwrap()).unwrap()
-}
-
 #[test]
 fn metrics_say_what_was_trained_and_how_well() {
     let folder = tempfile::tempdir().unwrap();
     let losses = train(folder.path(), recipe(2), 0, false);
-    let metrics = metrics(folder.path());
+    let json = fs::read(folder.path().join("metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(metrics["seed"], 1);
     assert_eq!(metrics["epochs"][1]["valid_loss"], losses[1][1]);
     assert_eq!(metrics["epochs"].as_array().unwrap().len(), 2);

@@ -119,7 +119,7 @@ impl<B: Backbone> PretextTask for Classification<B> {
         let logits = self.logits(batch.images);
         let guesses = logits.clone().without_autodiff().argmax(1);
         let top1 = guesses.equal(batch.targets.clone().argmax(1)).float().mean() * 100.0;
-        Measured { loss: cross_entropy(logits, batch.targets), metrics: vec![("top1", top1)] }
+        Measured::new(cross_entropy(logits, batch.targets), [("top1", top1)])
     }
 
     /// Gives every class the same score.

@@ -38,6 +38,14 @@ impl<T: Target> Target for Both<T> {
         self.target.metrics(first, value)
     }
 
+    fn embeddings(
+        &self,
+        [first, _]: &[T::Prediction; 2],
+        value: &T::Value,
+    ) -> Vec<(&'static str, Tensor<2>)> {
+        self.target.embeddings(first, value)
+    }
+
     fn trivial_prediction(&self, value: &T::Value) -> Option<[T::Prediction; 2]> {
         let prediction = self.target.trivial_prediction(value)?;
         Some([prediction.clone(), prediction])

@@ -46,6 +46,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use both::Both;
+pub(crate) use features::first_cells;
 pub use features::{FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget};
 pub use gradients::{GradientTarget, GradientTargetConfig};
 pub use hog::HogTarget;
@@ -95,6 +96,18 @@ pub trait Target: Module + ModuleDisplay {
         prediction: &Self::Prediction,
         value: &Self::Value,
     ) -> Vec<(&'static str, Tensor<1>)> {
+        let _ = (prediction, value);
+        Vec::new()
+    }
+
+    /// What must not become the same for all images where the target is a network that learns, as
+    /// [`Measured::embeddings`](crate::Measured::embeddings): one vector an image, such as the mean
+    /// over its cells, by name. Default: none
+    fn embeddings(
+        &self,
+        prediction: &Self::Prediction,
+        value: &Self::Value,
+    ) -> Vec<(&'static str, Tensor<2>)> {
         let _ = (prediction, value);
         Vec::new()
     }

@@ -109,6 +109,17 @@ where
         metrics
     }
 
+    fn embeddings(
+        &self,
+        prediction: &Tensor<3>,
+        value: &Tensor<3>,
+    ) -> Vec<(&'static str, Tensor<2>)> {
+        let (predictions, values) = (self.split(prediction.clone()), self.split(value.clone()));
+        let mut embeddings = self.first.embeddings(&predictions.0, &values.0);
+        embeddings.extend(self.second.embeddings(&predictions.1, &values.1));
+        embeddings
+    }
+
     fn trivial_prediction(&self, value: &Tensor<3>) -> Option<Tensor<3>> {
         let (first, second) = self.split(value.clone());
         let first = self.first.trivial_prediction(&first)?;

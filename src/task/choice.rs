@@ -15,7 +15,7 @@ pub(crate) fn choose(logits: Tensor<2>, right: Tensor<1, Int>) -> Tensor<1> {
 pub(crate) fn measure_choice(logits: Tensor<2>, right: Tensor<1, Int>) -> Measured {
     let chosen = logits.clone().without_autodiff().argmax(1).squeeze_dim::<1>(1);
     let accuracy = chosen.equal(right.clone()).float().mean();
-    Measured { loss: choose(logits, right), metrics: vec![("accuracy", accuracy)] }
+    Measured::new(choose(logits, right), [("accuracy", accuracy)])
 }
 
 /// The loss of giving `answers` answers the same probability each.

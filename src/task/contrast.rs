@@ -15,17 +15,6 @@ pub(crate) fn contrast(queries: Tensor<2>, candidates: Tensor<2>, temperature: f
     choose(logits, right)
 }
 
-/// How far the vectors `[batch, features]` of a batch are from all pointing the same way: the mean
-/// over the features of the standard deviation of the unit vectors, times √features. 0 for one
-/// direction, 1 for directions spread evenly (SimSiam's measure of collapse, arXiv 2011.10566
-/// Figure 2).
-pub(crate) fn spread(vectors: Tensor<2>) -> Tensor<1> {
-    let [_, features] = vectors.dims();
-    let unit = unit(vectors, 1);
-    let deviation = (unit.clone() - unit.mean_dim(0)).square().mean_dim(0).sqrt();
-    deviation.mean() * (features as f64).sqrt()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,14 +30,5 @@ mod tests {
         let loss = contrast(rows([[2.0, 0.0], [0.0, 1.0]]), rows([[5.0, 0.0], [0.0, 0.5]]), 0.5);
         let expected = (1.0 + (-2.0f32).exp()).ln();
         assert!((loss.into_scalar::<f32>() - expected).abs() < 1e-6);
-    }
-
-    #[test]
-    fn vectors_of_one_direction_have_no_spread_and_opposite_ones_the_whole() {
-        let of = |vectors| spread(vectors).into_scalar::<f32>();
-        assert!(of(rows([[1.0, 2.0], [2.0, 4.0]])) < 1e-3);
-        // Unit vectors ±(0.6, 0.8): deviations 0.6 and 0.8, their mean 0.7 times √2.
-        assert!((of(rows([[3.0, 4.0], [-0.3, -0.4]])) - 0.7 * 2f32.sqrt()).abs() < 1e-6);
-        assert_eq!(spread(Tensor::zeros([3, 4], &test_device())).into_scalar::<f32>(), 0.0);
     }
 }

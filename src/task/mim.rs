@@ -92,7 +92,8 @@ where
         let (value, prediction) = (self.target.of(&batch), self.predict(&batch));
         check_width(prediction.width(), self.target.width());
         let metrics = self.target.metrics(&prediction, &value);
-        Measured { loss: self.judge(prediction, value), metrics }
+        let embeddings = self.target.embeddings(&prediction, &value);
+        Measured { loss: self.judge(prediction, value), metrics, embeddings }
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {

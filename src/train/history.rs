@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::collapse;
+
 /// The figures of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
@@ -16,12 +18,23 @@ pub struct EpochMetrics {
     /// The task's other metrics by name, each a mean over the validation samples.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub valid_metrics: BTreeMap<String, f64>,
+    /// Of the task's [embeddings](crate::Measured::embeddings) those that have collapsed, by name:
+    /// nearly the same for all validation samples, with a spread below 0.01.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collapsed: Vec<String>,
     /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
     /// Training speed, validation not counted.
     pub images_per_second: f64,
     /// Wall time of training and validation.
     pub seconds: f64,
+}
+
+impl EpochMetrics {
+    /// What to tell of a collapse, with its spreads; `None` where there is none.
+    pub fn collapse(&self) -> Option<String> {
+        collapse::told(&self.collapsed, &self.valid_metrics)
+    }
 }
 
 /// All epochs so far.

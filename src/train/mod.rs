@@ -51,6 +51,7 @@
 mod adamw;
 mod budget;
 mod burn_trainer;
+mod collapse;
 mod gradients;
 mod history;
 mod interrupt;
@@ -62,6 +63,7 @@ mod parameters;
 mod precision;
 mod pretraining;
 mod progress;
+mod rank;
 mod recipe;
 mod resume;
 mod run_folder;
@@ -83,6 +85,7 @@ pub(crate) use parameters::parameter_counts;
 pub use precision::Precision;
 pub use pretraining::Pretraining;
 pub use progress::Progress;
+pub(crate) use rank::{Symmetric, effective_rank, eigenvalues, rank_me};
 pub use recipe::{Decay, OptimizerKind, Recipe};
 pub use run_folder::{Checkpoint, LogLine, RunFolder, Snapshot};
 #[cfg(feature = "viz")]

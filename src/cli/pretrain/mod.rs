@@ -160,6 +160,9 @@ fn report<T>(run: &Run, trained: &Pretrained<T>) -> Result<()> {
         let trivial = trained.history.trivial_loss.unwrap_or(f64::NAN);
         let loss = last.valid_loss;
         tell(format_args!("validation loss {loss:.4} (trivial predictor {trivial:.4})"));
+        if let Some(told) = last.collapse() {
+            tell(format_args!("warning: {told}"));
+        }
     }
     let from = trained.resumed_from.as_ref();
     let from = from.map_or(String::new(), |path| format!(", resumed from {}", path.display()));

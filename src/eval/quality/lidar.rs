@@ -1,9 +1,8 @@
 //! LiDAR.
 
-use super::eigenvalues::eigenvalues;
-use super::{Symmetric, effective_rank};
 use crate::error::{Error, Result};
 use crate::eval::Features;
+use crate::train::{Symmetric, effective_rank, eigenvalues};
 
 /// LiDAR (Thilak et al. 2023, arXiv 2312.04000 §4): how many directions tell images apart, compared
 /// with how much features of one image differ from view to view, from 1 to the width. It is exp of

@@ -1,11 +1,6 @@
 //! RankMe.
 
-use super::eigenvalues::eigenvalues;
-use super::{Symmetric, effective_rank};
 use crate::eval::Features;
-
-/// What is added to every share, as in the paper.
-const EPSILON: f64 = 1e-7;
 
 /// RankMe (Garrido et al. 2023, arXiv 2210.02885 §3.1): the effective rank of the matrix of all
 /// features, from 1, where all vectors are multiples of one, to the width or the number of vectors,
@@ -14,14 +9,7 @@ const EPSILON: f64 = 1e-7;
 ///
 /// A mean that all vectors share counts as one direction, as in the paper, which subtracts none.
 pub fn rank_me(features: &Features) -> f64 {
-    let width = features.width();
-    let values: Vec<f64> = features.values.to_data().iter::<f64>().collect();
-    let mut products = Symmetric::zeros(width);
-    values.chunks_exact(width).for_each(|row| products.add_outer(row));
-    let mut squares = eigenvalues(products);
-    squares.truncate(features.len());
-    let singular: Vec<f64> = squares.into_iter().map(|square| square.max(0.0).sqrt()).collect();
-    effective_rank(&singular, EPSILON)
+    crate::train::rank_me(&features.values)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::head::{Decoder, PredictionHead};
 use crate::method::{ContrastTeacher, Mae};
 use crate::nn::{Projection, cast_parameters};
 use crate::target::Target;
-use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, contrast, guessing, spread};
+use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, contrast, guessing};
 
 /// CMAE: a masked autoencoder whose visible cells also tell the image from the others of the batch,
 /// by the features that a teacher has of a shifted view.
@@ -37,8 +37,10 @@ pub struct Cmae {
 struct Seen {
     reconstruction: Tensor<1>,
     contrast: Tensor<1>,
-    /// The means of the visible cells, `[batch, features]`.
-    pooled: Tensor<2>,
+    /// The means of the student's visible cells, `[batch, features]`.
+    feature: Tensor<2>,
+    /// The means of the teacher's cells, `[batch, features]`.
+    target: Tensor<2>,
 }
 
 /// The mean over the cells.
@@ -75,13 +77,14 @@ impl Cmae {
         };
         let query = self.predictor.forward(self.projector.forward(mean(predicted)));
         let known = known.mean_pool().without_autodiff().cast(whole);
-        let key = self.teacher.projector.forward(known).without_autodiff();
+        let key = self.teacher.projector.forward(known.clone()).without_autodiff();
         // Twice the temperature, so that gradients do not depend on it (official code).
         let contrast = contrast(query, key, self.temperature) * (2.0 * self.temperature);
         Seen {
             reconstruction: self.mae.target.loss(pixels, value),
             contrast,
-            pooled: mean(features.tokens.without_autodiff().cast(whole)),
+            feature: mean(features.tokens.without_autodiff().cast(whole)),
+            target: known,
         }
     }
 
@@ -113,16 +116,15 @@ impl PretextTask for Cmae {
         Ok(self.joined(self.see(&batch, Some(dtype))))
     }
 
-    /// `spread` shows a collapse: 0 when all images have the same features, near 1 when these point
-    /// everywhere.
+    /// With the embeddings `feature` of the student and `target` of the teacher.
     fn measure(&self, batch: MimBatch) -> Measured {
         let seen = self.see(&batch, None);
         let metrics = vec![
             ("reconstruction", seen.reconstruction.clone()),
             ("contrast", seen.contrast.clone()),
-            ("spread", spread(seen.pooled.clone())),
         ];
-        Measured { loss: self.joined(seen).loss, metrics }
+        let embeddings = vec![("feature", seen.feature.clone()), ("target", seen.target.clone())];
+        Measured { loss: self.joined(seen).loss, metrics, embeddings }
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {

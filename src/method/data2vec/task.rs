@@ -8,8 +8,8 @@ use crate::encoder::{Encoder, VisibleVit, layers_above};
 use crate::error::Result;
 use crate::head::{ConvDecoder, PredictionHead};
 use crate::nn::cast_parameters;
-use crate::target::{FeatureTarget, Target};
-use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, spread};
+use crate::target::{FeatureTarget, Target, first_cells};
+use crate::task::{Measured, PretextTask, StepEnd, TaskOutput};
 
 /// data2vec 2.0: from the visible cells of an image, an encoder and a decoder predict the features
 /// that a moving average of the encoder has of the hidden ones, seeing the whole image. Each image may
@@ -114,17 +114,17 @@ impl PretextTask for Data2Vec {
         Ok(self.judged(self.see(&batch, Some(dtype))))
     }
 
-    /// `spread` and `target_spread` show a collapse: 0 when all images of the batch, or all hidden
-    /// cells, have the same features.
+    /// With the embeddings `feature`, the mean over the visible cells, and `target`, that of the first
+    /// hidden cell, of each mask: a mean over the cells of an image that are normalized over these is
+    /// the same for all.
     fn measure(&self, batch: MimBatch) -> Measured {
         let Seen { predicted, value, pooled } = self.see(&batch, None);
-        let [masks, cells, width] = value.cells.dims();
-        let targets = value.cells.clone().reshape([masks * cells, width]);
-        let mut metrics = vec![("spread", spread(pooled)), ("target_spread", spread(targets))];
+        let target = first_cells(&value.cells);
         let losses = self.losses(predicted, value);
         let named = ["cells", "class"].into_iter().zip(losses.clone());
-        metrics.extend(named.filter_map(|(name, loss)| Some((name, loss?))));
-        Measured { loss: self.joined(losses), metrics }
+        let metrics = named.filter_map(|(name, loss)| Some((name, loss?))).collect();
+        let embeddings = vec![("feature", pooled), ("target", target)];
+        Measured { loss: self.joined(losses), metrics, embeddings }
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {

@@ -206,7 +206,7 @@ impl PretextTask for ImageGpt {
         let loss = judge(logits, asked);
         let bits = |nats: Tensor<1>| nats.without_autodiff() / std::f64::consts::LN_2;
         let entropy = ("color_entropy_bits", bits(self.color_entropy(ids)));
-        Measured { metrics: vec![("bits_per_pixel", bits(loss.clone())), entropy], loss }
+        Measured::new(loss.clone(), [("bits_per_pixel", bits(loss)), entropy])
     }
 
     /// The entropy of the colors' own frequencies in the batch.

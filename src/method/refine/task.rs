@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::mask::Mask;
 use crate::method::ContrastTeacher;
 use crate::nn::{Projection, cast_parameters, unit};
-use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, contrast, guessing, spread};
+use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, contrast, guessing};
 
 /// A batch of a [`Refinement`]: two views of every image.
 #[derive(Debug, Clone)]
@@ -48,7 +48,9 @@ struct Seen {
     /// The teacher's projections of the first views, of length 1, `[batch, projection]`.
     keys: Tensor<2>,
     /// The student's pooled features of the first views, `[batch, features]`.
-    pooled: Tensor<2>,
+    feature: Tensor<2>,
+    /// The teacher's.
+    target: Tensor<2>,
 }
 
 impl<E: Refinable + Clone> Refinement<E> {
@@ -110,14 +112,16 @@ impl<E: Refinable + Clone> Refinement<E> {
         let pooled = halves(pooled);
         let predicted =
             pooled.clone().map(|view| self.predictor.forward(self.projector.forward(view)));
-        let keys = halves(known.without_autodiff())
+        let known = halves(known.without_autodiff());
+        let keys = known
+            .clone()
             .map(|view| unit(self.teacher.projector.forward(view).without_autodiff(), 1));
         let [first, second] = keys.clone().map(|view| self.nearest(view));
         let [of_first, of_second] = predicted;
         let loss = contrast(first, of_second, self.temperature)
             + contrast(second, of_first, self.temperature);
-        let ([keys, _], [pooled, _]) = (keys, pooled);
-        Seen { loss: loss / 2.0, keys, pooled: pooled.without_autodiff() }
+        let ([keys, _], [feature, _], [target, _]) = (keys, pooled, known);
+        Seen { loss: loss / 2.0, keys, feature: feature.without_autodiff(), target }
     }
 
     /// The same task whose teacher is its student.
@@ -147,11 +151,10 @@ impl<E: Refinable + Clone> PretextTask for Refinement<E> {
         Ok(TaskOutput { loss, observed: keys })
     }
 
-    /// `spread` shows a collapse: 0 when all images have the same features, near 1 when these point
-    /// everywhere.
+    /// With the embeddings `feature` of the student and `target` of the teacher.
     fn measure(&self, batch: RefineBatch) -> Measured {
-        let Seen { loss, pooled, .. } = self.see(batch, None);
-        Measured { loss, metrics: vec![("spread", spread(pooled))] }
+        let Seen { loss, feature, target, .. } = self.see(batch, None);
+        Measured { embeddings: vec![("feature", feature), ("target", target)], ..loss.into() }
     }
 
     /// All images of the batch are equally likely.

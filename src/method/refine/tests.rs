@@ -103,16 +103,13 @@ fn frozen_layers_get_no_gradient_and_those_above_do() {
 }
 
 #[test]
-fn a_collapsed_encoder_shows_in_the_spread_of_its_features() {
-    let task = config().init(&mut weights(3));
-    let spread = |views| {
-        let measured = task.valid().measure(RefineBatch { views, mask: None });
-        let (name, spread) = measured.metrics[0].clone();
-        assert_eq!(name, "spread");
-        spread.into_scalar::<f32>()
-    };
-    assert!(spread(noise(8)) > 1e-3);
-    assert!(spread(Tensor::ones([8, 3, 8, 12], &test_device())) < 1e-4);
+fn the_features_of_student_and_teacher_are_measured_for_a_collapse() {
+    let task = config().init(&mut weights(3)).valid();
+    let measured = task.measure(RefineBatch { views: noise(8), mask: None });
+    let [(feature, seen), (target, known)] = &measured.embeddings[..] else { panic!("two") };
+    assert_eq!((*feature, *target, seen.dims()[0]), ("feature", "target", 4));
+    // The teacher begins as the student.
+    seen.to_data().assert_eq(&known.to_data(), true);
 }
 
 #[test]

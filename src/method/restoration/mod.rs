@@ -191,13 +191,13 @@ impl PretextTask for Restoration {
         let restored = corrupted.clone() + change;
         let [psnr, ssim] = self.quality(restored.clone(), clean.clone());
         let [psnr_corrupted, ssim_corrupted] = self.quality(corrupted, clean.clone());
-        let metrics = vec![
+        let metrics = [
             ("psnr", psnr),
             ("ssim", ssim),
             ("psnr_corrupted", psnr_corrupted),
             ("ssim_corrupted", ssim_corrupted),
         ];
-        Measured { loss: self.judge(restored, tokens, clean), metrics }
+        Measured::new(self.judge(restored, tokens, clean), metrics)
     }
 
     /// The loss of leaving images as they are.

@@ -164,13 +164,13 @@ impl DvaeTask {
         };
         let decoded = network.decode_codes(codes.cast(dtype), grid).cast(whole);
         let reconstruction = self.tokenizer.reconstruction_loss(decoded, images);
-        let metrics = vec![
+        let metrics = [
             ("reconstruction", reconstruction.clone()),
             ("kl", divergence.clone()),
             ("imbalance", imbalance.clone()),
         ];
         let divergences = divergence * self.kl_weight.val() + imbalance * self.schedule.balance;
-        Measured { loss: reconstruction + divergences, metrics }
+        Measured::new(reconstruction + divergences, metrics)
     }
 }
 

@@ -112,7 +112,7 @@ impl<O: VqObjective> PretextTask for VqTask<O> {
     fn measure(&self, batch: TokenizerBatch) -> Measured {
         let whole = batch.images.dtype().into();
         let (output, metrics) = self.judge(&self.tokenizer, batch.images, whole);
-        Measured { loss: output.loss, metrics: metrics.into() }
+        Measured::new(output.loss, metrics)
     }
 
     fn trivial_loss(&self, batch: &TokenizerBatch) -> Option<Tensor<1>> {

@@ -137,6 +137,11 @@ impl<E: Backbone> FeatureTarget<E> {
     }
 }
 
+/// The first cell of each row: `[rows, cells, width]` to `[rows, width]`.
+pub(crate) fn first_cells(cells: &Tensor<3>) -> Tensor<2> {
+    cells.clone().narrow(1, 0, 1).squeeze_dim(1)
+}
+
 impl<E: Backbone> Target for FeatureTarget<E> {
     type Prediction = Tensor<3>;
     type Value = Tensor<3>;
@@ -153,6 +158,21 @@ impl<E: Backbone> Target for FeatureTarget<E> {
         let [batch, cells, width] = value.dims();
         check_prediction(&prediction, [batch, cells], width);
         self.features.loss.of(prediction, value)
+    }
+
+    /// Where the teacher follows, `prediction` and `target` of each mask's first asked cell: means over
+    /// cells that are normalized over the cells would be the same for all images.
+    fn embeddings(
+        &self,
+        prediction: &Tensor<3>,
+        value: &Tensor<3>,
+    ) -> Vec<(&'static str, Tensor<2>)> {
+        match self.momentum {
+            Some(_) => {
+                vec![("prediction", first_cells(prediction)), ("target", first_cells(value))]
+            }
+            None => Vec::new(),
+        }
     }
 
     fn trivial_prediction(&self, value: &Tensor<3>) -> Option<Tensor<3>> {

@@ -9,8 +9,19 @@ use super::Session;
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
 use crate::task::{PretextTask, check_scalar};
+use crate::train::collapse::Embeddings;
 use crate::train::history::{RunningMean, first_few};
 use crate::train::{EpochMetrics, History, Watch, weights_sha256};
+
+/// What a validation came to.
+struct Validated {
+    /// The mean loss.
+    loss: f64,
+    /// The task's other metrics.
+    metrics: BTreeMap<String, f64>,
+    /// Names of embeddings.
+    collapsed: Vec<String>,
+}
 
 impl<T: PretextTask> Session<'_, T> {
     /// Trains to the end of the epoch and validates, or until somebody asks to stop. The checkpoint
@@ -48,6 +59,9 @@ impl<T: PretextTask> Session<'_, T> {
             if let Some(metrics) = self.snapshot.history.last() {
                 let epochs = self.length.epochs(self.steps_per_epoch()).ceil() as usize;
                 self.reporter.epoch(metrics, epochs);
+                if let Some(told) = metrics.collapse() {
+                    self.reporter.note(&format!("warning: {told}"));
+                }
             }
             watch.after_epoch(&self.validated(), &self.snapshot.history)?;
         }
@@ -62,7 +76,8 @@ impl<T: PretextTask> Session<'_, T> {
         watch: &mut impl Watch<T>,
     ) -> Result<()> {
         let (epoch, task) = (self.snapshot.epoch + 1, self.validated());
-        let (valid_loss, mut valid_metrics) = self.validate(&task, valid)?;
+        let Validated { loss: valid_loss, metrics: mut valid_metrics, collapsed } =
+            self.validate(&task, valid)?;
         self.leave_out(valid);
         valid_metrics.extend(watch.probe(&task, epoch)?);
         self.account();
@@ -72,6 +87,7 @@ impl<T: PretextTask> Session<'_, T> {
             train_loss: self.snapshot.running.mean(),
             valid_loss,
             valid_metrics,
+            collapsed,
             learning_rate: self.schedule.at(self.scheduled(self.snapshot.step - 1)),
             images_per_second: spent.images as f64 / spent.training.max(1e-9),
             seconds: spent.seconds,
@@ -94,14 +110,15 @@ impl<T: PretextTask> Session<'_, T> {
         self.average.clone().unwrap_or_else(|| self.task().valid())
     }
 
-    /// The mean loss over the validation samples, and the means of the task's other metrics.
+    /// The means over the validation samples.
     fn validate<C: Collate<Batch = T::Batch>>(
         &self,
         task: &T,
         valid: &Loader<C>,
-    ) -> Result<(f64, BTreeMap<String, f64>)> {
+    ) -> Result<Validated> {
         let mut mean = RunningMean::default();
         let mut metrics = BTreeMap::<_, RunningMean>::new();
+        let mut embeddings = Embeddings::default();
         let mut batches = valid.epoch(0, 0);
         while let Some(batch) = batches.next() {
             let measured = task.measure(batch?);
@@ -116,9 +133,12 @@ impl<T: PretextTask> Session<'_, T> {
                 check_scalar(name, &value)?;
                 metrics.entry(name.to_string()).or_default().add(value.into_scalar(), count);
             }
+            embeddings.add(measured.embeddings)?;
         }
-        let metrics = metrics.into_iter().map(|(name, mean)| (name, mean.mean())).collect();
-        Ok((mean.mean(), metrics))
+        let means = metrics.into_iter().map(|(name, mean)| (name, mean.mean()));
+        let (mut metrics, collapsed) = embeddings.judge();
+        metrics.extend(means);
+        Ok(Validated { loss: mean.mean(), metrics, collapsed })
     }
 
     pub(super) fn write_metrics(&self) -> Result<()> {

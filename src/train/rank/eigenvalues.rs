@@ -4,7 +4,7 @@ use super::Symmetric;
 
 /// The eigenvalues of `matrix`, the largest first: Householder's reduction to three diagonals, then
 /// implicit QL steps (Golub & Van Loan, Matrix Computations, §8.3).
-pub(super) fn eigenvalues(matrix: Symmetric) -> Vec<f64> {
+pub(crate) fn eigenvalues(matrix: Symmetric) -> Vec<f64> {
     let (mut diagonal, beside) = tridiagonal(matrix);
     implicit_ql(&mut diagonal, beside);
     diagonal.sort_by(|a, b| b.total_cmp(a));
