@@ -2,9 +2,19 @@
 
 from pathlib import Path
 
+import torch
 import transformers
+from timm.models.vision_transformer import VisionTransformer
 
-from families import as_named_in_memory, as_saved, fill, images, write_io, write_transformers
+from families import (
+    as_named_in_memory,
+    as_saved,
+    fill,
+    images,
+    write_config,
+    write_io,
+    write_transformers,
+)
 from reference import grid_of, outputs_of
 
 
@@ -24,6 +34,61 @@ def clip_model(folder: Path, vision: dict, text: dict):
     inputs = {"pixel_values": images(3, vision["image_size"])}
     model.save_pretrained(folder)
     write_io(folder, inputs, outputs_of(model, inputs))
+
+
+def official_ijepa(folder: Path, **config):
+    """The file that I-JEPA's own training leaves (facebookresearch/ijepa, `save_checkpoint` in
+    src/train.py): encoder, predictor and the encoder's moving average, each named as
+    `DistributedDataParallel` names it. Its encoder is timm's without a class token."""
+    encoder, target = (
+        VisionTransformer(
+            img_size=tuple(config["image_size"]),
+            patch_size=config["patch_size"],
+            in_chans=config["channels"],
+            embed_dim=config["width"],
+            depth=config["depth"],
+            num_heads=config["heads"],
+            mlp_ratio=config["mlp_ratio"],
+            class_token=False,
+            global_pool="avg",
+            fc_norm=False,
+            num_classes=0,
+        ).eval()
+        for _ in range(2)
+    )
+    grid = grid_of(config["image_size"], config["patch_size"])
+    fill(encoder, grid)
+    fill(target, grid)
+    optimizer = torch.optim.AdamW([encoder.norm.weight])
+    optimizer.zero_grad()
+    encoder.norm.weight.sum().backward()
+    optimizer.step()
+    narrow, cells = 8, grid[0] * grid[1]
+    predictor = {
+        "predictor_embed.weight": torch.randn(narrow, config["width"]),
+        "predictor_embed.bias": torch.randn(narrow),
+        "mask_token": torch.randn(1, 1, narrow),
+        "predictor_pos_embed": torch.randn(1, cells, narrow),
+        "predictor_blocks.0.norm1.weight": torch.randn(narrow),
+        "predictor_norm.weight": torch.randn(narrow),
+    }
+    parallel = lambda state: {f"module.{key}": value for key, value in state.items()}
+    state = {
+        "encoder": parallel(encoder.state_dict()),
+        "predictor": parallel(predictor),
+        "target_encoder": parallel(target.state_dict()),
+        "opt": optimizer.state_dict(),
+        "scaler": None,
+        "epoch": 3,
+        "loss": 0.5,
+        "batch_size": 2,
+        "world_size": 1,
+        "lr": 1e-3,
+    }
+    torch.save(state, folder / "model.pth.tar")
+    write_config(folder, config)
+    inputs = {"pixel_values": images(config["channels"], config["image_size"])}
+    write_io(folder, inputs, {"features": target.forward_features(inputs["pixel_values"])})
 
 
 SIZES = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, patch_size=4)
@@ -55,6 +120,12 @@ ENCODERS = {
     "ijepa_not_square": (
         encoder,
         PLAIN | dict(name="IJepaModel", image_size=[8, 20], num_channels=2, qkv_bias=False),
+    ),
+    # Heads of 64 features, as the file does not say how many there are.
+    "official_ijepa": (
+        official_ijepa,
+        dict(image_size=[12, 12], channels=1, patch_size=4, width=64, depth=1, heads=1)
+        | dict(mlp_ratio=1.0, eps=1e-6, class_token=False),
     ),
     "dinov2_model": (
         encoder,

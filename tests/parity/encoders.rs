@@ -3,10 +3,11 @@
 use std::fs;
 
 use burn_mim::checkpoint::{
-    LoadOptions, LoadReport, Transformers, TransformersModel, save_vit_features,
+    LoadOptions, LoadReport, Transformers, TransformersModel, load_timm, save_vit_features,
 };
 use burn_mim::encoder::VitBody;
-use burn_mim::{Backbone, ImageShape};
+use burn_mim::nn::Positions;
+use burn_mim::{Backbone, ImageShape, VitConfig};
 
 use crate::io::{Io, STRICT, close, device, folder};
 
@@ -57,6 +58,30 @@ fn every_encoder_gives_its_numbers() {
             close(&format!("{name} resized"), features, &io.0["features_resized"], 1e-5);
         }
     }
+}
+
+#[test]
+fn the_file_of_i_jepas_own_training_gives_its_moving_averages_numbers() {
+    let io = Io::open("official_ijepa");
+    let file = folder("official_ijepa").join("model.pth.tar");
+    let opened = Transformers::open(&file).unwrap();
+    assert!(opened.assumed().unwrap().contains("1 heads"), "{:?}", opened.assumed());
+    let (body, report) = body_of(opened.load(LoadOptions::default(), &device()).unwrap());
+    assert!(report.missing.is_empty() && report.reshaped.is_empty(), "{report}");
+    assert!(report.form.contains("keys below \"target_encoder.module.\""), "{report}");
+    let is_beside =
+        |key: &String| ["encoder.", "predictor.", "opt."].iter().any(|p| key.starts_with(p));
+    assert!(report.unused.iter().all(is_beside), "{report}");
+    let features = opened.last_hidden_state(&body, io.tensor("pixel_values"));
+    close("official_ijepa", features, &io.0["features"], 1e-5);
+
+    let config = VitConfig::new(ImageShape::square(1, 12), 4, 64, 1, 1)
+        .with_mlp_ratio(1.0)
+        .with_class_token(false)
+        .with_positions(Positions::Learned);
+    let loaded = load_timm(&file, &config, LoadOptions::default(), &device()).unwrap();
+    let features = loaded.model.represent(io.tensor("pixel_values")).tokens;
+    close("official_ijepa by its sizes", features, &io.0["features"], 1e-5);
 }
 
 #[test]

@@ -134,12 +134,6 @@ impl Shapes<'_> {
                         config.json beside it"
                 .into());
         };
-        if self.shape(names.class_token).is_none() {
-            return Err(format!(
-                "{} is missing: such models need a config.json",
-                names.class_token
-            ));
-        }
         if let Some(stranger) = self.file.keys().find(|key| self.is_strange(key)) {
             return Err(format!(
                 "{stranger} is of another architecture than a plain vision transformer, and there is \
@@ -153,6 +147,7 @@ impl Shapes<'_> {
             "hidden_size": width, "num_hidden_layers": depth, "intermediate_size": mlp,
             "layer_norm_eps": names.epsilon,
         });
+        let has_class_token = self.shape(names.class_token).is_some();
         let is_beit = own.is_some()
             || shared.is_some()
             || first(names.scale).is_some()
@@ -162,6 +157,9 @@ impl Shapes<'_> {
             None => heads(width)?,
         };
         json["num_attention_heads"] = json!(heads);
+        if is_beit && !has_class_token {
+            return Err(format!("{} is missing: a BEiT has one", names.class_token));
+        }
         if is_beit {
             json["model_type"] = json!("beit");
             json["architectures"] = json!(["BeitModel"]);
@@ -172,10 +170,14 @@ impl Shapes<'_> {
             let scale = if first(names.scale).is_some() { 0.1 } else { 0.0 };
             json["layer_scale_init_value"] = json!(scale);
         } else {
-            json["model_type"] = json!("vit");
-            json["architectures"] = json!(["ViTModel"]);
+            let (kind, class) =
+                if has_class_token { ("vit", "ViTModel") } else { ("ijepa", "IJepaModel") };
+            json["model_type"] = json!(kind);
+            json["architectures"] = json!([class]);
             json["qkv_bias"] = json!(first(names.qkv_bias).is_some());
-            self.add_decoder(&mut json);
+            if has_class_token {
+                self.add_decoder(&mut json);
+            }
         }
         let epsilon = names.epsilon;
         let decoder = match json.get("decoder_hidden_size") {
@@ -212,7 +214,10 @@ impl Shapes<'_> {
     /// offsets.
     fn side(&self, table: Option<&Vec<usize>>) -> Result<usize, String> {
         let cells = match (self.shape(self.spelling.positions), table) {
-            (Some(positions), _) => positions.get(1).map(|rows| rows.saturating_sub(1)),
+            (Some(positions), _) => {
+                let first = usize::from(self.shape(self.spelling.class_token).is_some());
+                positions.get(1).map(|rows| rows.saturating_sub(first))
+            }
             // There are 2 n − 1 offsets in each direction, and 3 for the class token.
             (None, Some(table)) => table.first().map(|rows| {
                 let offsets = rows.saturating_sub(3);
@@ -266,8 +271,12 @@ fn blocks(file: &WeightsFile, block: &str, prefix: Option<&str>) -> usize {
     file.keys().filter_map(number).max().map_or(0, |last| last.saturating_add(1))
 }
 
-/// Heads have 64 features, as in all published vision transformers.
+/// Heads have 64 features, as in published vision transformers but for ViT-H, ViT-g and ViT-G, which
+/// have 16 heads (arXiv 2010.11929, Table 1; arXiv 2106.04560, Table 2).
 fn heads(width: usize) -> Result<usize, String> {
+    if [1280, 1408, 1664].contains(&width) {
+        return Ok(16);
+    }
     if width > 0 && width.is_multiple_of(64) {
         return Ok(width / 64);
     }
@@ -275,4 +284,26 @@ fn heads(width: usize) -> Result<usize, String> {
         "its heads are not in its shapes, and 64 features each, as in published models, do not \
          divide a width of {width}: it needs a config.json beside it"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_those_of_the_published_models_of_a_width() {
+        for (width, expected) in [
+            (192, 3),
+            (384, 6),
+            (768, 12),
+            (1024, 16),
+            (1280, 16),
+            (1408, 16),
+            (1664, 16),
+            (1536, 24),
+        ] {
+            assert_eq!(heads(width), Ok(expected), "{width}");
+        }
+        assert!(heads(100).unwrap_err().contains("do not divide a width of 100"));
+    }
 }

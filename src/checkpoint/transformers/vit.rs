@@ -95,8 +95,8 @@ impl Transformers {
     ) -> Result<Loaded<VisibleVit, VitConfig>> {
         let (config, grid) = self.encoder_config()?;
         let names = match Encoders::of(&self.architecture) {
-            Some(kind) => kind.names(),
-            None => self.vit_names(""),
+            Some(kind) if !self.is_timm() => kind.names(),
+            _ => self.vit_names(""),
         };
         let entries = names.body("body", &config);
         self.fill(|c, w| c.init_visible(w), config, &entries, grid, options, device)
