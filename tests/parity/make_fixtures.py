@@ -16,7 +16,8 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
                           models under the official names
     image_gpt_*           transformers' ImageGPTForCausalImageModeling and ImageGPTModel
     timm_vit_*            timm's VisionTransformer
-    timm_parts_*          the same with registers, query-key norm, RMS norm or SwiGLU
+    timm_parts_*          the same with registers, query-key norm, RMS norm or SwiGLU, and as DINOv2
+                          with registers has it
     timm_deit             timm's VisionTransformerDistilled: two class tokens
     timm_dinov3           timm's Eva as DINOv3 has it: rotary positions and registers
     official_mae_*        facebookresearch/mae, `.pth`, restated in restated.py
@@ -102,6 +103,11 @@ FIXTURES = ENCODERS | {
         timm_vit_parts,
         PAPER | dict(channels=2, image_size=[12, 8], rms_norm=True, swiglu=True, mlp_ratio=1.5)
         | dict(query_key_norm=True),
+    ),
+    "timm_parts_dinov2": (
+        timm_vit_parts,
+        PAPER | dict(channels=1, image_size=[8, 12], registers=2, class_token=True)
+        | dict(layer_scale=True),
     ),
     "timm_deit": (
         timm_deit,

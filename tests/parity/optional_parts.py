@@ -33,7 +33,9 @@ def write(folder: Path, model: nn.Module, config: dict):
 
 
 def timm_vit_parts(folder: Path, **config):
-    """timm's `VisionTransformer` without class token; registers have no positions."""
+    """timm's `VisionTransformer`, whose class token, if it has one, and registers have no positions,
+    as in DINOv2 with registers."""
+    class_token = config.get("class_token", False)
     mlp = dict(mlp_layer=SwiGLUPacked, act_layer=nn.SiLU) if config.get("swiglu") else {}
     model = VisionTransformer(
         img_size=tuple(config["image_size"]),
@@ -47,14 +49,15 @@ def timm_vit_parts(folder: Path, **config):
         qk_norm=config.get("query_key_norm", False),
         reg_tokens=config.get("registers", 0),
         no_embed_class=True,
-        class_token=False,
-        global_pool="avg",
+        init_values=0.1 if config.get("layer_scale") else None,
+        class_token=class_token,
+        global_pool="token" if class_token else "avg",
         fc_norm=False,
         norm_layer=norm_layer(config),
         num_classes=0,
         **mlp,
     )
-    write(folder, model, config | dict(class_token=False))
+    write(folder, model, config | dict(class_token=class_token))
 
 
 def timm_dinov3(folder: Path, **config):

@@ -41,7 +41,13 @@ fn config(name: &str) -> VitConfig {
 
 #[test]
 fn optional_parts_give_timms_numbers() {
-    for name in ["timm_parts_registers", "timm_parts_swiglu", "timm_dinov3", "timm_deit"] {
+    for name in [
+        "timm_parts_registers",
+        "timm_parts_swiglu",
+        "timm_parts_dinov2",
+        "timm_dinov3",
+        "timm_deit",
+    ] {
         let config = config(name);
         let file = folder(name).join("model.safetensors");
         let loaded = load_timm(file, &config, LoadOptions::default(), &device()).unwrap();

@@ -164,6 +164,9 @@ impl Entry {
             }
             if let (Fit::InTheMiddle, Some(whole)) = (fit, self.in_the_middle(&tensor)) {
                 joined = whole;
+            } else if fit == Fit::CellsAlone {
+                joined = vec![0.0; self.numbers() - tensor.values.len()];
+                joined.extend(tensor.values);
             } else if joined.is_empty() {
                 joined = tensor.values;
             } else {

@@ -26,6 +26,8 @@ pub(super) enum Fit {
     AsItIs,
     /// The table of a smaller window, in the middle of the whole one.
     InTheMiddle,
+    /// A table of positions of the cells alone, below rows of 0 for what is no cell.
+    CellsAlone,
     Resized,
 }
 
@@ -50,6 +52,14 @@ pub(super) fn fit(
         && from == [offsets(smaller), *to.last()?]
     {
         return Some(Fit::InTheMiddle);
+    }
+    // timm's `no_embed_class`: class tokens have no positions.
+    if let (Resize::Positions { rows: 1.., grid, .. }, &[.., cells, w1], &[.., _, w2]) =
+        (resize, from, to)
+        && (cells, w1) == (grid.cells(), w2)
+        && source.grid.is_none()
+    {
+        return Some(Fit::CellsAlone);
     }
     let can = match (resize, from, to) {
         (Resize::Channels, &[o1, old, h1, w1], &[o2, _, h2, w2]) => {
