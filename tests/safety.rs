@@ -53,6 +53,7 @@ fn a_cloned_teacher_is_refused_and_one_with_its_own_weights_trained_beside() {
     assert_eq!(BurnTask::new(task, 1).unwrap_err().to_string(), message);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
+    let student = config.init(&mut weights(3));
     let before = first_weight(&student);
     let task = Taught { teacher: teacher_of(&student), student };
     let trained = run.run(task, &train, &valid).unwrap().task;

@@ -77,6 +77,19 @@ impl Parameters {
         found
     }
 
+    /// Refuses a task of which nothing is trained.
+    pub(super) fn check(self) -> Result<Self> {
+        if self.trained > 0 {
+            return Ok(self);
+        }
+        Err(Error::config(format!(
+            "none of the task's {} numbers is trained: all parameters are frozen or on a plain \
+             device. Freezing a clone freezes its original too where weights were not drawn yet: \
+             make a teacher by nn::teacher_of",
+            self.total
+        )))
+    }
+
     /// A warning about the parameters on a plain device that nobody froze.
     pub(super) fn plain_warning(&self) -> Option<String> {
         (!self.plain.is_empty()).then(|| {
@@ -176,7 +189,11 @@ impl ModuleVisitor for Visitor {
             device_trains: param.lazy_device().is_autodiff(),
             // A parameter on a plain device asks for no gradient, but remembers whether it would on
             // an autodiff device.
-            trainable: self.drawn && param.clone().train().is_require_grad(),
+            trainable: self.drawn
+                && match param.lazy_device().is_autodiff() {
+                    true => param.is_require_grad(),
+                    false => param.clone().train().is_require_grad(),
+                },
         });
     }
 }
@@ -251,6 +268,19 @@ mod tests {
         assert!(warning.contains("so does not train: 1.weight, 1.bias; freeze"), "{warning}");
         assert_eq!(step(1), None);
         assert_eq!(found.unreached.unwrap(), ["1.weight", "1.bias"]);
+    }
+
+    #[test]
+    fn a_task_of_which_nothing_is_trained_is_refused_as_is_one_frozen_by_its_clone() {
+        assert!(Parameters::of(&linear(0)).check().is_ok());
+        let frozen = Parameters::of(&linear(0).no_grad()).check().unwrap_err().to_string();
+        assert!(frozen.contains("none of the task's 9 numbers is trained"), "{frozen}");
+        let student = linear(0);
+        let _ = student.clone().no_grad();
+        assert!(Parameters::of(&student).check().is_err());
+        let student = linear(0);
+        let _ = crate::nn::teacher_of(&student);
+        assert_eq!(Parameters::of(&student).trained, 9);
     }
 
     #[test]

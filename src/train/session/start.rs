@@ -36,7 +36,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         if plan.resume {
             notes.extend(run.resume()?);
         }
-        run.parameters = Parameters::of(run.task());
+        run.parameters = Parameters::of(run.task()).check()?;
         run.rehearse(train, valid)?;
         if !plan.resume {
             if let Some(aside) = plan.folder.set_aside()? {

@@ -7,6 +7,7 @@ use crate::data::{Collate, Loader};
 use crate::error::Result;
 use crate::task::PretextTask;
 use crate::train::budget::Length;
+use crate::train::parameters::Parameters;
 use crate::train::timing::Pace;
 use crate::train::{Pretraining, Progress};
 
@@ -37,6 +38,7 @@ impl Pretraining {
     {
         self.recipe.validate()?;
         let device = Session::check(self, task)?;
+        Parameters::of(task).check()?;
         let plan = Self { progress: Progress::Silent, ..self.clone() };
         let (batch_size, batches) = (train.batch_size(), train.batches());
         let mut trial = Session::fresh(&plan, task.clone(), device, batch_size, batches)?;
