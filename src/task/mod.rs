@@ -109,7 +109,7 @@ pub struct Measured {
     /// and a teacher's `target`: `[vectors, width]`, best one an image, before anything normalizes
     /// them over the batch. Of the first 1024 of a validation a run measures `NAME_spread`, 0 where
     /// all point the same way and about 1 where they point everywhere, and `NAME_rank_me`; below a
-    /// spread of 0.01 it says that it has collapsed.
+    /// spread of 0.05 it says that it has collapsed.
     pub embeddings: Vec<(&'static str, Tensor<2>)>,
 }
 

@@ -19,7 +19,7 @@ pub struct EpochMetrics {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub valid_metrics: BTreeMap<String, f64>,
     /// Of the task's [embeddings](crate::Measured::embeddings) those that have collapsed, by name:
-    /// nearly the same for all validation samples, with a spread below 0.01.
+    /// nearly the same for all validation samples, with a spread below 0.05.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collapsed: Vec<String>,
     /// Learning rate of the epoch's last step.
