@@ -54,6 +54,13 @@ const REQUIRED: &[&str] = &[
     "magnitude",
     "noise",
     "probability",
+    "layers",
+    "of",
+    "last",
+    "loss",
+    "beta",
+    "start",
+    "end",
 ];
 
 /// Names of variants, which stand where a field's name does.
