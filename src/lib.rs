@@ -130,16 +130,17 @@ pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{
     AnyDecoder, ConvDecoder, ConvDecoderConfig, CrossDecoder, Decoder, DecoderAttention,
-    DecoderConfig, LinearHead, Prediction, PredictionHead,
+    DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor,
 };
 pub use mask::{
-    AskedConfig, BlockMask, ClosureMask, FixedMask, GridMask, InverseBlockMask, Mask, MaskConfig,
-    MaskStrategy, RandomMask, RegionMask, UniformMask, UnitMask, mask_fn,
+    AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClosureMask, FixedMask, GridMask,
+    InverseBlockMask, Mask, MaskConfig, MaskStrategy, MultiBlock, MultiBlockConfig, RandomMask,
+    RegionMask, UniformMask, UnitMask, mask_fn,
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, ImageGpt,
-    ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaskFeat, MaskFeatConfig,
+    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, IJepa, IJepaConfig,
+    ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaskFeat, MaskFeatConfig,
     RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
     SimMimConfig,
 };

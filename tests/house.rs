@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 13] = [
+const METHODS: [&str; 14] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
@@ -23,6 +23,7 @@ const METHODS: [&str; 13] = [
     "RestorationConfig",
     "RefineConfig",
     "CmaeConfig",
+    "IJepaConfig",
     "Data2VecConfig",
     "Data2VecV1Config",
 ];

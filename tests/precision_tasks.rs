@@ -17,9 +17,10 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
     CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, FeatureConfig, FeatureLayers,
-    ImageShape, MaskConfig, RestorationBatch, TokenizerBatch, VitConfig,
+    IJepaConfig, ImageShape, MaskConfig, MultiBlockConfig, RestorationBatch, TokenizerBatch,
+    VitConfig,
 };
-use common::{IMAGE, device, encoder, masked, noise, weights};
+use common::{IMAGE, blocks, device, encoder, masked, noise, weights};
 use half::{nearly_the_same, nearly_the_same_but_for_kinks};
 
 /// Images with values in [0, 1].
@@ -82,6 +83,16 @@ fn data2vec() {
         .with_features(FeatureConfig::new(FeatureLayers::Mlps { last: 2 }));
     let batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
     nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
+}
+
+#[test]
+fn joint_embedding_prediction() {
+    let predictor = DecoderConfig::new().with_width(16).with_depth(1).with_heads(2);
+    let config = IJepaConfig::new(encoder(IMAGE).with_drop_path(0.0))
+        .with_predictor(predictor)
+        .with_mask(MultiBlockConfig::small_images(encoder(IMAGE).grid()));
+    let batch = blocks(&config, noise(IMAGE, 4));
+    nearly_the_same(&config.init(&mut weights(3)), &batch);
 }
 
 #[test]

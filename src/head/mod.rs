@@ -5,6 +5,7 @@ mod conv;
 mod cross;
 mod decoder;
 mod linear;
+mod predictor;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
@@ -14,6 +15,7 @@ pub use conv::{ConvDecoder, ConvDecoderConfig};
 pub use cross::CrossDecoder;
 pub use decoder::{Decoder, DecoderAttention, DecoderConfig};
 pub use linear::LinearHead;
+pub use predictor::Predictor;
 
 use crate::mask::Mask;
 

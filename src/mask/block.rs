@@ -132,15 +132,15 @@ impl MaskStrategy for BlockMask {
 }
 
 /// A rectangle of cells that lies within its grid.
-struct Block {
-    top: usize,
-    left: usize,
-    rows: usize,
-    cols: usize,
+pub(super) struct Block {
+    pub(super) top: usize,
+    pub(super) left: usize,
+    pub(super) rows: usize,
+    pub(super) cols: usize,
 }
 
 impl Block {
-    fn cells(&self, grid: Grid) -> impl Iterator<Item = usize> {
+    pub(super) fn cells(&self, grid: Grid) -> impl Iterator<Item = usize> + use<> {
         let (left, cols) = (self.left, self.cols);
         (self.top..self.top + self.rows)
             .map(move |row| row * grid.cols + left)

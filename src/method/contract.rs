@@ -115,6 +115,13 @@ pub trait Method:
     /// The encoder of a task.
     fn encoder(task: &Self::Task) -> &Self::Encoder;
 
+    /// The encoder of a task by itself, to be trained further. Default: a copy of
+    /// [`encoder`](Self::encoder); where that is a frozen moving average, its weights must become
+    /// trainable here
+    fn kept(task: &Self::Task) -> Self::Encoder {
+        Self::encoder(task).clone()
+    }
+
     /// An encoder with fresh weights, and with the parts of `trained` that [`fit`](Self::fit) made:
     /// the baseline for evaluations. Default: the encoder of a fresh task
     ///
@@ -128,7 +135,7 @@ pub trait Method:
         weights: &mut InitialWeights,
     ) -> Result<Self::Encoder> {
         let _ = trained;
-        Ok(Self::encoder(&self.init(data, weights)?).clone())
+        Ok(Self::kept(&self.init(data, weights)?))
     }
 
     /// A picture of the trained task's predictions for a batch of up to 8 validation images, if

@@ -6,6 +6,7 @@ mod context;
 #[cfg(feature = "run")]
 mod contract;
 mod data2vec;
+mod ijepa;
 mod image_gpt;
 #[cfg(feature = "run")]
 mod init_from;
@@ -50,6 +51,9 @@ use contract::picture_title;
 #[cfg(feature = "run")]
 pub use contract::{DataFacts, Fitted, Inpainting, Method};
 pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config};
+pub use ijepa::{IJepa, IJepaBatch, IJepaConfig};
+#[cfg(feature = "run")]
+pub use ijepa::{IJepaCollate, ijepa_sheet};
 pub use image_gpt::{ImageGpt, ImageGptBatch, ImageGptConfig, Sampling};
 #[cfg(feature = "run")]
 pub use image_gpt::{ImageGptCollate, completion_sheet};
@@ -101,5 +105,5 @@ methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
     BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
-    CmaeConfig, Data2VecConfig, Data2VecV1Config, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

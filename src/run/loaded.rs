@@ -111,7 +111,7 @@ impl<M: Method> LoadedRun<M> {
     /// The run's encoder.
     pub fn into_encoder(self, folder: &RunFolder) -> LoadedBackbone<M::Encoder> {
         let Self { config, task, notes } = self;
-        let (trained, image) = (M::encoder(&task).clone(), config.numbers.image());
+        let (trained, image) = (M::kept(&task), config.numbers.image());
         let title = format!("{} {}", M::TITLE, trained.describe());
         let statistics = Some(config.statistics.clone());
         let (numbers, facts, like) = (config.numbers.clone(), config.facts(), trained.clone());

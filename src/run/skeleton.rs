@@ -91,7 +91,7 @@ impl<V: BackboneVisitor> MethodVisitor for OfMethod<'_, V> {
         method.validate()?;
         let facts = DataFacts::new(statistics);
         let task = method.init(&facts, &mut InitialWeights::new(0, device))?;
-        let (encoder, image) = (M::encoder(&task).clone(), method.image());
+        let (encoder, image) = (M::kept(&task), method.image());
         let like = encoder.clone();
         let random = move |weights: &mut InitialWeights| method.untrained(&like, &facts, weights);
         visitor.visit(LoadedBackbone::new(encoder, image, M::TITLE, random))

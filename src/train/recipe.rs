@@ -174,6 +174,19 @@ impl Recipe {
             .with_clip_norm(Some(0.02))
     }
 
+    /// I-JEPA's pre-training of 300 epochs (arXiv 2301.08243, official configurations): rates are for
+    /// its batch of 2048.
+    pub fn ijepa() -> Self {
+        Self::new()
+            .with_epochs(300)
+            .with_base_lr(1e-3)
+            .with_lr_batch(2048)
+            .with_warmup_lr(2e-4)
+            .with_min_lr(1e-6)
+            .with_betas([0.9, 0.999])
+            .with_weight_decay(0.04)
+    }
+
     /// Restoration on small images, ours: Adam without weight decay, as in the paper (arXiv
     /// 2012.00364 §4), at a rate for small models, batches of 64 and hundreds of steps.
     pub fn restoration() -> Self {

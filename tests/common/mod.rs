@@ -11,12 +11,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate, source::MemoryDataset};
+use burn_mim::method::IJepaBatch;
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
 use burn_mim::{
-    DecoderConfig, ImageShape, MaeConfig, Mask, MaskConfig, MaskStrategy, MimBatch, PretextTask,
-    SimMimConfig, SwinConfig, TaskOutput, VitConfig,
+    DecoderConfig, IJepaConfig, ImageShape, MaeConfig, Mask, MaskConfig, MaskStrategy, MimBatch,
+    PretextTask, SimMimConfig, SwinConfig, TaskOutput, VitConfig,
 };
 
 /// 3×16×16 images.
@@ -170,4 +171,14 @@ pub(crate) fn masked(images: Tensor<4>, mask: &impl MaskStrategy) -> MimBatch {
     let samples: Vec<_> =
         (0..images.dims()[0] as u64).map(|sample| mask.sample(&mut stream(sample))).collect();
     MimBatch::new(images, Mask::new(samples, &device()).unwrap())
+}
+
+/// `images` with contexts and target blocks as `config` draws them.
+pub(crate) fn blocks(config: &IJepaConfig, images: Tensor<4>) -> IJepaBatch {
+    let blocks = config.mask().unwrap();
+    let mut batch = blocks.for_batch(&mut stream(1, Purpose::BatchMask, 0, 0));
+    (0..images.dims()[0] as u64).for_each(|sample| {
+        batch.draw(&mut stream(1, Purpose::Mask, 0, sample));
+    });
+    IJepaBatch { images, masks: batch.masks(&device()).unwrap() }
 }

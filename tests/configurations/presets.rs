@@ -7,9 +7,9 @@ use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput}
 use burn_mim::{
     AskedConfig, BeitConfig, CmaeConfig, ContextConfig, ConvDecoderConfig, Data2VecConfig,
     Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, FeatureConfig, FeatureLayers,
-    GradientTargetConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig, MaskConfig,
-    MaskFeatConfig, Normalization, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig,
-    SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    GradientTargetConfig, IJepaConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig,
+    MaskConfig, MaskFeatConfig, MultiBlockConfig, Normalization, RefineConfig, RestorationConfig,
+    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -46,6 +46,7 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(RestorationConfig::small_images(IMAGE)),
         Box::new(RefineConfig::small_images(IMAGE)),
         Box::new(CmaeConfig::small_images(IMAGE)),
+        Box::new(IJepaConfig::small_images(IMAGE)),
         Box::new(Data2VecConfig::small_images(IMAGE)),
         Box::new(Data2VecV1Config::small_images(IMAGE)),
         Box::new(RefineConfig::small(SwinConfig::small_images(IMAGE))),
@@ -98,6 +99,9 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         .with_decoder(ConvDecoderConfig::new().with_width(4).with_depth(2).with_groups(2))
         .with_mask(MaskConfig::InverseBlock { unit: None, ratio: 0.5, side: 2, adjust: 0.1 })
         .with_masks(2);
+    let ijepa = IJepaConfig::new(vit.clone())
+        .with_predictor(decoder.clone())
+        .with_mask(MultiBlockConfig::small_images(vit.grid()));
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
@@ -115,6 +119,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         ),
         Box::new(data2vec.with_features(FeatureConfig::new(FeatureLayers::Mlps { last: 2 }))),
         Box::new(cmae.with_projector_hidden(6).with_projection(4).with_predictor_hidden(6)),
+        Box::new(ijepa),
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),
         Box::new(simmim(swin_v2, 4).with_normalization(sliding)),

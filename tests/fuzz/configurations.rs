@@ -7,9 +7,10 @@ use burn_mim::method::{BeitV2Config, Method};
 use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error, ImageGptConfig,
-    ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, RefineConfig, RestorationConfig, Result,
-    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig,
+    BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error, IJepaConfig,
+    ImageGptConfig, ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, RefineConfig,
+    RestorationConfig, Result, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
+    TokenizerConfig,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +47,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(RestorationConfig::small_images(image));
     check(RefineConfig::small_images(image));
     check(CmaeConfig::small_images(image));
+    check(IJepaConfig::small_images(image));
     check(Data2VecConfig::small_images(image));
     check(Data2VecV1Config::small_images(image));
 }

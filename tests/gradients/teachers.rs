@@ -4,10 +4,10 @@ use burn::tensor::FloatDType;
 use burn_mim::method::RefineBatch;
 use burn_mim::{
     CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, FeatureConfig, FeatureLayers,
-    MaskConfig, MimBatch, RefineConfig,
+    IJepaConfig, MaskConfig, MimBatch, MultiBlockConfig, RefineConfig,
 };
 
-use super::common::{encoder, masked, noise, weights};
+use super::common::{blocks, encoder, masked, noise, weights};
 use super::{IMAGE, check, tiny};
 
 #[test]
@@ -36,6 +36,18 @@ fn gradients_of_data2vec_are_those_of_its_loss_and_its_teacher_has_none() {
     let batch = masked(noise(IMAGE, 4).cast(FloatDType::F64), &config.mask().unwrap());
     let fixed = check(config.init(&mut weights(3)), &batch);
     let is_fixed = |path: &String| path.starts_with("target.teacher.") || path.ends_with(".table");
+    assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_ijepa_are_those_of_its_loss_and_its_target_encoder_has_none() {
+    let predictor = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
+    let config = IJepaConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
+        .with_predictor(predictor)
+        .with_mask(MultiBlockConfig::small_images(encoder(IMAGE).grid()));
+    let batch = blocks(&config, noise(IMAGE, 4).cast(FloatDType::F64));
+    let fixed = check(config.init(&mut weights(3)), &batch);
+    let is_fixed = |path: &String| path.starts_with("encoder.") || path.ends_with(".table");
     assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
 }
 

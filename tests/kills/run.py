@@ -31,6 +31,7 @@ METHODS = {
     "restoration": ["restoration_cifar10"],
     "refine": ["refine_cifar10"],
     "cmae": ["cmae_cifar10"],
+    "ijepa": ["ijepa_cifar10"],
     "data2vec": ["data2vec_cifar10"],
     "tokenizer": ["train_tokenizer"],
     "beit": ["beit_cifar10"],

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::presets::presets;
 
 /// Constructors that are no presets: their numbers are their arguments, or none.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 12] = [
     "ChannelStatistics::none",
     "CodebookUsage::new",
     "Grid::square",
@@ -14,6 +14,7 @@ const OTHERS: [&str; 11] = [
     "MaskConfig::blocks",
     "MaskConfig::inverse_blocks",
     "Momentum::constant",
+    "MultiBlockConfig::small_images",
     "RefineConfig::small",
     "SimMimConfig::in_small_squares",
     "TokenizerRecipe::small_images",

@@ -157,9 +157,10 @@ fn report<T>(run: &Run, trained: &Pretrained<T>) -> Result<()> {
         for (name, value) in &last.valid_metrics {
             tell(format_args!("{name} {value:.3}"));
         }
-        let trivial = trained.history.trivial_loss.unwrap_or(f64::NAN);
-        let loss = last.valid_loss;
-        tell(format_args!("validation loss {loss:.4} (trivial predictor {trivial:.4})"));
+        let trivial = trained.history.trivial_loss;
+        let trivial =
+            trivial.map_or(String::new(), |loss| format!(" (trivial predictor {loss:.4})"));
+        tell(format_args!("validation loss {:.4}{trivial}", last.valid_loss));
         if let Some(told) = last.collapse() {
             tell(format_args!("warning: {told}"));
         }

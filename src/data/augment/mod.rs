@@ -112,6 +112,17 @@ impl Augmentation {
         Self { jitter: Some(JitterRange::uniform(0.4)), gray: 0.2, ..Self::mae() }
     }
 
+    /// I-JEPA (arXiv 2301.08243, official configurations): crops of 30 % of the area and up, bilinear,
+    /// and no flip.
+    pub const fn ijepa() -> Self {
+        Self {
+            crop: Some(CropRange::new([0.3, 1.0])),
+            flip: false,
+            interpolation: Interpolation::Bilinear,
+            ..Self::mae()
+        }
+    }
+
     /// Nothing random: the middle of the image, for evaluation.
     pub const fn none() -> Self {
         Self {
@@ -193,6 +204,7 @@ mod tests {
             Augmentation::maskfeat(),
             Augmentation::two_views(),
             Augmentation::cmae(),
+            Augmentation::ijepa(),
             Augmentation::none(),
         ];
         for preset in presets {
