@@ -89,15 +89,15 @@ impl Data2VecConfig {
         ConvDecoderConfig::new().with_width(1024).with_depth(3).with_kernel(5)
     }
 
-    /// MAE's model for images of a few dozen pixels, with four masks of each image and a teacher for
-    /// runs of hundreds of steps.
+    /// MAE's model for images of a few dozen pixels, with four masks of each image, a teacher for
+    /// runs of hundreds of steps, and no loss of class tokens.
     pub fn small_images(image: ImageShape) -> Self {
         Self::new(VitConfig::new(image, 4, 128, 6, 4))
             .with_decoder(ConvDecoderConfig::new().with_width(128).with_depth(3).with_groups(8))
             .with_mask(MaskConfig::inverse_blocks(0.75, 0.1))
             .with_masks(4)
             .with_features(FeatureConfig::new(FeatureLayers::Mlps { last: 4 }))
-            .with_class_loss(1.0)
+            .with_class_loss(0.0)
             .with_momentum(Momentum::new(0.98, 0.999))
     }
 
