@@ -16,19 +16,17 @@ use burn::tensor::Tensor;
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
-/// use burn::nn::{Linear, LinearConfig};
+/// use burn::nn::{Initializer, LinearConfig};
 /// use burn::tensor::Device;
 /// use burn_mim::nn::{Momentum, follow, teacher_of};
 ///
-/// let ones = |mut layer: Linear| {
-///     layer.weight = layer.weight.map(|weight| weight.ones_like().detach().require_grad());
-///     layer
+/// let of = |value: f64, device: &Device| {
+///     let layer = LinearConfig::new(1, 1).with_initializer(Initializer::Constant { value });
+///     layer.init(device)
 /// };
-/// let student = ones(LinearConfig::new(1, 1).init(&Device::flex().autodiff()));
-/// let teacher = teacher_of(&student);
-/// // The student takes a step, from 1 to 5.
-/// let mut student = student;
-/// student.weight = student.weight.map(|weight| (weight.detach() * 5.0).require_grad());
+/// let device = Device::flex().autodiff();
+/// let teacher = teacher_of(&of(1.0, &device));
+/// let student = of(5.0, &device); // after a step
 /// let teacher = follow(teacher, &student, Momentum::new(0.5, 1.0).at(0.5));
 /// assert_eq!(teacher.weight.val().into_scalar::<f32>(), 2.0);
 /// # }
