@@ -139,10 +139,9 @@ pub use mask::{
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, IJepa, IJepaConfig,
-    ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaskFeat, MaskFeatConfig,
+    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig, ViewContrast, ViewContrastConfig,
     RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
-    SimMimConfig,
+    SimMimConfig, ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,

@@ -34,6 +34,10 @@ pub enum Purpose {
     SecondView = 12,
     /// Which of the hidden patches are predicted.
     Asked = 13,
+    /// What is hidden of the second view of a sample, where the view itself has its own stream.
+    SecondMask = 14,
+    /// Which of the hidden patches of a second view are predicted.
+    SecondAsked = 15,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

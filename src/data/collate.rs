@@ -25,6 +25,7 @@ pub struct MimCollate {
     asked: AskedConfig,
     grids: KnownGrids,
     target_view: Option<Preprocess>,
+    second_views: bool,
 }
 
 impl MimCollate {
@@ -49,7 +50,7 @@ impl MimCollate {
             )));
         }
         let (asked, grids) = (AskedConfig::Hidden {}, KnownGrids::default());
-        Ok(Self { preprocess, mask, masks: 1, asked, grids, target_view: None })
+        Ok(Self { preprocess, mask, masks: 1, asked, grids, target_view: None, second_views: false })
     }
 
     /// The same batches with `masks` masks of every image, drawn one after the other.
@@ -96,7 +97,19 @@ impl MimCollate {
         self.target_view = Some(Preprocess::plain(shape, statistics, interpolation)?);
         Ok(self)
     }
+
+    /// The same batches, in which each image is followed by a second view of it, augmented and masked
+    /// anew: a batch is twice as large.
+    pub fn with_second_views(self) -> Self {
+        Self { second_views: true, ..self }
+    }
 }
+
+/// What the crop and the colors, the mask, and the asked cells of each view of an image are drawn for.
+const VIEWS: [[Purpose; 3]; 2] = [
+    [Purpose::Augmentation, Purpose::Mask, Purpose::Asked],
+    [Purpose::SecondView, Purpose::SecondMask, Purpose::SecondAsked],
+];
 
 /// Draws the masks of one batch.
 pub(crate) struct BatchMasks<'a> {
@@ -141,7 +154,8 @@ impl Collate for MimCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<MimBatch> {
-        let batch = items.len();
+        let views = if self.second_views { VIEWS.len() } else { 1 };
+        let batch = items.len() * views;
         let mut images = self.preprocess.batch(batch);
         let mut target_view = self.target_view.as_ref().map(|view| view.batch(batch));
         let (mut masks, mut labels) =
@@ -150,17 +164,20 @@ impl Collate for MimCollate {
         let mut drawn = BatchMasks::new(&*self.mask);
         for item in items {
             let item = item?;
-            let (transform, _) = self.preprocess.draw(&item);
-            images.push(&item, &transform)?;
-            target_view.iter_mut().try_for_each(|view| view.push(&item, &transform).map(drop))?;
-            let [mut of_mask, mut of_asked] =
-                [Purpose::Mask, Purpose::Asked].map(|p| item.stream(p));
-            for _ in 0..self.masks {
-                let mask = drawn.draw(&item, &mut of_mask)?;
-                asked.extend(self.asked.draw(&mask, &mut of_asked));
-                masks.push(mask);
+            for [augmentation, of_mask, of_asked] in &VIEWS[..views] {
+                let (transform, _) = self.preprocess.draw_for(&item, *augmentation);
+                images.push(&item, &transform)?;
+                target_view
+                    .iter_mut()
+                    .try_for_each(|view| view.push(&item, &transform).map(drop))?;
+                let [mut of_mask, mut of_asked] = [of_mask, of_asked].map(|p| item.stream(*p));
+                for _ in 0..self.masks {
+                    let mask = drawn.draw(&item, &mut of_mask)?;
+                    asked.extend(self.asked.draw(&mask, &mut of_asked));
+                    masks.push(mask);
+                }
+                labels.extend(item.sample.label.map(|label| label as i64));
             }
-            labels.extend(item.sample.label.map(|label| label as i64));
         }
         let labels = (labels.len() == batch)
             .then(|| Tensor::from_data(TensorData::new(labels, [batch]), device));

@@ -66,16 +66,18 @@ impl Preprocess {
 
     /// What is drawn for `item`, and its stream of random numbers after that.
     pub(crate) fn draw(&self, item: &Item) -> (Transform, ChaCha8Rng) {
-        self.drawn(item, Purpose::Augmentation)
+        self.draw_for(item, Purpose::Augmentation)
     }
 
     /// What is drawn for a second view of `item`, independent of [`draw`](Self::draw), and the
     /// stream of random numbers after that.
     pub(crate) fn draw_second(&self, item: &Item) -> (Transform, ChaCha8Rng) {
-        self.drawn(item, Purpose::SecondView)
+        self.draw_for(item, Purpose::SecondView)
     }
 
-    fn drawn(&self, item: &Item, purpose: Purpose) -> (Transform, ChaCha8Rng) {
+    /// What is drawn for the view of `item` that `purpose` names, and the stream of random numbers after
+    /// that.
+    pub(crate) fn draw_for(&self, item: &Item, purpose: Purpose) -> (Transform, ChaCha8Rng) {
         let mut rng = item.stream(purpose);
         (self.augmentation.sample(item.sample.image.shape(), &mut rng), rng)
     }

@@ -61,7 +61,9 @@ pub use image_gpt::{ImageGptCollate, completion_sheet};
 pub use init_from::{InitFrom, InitPart, NormalizationOf};
 #[cfg(feature = "run")]
 pub use list::{MethodVisitor, Methods, unknown_method};
-pub use mae::{Mae, MaeConfig, MaeTarget, MaeTargetConfig};
+pub use mae::{
+    Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, ViewContrast, ViewContrastConfig,
+};
 pub use maskfeat::{MaskFeat, MaskFeatConfig};
 #[cfg(feature = "run")]
 pub use maskfeat::{edges, predicted_edges};

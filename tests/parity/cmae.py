@@ -113,4 +113,5 @@ def main() -> None:
     save_file({f"steps.{key}": value.contiguous() for key, value in out.items()}, PATH)
 
 
-main()
+if __name__ == "__main__":
+    main()

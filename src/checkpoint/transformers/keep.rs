@@ -26,7 +26,7 @@ use crate::encoder::{
 };
 use crate::error::{Error, Result};
 use crate::method::{
-    Beit, BeitConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig,
+    Beit, BeitConfig, ImageGpt, ImageGptConfig, MaeConfig, MaeTask, SimMim, SimMimConfig,
 };
 use crate::nn::{Positions, QkvBias};
 use crate::task::Network;
@@ -142,8 +142,9 @@ pub fn save_pretrained(
     numbers: &dyn Any,
 ) -> Result<Option<&'static str>> {
     let folder = folder.as_ref();
-    if let Some((task, config)) = pair::<Mae, MaeConfig>(task, numbers) {
-        return save_mae(folder, task, config).map(|()| Some("ViTMAEForPreTraining"));
+    if let Some((task, config)) = pair::<MaeTask, MaeConfig>(task, numbers) {
+        return save_mae(folder, &task.autoencoder(), config)
+            .map(|()| Some("ViTMAEForPreTraining"));
     }
     if let Some((task, config)) = pair::<SimMim, SimMimConfig>(task, numbers) {
         return save_simmim(folder, task, config).map(|()| Some("ViTForMaskedImageModeling"));

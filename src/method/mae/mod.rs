@@ -1,12 +1,18 @@
 //! Masked autoencoders (He et al. 2021, arXiv 2111.06377).
 
+#[cfg(all(test, feature = "run"))]
+mod parity_tests;
 #[cfg(feature = "run")]
 mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
 mod target;
+mod task;
+#[cfg(all(test, feature = "run"))]
+mod task_tests;
 
 pub use target::{MaeTarget, MaeTargetConfig};
+pub use task::{MaeTask, ViewContrast, ViewContrastConfig};
 
 use std::sync::Arc;
 
@@ -40,6 +46,8 @@ config! {
         pub target: MaeTargetConfig = MaeTargetConfig::Pixels {},
         /// Which cells are predicted. Default: the hidden ones (§3)
         pub asked: AskedConfig = AskedConfig::Hidden {},
+        /// How the images of a batch are told apart by two views of each, if they are. Default: none
+        pub contrast: Option<ViewContrastConfig> = None,
     }
 }
 
@@ -127,6 +135,9 @@ impl MaeConfig {
             Normalization::Cell.validate_for(self.encoder.patch_values())?;
         }
         self.target.validate(self.encoder.image, self.encoder.patch)?;
+        if let Some(contrast) = &self.contrast {
+            contrast.validate(self.encoder.width)?;
+        }
         self.asked.validate(&*self.mask()?)
     }
 
@@ -137,6 +148,18 @@ impl MaeConfig {
     /// As [`MaskConfig::build`].
     pub fn mask(&self) -> Result<Arc<dyn MaskStrategy>> {
         self.mask.build(self.encoder.image, self.encoder.patch)
+    }
+
+    /// The model with fresh weights, and what tells its images apart.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`MaeConfig::validate`] when that fails.
+    pub fn init_task(&self, weights: &mut InitialWeights) -> MaeTask {
+        let mae = self.init(weights);
+        let contrast = self.contrast.as_ref();
+        let contrast = contrast.map(|contrast| contrast.init(self.encoder.width, weights));
+        MaeTask { contrast, ..mae.into() }
     }
 
     /// The model with fresh weights.

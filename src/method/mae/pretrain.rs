@@ -1,6 +1,6 @@
 //! What a run needs of MAE.
 
-use super::{Mae, MaeConfig, MaeTarget, presets};
+use super::{MaeConfig, MaeTarget, MaeTask, presets};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
@@ -17,7 +17,7 @@ use crate::viz::{Picture, depiction_sheet, reconstruction_sheet};
 impl Method for MaeConfig {
     const NAME: &'static str = "mae";
     const TITLE: &'static str = "MAE";
-    type Task = Mae;
+    type Task = MaeTask;
     type Collate = MimCollate;
     type Encoder = VitBody;
 
@@ -44,11 +44,15 @@ impl Method for MaeConfig {
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
         let collate =
             MimCollate::new(self.encoder.image, &data.statistics, augmentation, self.mask()?)?;
-        collate.with_asked(self.asked)
+        let collate = collate.with_asked(self.asked)?;
+        Ok(match self.contrast {
+            Some(_) => collate.with_second_views(),
+            None => collate,
+        })
     }
 
-    fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Mae> {
-        Ok(self.init(weights))
+    fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<MaeTask> {
+        Ok(self.init_task(weights))
     }
 
     fn stacks(&self) -> Vec<Stack> {
@@ -64,25 +68,32 @@ impl Method for MaeConfig {
         vec![vit.stack(cells - hidden), sizes.with_mlp_ratio(decoder.mlp_ratio).stack(decoded)]
     }
 
-    fn encoder(task: &Mae) -> &VitBody {
+    fn encoder(task: &MaeTask) -> &VitBody {
         &task.encoder.body
     }
 
-    fn picture(&self, task: &Mae, batch: MimBatch, data: &DataFacts) -> Result<Option<Picture>> {
+    fn picture(
+        &self,
+        task: &MaeTask,
+        batch: MimBatch,
+        data: &DataFacts,
+    ) -> Result<Option<Picture>> {
         let title = picture_title::<Self>();
         // A picture shows the prediction of all that is hidden.
         let batch = MimBatch { mask: batch.mask.asking_hidden(), ..batch };
         if let MaeTarget::Hog(target) = &task.target {
-            let Mae { encoder, head, .. } = task.clone();
+            let MaeTask { encoder, head, .. } = task.clone();
             let task = Mim { encoder, head, target: target.clone() };
             return depiction_sheet(&title, &task, &batch, &data.statistics)?.render().map(Some);
         }
-        reconstruction_sheet(&title, task, &batch, &data.statistics)?.render().map(Some)
+        reconstruction_sheet(&title, &task.autoencoder(), &batch, &data.statistics)?
+            .render()
+            .map(Some)
     }
 
-    fn inpainting(&self, task: Mae) -> Result<Option<Inpainting>> {
+    fn inpainting(&self, task: MaeTask) -> Result<Option<Inpainting>> {
         let predicts_pixels = !matches!(task.target, MaeTarget::Hog(_));
         let units = self.mask()?.grid();
-        Ok(predicts_pixels.then(|| Inpainting::new(units, task)))
+        Ok(predicts_pixels.then(|| Inpainting::new(units, task.autoencoder())))
     }
 }

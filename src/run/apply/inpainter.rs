@@ -68,7 +68,7 @@ impl Inpainter {
         let report = loaded.report().clone();
         report.require_all(opened.path())?;
         let (model, tile) = match loaded {
-            TransformersModel::Mae(l) => inpainting(&l.config, l.model)?,
+            TransformersModel::Mae(l) => inpainting(&l.config, l.model.into())?,
             TransformersModel::SimMim(l) => inpainting(&l.config, l.model)?,
             TransformersModel::SwinSimMim(l) => inpainting(&l.config, l.model)?,
             TransformersModel::SwinV2SimMim(l) => inpainting(&l.config, l.model)?,

@@ -1,0 +1,43 @@
+//! Three steps against PyTorch: `tests/parity/mae_contrast.py` makes what is compared with here.
+
+use super::*;
+use crate::batch::MimBatch;
+use crate::grid::Grid;
+use crate::method::parity_tests::{begun, descended, masks, read, same, tensor, weights};
+use crate::nn::Positions;
+use crate::task::{PretextTask, StepEnd};
+use crate::test_device;
+
+const STEPS: usize = 3;
+
+#[test]
+fn three_steps_with_a_contrast_are_those_of_pytorch() {
+    let file = read("mae_contrast.safetensors", "steps");
+    let encoder =
+        VitConfig::new(ImageShape::new(1, 8, 12), 4, 8, 2, 2).with_positions(Positions::Learned);
+    let contrast = ViewContrastConfig::new()
+        .with_weight(0.7)
+        .with_temperature(0.2)
+        .with_hidden(6)
+        .with_layers(2)
+        .with_projection(5);
+    let config = MaeConfig::new(encoder)
+        .with_decoder(DecoderConfig::new().with_width(8).with_depth(1).with_heads(2))
+        .with_mask(MaskConfig::Mae { ratio: 0.5 })
+        .with_contrast(Some(contrast));
+    let task = config.init_task(&mut InitialWeights::new(0, &test_device().autodiff()));
+    let mut task = begun(task, &file);
+    for step in 0..STEPS {
+        let mask = masks(&file, &format!("hidden.{step}"), Grid::new(2, 3)).unwrap();
+        let batch = MimBatch::new(tensor(&file, &format!("images.{step}")), mask);
+        let loss = task.loss(batch).loss;
+        let (ours, theirs) =
+            (loss.clone().into_scalar::<f32>(), file[&format!("loss.{step}")].1[0]);
+        assert!((ours - theirs).abs() < 1e-5 * theirs, "{step}: {ours} and {theirs}");
+        let (moved, gradients) = descended(task, loss, 0.01);
+        same("steps", &format!("gradient.{step}."), &gradients, &file, 1e-4);
+        let progress = (step + 1) as f64 / STEPS as f64;
+        task = moved.after_step(StepEnd { progress, observed: vec![()] });
+    }
+    same("steps", "end.", &weights(&task), &file, 1e-4);
+}
