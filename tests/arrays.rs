@@ -127,11 +127,19 @@ fn crop_flip_and_normalization_give_the_values_computed_by_hand() {
 }
 
 #[test]
-fn colors_of_16_bits_are_not_narrowed_but_refused() {
-    let jitter = Some(JitterRange::uniform(0.4));
+fn colors_of_16_bits_change_without_being_narrowed_and_what_needs_8_bits_is_refused() {
+    let jitter = Some(JitterRange { brightness: 0.0, contrast: 0.0, saturation: 0.5 });
+    let jittered = Augmentation { jitter, gray: 1.0, ..Augmentation::none() };
     let augmentation =
-        Augmentation { jitter, crop: Some(CropRange::new([0.5, 1.0])), ..Augmentation::none() };
+        Augmentation { solarize: 1.0, crop: Some(CropRange::new([0.5, 1.0])), ..jittered };
     let image = Image::new(ImageShape::square(3, 4), vec![7_u16; 48]).unwrap();
+    let gray = {
+        let mut rng = burn_mim::rng::stream(0, burn_mim::rng::Purpose::Augmentation, 0, 0);
+        let transform = jittered.sample(image.shape(), &mut rng);
+        let view = View::new(image.shape()).unwrap();
+        view.image(&image, &transform, &mut Scratch::default()).unwrap().values()
+    };
+    assert!(gray.iter().all(|value| (value - 7.0 / 65535.0).abs() < 1e-8), "{gray:?}");
     let mut rng = burn_mim::rng::stream(0, burn_mim::rng::Purpose::Augmentation, 0, 0);
     let transform = augmentation.sample(image.shape(), &mut rng);
     let view = View::new(image.shape()).unwrap();

@@ -17,6 +17,31 @@ pub(super) fn muon(weight_decay: f32) -> Muon {
         .build()
 }
 
+/// An optimizer whose learning rate is `rate` times that of the others.
+#[derive(Clone)]
+pub(super) struct Rated<O> {
+    pub(super) optimizer: O,
+    pub(super) rate: f64,
+}
+
+impl<O: Optimizer> Optimizer for Rated<O> {
+    type State<const D: usize> = O::State<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: f64,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<O::State<D>>,
+    ) -> (Tensor<D>, Option<O::State<D>>) {
+        self.optimizer.step(self.rate * rate, parameter, gradient, state)
+    }
+
+    fn to_device<const D: usize>(state: O::State<D>, device: &Device) -> O::State<D> {
+        O::to_device(state, device)
+    }
+}
+
 /// [`muon`] for the matrices of query, key and value side by side in one: each is made orthogonal by
 /// itself, as if it were a parameter of its own.
 #[derive(Clone)]
@@ -119,6 +144,20 @@ mod tests {
     fn steps_are_those_of_muon_written_in_numpy_and_records_keep_the_momentum() {
         stepped(|| muon(0.05).into(), "wide", "wide");
         stepped(|| muon(0.05).into(), "tall", "tall");
+    }
+
+    #[test]
+    fn a_rate_of_its_own_multiplies_the_common_one() {
+        let halved = || Rated { optimizer: muon(0.05), rate: 0.5 };
+        let moved = |optimizer: ModuleOptimizer, rate| {
+            let start = fixture("wide.start").autodiff();
+            let module = Matrix { weight: Param::from_tensor(start.require_grad()) };
+            let mut gradients = GradientsParams::new();
+            gradients.register(module.weight.id, fixture("wide.gradient.0"));
+            let mut optimizer = optimizer;
+            optimizer.step(rate, module, gradients).weight.val().into_data()
+        };
+        moved(halved().into(), 2e-2).assert_eq(&moved(muon(0.05).into(), 1e-2), true);
     }
 
     #[test]

@@ -81,6 +81,9 @@ config! {
         pub decay: Decay = Decay::Cosine,
         /// By which rule weights move. Default: AdamW
         pub optimizer: OptimizerKind = OptimizerKind::AdamW,
+        /// The learning rate of what Muon moves, divided by that of what AdamW moves beside it.
+        /// Default: 1
+        pub muon_rate: f64 = 1.0,
         /// AdamW's β₁ and β₂. Default: 0.9 and 0.95, MAE's
         pub betas: [f32; 2] = [0.9, 0.95],
         /// AdamW's ε. Default: 1e-8
@@ -222,6 +225,7 @@ impl Recipe {
         let [first, second] = self.betas.map(f64::from);
         let rates = [
             ("base_lr", "above 0", above_0(self.base_lr), self.base_lr),
+            ("muon_rate", "above 0", above_0(self.muon_rate), self.muon_rate),
             ("warmup_epochs", "at least 0", at_least_0(self.warmup_epochs), self.warmup_epochs),
             ("warmup_lr", "at least 0", at_least_0(self.warmup_lr), self.warmup_lr),
             ("min_lr", "at least 0", at_least_0(self.min_lr), self.min_lr),

@@ -74,6 +74,13 @@ impl Jitter {
             step.apply(pixels, channels);
         }
     }
+
+    /// As [`Jitter::apply`], of values from 0 (black) to 1 (white); nothing is rounded.
+    pub fn apply_values(&self, values: &mut [f32], channels: usize) {
+        for step in self.steps {
+            step.apply_values(values, channels);
+        }
+    }
 }
 
 /// A blend of the image with something duller by a factor: 1 leaves it alone, 0 yields the dull
@@ -98,6 +105,41 @@ impl Adjustment {
             Self::Saturation(_) => {}
         }
     }
+}
+
+impl Adjustment {
+    /// As on 8 bits, of values from 0 to 1, and without rounding: what comes to lie outside becomes
+    /// black or white.
+    pub(super) fn apply_values(self, values: &mut [f32], channels: usize) {
+        let blend = |dull: f32, value: &mut f32, factor: f32| {
+            *value = (dull + factor * (*value - dull)).clamp(0.0, 1.0);
+        };
+        match self {
+            Self::Brightness(factor) => values.iter_mut().for_each(|v| blend(0.0, v, factor)),
+            Self::Contrast(factor) => {
+                let area = values.len() / channels;
+                let sum: f64 = match channels {
+                    3 => (0..area).map(|i| f64::from(gray(values, i, area))).sum(),
+                    _ => values.iter().map(|value| f64::from(*value)).sum(),
+                };
+                let mean = sum / if channels == 3 { area } else { values.len() } as f64;
+                values.iter_mut().for_each(|value| blend(mean as f32, value, factor));
+            }
+            Self::Saturation(factor) if channels == 3 => {
+                let area = values.len() / channels;
+                for pixel in 0..area {
+                    let gray = gray(values, pixel, area);
+                    (0..3).for_each(|plane| blend(gray, &mut values[plane * area + pixel], factor));
+                }
+            }
+            Self::Saturation(_) => {}
+        }
+    }
+}
+
+/// ITU-R 601-2 luma of a pixel of three planes of `area` values.
+fn gray(values: &[f32], pixel: usize, area: usize) -> f32 {
+    0.299 * values[pixel] + 0.587 * values[area + pixel] + 0.114 * values[2 * area + pixel]
 }
 
 fn blend(dull: f32, value: u8, factor: f32) -> u8 {
@@ -194,6 +236,20 @@ mod tests {
             adjusted(Adjustment::Saturation(1.4), 3),
             [0, 6, 45, 109, 156, 203, 94, 140, 187, 0, 21, 61, 255, 255, 195, 211, 140, 70]
         );
+    }
+
+    #[test]
+    fn values_without_rounding_are_those_of_8_bits_to_a_few_levels() {
+        for step in [Adjustment::Brightness, Adjustment::Contrast, Adjustment::Saturation] {
+            for (factor, channels) in [(0.6, 3), (1.4, 3), (0.6, 2), (1.4, 2)] {
+                let mut values = IMAGE.map(|level| f32::from(level) / 255.0);
+                step(factor).apply_values(&mut values, channels);
+                for (value, level) in values.iter().zip(adjusted(step(factor), channels)) {
+                    let difference = value * 255.0 - f32::from(level);
+                    assert!(difference.abs() < 1.5, "{:?}: {value} {level}", step(factor));
+                }
+            }
+        }
     }
 
     #[test]

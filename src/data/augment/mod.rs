@@ -106,6 +106,17 @@ impl Augmentation {
         }
     }
 
+    /// Two views of one small image that are to be alike: crops of 40 % of the area and up, flip, colors
+    /// by 0.8, and gray with 0.5 (docs/recipes.md).
+    pub const fn colors() -> Self {
+        Self {
+            crop: Some(CropRange::new([0.4, 1.0])),
+            jitter: Some(JitterRange::uniform(0.8)),
+            gray: 0.5,
+            ..Self::mae()
+        }
+    }
+
     /// CMAE (arXiv 2207.13532, official configuration): MAE's crops and flip, and of the teacher's view
     /// colors by 0.4 and gray with 0.2.
     pub const fn cmae() -> Self {
@@ -203,6 +214,7 @@ mod tests {
             Augmentation::beit(),
             Augmentation::maskfeat(),
             Augmentation::two_views(),
+            Augmentation::colors(),
             Augmentation::cmae(),
             Augmentation::ijepa(),
             Augmentation::none(),

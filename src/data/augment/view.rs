@@ -4,7 +4,7 @@ use std::mem;
 
 use super::crop::{CropBox, Region, edge_region, evaluation_region};
 use super::flip::flip_horizontal;
-use super::jitter::Jitter;
+use super::jitter::{Adjustment, Jitter};
 use super::normalize::Normalization;
 use super::operation::Operation;
 use super::resample::{Interpolation, Level, Resampler};
@@ -133,7 +133,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// As [`View::render`], and when the transform changes colors, which is done in 8 bits.
+    /// As [`View::render`], and when the transform solarizes or has operations of RandAugment, which are done in
+    /// 8 bits.
     pub fn render_values(
         &self,
         image: &Image,
@@ -142,13 +143,16 @@ impl View {
         out: &mut [f32],
     ) -> Result<()> {
         self.check(image.shape(), transform.frame, out.len())?;
-        if transform.jitter.is_some() || transform.operations.iter().any(Option::is_some) {
-            return Err(Error::config(format!(
-                "color jitter, gray, solarized and RandAugment change 8-bit images, got one of {} values; leave them \
-                 out of the augmentation",
+        let changes = transform.operations.into_iter().flatten();
+        let changes = changes.map(|operation| match operation {
+            Operation::Color(factor) => Ok(Adjustment::Saturation(factor)),
+            _ => Err(Error::config(format!(
+                "solarized and RandAugment change 8-bit images, got one of {} values; leave them out of the \
+                 augmentation",
                 image.pixels().kind()
-            )));
-        }
+            ))),
+        });
+        let changes = changes.collect::<Result<Vec<_>>>()?;
         let (shape, frame, floats) = (image.shape(), transform.frame, &mut scratch.floats);
         match image.pixels() {
             Pixels::U8(values) => {
@@ -163,6 +167,12 @@ impl View {
         }
         if transform.flipped {
             flip_horizontal(out, self.shape.width);
+        }
+        if let Some(jitter) = &transform.jitter {
+            jitter.apply_values(out, self.shape.channels);
+        }
+        for change in changes {
+            change.apply_values(out, self.shape.channels);
         }
         Ok(())
     }

@@ -74,6 +74,22 @@ impl MaeConfig {
         Self::new(VitConfig::new(image, 4, 128, 6, 4)).with_decoder(decoder)
     }
 
+    /// [`small_images`](Self::small_images) with what makes its features worth more than the pixels
+    /// (docs/recipes.md): patches of 8 pixels, a quarter of them hidden, histograms of gradients beside
+    /// the pixels, and a contrast of two views of each image that counts ten times as much.
+    pub fn two_views_small_images(image: ImageShape) -> Self {
+        let small = Self::small_images(image);
+        let contrast = ViewContrastConfig::new()
+            .with_weight(10.0)
+            .with_temperature(0.2)
+            .with_hidden(512)
+            .with_layers(2);
+        Self { encoder: VitConfig { patch: 8, ..small.encoder.clone() }, ..small }
+            .with_mask(MaskConfig::Mae { ratio: 0.25 })
+            .with_target(MaeTargetConfig::pixels_and_hog())
+            .with_contrast(Some(contrast))
+    }
+
     /// CrossMAE on ViT-S/16 (arXiv 2401.14391, official code): 12 blocks of cross-attention, 256
     /// features and 8 heads, which decode a third of the hidden patches.
     pub fn cross_small_patch16() -> Self {

@@ -5,13 +5,27 @@ use crate::data::augment::Augmentation;
 use crate::encoder::VitConfig;
 use crate::grid::ImageShape;
 use crate::method::Preset;
-use crate::train::Recipe;
+use crate::train::{OptimizerKind, Recipe};
 
 pub(super) fn all() -> Vec<Preset<MaeConfig>> {
     vec![
         Preset {
             name: "mae_small_images",
-            about: "MAE on a ViT of 128 × 6, patch 4, decoder 64 × 2: ours, for minutes on two cores",
+            about: "MAE and a contrast of two views on a ViT of 128 × 6, patch 8: ours, the best of docs/recipes.md for minutes on two cores",
+            image: ImageShape::square(3, 32),
+            numbers: MaeConfig::two_views_small_images,
+            recipe: Recipe::mae()
+                .with_epochs(10)
+                .with_base_lr(4e-3)
+                .with_warmup_epochs(0.1)
+                .with_optimizer(OptimizerKind::Muon)
+                .with_muon_rate(4.0),
+            augmentation: Augmentation::colors(),
+            batch_size: 64,
+        },
+        Preset {
+            name: "mae_pixels_small_images",
+            about: "MAE on a ViT of 128 × 6, patch 4, decoder 64 × 2: the paper's method, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: MaeConfig::small_images,
             recipe: Recipe::mae().with_epochs(12).with_base_lr(4e-3).with_warmup_epochs(0.5),

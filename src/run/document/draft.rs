@@ -107,7 +107,7 @@ impl Draft {
 
     fn lay(&mut self, path: &str, value: Value, origin: Origin) {
         let value = if path.is_empty() { value } else { tree::at(path, value) };
-        tree::lay(&mut self.values, value);
+        tree::add(&mut self.values, value);
         self.origins.push((path.to_string(), origin));
     }
 

@@ -5,41 +5,57 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 
 /// Fields that tell which choice of several a table is.
-const TAGS: [&str; 3] = ["strategy", "tokenizer", "target"];
+const TAGS: [&str; 4] = ["strategy", "tokenizer", "target", "asked"];
 
 /// Tables that hold one choice, of which nothing is joined.
 const WHOLE: [&str; 1] = ["budget"];
 
-/// Lays `over` over `base`: tables are joined field by field, and everything else is replaced. A
-/// table that is another choice than the one below it (another mask strategy, say) replaces it.
+type Table = Map<String, Value>;
+
+/// Lays `over` over `base`, which has all its fields: tables are joined field by field, and everything
+/// else is replaced. A table that is another choice than the one below it (another mask strategy, say)
+/// replaces it.
 pub(super) fn lay(base: &mut Value, over: Value) {
+    join(base, over, &|base, over| {
+        is_tagged_otherwise(base, over) || is_named_otherwise(base, over)
+    });
+}
+
+/// As [`lay`], over what somebody has written so far: a table of one field may get others.
+pub(super) fn add(base: &mut Value, over: Value) {
+    join(base, over, &is_tagged_otherwise);
+}
+
+fn join(base: &mut Value, over: Value, is_another_choice: &dyn Fn(&Table, &Table) -> bool) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) if !is_another_choice(base, &over) => {
             for (name, value) in over {
                 let whole = WHOLE.contains(&name.as_str());
                 let below = base.entry(name).or_insert(Value::Null);
-                if whole { *below = value } else { lay(below, value) }
+                if whole { *below = value } else { join(below, value, is_another_choice) }
             }
         }
         (base, over) => *base = over,
     }
 }
 
-fn is_another_choice(base: &Map<String, Value>, over: &Map<String, Value>) -> bool {
-    let tagged = TAGS.iter().any(|&tag| match (base.get(tag), over.get(tag)) {
+fn is_tagged_otherwise(base: &Table, over: &Table) -> bool {
+    TAGS.iter().any(|&tag| match (base.get(tag), over.get(tag)) {
         (Some(Value::String(below)), Some(Value::String(above))) => below != above,
         _ => false,
-    });
-    let only = |table: &Map<String, Value>| match table.len() {
+    })
+}
+
+/// `{ multi-step: { ... } }` in place of `{ hog: { ... } }`.
+fn is_named_otherwise(base: &Table, over: &Table) -> bool {
+    let only = |table: &Table| match table.len() {
         1 => table.iter().next().map(|(name, value)| (name.clone(), value.is_object())),
         _ => None,
     };
-    // `{ multi-step: { ... } }` in place of `{ hog: { ... } }`.
-    let choices = match (only(base), only(over)) {
+    match (only(base), only(over)) {
         (Some((below, true)), Some((above, true))) => below != above,
         _ => false,
-    };
-    tagged || choices
+    }
 }
 
 /// A table that holds `value` at `path`, the names of tables separated by dots.
@@ -131,6 +147,17 @@ mod tests {
         let budget = |unit: &str| json!({ "budget": { unit: 3 } });
         assert_eq!(laid(budget("minutes"), budget("steps")), budget("steps"));
         assert_eq!(laid(json!({ "hog": { "cell": 8 } }), steps.clone()), steps);
+    }
+
+    #[test]
+    fn a_table_of_one_table_that_somebody_wrote_may_get_another() {
+        let mut written = at("numbers.mask.ratio", json!(0.25));
+        add(&mut written, at("numbers.contrast.weight", json!(2)));
+        let both = json!({ "numbers": { "mask": { "ratio": 0.25 }, "contrast": { "weight": 2 } } });
+        assert_eq!(written, both);
+        add(&mut written, at("numbers.mask", json!({ "strategy": "mae" })));
+        add(&mut written, at("numbers.mask", json!({ "strategy": "block" })));
+        assert_eq!(written["numbers"]["mask"], json!({ "strategy": "block" }));
     }
 
     #[test]
