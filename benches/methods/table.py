@@ -392,12 +392,12 @@ def labels(results):
     return " or ".join(f"{100 * share:.4g} %" for share in shares) or "all"
 
 
-def between(page, text):
+def between(page, text, first=BEGIN, last=END):
     """`page` with `text` between the two marks."""
-    begin, end = page.find(BEGIN), page.find(END)
+    begin, end = page.find(first), page.find(last)
     if begin < 0 or end < begin:
-        raise Failed(f"the page lacks the lines {BEGIN} and {END}")
-    return f"{page[: begin + len(BEGIN)]}\n\n{text}\n\n{page[end:]}"
+        raise Failed(f"the page lacks the lines {first} and {last}")
+    return f"{page[: begin + len(first)]}\n\n{text}\n\n{page[end:]}"
 
 
 def table_of(args):

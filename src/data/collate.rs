@@ -50,7 +50,15 @@ impl MimCollate {
             )));
         }
         let (asked, grids) = (AskedConfig::Hidden {}, KnownGrids::default());
-        Ok(Self { preprocess, mask, masks: 1, asked, grids, target_view: None, second_views: false })
+        Ok(Self {
+            preprocess,
+            mask,
+            masks: 1,
+            asked,
+            grids,
+            target_view: None,
+            second_views: false,
+        })
     }
 
     /// The same batches with `masks` masks of every image, drawn one after the other.

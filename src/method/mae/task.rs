@@ -12,7 +12,7 @@ use crate::head::{AnyDecoder, PredictionHead};
 use crate::limits;
 use crate::nn::{InitialWeights, Projection, cast_parameters};
 use crate::target::Target;
-use crate::task::{Measured, Mim, PretextTask, StepEnd, TaskOutput, contrast, guessing, spread};
+use crate::task::{Measured, Mim, PretextTask, StepEnd, TaskOutput, contrast, guessing};
 
 config! {
     /// How a masked autoencoder also tells the images of a batch apart, by the means of the visible
@@ -189,20 +189,17 @@ impl PretextTask for MaeTask {
         }
     }
 
-    /// With a contrast, `spread` shows a collapse: 0 when all images have the same features, near 1 when
-    /// these point everywhere.
+    /// With a contrast, the embeddings `feature` are the means of the visible cells.
     fn measure(&self, batch: MimBatch) -> Measured {
         let Some(part) = &self.contrast else { return self.autoencoder().measure(batch) };
         let Seen { prediction, value, pooled } = self.see(&batch, None);
         let mut metrics = self.target.metrics(&prediction, &value);
         let reconstruction = self.target.loss(prediction, value);
         let contrast = part.loss(pooled.clone());
-        metrics.extend([
-            ("reconstruction", reconstruction.clone()),
-            ("contrast", contrast.clone()),
-            ("spread", spread(pooled)),
-        ]);
-        Measured { loss: reconstruction + contrast * part.weight, metrics }
+        metrics
+            .extend([("reconstruction", reconstruction.clone()), ("contrast", contrast.clone())]);
+        let loss = reconstruction + contrast * part.weight;
+        Measured { loss, metrics, embeddings: vec![("feature", pooled)] }
     }
 
     fn trivial_loss(&self, batch: &MimBatch) -> Option<Tensor<1>> {

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""The choices behind the preset `mae_small_images`, each against the preset, in docs/recipes.md. Standard library only.
+
+    cargo build --release
+    python3 benches/methods/recipes.py                # 420 steps of every choice on the built-in data
+    python3 benches/methods/recipes.py --steps 1560 --only preset
+    python3 benches/methods/recipes.py --measure no   # writes the table of what was measured
+
+Every row is the preset with one thing changed, trained for as many steps (`burn-mim pretrain`) and read out with all labels
+(`burn-mim evaluate`). The processor seconds are those of the training, user and system time of all threads: they say what a
+choice costs. What is in the results already is not measured again.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from table import HERE, ROOT, Failed, between, groups, rows, run, summary, write
+
+BEGIN, END = "<!-- benches/methods/recipes.py: begin -->", "<!-- benches/methods/recipes.py: end -->"
+
+COLORS = "augmentation.jitter={brightness=0.4,contrast=0.4,saturation=0.4}"
+# What is changed: its name, and the assignments that change it.
+CHOICES = {
+    "preset": [],
+    "no contrast": ["numbers.contrast=null"],
+    "no contrast, and the paper's patches of 4 and 75 % hidden": [
+        "numbers.contrast=null", "numbers.encoder.patch=4", "numbers.mask.ratio=0.75",
+    ],
+    "contrast of weight 1": ["numbers.contrast.weight=1"],
+    "no reconstruction to speak of: contrast of weight 1000": ["numbers.contrast.weight=1000"],
+    "temperature 0.1": ["numbers.contrast.temperature=0.1"],
+    "half of the patches hidden": ["numbers.mask.ratio=0.5"],
+    "three quarters hidden": ["numbers.mask.ratio=0.75"],
+    "patches of 4": ["numbers.encoder.patch=4"],
+    "pixels alone": ["numbers.target={target='pixels'}"],
+    "AdamW": ["recipe.optimizer=adamw"],
+    "Muon and AdamW at one rate": ["recipe.muon_rate=1", "recipe.base_lr=16e-3"],
+    "milder colors: 0.4, gray 0.2": [COLORS, "augmentation.gray=0.2"],
+    "no colors": ["augmentation.jitter=null", "augmentation.gray=0"],
+    "crops from 20 %": ["augmentation.crop.scale=[0.2,1.0]"],
+    "192 features, 3 blocks": ["numbers.encoder.width=192", "numbers.encoder.depth=3", "numbers.encoder.heads=6"],
+    "4 blocks": ["numbers.encoder.depth=4"],
+    "batches of 128, half as many steps": ["batch_size=128"],
+    "batches of 32, twice as many steps": ["batch_size=32", "recipe.lr_batch=128"],
+}
+# Steps for each of the preset's.
+STEPS = {"batches of 128, half as many steps": 0.5, "batches of 32, twice as many steps": 2}
+
+
+def key(result):
+    return tuple(result[name] for name in ["choice", "data", "steps", "seed"])
+
+
+def load(path):
+    lines = path.read_text().splitlines() if path.exists() else []
+    return list({key(line): line for line in map(json.loads, lines)}.values())
+
+
+def measure(args):
+    there = {key(result) for result in load(args.results)}
+    for seed in range(args.seeds):
+        for choice in args.only or CHOICES:
+            result = {"choice": choice, "data": args.data, "steps": args.steps, "seed": seed}
+            if key(result) in there:
+                continue
+            folder = args.out / "run"
+            shutil.rmtree(folder, ignore_errors=True)
+            flags = [part for assignment in CHOICES[choice] for part in ("--set", assignment)]
+            steps = round(args.steps * STEPS.get(choice, 1))
+            command = ["pretrain", "mae", "--data", args.data, "--steps", steps, "--seed", seed, "--out", folder, *flags]
+            result["processor_seconds"] = round(run(args.program, *command)[0])
+            for protocol in ["knn", "linear"]:
+                command = ["evaluate", "--checkpoint", folder, "--data", args.data, "--protocol", protocol]
+                answer = run(args.program, *command, "--seed", seed, "--out", args.out / "evaluate")[1]
+                result[protocol] = json.loads(answer.strip().splitlines()[-1])["value"]
+            with args.results.open("a") as results:
+                results.write(json.dumps(result) + "\n")
+            page(args)
+
+
+def page(args):
+    """Writes the tables of all results into the page."""
+    parts = []
+    for (data, steps), found in groups(load(args.results), "data", "steps").items():
+        body = []
+        for (choice,), of_choice in groups(found, "choice").items():
+            numbers = [summary([result[name] for result in of_choice]) for name in ["knn", "linear"]]
+            seconds = summary([result["processor_seconds"] for result in of_choice])
+            changes = ", ".join(f"`{change}`" for change in CHOICES[choice]) or "–"
+            body.append([choice, changes, seconds, str(len(of_choice)), *numbers])
+        header = ["choice", "`--set`", "processor seconds", "seeds", "k-NN", "linear"]
+        parts.append(f"**{data}**, {steps} steps:\n\n" + rows(header, body))
+    if parts:
+        text = between(args.page.read_text(), "\n\n".join(parts), BEGIN, END)
+        write(args.page, text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    parser.add_argument("--program", type=Path, default=target / "release" / "burn-mim", help="the release program")
+    parser.add_argument("--data", default="shapes", help="what to pre-train on and to read out")
+    parser.add_argument("--steps", type=int, default=420, help="steps of the preset")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds, counted from 0")
+    parser.add_argument("--only", action="append", choices=list(CHOICES), help="a choice [default: all]")
+    parser.add_argument("--measure", choices=["yes", "no"], default="yes")
+    parser.add_argument("--results", type=Path, default=HERE / "recipes.jsonl")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "recipes.md")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "recipes", help="folder for runs under way")
+    args = parser.parse_args()
+    if args.measure == "yes":
+        measure(args)
+    page(args)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as error:
+        sys.exit(str(error))
