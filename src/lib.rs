@@ -139,9 +139,10 @@ pub use mask::{
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig, ViewContrast, ViewContrastConfig,
-    RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
-    SimMimConfig, ViewContrast, ViewContrastConfig,
+    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, IJepa, IJepaConfig,
+    ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat,
+    MaskFeatConfig, RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig,
+    SimMim, SimMimConfig, ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,
@@ -170,6 +171,7 @@ pub mod docs {
                 #[doc = "[methods.md]: crate::docs::methods"]
                 #[doc = "[performance.md]: crate::docs::performance"]
                 #[doc = "[presets.md]: crate::docs::presets"]
+                #[doc = "[recipes.md]: crate::docs::recipes"]
                 #[doc = "[`kernel`]: crate::kernel"]
                 #[doc = ""]
                 #[doc = include_str!(concat!("../docs/", $file))]
@@ -182,6 +184,7 @@ pub mod docs {
         design: "design.md",
         methods: "methods.md",
         presets: "presets.md",
+        recipes: "recipes.md",
         tutorial: "tutorial.md",
         checkpoints: "checkpoints.md",
         performance: "performance.md",

@@ -155,7 +155,7 @@ fn a_run_is_probed_and_its_encoder_loads_as_it_was_trained() {
     assert_eq!(loaded.statistics, Some(data.statistics.clone()));
 
     let exported = folder.path().join("exported");
-    save_mae(&exported, &trained.task, &config).unwrap();
+    save_mae(&exported, &trained.task.autoencoder(), &config).unwrap();
     let loaded = load(&exported.display().to_string()).unwrap();
     same(&loaded.backbone);
     assert_eq!(

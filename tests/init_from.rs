@@ -76,7 +76,7 @@ fn the_first_loss_is_that_of_the_published_autoencoder() {
         let method: MaeConfig = numbers(name);
         let run = run(&folder(name), method.image(), out.path());
         begins_with(&run, &method, |_| {
-            opened(name).mae(LoadOptions::default(), &device()).unwrap().model
+            opened(name).mae(LoadOptions::default(), &device()).unwrap().model.into()
         });
         let report = report(out.path());
         assert_eq!((&report["loaded"], &report["fresh"]), (&"all".into(), &Value::Array(vec![])));
@@ -137,7 +137,7 @@ fn other_images_need_an_option_and_are_told() {
     run.init_from = Some(from.clone().with_resize(true));
     begins_with(&run, &method, |_| {
         let options = LoadOptions { strict: false, resize: true };
-        opened("mae_raw").with_image(image).mae(options, &device()).unwrap().model
+        opened("mae_raw").with_image(image).mae(options, &device()).unwrap().model.into()
     });
     let resized = report(out.path())["resized"].to_string();
     assert!(resized.contains("encoder.body.positions.table [17, 16] -> [25, 16]"), "{resized}");
@@ -300,7 +300,7 @@ fn mixed_precision_begins_with_the_same_weights() {
     run.precision = Precision::Bf16;
     let trained = run.pretrain(&method).unwrap();
     let published = opened("mae_not_square").mae(LoadOptions::default(), &device()).unwrap().model;
-    let expected = loss_on_first_batch(&run, &method, &published);
+    let expected = loss_on_first_batch(&run, &method, &published.into());
     let first = trained.history.epochs[0].train_loss;
     assert!((first - expected).abs() < 2e-2 * expected.abs(), "{first} is not {expected}");
 }

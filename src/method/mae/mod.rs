@@ -79,11 +79,7 @@ impl MaeConfig {
     /// the pixels, and a contrast of two views of each image that counts ten times as much.
     pub fn two_views_small_images(image: ImageShape) -> Self {
         let small = Self::small_images(image);
-        let contrast = ViewContrastConfig::new()
-            .with_weight(10.0)
-            .with_temperature(0.2)
-            .with_hidden(512)
-            .with_layers(2);
+        let contrast = ViewContrastConfig::new().with_weight(10.0);
         Self { encoder: VitConfig { patch: 8, ..small.encoder.clone() }, ..small }
             .with_mask(MaskConfig::Mae { ratio: 0.25 })
             .with_target(MaeTargetConfig::pixels_and_hog())

@@ -17,18 +17,18 @@ use crate::task::{Measured, Mim, PretextTask, StepEnd, TaskOutput, contrast, gue
 config! {
     /// How a masked autoencoder also tells the images of a batch apart, by the means of the visible
     /// cells of two views of each: contrastive masked autoencoders (CAN, Mishra et al. 2022, arXiv
-    /// 2210.16870 §3), without their prediction of noise.
+    /// 2210.16870 §3), without their prediction of noise. The numbers are ours (docs/recipes.md).
     #[derive(Debug, PartialEq)]
     pub struct ViewContrastConfig {
         /// The weight of the contrast beside the reconstruction. Default: 1
         pub weight: f64 = 1.0,
-        /// What cosines are divided by. Default: 0.1, the paper's
-        pub temperature: f64 = 0.1,
-        /// Features between the layers of the projector. Default: 4096, the paper's
-        pub hidden: usize = 4096,
-        /// Layers of the projector. Default: 3, of which the paper counts two as hidden
-        pub layers: usize = 3,
-        /// Features of a projection. Default: 128, the paper's
+        /// What cosines are divided by. Default: 0.2
+        pub temperature: f64 = 0.2,
+        /// Features between the layers of the projector. Default: 512
+        pub hidden: usize = 512,
+        /// Layers of the projector. Default: 2
+        pub layers: usize = 2,
+        /// Features of a projection. Default: 128
         pub projection: usize = 128,
     }
 }

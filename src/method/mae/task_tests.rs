@@ -66,7 +66,7 @@ fn each_image_is_followed_by_a_second_view_of_its_own() {
     let single = batch(&plain(), Augmentation::mae());
     assert_eq!((pairs.size(), single.size()), (8, 4));
     let image =
-        |batch: &MimBatch, index: usize| batch.images.clone().slice([index..index + 1]).into_data();
+        |batch: &MimBatch, index: usize| batch.images.clone().narrow(0, index, 1).into_data();
     for index in 0..4 {
         // The first view is that of a masked autoencoder without a contrast, to the bit.
         image(&pairs, 2 * index).assert_eq(&image(&single, index), true);
