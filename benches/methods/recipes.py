@@ -37,7 +37,7 @@ CHOICES = {
     "three quarters hidden": ["numbers.mask.ratio=0.75"],
     "patches of 4": ["numbers.encoder.patch=4"],
     "pixels alone": ["numbers.target={target='pixels'}"],
-    "AdamW": ["recipe.optimizer=adamw"],
+    "AdamW": ["recipe.optimizer=adamw", "recipe.base_lr=4e-3"],
     "Muon and AdamW at one rate": ["recipe.muon_rate=1", "recipe.base_lr=16e-3"],
     "milder colors: 0.4, gray 0.2": [COLORS, "augmentation.gray=0.2"],
     "no colors": ["augmentation.jitter=null", "augmentation.gray=0"],

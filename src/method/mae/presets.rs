@@ -15,11 +15,11 @@ pub(super) fn all() -> Vec<Preset<MaeConfig>> {
             image: ImageShape::square(3, 32),
             numbers: MaeConfig::two_views_small_images,
             recipe: Recipe::mae()
-                .with_epochs(10)
-                .with_base_lr(4e-3)
+                .with_epochs(11)
+                .with_base_lr(2e-3)
                 .with_warmup_epochs(0.1)
                 .with_optimizer(OptimizerKind::Muon)
-                .with_muon_rate(4.0),
+                .with_muon_rate(8.0),
             augmentation: Augmentation::colors(),
             batch_size: 64,
         },
