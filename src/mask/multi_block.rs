@@ -73,7 +73,7 @@ impl MultiBlockConfig {
         let (largest, context) = (tall[0] * narrow[1], square(grid, context_scale[0]));
         let context = context[0] * context[1];
         ensure!(
-            largest + min_context <= context,
+            largest.saturating_add(min_context) <= context,
             "target blocks of up to {largest} cells may leave fewer than {min_context} cells \
              (min_context) of a context block of {context}, on a grid of {grid}: choose smaller target \
              blocks, a larger context or a smaller min_context"
