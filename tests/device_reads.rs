@@ -35,6 +35,9 @@ const KNOWN: &[(&str, usize)] = &[
     ("train/session/start.rs", 3),
     // Validation's loss and its metrics.
     ("train/session/finish.rs", 2),
+    // The spread and the rank of a validation's embeddings, after its batches.
+    ("train/collapse.rs", 1),
+    ("train/rank/mod.rs", 1),
     // Validation batches that are timed before the start.
     ("train/session/trial.rs", 1),
     // Fitting a palette and starting a codebook, before any step.

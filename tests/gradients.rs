@@ -15,7 +15,7 @@ use burn_mim::{
     CorruptionConfig, DecoderAttention, GradientTargetConfig, ImageShape, MaeConfig,
     MaeTargetConfig, MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch, Normalization, PixelLoss,
     PretextTask, RestorationBatch, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig,
-    SwinV2Config, VitConfig,
+    SwinV2Config, ViewContrastConfig, VitConfig,
 };
 use common::{device, encoder, mae, masked, noise, simmim, weights};
 
@@ -289,6 +289,15 @@ fn gradients_of_a_masked_autoencoder_are_those_of_its_loss_whatever_its_target()
         let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
         assert_eq!(fixed, ["encoder.body.positions.table", "head.positions.table"]);
     }
+}
+
+#[test]
+fn gradients_of_a_masked_autoencoder_with_a_contrast_are_those_of_its_loss() {
+    let contrast = ViewContrastConfig::new().with_hidden(8).with_projection(4);
+    let config = tiny_mae().with_contrast(Some(contrast));
+    let batch = masked(noise(IMAGE, 8).cast(FloatDType::F64), &config.mask().unwrap());
+    let fixed = check(config.init_task(&mut weights(3)), &batch);
+    assert_eq!(fixed, ["encoder.body.positions.table", "head.positions.table"]);
 }
 
 #[test]

@@ -17,8 +17,8 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
     CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, FeatureConfig, FeatureLayers,
-    IJepaConfig, ImageShape, MaskConfig, MultiBlockConfig, RestorationBatch, TokenizerBatch,
-    VitConfig,
+    IJepaConfig, ImageShape, MaeConfig, MaskConfig, MultiBlockConfig, RestorationBatch,
+    TokenizerBatch, ViewContrastConfig, VitConfig,
 };
 use common::{IMAGE, blocks, device, encoder, masked, noise, weights};
 use half::{nearly_the_same, nearly_the_same_but_for_kinks};
@@ -46,6 +46,15 @@ fn beit_v2() {
     batch.target_view = Some(unit(4));
     let (mean, std) = ([0.5; 3], [0.2; 3]);
     nearly_the_same(&config.init(tokenizer, &mean, &std, &mut weights(3)), &batch);
+}
+
+#[test]
+fn a_masked_autoencoder_with_a_contrast() {
+    let config = MaeConfig::new(encoder(IMAGE)).with_contrast(Some(ViewContrastConfig::new()));
+    let config =
+        config.with_decoder(DecoderConfig::new().with_width(16).with_depth(1).with_heads(2));
+    let batch = masked(noise(IMAGE, 8), &config.mask().unwrap());
+    nearly_the_same_but_for_kinks(&config.init_task(&mut weights(3)), &batch);
 }
 
 #[test]

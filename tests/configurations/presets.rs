@@ -9,7 +9,8 @@ use burn_mim::{
     Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, FeatureConfig, FeatureLayers,
     GradientTargetConfig, IJepaConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig,
     MaskConfig, MaskFeatConfig, MultiBlockConfig, Normalization, RefineConfig, RestorationConfig,
-    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, ViewContrastConfig,
+    VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -110,6 +111,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
             MaeConfig::new(vit.clone())
                 .with_decoder(decoder.with_attention(DecoderAttention::Cross))
                 .with_target(MaeTargetConfig::pixels_and_hog())
+                .with_contrast(Some(ViewContrastConfig::new()))
                 .with_asked(AskedConfig::Part { share: 0.25 }),
         ),
         Box::new(

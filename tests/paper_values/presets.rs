@@ -79,7 +79,7 @@ fn constructors() -> Vec<(String, Value)> {
         DecoderConfig { new }
         MaeConfig {
             base_patch16, large_patch16, huge_patch14, small_images(SMALL), cross_small_patch16,
-            cross_base_patch16, cross_small_images(SMALL),
+            cross_base_patch16, cross_small_images(SMALL), two_views_small_images(SMALL),
         }
         MaeTargetConfig { hog, pixels_and_hog }
         SimMimConfig { base_patch16, swin_base, swin_large, swin_v2_base, small_images(SMALL) }
@@ -103,7 +103,7 @@ fn constructors() -> Vec<(String, Value)> {
         Data2VecConfig { base_patch16, large_patch16, huge_patch14, small_images(SMALL) }
         RefineConfig { base_patch16, large_patch16, small_images(SMALL) }
         Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa }
-        Augmentation { mae, simmim, beit, maskfeat, two_views, cmae, ijepa, none }
+        Augmentation { mae, simmim, beit, maskfeat, two_views, colors, cmae, ijepa, none }
         FineTuning {
             mae_base, mae_large, mae_huge, simmim_base, beit_base, small_images(20), fitting(1_200_000, 600),
         }

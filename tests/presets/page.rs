@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn_mim::data::augment::{Augmentation, Interpolation};
 use burn_mim::method::{BuiltIn, Methods, PresetEntry};
-use burn_mim::train::{Decay, Recipe};
+use burn_mim::train::{Decay, OptimizerKind, Recipe};
 
 const HEAD: &str = "\
 # Presets
@@ -56,7 +56,11 @@ fn described(recipe: &Recipe) -> String {
     let clip = recipe.clip_norm.map_or(String::new(), |norm| format!(", clip {norm}"));
     let [first, second] = recipe.betas;
     let (warmup, decay) = (recipe.warmup_epochs, recipe.weight_decay);
-    format!("warm-up {warmup}, {falls}, β {first}, {second}, decay {decay}{clip}")
+    let muon = match recipe.optimizer {
+        OptimizerKind::Muon => format!("Muon × {}, ", recipe.muon_rate),
+        _ => String::new(),
+    };
+    format!("{muon}warm-up {warmup}, {falls}, β {first}, {second}, decay {decay}{clip}")
 }
 
 fn shown(augmentation: &Augmentation) -> String {
