@@ -1,19 +1,19 @@
-//! Samples into batches of masked image modelling: the only place where masks are drawn.
+//! Samples into batches of masked image modelling.
 
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::Rng;
 
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation};
+use crate::data::batch_masks::BatchMasks;
 use crate::data::loader::{Collate, Item};
 use crate::data::preprocess::Preprocess;
 use crate::data::sample::Sample;
 use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
-use crate::mask::{AskedConfig, KnownGrids, Mask, MaskStrategy, UnitMask};
+use crate::mask::{AskedConfig, KnownGrids, Mask, MaskStrategy};
 use crate::rng::Purpose;
 
 /// Augments, normalizes and masks samples.
@@ -119,40 +119,6 @@ const VIEWS: [[Purpose; 3]; 2] = [
     [Purpose::SecondView, Purpose::SecondMask, Purpose::SecondAsked],
 ];
 
-/// Draws the masks of one batch.
-pub(crate) struct BatchMasks<'a> {
-    strategy: &'a dyn MaskStrategy,
-    /// What takes its place in this batch, once the first sample is known.
-    of_batch: Option<Option<Arc<dyn MaskStrategy>>>,
-}
-
-impl<'a> BatchMasks<'a> {
-    pub(crate) fn new(strategy: &'a dyn MaskStrategy) -> Self {
-        Self { strategy, of_batch: None }
-    }
-
-    /// The mask of a sample, drawn from `rng`, which hides as much as the strategy says.
-    pub(crate) fn draw(&mut self, item: &Item, rng: &mut dyn Rng) -> Result<UnitMask> {
-        // The batch uses the stream of its first sample.
-        let of_batch = || self.strategy.for_batch(&mut item.stream(Purpose::BatchMask));
-        let strategy = self.of_batch.get_or_insert_with(of_batch).as_deref();
-        let strategy = strategy.unwrap_or(self.strategy);
-        let mask = strategy.sample(rng);
-        let promised = (strategy.hidden(), strategy.grid());
-        ensure!(
-            (mask.hidden(), mask.grid()) == promised,
-            "a mask strategy that promises {} hidden units of {} drew a mask of {} of {} for sample {}: \
-             its `hidden` must be the count that its `sample` hides",
-            promised.0,
-            promised.1,
-            mask.hidden(),
-            mask.grid(),
-            item.index
-        );
-        Ok(mask)
-    }
-}
-
 impl Collate for MimCollate {
     type Sample = Sample;
     type Batch = MimBatch;
@@ -206,7 +172,7 @@ mod tests {
     use crate::data::sample::Image;
     use crate::data::{Loader, LoaderConfig};
     use crate::grid::Grid;
-    use crate::mask::RandomMask;
+    use crate::mask::{RandomMask, UnitMask};
     use crate::test_device;
     use burn::data::dataset::InMemDataset;
 

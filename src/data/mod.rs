@@ -27,6 +27,7 @@
 
 pub mod augment;
 mod bad_image;
+mod batch_masks;
 mod collate;
 mod epoch;
 mod label_map;
@@ -50,7 +51,7 @@ mod verify;
 
 pub use crate::image::ChannelStatistics;
 pub use bad_image::BadImage;
-pub(crate) use collate::BatchMasks;
+pub(crate) use batch_masks::BatchMasks;
 pub use collate::MimCollate;
 pub use epoch::Epoch;
 pub use label_map::LabelMap;

@@ -11,7 +11,7 @@ use crate::presets::{methods, tokenizers};
 const UNBOUNDED: [&str; 3] = ["min_block", "min_pixels", "extra_norm_every"];
 
 /// Numbers that need not be whole and have no upper limit of their own.
-const FRACTIONS: [&str; 17] = [
+const FRACTIONS: [&str; 19] = [
     "temperature",
     "pixels_weight",
     "hog_weight",

@@ -1,4 +1,4 @@
-//! Three steps against PyTorch: `tests/parity/mae_contrast.py` makes what is compared with here.
+//! Three steps against PyTorch: `tests/parity/can.py` makes what is compared with here.
 
 use super::*;
 use crate::batch::MimBatch;
@@ -12,7 +12,7 @@ const STEPS: usize = 3;
 
 #[test]
 fn three_steps_with_a_contrast_are_those_of_pytorch() {
-    let file = read("mae_contrast.safetensors", "steps");
+    let file = read("can.safetensors", "steps");
     let encoder =
         VitConfig::new(ImageShape::new(1, 8, 12), 4, 8, 2, 2).with_positions(Positions::Learned);
     let contrast = ViewContrastConfig::new()

@@ -1,7 +1,7 @@
-"""Writes mae_contrast.safetensors: three steps of a masked autoencoder that tells its images apart, in PyTorch.
+"""Writes can.safetensors: three steps of a masked autoencoder that tells its images apart, in PyTorch.
 
     pip install -r tests/parity/requirements.txt
-    python tests/parity/mae_contrast.py
+    python tests/parity/can.py
 
 Written from the paper (CAN, arXiv 2210.16870 §3.1 and §3.2) on the ViT of refine.py and the decoder of
 cmae.py: the two views of an image follow each other in the batch. Names and layouts of the weights are
@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-PATH = Path(__file__).with_name("mae_contrast.safetensors")
+PATH = Path(__file__).with_name("can.safetensors")
 PROJECTOR = "contrast.projector"
 
 
