@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import shutil
+import statistics
 import sys
 from pathlib import Path
 
@@ -36,9 +37,11 @@ CHOICES = {
     "half of the patches hidden": ["numbers.mask.ratio=0.5"],
     "three quarters hidden": ["numbers.mask.ratio=0.75"],
     "patches of 4": ["numbers.encoder.patch=4"],
+    "histograms of cells of 4 pixels": ["numbers.target.cell=4"],
     "pixels alone": ["numbers.target={target='pixels'}"],
     "AdamW": ["recipe.optimizer=adamw", "recipe.base_lr=4e-3"],
     "Muon and AdamW at one rate": ["recipe.muon_rate=1", "recipe.base_lr=16e-3"],
+    "AdamW at a quarter of Muon's rate": ["recipe.base_lr=4e-3", "recipe.muon_rate=4"],
     "milder colors: 0.4, gray 0.2": [COLORS, "augmentation.gray=0.2"],
     "no colors": ["augmentation.jitter=null", "augmentation.gray=0"],
     "crops from 20 %": ["augmentation.crop.scale=[0.2,1.0]"],
@@ -89,7 +92,7 @@ def page(args):
         body = []
         for (choice,), of_choice in groups(found, "choice").items():
             numbers = [summary([result[name] for result in of_choice]) for name in ["knn", "linear"]]
-            seconds = summary([result["processor_seconds"] for result in of_choice])
+            seconds = f"{statistics.mean(result['processor_seconds'] for result in of_choice):.0f}"
             changes = ", ".join(f"`{change}`" for change in CHOICES[choice]) or "–"
             body.append([choice, changes, seconds, str(len(of_choice)), *numbers])
         header = ["choice", "`--set`", "processor seconds", "seeds", "k-NN", "linear"]
