@@ -2,7 +2,7 @@
 # What pre-training is worth on Fashion-MNIST: every figure of docs/methods.md for one method.
 #
 #   benches/fashion_mnist.sh DIR OUT EXAMPLE [the example's own arguments]
-#   benches/fashion_mnist.sh /usr/share/datasets/fashion-mnist runs/fashion-mae mae_cifar10 --image-size 28 --epochs 8
+#   benches/fashion_mnist.sh /usr/share/datasets/fashion-mnist runs/fashion-mae mae_cifar10 --preset mae_pixels_small_images --image-size 28 --epochs 8
 #
 # DIR holds the four files of Fashion-MNIST (Debian: dataset-fashion-mnist). Pre-trains by EXAMPLE, then
 # measures k-NN and the linear probe on 20 000 labelled images beside random encoders of three seeds, and

@@ -75,12 +75,16 @@ impl MaeConfig {
     }
 
     /// [`small_images`](Self::small_images) with what makes its features worth more than the pixels
-    /// (docs/recipes.md): patches of 8 pixels, a quarter of them hidden, histograms of gradients beside
-    /// the pixels, and a contrast of two views of each image that counts ten times as much.
+    /// (docs/recipes.md): patches of 8 pixels, or of 7 to 4 where 8 do not divide the image; a quarter
+    /// of them hidden; histograms of gradients beside the pixels; and a contrast of two views of each
+    /// image that counts ten times as much.
     pub fn two_views_small_images(image: ImageShape) -> Self {
         let small = Self::small_images(image);
         let contrast = ViewContrastConfig::new().with_weight(10.0);
-        Self { encoder: VitConfig { patch: 8, ..small.encoder.clone() }, ..small }
+        let divides =
+            |side: &usize| image.height.is_multiple_of(*side) && image.width.is_multiple_of(*side);
+        let patch = (4..=8).rev().find(divides).unwrap_or(8);
+        Self { encoder: VitConfig { patch, ..small.encoder.clone() }, ..small }
             .with_mask(MaskConfig::Mae { ratio: 0.25 })
             .with_target(MaeTargetConfig::pixels_and_hog())
             .with_contrast(Some(contrast))
@@ -227,6 +231,18 @@ mod tests {
         assert!(hog.to_string().contains("this model predicts histograms of gradients"), "{hog}");
         let cross = MaeConfig::cross_base_patch16().check_published().unwrap_err();
         assert!(cross.to_string().contains("this model with cross-attention"), "{cross}");
+    }
+
+    #[test]
+    fn patches_of_two_views_divide_images_of_usual_sides() {
+        let patch = |height, width| {
+            let config = MaeConfig::two_views_small_images(ImageShape::new(1, height, width));
+            config.validate().map(|()| config.encoder.patch)
+        };
+        assert_eq!(patch(32, 48).unwrap(), 8);
+        assert_eq!(patch(28, 28).unwrap(), 7);
+        assert_eq!(patch(20, 32).unwrap(), 4);
+        assert!(patch(31, 31).unwrap_err().to_string().contains('8'));
     }
 
     #[test]
