@@ -1,7 +1,7 @@
 """The same MAE in PyTorch: does it learn the same? Pre-trains as a run of burn-mim did, and probes.
 
     pip install torch transformers scikit-learn numpy safetensors
-    cargo run --release --example mae_cifar10 -- --data idx:DIR --image-size 28 --epochs 3 --out runs/fashion
+    cargo run --release --example mae_cifar10 -- --preset mae_pixels_small_images --data idx:DIR --image-size 28 --epochs 3 --out runs/fashion
     cargo run --release --example evaluate -- --checkpoint runs/fashion --data idx:DIR --protocol linear
     cargo run --release --example batches -- --run runs/fashion --epochs 3 --out batches
     python benches/pytorch/accuracy.py --run runs/fashion --batches batches --data DIR
