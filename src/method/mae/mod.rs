@@ -75,15 +75,15 @@ impl MaeConfig {
     }
 
     /// [`small_images`](Self::small_images) with what makes its features worth more than the pixels
-    /// (docs/recipes.md): patches of 8 pixels, or of 7 to 4 where 8 do not divide the image; a quarter
-    /// of them hidden; histograms of gradients beside the pixels; and a contrast of two views of each
-    /// image that counts ten times as much.
+    /// (docs/recipes.md): patches of 8 pixels, or of 7 or 4 where 8 do not divide the image; a quarter of
+    /// them hidden; histograms of gradients beside the pixels; and a contrast of two views of each image
+    /// that counts ten times as much.
     pub fn two_views_small_images(image: ImageShape) -> Self {
         let small = Self::small_images(image);
         let contrast = ViewContrastConfig::new().with_weight(10.0);
         let divides =
             |side: &usize| image.height.is_multiple_of(*side) && image.width.is_multiple_of(*side);
-        let patch = (4..=8).rev().find(divides).unwrap_or(8);
+        let patch = [8, 7, 4].into_iter().find(divides).unwrap_or(8);
         Self { encoder: VitConfig { patch, ..small.encoder.clone() }, ..small }
             .with_mask(MaskConfig::Mae { ratio: 0.25 })
             .with_target(MaeTargetConfig::pixels_and_hog())
