@@ -10,6 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::grid::Grid;
 use crate::mask::{Mask, UnitMask};
+use crate::task::{PretextTask, StepEnd, TaskOutput};
 use crate::test_device;
 
 /// Tensors by name: shape and values.
@@ -50,19 +51,44 @@ pub(super) fn masks(file: &Values, name: &str, grid: Grid) -> Option<Mask> {
 }
 
 /// `task` with the weights of the file, each by its path after `start.`.
-pub(super) fn begun<T: Module>(task: T, file: &Values) -> T {
+fn begun<T: Module>(task: T, file: &Values) -> T {
     task.map(&mut Walk { start: Some(("start", file)), ..Walk::default() })
 }
 
 /// `task` after a step of `rate` down the gradients of `loss`, and these.
-pub(super) fn descended<T: Module>(task: T, loss: Tensor<1>, rate: f64) -> (T, Values) {
+fn descended<T: Module>(task: T, loss: Tensor<1>, rate: f64) -> (T, Values) {
     let gradients = Some(GradientsParams::from_grads(loss.backward(), &task));
     let mut walk = Walk { gradients, rate, ..Walk::default() };
     (task.map(&mut walk), walk.slopes)
 }
 
+/// Steps of every file.
+const STEPS: usize = 3;
+
+/// Checks that `task`, with the weights that `file` begins with, has the file's losses, gradients and
+/// last weights in three steps on the batches of `batch`, which is told the step.
+pub(super) fn three_steps<T: PretextTask>(
+    case: &str,
+    task: T,
+    file: &Values,
+    batch: impl Fn(usize) -> T::Batch,
+) {
+    let mut task = begun(task, file);
+    for step in 0..STEPS {
+        let TaskOutput { loss, observed } = task.loss(batch(step));
+        let (ours, theirs) =
+            (loss.clone().into_scalar::<f32>(), file[&format!("loss.{step}")].1[0]);
+        assert!((ours - theirs).abs() < 1e-5 * theirs, "{case} {step}: {ours} and {theirs}");
+        let (moved, gradients) = descended(task, loss, 0.01);
+        same(case, &format!("gradient.{step}."), &gradients, file, 1e-4);
+        let progress = (step + 1) as f64 / STEPS as f64;
+        task = moved.after_step(StepEnd { progress, observed: vec![observed] });
+    }
+    same(case, "end.", &weights(&task), file, 1e-4);
+}
+
 /// All parameters of `task`.
-pub(super) fn weights<T: Module>(task: &T) -> Values {
+fn weights<T: Module>(task: &T) -> Values {
     let mut walk = Walk::default();
     task.visit(&mut walk);
     walk.found
@@ -140,7 +166,7 @@ impl ModuleVisitor for Walk<'_> {
 }
 
 /// Compares all of `ours` with those of `theirs` after `prefix`, which has no others.
-pub(super) fn same(case: &str, prefix: &str, ours: &Values, theirs: &Values, tolerance: f32) {
+fn same(case: &str, prefix: &str, ours: &Values, theirs: &Values, tolerance: f32) {
     let names = theirs.keys().filter_map(|name| name.strip_prefix(prefix));
     assert_eq!(names.count(), ours.len(), "{case} {prefix}");
     for (name, (_, ours)) in ours {

@@ -3,12 +3,9 @@
 use super::*;
 use crate::batch::MimBatch;
 use crate::grid::Grid;
-use crate::method::parity_tests::{begun, descended, masks, read, same, tensor, weights};
+use crate::method::parity_tests::{masks, read, tensor, three_steps};
 use crate::nn::Positions;
-use crate::task::{PretextTask, StepEnd};
 use crate::test_device;
-
-const STEPS: usize = 3;
 
 #[test]
 fn three_steps_are_those_of_pytorch_with_the_teacher() {
@@ -28,20 +25,10 @@ fn three_steps_are_those_of_pytorch_with_the_teacher() {
         .with_contrast(0.7)
         .with_momentum(0.9);
     let task = config.init(&mut InitialWeights::new(0, &test_device().autodiff()));
-    let mut task = begun(task, &file);
-    for step in 0..STEPS {
+    three_steps("steps", task, &file, |step| {
         let mask = masks(&file, &format!("hidden.{step}"), Grid::new(2, 3)).unwrap();
         let images = tensor(&file, &format!("images.{step}"));
         let target_view = Some(tensor(&file, &format!("view.{step}")));
-        let batch = MimBatch { target_view, ..MimBatch::new(images, mask) };
-        let loss = task.loss(batch).loss;
-        let (ours, theirs) =
-            (loss.clone().into_scalar::<f32>(), file[&format!("loss.{step}")].1[0]);
-        assert!((ours - theirs).abs() < 1e-5 * theirs, "{step}: {ours} and {theirs}");
-        let (moved, gradients) = descended(task, loss, 0.01);
-        same("steps", &format!("gradient.{step}."), &gradients, &file, 1e-4);
-        let progress = (step + 1) as f64 / STEPS as f64;
-        task = moved.after_step(StepEnd { progress, observed: vec![()] });
-    }
-    same("steps", "end.", &weights(&task), &file, 1e-4);
+        MimBatch { target_view, ..MimBatch::new(images, mask) }
+    });
 }

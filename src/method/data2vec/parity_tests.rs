@@ -4,13 +4,11 @@
 use super::*;
 use crate::batch::MimBatch;
 use crate::grid::Grid;
-use crate::method::parity_tests::{begun, descended, masks, read, same, tensor, weights};
+use crate::method::parity_tests::{masks, read, tensor, three_steps};
 use crate::nn::Positions;
 use crate::target::{FeatureLoss, FeatureNorm};
-use crate::task::{PretextTask, StepEnd};
+use crate::task::PretextTask;
 use crate::test_device;
-
-const STEPS: usize = 3;
 
 /// The encoder and the teacher's momentum of both.
 fn parts() -> (VitConfig, Momentum) {
@@ -23,22 +21,12 @@ where
     T: PretextTask<Batch = MimBatch, Observed = ()>,
 {
     let file = read("data2vec.safetensors", case);
-    let mut task = begun(task, &file);
-    for step in 0..STEPS {
+    three_steps(case, task, &file, |step| {
         let mask = masks(&file, &format!("hidden.{step}"), Grid::new(2, 3)).unwrap();
         let images = tensor(&file, &format!("images.{step}"));
         let target_view = with_view.then(|| tensor(&file, &format!("view.{step}")));
-        let batch = MimBatch { target_view, ..MimBatch::new(images, mask) };
-        let loss = task.loss(batch).loss;
-        let (ours, theirs) =
-            (loss.clone().into_scalar::<f32>(), file[&format!("loss.{step}")].1[0]);
-        assert!((ours - theirs).abs() < 1e-5 * theirs, "{step}: {ours} and {theirs}");
-        let (moved, gradients) = descended(task, loss, 0.01);
-        same(case, &format!("gradient.{step}."), &gradients, &file, 1e-4);
-        let progress = (step + 1) as f64 / STEPS as f64;
-        task = moved.after_step(StepEnd { progress, observed: vec![()] });
-    }
-    same(case, "end.", &weights(&task), &file, 1e-4);
+        MimBatch { target_view, ..MimBatch::new(images, mask) }
+    });
 }
 
 #[test]

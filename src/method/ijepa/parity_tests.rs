@@ -3,11 +3,9 @@
 use super::*;
 use crate::grid::Grid;
 use crate::mask::{BlockMasks, Mask};
-use crate::method::parity_tests::{begun, descended, masks, read, same, tensor, weights};
-use crate::task::{PretextTask, StepEnd};
+use crate::method::parity_tests::{masks, read, tensor, three_steps};
 use crate::test_device;
 
-const STEPS: usize = 3;
 const GRID: Grid = Grid::new(3, 4);
 const TARGETS: usize = 2;
 
@@ -20,23 +18,13 @@ fn three_steps_are_those_of_pytorch_with_the_target_encoder() {
         .with_mask(MultiBlockConfig::small_images(GRID))
         .with_momentum(Momentum::new(0.9, 1.0));
     let task = config.init(&mut InitialWeights::new(0, &test_device().autodiff()));
-    let mut task = begun(task, &file);
-    for step in 0..STEPS {
+    three_steps("steps", task, &file, |step| {
         let context = masks(&file, &format!("hidden.{step}"), GRID).unwrap();
         let asked = masks(&file, &format!("asked.{step}"), GRID).unwrap();
         let hidden = context.samples().iter().flat_map(|mask| vec![mask.clone(); TARGETS]);
         let targets = Mask::new(hidden.collect::<Vec<_>>(), &test_device()).unwrap();
         let targets = targets.with_asked(asked.samples()).unwrap();
         let images = tensor(&file, &format!("images.{step}"));
-        let batch = IJepaBatch { images, masks: BlockMasks { context, targets } };
-        let loss = task.loss(batch).loss;
-        let (ours, theirs) =
-            (loss.clone().into_scalar::<f32>(), file[&format!("loss.{step}")].1[0]);
-        assert!((ours - theirs).abs() < 1e-5 * theirs, "{step}: {ours} and {theirs}");
-        let (moved, gradients) = descended(task, loss, 0.01);
-        same("steps", &format!("gradient.{step}."), &gradients, &file, 1e-4);
-        let progress = (step + 1) as f64 / STEPS as f64;
-        task = moved.after_step(StepEnd { progress, observed: vec![()] });
-    }
-    same("steps", "end.", &weights(&task), &file, 1e-4);
+        IJepaBatch { images, masks: BlockMasks { context, targets } }
+    });
 }

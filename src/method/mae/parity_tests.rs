@@ -3,12 +3,9 @@
 use super::*;
 use crate::batch::MimBatch;
 use crate::grid::Grid;
-use crate::method::parity_tests::{begun, descended, masks, read, same, tensor, weights};
+use crate::method::parity_tests::{masks, read, tensor, three_steps};
 use crate::nn::Positions;
-use crate::task::{PretextTask, StepEnd};
 use crate::test_device;
-
-const STEPS: usize = 3;
 
 #[test]
 fn three_steps_with_a_contrast_are_those_of_pytorch() {
@@ -26,18 +23,8 @@ fn three_steps_with_a_contrast_are_those_of_pytorch() {
         .with_mask(MaskConfig::Mae { ratio: 0.5 })
         .with_contrast(Some(contrast));
     let task = config.init_task(&mut InitialWeights::new(0, &test_device().autodiff()));
-    let mut task = begun(task, &file);
-    for step in 0..STEPS {
+    three_steps("steps", task, &file, |step| {
         let mask = masks(&file, &format!("hidden.{step}"), Grid::new(2, 3)).unwrap();
-        let batch = MimBatch::new(tensor(&file, &format!("images.{step}")), mask);
-        let loss = task.loss(batch).loss;
-        let (ours, theirs) =
-            (loss.clone().into_scalar::<f32>(), file[&format!("loss.{step}")].1[0]);
-        assert!((ours - theirs).abs() < 1e-5 * theirs, "{step}: {ours} and {theirs}");
-        let (moved, gradients) = descended(task, loss, 0.01);
-        same("steps", &format!("gradient.{step}."), &gradients, &file, 1e-4);
-        let progress = (step + 1) as f64 / STEPS as f64;
-        task = moved.after_step(StepEnd { progress, observed: vec![()] });
-    }
-    same("steps", "end.", &weights(&task), &file, 1e-4);
+        MimBatch::new(tensor(&file, &format!("images.{step}")), mask)
+    });
 }
