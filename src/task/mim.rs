@@ -8,6 +8,7 @@ use crate::batch::MimBatch;
 use crate::encoder::{Encoder, layers_above};
 use crate::error::Result;
 use crate::head::{Prediction, PredictionHead};
+use crate::mask::Mask;
 use crate::nn::cast_parameters;
 use crate::target::{Reconstruct, Target, check_width};
 
@@ -61,6 +62,29 @@ where
     pub fn reconstruct(&self, batch: &MimBatch) -> Tensor<4> {
         self.target.reconstruct(self.predict(batch), batch)
     }
+}
+
+/// The features of images under `mask`, and what `head` predicts from them. Both networks compute in
+/// `dtype` where there is one; the features stay in it, the prediction is of the images' type.
+pub(crate) fn encode_and_predict<E, H>(
+    encoder: &E,
+    head: &H,
+    images: Tensor<4>,
+    mask: &Mask,
+    dtype: Option<FloatDType>,
+) -> (E::Features, H::Prediction)
+where
+    E: Encoder<Images = Tensor<4>, Features: Clone>,
+    H: PredictionHead<E::Features>,
+{
+    let Some(dtype) = dtype else {
+        let features = encoder.encode(images, mask);
+        return (features.clone(), head.predict(features, mask));
+    };
+    let whole = images.dtype().into();
+    let features = cast_parameters(encoder, dtype).encode(images.cast(dtype), mask);
+    let prediction = cast_parameters(head, dtype).predict(features.clone(), mask);
+    (features, prediction.cast(whole))
 }
 
 impl<E, H, T> PretextTask for Mim<E, H, T>
@@ -118,7 +142,7 @@ mod tests {
     use crate::encoder::{Backbone, Vit, VitConfig};
     use crate::grid::{Grid, ImageShape};
     use crate::head::LinearHead;
-    use crate::mask::{Mask, UnitMask};
+    use crate::mask::UnitMask;
     use crate::nn::InitialWeights;
     use crate::target::PixelTarget;
     use crate::test_device;

@@ -13,6 +13,7 @@ use burn::tensor::{FloatDType, Tensor};
 pub(crate) use choice::{choose, guessing, measure_choice};
 pub(crate) use contrast::contrast;
 pub use mim::Mim;
+pub(crate) use mim::encode_and_predict;
 pub use network::Network;
 
 use crate::error::{Error, Result, ensure};

@@ -4,12 +4,11 @@ use burn::module::Module;
 use burn::tensor::{FloatDType, Tensor};
 
 use crate::batch::MimBatch;
-use crate::encoder::{Encoder, VisibleVit, layers_above};
+use crate::encoder::{VisibleVit, layers_above};
 use crate::error::Result;
-use crate::head::{ConvDecoder, PredictionHead};
-use crate::nn::cast_parameters;
+use crate::head::ConvDecoder;
 use crate::target::{FeatureTarget, Target, first_cells};
-use crate::task::{Measured, PretextTask, StepEnd, TaskOutput};
+use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, encode_and_predict};
 
 /// data2vec 2.0: from the visible cells of an image, an encoder and a decoder predict the features
 /// that a moving average of the encoder has of the hidden ones, seeing the whole image. Each image may
@@ -46,22 +45,12 @@ impl Data2Vec {
         let whole: FloatDType = batch.images.dtype().into();
         let value = self.value(batch, dtype);
         let images = batch.for_each_mask(batch.images.clone());
-        let (features, cells) = match dtype {
-            None => {
-                let features = self.encoder.encode(images, &batch.mask);
-                (features.clone(), self.decoder.predict(features, &batch.mask))
-            }
-            Some(dtype) => {
-                let encoder = cast_parameters(&self.encoder, dtype);
-                let features = encoder.encode(images.cast(dtype), &batch.mask);
-                let decoder = cast_parameters(&self.decoder, dtype);
-                (features.clone(), decoder.predict(features, &batch.mask))
-            }
-        };
+        let (features, cells) =
+            encode_and_predict(&self.encoder, &self.decoder, images, &batch.mask, dtype);
         let class = features.class_token.filter(|_| self.class_loss > 0.0);
         let class = class.map(|class| class.cast(whole).unsqueeze_dim(1));
         let pooled = features.tokens.without_autodiff().cast(whole).mean_dim(1).squeeze_dim(1);
-        Seen { predicted: Features { cells: cells.cast(whole), class }, value, pooled }
+        Seen { predicted: Features { cells, class }, value, pooled }
     }
 
     /// What is to be predicted: a class token predicts the mean over all cells.

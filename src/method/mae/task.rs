@@ -6,13 +6,15 @@ use burn::tensor::{FloatDType, Tensor, s};
 use super::{Mae, MaeTarget};
 use crate::batch::MimBatch;
 use crate::config::config;
-use crate::encoder::{Encoder, VisibleTokens, VisibleVit, layers_above};
+use crate::encoder::{VisibleVit, layers_above};
 use crate::error::{Result, ensure};
-use crate::head::{AnyDecoder, PredictionHead};
+use crate::head::AnyDecoder;
 use crate::limits;
-use crate::nn::{InitialWeights, Projection, cast_parameters};
+use crate::nn::{InitialWeights, Projection};
 use crate::target::Target;
-use crate::task::{Measured, Mim, PretextTask, StepEnd, TaskOutput, contrast, guessing};
+use crate::task::{
+    Measured, Mim, PretextTask, StepEnd, TaskOutput, contrast, encode_and_predict, guessing,
+};
 
 config! {
     /// How a masked autoencoder also tells the images of a batch apart, by the means of the visible
@@ -147,20 +149,9 @@ impl MaeTask {
     fn see(&self, batch: &MimBatch, dtype: Option<FloatDType>) -> Seen {
         let whole: FloatDType = batch.images.dtype().into();
         let value = self.target.of(batch);
-        let (features, prediction): (VisibleTokens, _) = match dtype {
-            None => {
-                let features = self.encoder.encode(batch.images.clone(), &batch.mask);
-                let prediction = self.head.predict(features.clone(), &batch.mask);
-                (features, prediction)
-            }
-            Some(dtype) => {
-                let encoder = cast_parameters(&self.encoder, dtype);
-                let features = encoder.encode(batch.images.clone().cast(dtype), &batch.mask);
-                let head = cast_parameters(&self.head, dtype);
-                let prediction = head.predict(features.clone(), &batch.mask);
-                (features, prediction.cast(whole))
-            }
-        };
+        let images = batch.images.clone();
+        let (features, prediction) =
+            encode_and_predict(&self.encoder, &self.head, images, &batch.mask, dtype);
         let pooled = features.tokens.mean_dim(1).squeeze_dim(1).cast(whole);
         Seen { prediction, value, pooled }
     }
