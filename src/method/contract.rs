@@ -1,6 +1,7 @@
 //! The contract between a run and a method.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::encoder::{Backbone, Encoder, Stack};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 use crate::head::PredictionHead;
+use crate::mask::MaskStrategy;
 use crate::nn::InitialWeights;
 use crate::target::Reconstruct;
 use crate::task::{Mim, PretextTask};
@@ -179,6 +181,11 @@ pub trait Method:
         let _ = task;
         Ok(None)
     }
+}
+
+/// How many of `cells` the masks of a method hide; none where there can be none.
+pub(super) fn hidden_cells(cells: usize, mask: Result<Arc<dyn MaskStrategy>>) -> usize {
+    mask.map_or(0, |mask| cells * mask.hidden() / mask.grid().cells())
 }
 
 /// The title of the picture of `M`.

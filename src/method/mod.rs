@@ -47,9 +47,9 @@ pub use context::{
 #[cfg(feature = "run")]
 pub use context::{ContextCollate, context_sheet};
 #[cfg(feature = "run")]
-use contract::picture_title;
-#[cfg(feature = "run")]
 pub use contract::{DataFacts, Fitted, Inpainting, Method};
+#[cfg(feature = "run")]
+use contract::{hidden_cells, picture_title};
 pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config};
 pub use ijepa::{IJepa, IJepaBatch, IJepaConfig};
 #[cfg(feature = "run")]

@@ -6,7 +6,7 @@ use crate::data::augment::Augmentation;
 use crate::encoder::{Stack, VitBody, VitConfig};
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Inpainting, Method, Preset, picture_title};
+use crate::method::{DataFacts, Inpainting, Method, Preset, hidden_cells, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::{Picture, reconstruction_sheet};
@@ -55,7 +55,7 @@ impl Method for CmaeConfig {
     fn stacks(&self) -> Vec<Stack> {
         let vit = &self.encoder;
         let cells = vit.grid().cells();
-        let hidden = self.mask().map_or(0, |mask| cells * mask.hidden() / mask.grid().cells());
+        let hidden = hidden_cells(cells, self.mask());
         let decoders = [&self.decoder, &self.feature_decoder].map(|decoder| {
             let sizes = VitConfig { width: decoder.width, depth: decoder.depth, ..vit.clone() };
             sizes.with_mlp_ratio(decoder.mlp_ratio).stack(cells)

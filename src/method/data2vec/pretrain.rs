@@ -6,7 +6,7 @@ use crate::data::augment::Augmentation;
 use crate::encoder::{Stack, VitBody};
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Method, Preset};
+use crate::method::{DataFacts, Method, Preset, hidden_cells};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 
@@ -57,7 +57,7 @@ impl Method for Data2VecConfig {
     fn stacks(&self) -> Vec<Stack> {
         let vit = &self.encoder;
         let cells = vit.grid().cells();
-        let hidden = self.mask().map_or(0, |mask| cells * mask.hidden() / mask.grid().cells());
+        let hidden = hidden_cells(cells, self.mask());
         let student = vit.stack(cells - hidden);
         let decoder = Stack {
             tokens: cells,

@@ -8,7 +8,7 @@ use crate::encoder::{Stack, VitBody, VitConfig};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::head::DecoderAttention;
-use crate::method::{DataFacts, Inpainting, Method, Preset, picture_title};
+use crate::method::{DataFacts, Inpainting, Method, Preset, hidden_cells, picture_title};
 use crate::nn::InitialWeights;
 use crate::task::Mim;
 use crate::train::Recipe;
@@ -58,7 +58,7 @@ impl Method for MaeConfig {
     fn stacks(&self) -> Vec<Stack> {
         let vit = &self.encoder;
         let cells = vit.grid().cells();
-        let hidden = self.mask().map_or(0, |mask| cells * mask.hidden() / mask.grid().cells());
+        let hidden = hidden_cells(cells, self.mask());
         let decoder = &self.decoder;
         let decoded = match decoder.attention {
             DecoderAttention::Cross => self.asked.count(cells, hidden),
