@@ -19,7 +19,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from table import HERE, ROOT, Failed, between, groups, rows, run, summary, write
+from table import HERE, ROOT, Failed, between, groups, load, rows, run, summary, write
 
 BEGIN, END = "<!-- benches/methods/recipes.py: begin -->", "<!-- benches/methods/recipes.py: end -->"
 
@@ -58,13 +58,8 @@ def key(result):
     return tuple(result[name] for name in ["choice", "data", "steps", "seed"])
 
 
-def load(path):
-    lines = path.read_text().splitlines() if path.exists() else []
-    return list({key(line): line for line in map(json.loads, lines)}.values())
-
-
 def measure(args):
-    there = {key(result) for result in load(args.results)}
+    there = {key(result) for result in load(args.results, key)}
     for seed in range(args.seeds):
         for choice in args.only or CHOICES:
             result = {"choice": choice, "data": args.data, "steps": args.steps, "seed": seed}
@@ -88,7 +83,7 @@ def measure(args):
 def page(args):
     """Writes the tables of all results into the page."""
     parts = []
-    for (data, steps), found in groups(load(args.results), "data", "steps").items():
+    for (data, steps), found in groups(load(args.results, key), "data", "steps").items():
         body = []
         for (choice,), of_choice in groups(found, "choice").items():
             numbers = [summary([result[name] for result in of_choice]) for name in ["knn", "linear"]]

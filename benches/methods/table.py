@@ -251,8 +251,8 @@ def key(result):
     return tuple(result.get(name) for name in ["method", "data", "minutes", "train_images", "steps_asked", "seed"])
 
 
-def load(path):
-    """All results, of equal ones the last."""
+def load(path, key=key):
+    """All results, of those with equal keys the last."""
     if not path.exists():
         return []
     lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]

@@ -105,9 +105,7 @@ impl Adjustment {
             Self::Saturation(_) => {}
         }
     }
-}
 
-impl Adjustment {
     /// As on 8 bits, of values from 0 to 1, and without rounding: what comes to lie outside becomes
     /// black or white.
     pub(super) fn apply_values(self, values: &mut [f32], channels: usize) {
@@ -118,11 +116,13 @@ impl Adjustment {
             Self::Brightness(factor) => values.iter_mut().for_each(|v| blend(0.0, v, factor)),
             Self::Contrast(factor) => {
                 let area = values.len() / channels;
-                let sum: f64 = match channels {
-                    3 => (0..area).map(|i| f64::from(gray(values, i, area))).sum(),
-                    _ => values.iter().map(|value| f64::from(*value)).sum(),
+                let mean = match channels {
+                    3 => {
+                        (0..area).map(|i| f64::from(gray(values, i, area))).sum::<f64>()
+                            / area as f64
+                    }
+                    _ => values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64,
                 };
-                let mean = sum / if channels == 3 { area } else { values.len() } as f64;
                 values.iter_mut().for_each(|value| blend(mean as f32, value, factor));
             }
             Self::Saturation(factor) if channels == 3 => {
