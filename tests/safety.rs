@@ -69,11 +69,17 @@ fn parameters_that_no_loss_reaches_and_nobody_froze_stand_in_the_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let [student, teacher] = [3, 4].map(|seed| config.init(&mut weights(seed)));
     let task = Taught { student, teacher };
-    pretraining(folder.path(), recipe(1)).run(task, &train, &valid).unwrap();
+    let run = pretraining(folder.path(), recipe(1));
+    run.run(task.clone(), &train, &valid).unwrap();
     let metrics = metrics(folder.path());
     let named = metrics["unreached_parameters"].as_array().unwrap();
     assert!(named.len() > 10);
     assert!(named.iter().all(|path| path.as_str().unwrap().starts_with("teacher.")), "{named:?}");
+
+    // A run that has ended does no step when it is resumed, and its report stays.
+    pretraining(folder.path(), recipe(1)).resume(true).run(task, &train, &valid).unwrap();
+    let again = self::metrics(folder.path());
+    assert_eq!(again["unreached_parameters"], metrics["unreached_parameters"]);
 }
 
 /// A task of somebody else that looks at vectors of its own: `same` is the share of each that all

@@ -33,6 +33,10 @@ pub struct Snapshot {
     /// that was resumed on other images than it began with.
     #[serde(default)]
     pub(in crate::train) offset: i64,
+    /// The parameters that the run's first step did not reach; `None` before it, and of runs that began
+    /// before this was known.
+    #[serde(default)]
+    pub(in crate::train) unreached: Option<Vec<String>>,
     /// Whether the checkpoint was written with checksums beside it.
     #[serde(default)]
     pub(in crate::train) checksums: bool,
@@ -144,6 +148,7 @@ mod tests {
             running,
             spent: Spent::default(),
             offset: 0,
+            unreached: None,
             checksums: false,
         }
     }

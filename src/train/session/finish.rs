@@ -163,7 +163,7 @@ impl<T: PretextTask> Session<'_, T> {
             "seed": self.plan.seed,
             "parameters": self.parameters.total,
             "trained_parameters": self.parameters.trained,
-            "unreached_parameters": self.parameters.unreached,
+            "unreached_parameters": self.snapshot.unreached,
             "weights_sha256": weights_sha256(self.task()),
             "batch_size": self.batch_size,
             "trivial_loss": trivial_loss,

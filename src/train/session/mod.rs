@@ -243,6 +243,9 @@ impl<T: PretextTask> Session<'_, T> {
         if let Some(warning) = warning {
             self.reporter.note(&format!("warning: {warning}"));
         }
+        if self.snapshot.unreached.is_none() {
+            self.snapshot.unreached.clone_from(&self.parameters.unreached);
+        }
         let scheduled = self.scheduled(self.snapshot.step);
         let lr = self.rates.at(self.schedule.at(scheduled));
         let steps = self.length.steps(self.steps_per_epoch());

@@ -103,6 +103,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
             running,
             spent: Default::default(),
             offset: 0,
+            unreached: None,
             checksums: true,
         };
         let length = length(recipe, plan.settled);
