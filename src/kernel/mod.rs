@@ -3,8 +3,9 @@
 //! burn differentiates what is composed of its operations, one recorded step each, and its CPU
 //! backend flex runs most of these steps on one thread, each through memory. The operations that
 //! take most of a transformer's time are fused here, each with a hand-written backward pass:
-//! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`]; [`adamw()`] updates parameters in
-//! place.
+//! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`]. Without a
+//! backward pass are [`adamw()`], which updates parameters in place, [`orthogonalize()`], of which
+//! Muon's steps are made, and [`direction_histograms()`], of which HOG targets are.
 //!
 //! They run on flex, on `f32`, with the feature `flex`. Everywhere else the same functions compute
 //! the compositions, so callers need not distinguish the two. `BURN_MIM_KERNELS=off` in the
@@ -23,16 +24,20 @@ mod compare;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
+mod histogram;
 mod layer_norm;
 mod linear;
 mod mlp;
+mod orthogonalize;
 
 pub use adamw::{AdamWStep, adamw, adamw_composed};
 pub use attention::{attend, attention, attention_composed, split_heads};
 pub use gelu::gelu;
+pub use histogram::{direction_histograms, direction_histograms_composed};
 pub use layer_norm::{layer_norm, layer_norm_composed};
 pub use linear::{linear, linear_composed};
 pub use mlp::{mlp, mlp_composed};
+pub use orthogonalize::{orthogonalize, orthogonalize_composed};
 
 /// Whether the kernel is used, given that all its tensors fit. Tests count how often it is.
 #[cfg(feature = "flex")]

@@ -1,7 +1,5 @@
 //! Histograms of oriented gradients of the hidden patches.
 
-use std::f64::consts::PI;
-
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, assert_shape};
 
@@ -10,6 +8,7 @@ use super::{Depict, Target, check_prediction, mask_of_patches, mean_of_cells};
 use crate::batch::MimBatch;
 use crate::grid::Grid;
 use crate::image::{GradientOperator, PatchLayout, grid_of, magnitude, patchify, unpatchify};
+use crate::kernel::direction_histograms;
 use crate::nn::unit;
 
 /// MaskFeat's target (arXiv 2112.09133 §3): for every cell of pixels and every channel, how
@@ -91,18 +90,12 @@ impl HogTarget {
     /// The sums of strengths, before they are divided by their length, `[planes, cells, bins]`, of
     /// derivatives along x and y, `[planes, 1, rows · cell, cols · cell]`.
     pub(crate) fn sums(&self, [along_x, along_y]: [Tensor<4>; 2]) -> Tensor<3> {
-        let bins = match self.operator {
-            GradientOperator::Sobel => direction(along_y.clone(), along_x.clone(), self.bins),
-            GradientOperator::Central => direction(along_x.clone(), along_y.clone(), self.bins),
+        let strength = self.weighed(magnitude(along_x.clone(), along_y.clone()));
+        let direction = match self.operator {
+            GradientOperator::Sobel => [along_y, along_x],
+            GradientOperator::Central => [along_x, along_y],
         };
-        let strength = self.weighed(magnitude(along_x, along_y));
-        let [bins, strength] =
-            [bins, strength].map(|map| patchify(map, self.cell, PatchLayout::ChannelsFirst));
-        let histograms = (0..self.bins).map(|bin| {
-            let elsewhere = bins.clone().not_equal_elem(bin as f64);
-            strength.clone().mask_fill(elsewhere, 0.0).sum_dim(2)
-        });
-        Tensor::cat(histograms.collect(), 2)
+        direction_histograms(direction, strength, self.cell, self.bins)
     }
 
     /// Strengths times the Gaussian of their place in its window.
@@ -126,25 +119,6 @@ impl HogTarget {
     }
 }
 
-/// Which of `bins` equal parts of the half circle the direction of (`cosine`, `sine`) is in, as a
-/// whole number; opposite directions are the same.
-///
-/// Compared with the parts' limits instead of by the angle: a gradient along an axis has exact
-/// zeros, and must not fall into either neighboring bin by rounding.
-fn direction(cosine: Tensor<4>, sine: Tensor<4>, bins: usize) -> Tensor<4> {
-    let downwards = sine.clone().lower_elem(0.0);
-    let backwards = sine.clone().equal_elem(0.0).bool_and(cosine.clone().lower_elem(0.0));
-    let opposite = downwards.bool_or(backwards);
-    let cosine = cosine.clone().mask_where(opposite.clone(), cosine.neg());
-    let sine = sine.clone().mask_where(opposite, sine.neg());
-    let passed = (1..bins).map(|limit| {
-        let (y, x) = libm::sincos(PI * limit as f64 / bins as f64);
-        let behind = sine.clone() * x - cosine.clone() * y;
-        sine.zeros_like().mask_fill(behind.greater_equal_elem(0.0), 1.0)
-    });
-    passed.fold(sine.zeros_like(), |sum, passed| sum + passed)
-}
-
 impl Target for HogTarget {
     type Prediction = Tensor<3>;
     type Value = Tensor<3>;
@@ -155,9 +129,9 @@ impl Target for HogTarget {
 
     fn of(&self, batch: &MimBatch) -> Tensor<3> {
         assert_shape!(&batch.images, [_, self.channels, _, _]);
-        let histograms = self.histograms(batch.images.clone());
+        let histograms = self.histograms(batch.images.clone().without_autodiff());
         let patches = patchify(histograms, self.cells_per_patch(), PatchLayout::ChannelsFirst);
-        mask_of_patches(batch, self.patch).asked.select(patches).detach()
+        mask_of_patches(batch, self.patch).asked.select(patches)
     }
 
     /// Mean squared error (arXiv 2112.09133 §3).
@@ -225,18 +199,6 @@ mod tests {
         let sobel = target().with_operator(GradientOperator::Sobel);
         assert_eq!(bins(&sobel, 0, 0), only(4));
         assert_eq!(bins(&sobel, 1, 3), only(0));
-    }
-
-    #[test]
-    fn opposite_directions_are_one_and_limits_belong_to_the_bin_they_begin() {
-        let of = |x: f32, y: f32| {
-            let tensor = |value| Tensor::<4>::from_floats([[[[value]]]], &test_device());
-            direction(tensor(x), tensor(y), 4).into_scalar::<f32>()
-        };
-        for (x, y, bin) in [(1.0, 0.0, 0.0), (1.0, 0.9, 0.0), (0.0, 2.0, 2.0), (-3.0, 2.9, 3.0)] {
-            assert_eq!(of(x, y), bin);
-            assert_eq!(of(-x, -y), bin);
-        }
     }
 
     #[test]

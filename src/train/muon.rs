@@ -1,20 +1,72 @@
-//! Muon, with the numbers that AdamW's learning rates carry over to.
+//! Muon (Jordan 2024, <https://kellerjordan.github.io/posts/muon/>), with the numbers that AdamW's
+//! learning rates carry over to.
 
-use burn::optim::{
-    AdjustLrFn, Muon, MuonConfig, MuonState, Optimizer, RecordState, StateSink, StateSource,
-    decay::WeightDecayConfig,
-};
+use burn::optim::momentum::{Momentum, MomentumConfig};
+use burn::optim::{MuonState, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 
-/// burn's Muon: Nesterov momentum of 0.95, and five Newton–Schulz steps with the coefficients 3.4445,
-/// −4.775 and 2.0315 (Jordan 2024, <https://kellerjordan.github.io/posts/muon/>). The step of a matrix
-/// is the learning rate times 0.2 · √max(rows, columns), so that its numbers are about as large as
-/// AdamW's (Liu et al. 2025, arXiv 2502.16982 §2.2).
-pub(super) fn muon(weight_decay: f32) -> Muon {
-    MuonConfig::new()
-        .with_weight_decay(Some(WeightDecayConfig::new(weight_decay)))
-        .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
-        .build()
+use crate::kernel::orthogonalize;
+
+/// Muon: Nesterov momentum of 0.95, made orthogonal by the crate's own kernel, with the state and the
+/// records of burn's. The step of a matrix is the learning rate times 0.2 · √max(rows, columns), so
+/// that its numbers are about as large as AdamW's (Liu et al. 2025, arXiv 2502.16982 §2.2).
+#[derive(Clone)]
+pub(super) struct Muon {
+    momentum: Momentum,
+    weight_decay: f64,
+}
+
+impl Muon {
+    pub(super) fn new(weight_decay: f32) -> Self {
+        let momentum = MomentumConfig { momentum: 0.95, dampening: 0.0, nesterov: true };
+        Self { momentum: Momentum::new(&momentum), weight_decay: weight_decay.into() }
+    }
+
+    /// What `parameters` of one shape, side by side along the last axis, become, and their states.
+    fn side_by_side<const D: usize, const N: usize>(
+        &self,
+        rate: f64,
+        parameters: Tensor<D>,
+        gradients: Tensor<D>,
+        states: [Option<MuonState<D>>; N],
+    ) -> (Tensor<D>, [MuonState<D>; N]) {
+        let mut gradients = gradients.chunk(N, D - 1).into_iter();
+        let moved = states.map(|state| {
+            let gradient = gradients.next().expect("one for each state");
+            let state = state.map(|state| state.momentum);
+            let (gradient, momentum) = self.momentum.transform(gradient, state);
+            (gradient, MuonState::new(momentum))
+        });
+        let [rows, columns] = moved[0].0.shape().dims();
+        let gradients: Vec<Tensor<3>> = moved
+            .iter()
+            .map(|(gradient, _)| gradient.clone().reshape([1, rows, columns]))
+            .collect();
+        let updates = orthogonalize(Tensor::cat(gradients, 0)).swap_dims(0, 1);
+        let updates = updates.reshape(parameters.shape());
+        let scale = 0.2 * (rows.max(columns) as f64).sqrt();
+        let kept = parameters * (1.0 - rate * self.weight_decay);
+        (kept - updates * (rate * scale), moved.map(|(_, state)| state))
+    }
+}
+
+impl Optimizer for Muon {
+    type State<const D: usize> = MuonState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: f64,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<MuonState<D>>,
+    ) -> (Tensor<D>, Option<MuonState<D>>) {
+        let (parameter, [state]) = self.side_by_side(rate, parameter, gradient, [state]);
+        (parameter, Some(state))
+    }
+
+    fn to_device<const D: usize>(state: MuonState<D>, device: &Device) -> MuonState<D> {
+        MuonState::new(state.momentum.to_device(device))
+    }
 }
 
 /// An optimizer whose learning rate is `rate` times that of the others.
@@ -42,7 +94,7 @@ impl<O: Optimizer> Optimizer for Rated<O> {
     }
 }
 
-/// [`muon`] for the matrices of query, key and value side by side in one: each is made orthogonal by
+/// [`Muon`] for the matrices of query, key and value side by side in one: each is made orthogonal by
 /// itself, as if it were a parameter of its own.
 #[derive(Clone)]
 pub(super) struct ThreeInOne(pub(super) Muon);
@@ -79,16 +131,9 @@ impl Optimizer for ThreeInOne {
         gradient: Tensor<D>,
         state: Option<ThreeStates<D>>,
     ) -> (Tensor<D>, Option<ThreeStates<D>>) {
-        let mut states = state.map_or([None, None, None], |state| state.0.map(Some)).into_iter();
-        let parts = parameter.chunk(3, D - 1).into_iter().zip(gradient.chunk(3, D - 1));
-        let stepped = parts.map(|(parameter, gradient)| {
-            let state = states.next().flatten();
-            let (parameter, state) = self.0.step(rate, parameter, gradient, state);
-            (parameter, state.expect("Muon keeps a momentum"))
-        });
-        let (parameters, states): (Vec<_>, Vec<_>) = stepped.unzip();
-        let states: [_; 3] = states.try_into().unwrap_or_else(|_| unreachable!("three parts"));
-        (Tensor::cat(parameters, D - 1), Some(ThreeStates(states)))
+        let states = state.map_or([None, None, None], |state| state.0.map(Some));
+        let (parameter, states) = self.0.side_by_side(rate, parameter, gradient, states);
+        (parameter, Some(ThreeStates(states)))
     }
 
     fn to_device<const D: usize>(state: ThreeStates<D>, device: &Device) -> ThreeStates<D> {
@@ -142,13 +187,13 @@ mod tests {
 
     #[test]
     fn steps_are_those_of_muon_written_in_numpy_and_records_keep_the_momentum() {
-        stepped(|| muon(0.05).into(), "wide", "wide");
-        stepped(|| muon(0.05).into(), "tall", "tall");
+        stepped(|| Muon::new(0.05).into(), "wide", "wide");
+        stepped(|| Muon::new(0.05).into(), "tall", "tall");
     }
 
     #[test]
     fn a_rate_of_its_own_multiplies_the_common_one() {
-        let halved = || Rated { optimizer: muon(0.05), rate: 0.5 };
+        let halved = || Rated { optimizer: Muon::new(0.05), rate: 0.5 };
         let moved = |optimizer: ModuleOptimizer, rate| {
             let start = fixture("wide.start").autodiff();
             let module = Matrix { weight: Param::from_tensor(start.require_grad()) };
@@ -157,11 +202,11 @@ mod tests {
             let mut optimizer = optimizer;
             optimizer.step(rate, module, gradients).weight.val().into_data()
         };
-        moved(halved().into(), 2e-2).assert_eq(&moved(muon(0.05).into(), 1e-2), true);
+        moved(halved().into(), 2e-2).assert_eq(&moved(Muon::new(0.05).into(), 1e-2), true);
     }
 
     #[test]
     fn query_key_and_value_are_moved_each_by_itself() {
-        stepped(|| ThreeInOne(muon(0.05)).into(), "wide", "thirds");
+        stepped(|| ThreeInOne(Muon::new(0.05)).into(), "wide", "thirds");
     }
 }

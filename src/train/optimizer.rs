@@ -5,7 +5,7 @@ use burn::optim::ModuleOptimizer;
 
 use super::Recipe;
 use super::adamw::AdamW;
-use super::muon::{Rated, ThreeInOne, muon};
+use super::muon::{Muon, Rated, ThreeInOne};
 use super::recipe::OptimizerKind;
 use crate::nn::{NamedParameter, named_parameters};
 
@@ -62,7 +62,7 @@ pub fn optimizer<M: Module>(model: &M, recipe: &Recipe) -> ModuleOptimizer {
         return optimizer;
     }
     let (joined, single): (Vec<_>, Vec<_>) = by_muon.into_iter().partition(is_three_in_one);
-    let (muon, rate) = (muon(recipe.weight_decay), recipe.muon_rate);
+    let (muon, rate) = (Muon::new(recipe.weight_decay), recipe.muon_rate);
     optimizer.with_group(group(single), Rated { optimizer: muon.clone(), rate }, None).with_group(
         group(joined),
         Rated { optimizer: ThreeInOne(muon), rate },

@@ -58,7 +58,7 @@ fn forward(inputs: [FlexTensor; 3]) -> FlexTensor {
     let [x, w, bias] = inputs.each_ref().map(values);
     let outputs = bias.len();
     let w = Matrix::dense(w, outputs);
-    let width = w.rows();
+    let width = w.rows;
     let count = x.len() / width;
     let ([output], _) = by_tiles(count, tile(count), [bias], |first, [output]| {
         let x = &x[first * width..][..output.len() / outputs * width];

@@ -5,11 +5,11 @@ use gemm::Parallelism;
 /// A matrix in a slice: the element (r, c) is at r · `row` + c · `column`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Matrix<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row: usize,
-    column: usize,
+    pub(super) values: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row: usize,
+    pub(super) column: usize,
 }
 
 impl<'a> Matrix<'a> {
@@ -21,11 +21,6 @@ impl<'a> Matrix<'a> {
     /// The first `columns` values of `rows` rows that are `row` values apart.
     pub(super) fn strided(values: &'a [f32], rows: usize, columns: usize, row: usize) -> Self {
         Self { values, rows, columns, row, column: 1 }
-    }
-
-    /// The number of rows.
-    pub(super) fn rows(&self) -> usize {
-        self.rows
     }
 
     /// The first `rows` rows.
@@ -43,15 +38,29 @@ impl<'a> Matrix<'a> {
         let Self { values, rows, columns, row, column } = self;
         Self { values, rows: columns, columns: rows, row: column, column: row }
     }
+
+    /// The transposed matrix, copied to `values` with its rows filled up with zeros to a multiple of
+    /// `lanes` values.
+    pub(super) fn turned<'b>(self, lanes: usize, values: &'b mut Vec<f32>) -> Matrix<'b> {
+        let row = self.rows.next_multiple_of(lanes);
+        values.clear();
+        values.resize(self.columns * row, 0.0);
+        for (at, values) in values.chunks_exact_mut(row).enumerate() {
+            for (row, value) in values[..self.rows].iter_mut().enumerate() {
+                *value = self.values[row * self.row + at * self.column];
+            }
+        }
+        Matrix { values, rows: self.columns, columns: self.rows, row, column: 1 }
+    }
 }
 
 /// The output of a product: the first values of rows that are `row` values apart.
 #[derive(Debug)]
 pub(super) struct Output<'a> {
-    values: &'a mut [f32],
-    row: usize,
+    pub(super) values: &'a mut [f32],
+    pub(super) row: usize,
     /// The factor of the values that are there already.
-    keep: f32,
+    pub(super) keep: f32,
 }
 
 impl<'a> Output<'a> {

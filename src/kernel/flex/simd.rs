@@ -37,10 +37,12 @@ pub(super) type Baseline = Fused;
 #[cfg(not(target_arch = "aarch64"))]
 pub(super) type Baseline = Separate;
 
-/// Defines functions that are compiled twice, and run in the widest vectors of the processor.
+/// Defines functions that are compiled for several widths of vectors, and run in the widest that the
+/// processor has.
 ///
 /// Binaries are compiled for any processor of their architecture, which on x86-64 means vectors of
-/// four floats and no fused multiplication and addition. The second copy has both AVX2 and that.
+/// four floats and no fused multiplication and addition. The other copies have AVX2 and AVX-512, and
+/// both have that; they round alike.
 macro_rules! vectorized {
     ($($(#[$meta:meta])* fn $name:ident<$arithmetic:ident>($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
         $(#[$meta])*
@@ -50,15 +52,24 @@ macro_rules! vectorized {
 
             #[cfg(target_arch = "x86_64")]
             {
+                #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
+                fn widest($($arg: $type),*) {
+                    body::<$crate::kernel::flex::simd::Fused>($($arg),*)
+                }
                 #[target_feature(enable = "avx2,fma")]
                 fn wide($($arg: $type),*) {
                     body::<$crate::kernel::flex::simd::Fused>($($arg),*)
                 }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: `wide` needs exactly the features that were detected on this
+                    let widest_is_there = is_x86_feature_detected!("avx512f")
+                        && is_x86_feature_detected!("avx512dq")
+                        && is_x86_feature_detected!("avx512vl");
+                    // SAFETY: both functions need exactly the features that were detected on this
                     // processor.
                     #[allow(unsafe_code)]
-                    return unsafe { wide($($arg),*) };
+                    return unsafe {
+                        if widest_is_there { widest($($arg),*) } else { wide($($arg),*) }
+                    };
                 }
             }
             body::<$crate::kernel::flex::simd::Baseline>($($arg),*)

@@ -2,7 +2,7 @@
 
 use super::PARTS;
 use super::layer::Layer;
-use crate::kernel::flex::matrix::{Matrix, Output, multiply};
+use crate::kernel::flex::matrix::{Matrix, Output};
 use crate::kernel::flex::simd::{add_rows, dot, vectorized};
 use crate::kernel::flex::tiles::{by_tiles, tile, total};
 
@@ -14,24 +14,46 @@ pub(super) fn backward(
     bias_needed: bool,
 ) -> (Vec<f32>, Vec<f32>) {
     let Layer { batch, tokens, heads, depth, .. } = layer;
-    let units = batch * heads;
+    // Each thread works on all heads of a sample, or on one head, if there are few samples: the
+    // gradients of a head then lie in one piece, `[tokens, 3, depth]`.
+    let whole_samples = batch >= PARTS;
+    let together = if whole_samples { heads } else { 1 };
+    let units = batch * heads / together;
     let (bias_size, part) = match layer.bias {
         Some(bias) if bias_needed => (bias.values.len(), units.div_ceil(PARTS)),
-        _ => (0, (units / PARTS).clamp(1, heads)),
+        _ => (0, 1),
     };
-    // The gradients of each head of each sample lie in one piece, `[tokens, 3 · depth]`.
-    let size = 3 * tokens * depth;
+    let size = 3 * tokens * depth * together;
     let start = vec![0.0; size];
     let ([pieces], dbias) = by_tiles(units, part, [&start], |first, [pieces]| {
         let mut dbias = vec![0.0; bias_size];
-        let mut scratch = [vec![], vec![]];
+        let mut scratch = Scratch::default();
         for (index, piece) in pieces.chunks_exact_mut(size).enumerate() {
-            let unit = [(first + index) / heads, (first + index) % heads];
-            head_backward(layer, unit, kept, gradient, piece, &mut dbias, &mut scratch);
+            for head in 0..together {
+                let unit = (first + index) * together + head;
+                let unit = [unit / heads, unit % heads];
+                let dqkv = Rows { values: &mut piece[head * depth..], part: together * depth };
+                head_backward(layer, unit, kept, gradient, dqkv, &mut dbias, &mut scratch);
+            }
         }
         dbias
     });
-    (joined(layer, &pieces), total(dbias))
+    (if whole_samples { pieces } else { joined(layer, &pieces) }, total(dbias))
+}
+
+/// Gradients of one head's queries, keys and values, `depth` values of each in every row; `part` is
+/// how far apart the three are.
+struct Rows<'a> {
+    values: &'a mut [f32],
+    part: usize,
+}
+
+/// What heads that follow each other need for a while.
+#[derive(Default)]
+struct Scratch {
+    again: Vec<f32>,
+    slopes: Vec<f32>,
+    turned: Vec<f32>,
 }
 
 /// Rearranges the pieces `[batch, heads, tokens, 3, depth]` to `[batch, tokens, 3, heads, depth]`.
@@ -52,8 +74,7 @@ fn joined(layer: Layer, pieces: &[f32]) -> Vec<f32> {
     joined
 }
 
-/// Adds to the gradient of one head's queries, keys and values in a sample, `[tokens, 3 · depth]`,
-/// and of the bias.
+/// Adds to the gradient of one head's queries, keys and values in a sample, and of the bias.
 ///
 /// With probabilities P = softmax(S) and output P V: dV = Pᵀ dO, dP = dO Vᵀ,
 /// dS = P ∘ (dP − Σ P ∘ dP) over each row, dQ = `scale` · dS K and dK = `scale` · dSᵀ Q.
@@ -62,9 +83,9 @@ fn head_backward(
     [sample, head]: [usize; 2],
     kept: &[f32],
     gradient: &[f32],
-    dqkv: &mut [f32],
+    dqkv: Rows,
     dbias: &mut [f32],
-    [again, slopes]: &mut [Vec<f32>; 2],
+    Scratch { again, slopes, turned }: &mut Scratch,
 ) {
     let Layer { tokens, depth, scale, .. } = layer;
     let (width, step) = (layer.width(), layer.step());
@@ -73,7 +94,7 @@ fn head_backward(
         slopes.resize(count * tokens, 0.0);
         let probabilities = if kept.is_empty() {
             again.resize(count * tokens, 0.0);
-            layer.probabilities(sample, head, first, again);
+            layer.probabilities(sample, head, first, again, turned);
             &again[..]
         } else {
             let start = ((sample * layer.heads + head) * tokens + first) * tokens;
@@ -81,11 +102,12 @@ fn head_backward(
         };
         let start = (sample * tokens + first) * width + head * depth;
         let gradient = Matrix::strided(&gradient[start..], count, depth, width);
-        let value = layer.part(sample, head, 2, 0).transposed();
-        multiply(Output::dense(slopes, tokens), 1.0, gradient, value);
+        let value = layer.part(sample, head, 2, 0);
+        layer.by_transposed(Output::dense(slopes, tokens), 1.0, gradient, value, turned);
         let mut add_to = |part: usize, row: usize, scale, left, right| {
-            let output = Output::strided(&mut dqkv[(row * 3 + part) * depth..], 3 * depth);
-            multiply(output.added(), scale, left, right);
+            let start = (row * 3 + part) * dqkv.part;
+            let output = Output::strided(&mut dqkv.values[start..], 3 * dqkv.part);
+            layer.multiply(output.added(), scale, left, right);
         };
         add_to(2, 0, 1.0, Matrix::dense(probabilities, tokens).transposed(), gradient);
         if layer.bias.is_some() {

@@ -6,11 +6,15 @@ use super::PARTS;
 use crate::kernel::flex::buffer::{dims, tensor, values};
 use crate::kernel::flex::matrix::{Matrix, Output, multiply};
 use crate::kernel::flex::simd::{add, exp, max, sum, vectorized};
+use crate::kernel::flex::small_product::{LANES, multiply_small};
 use crate::kernel::flex::tiles::by_tiles;
 
 /// The largest number of scores that are computed together, which fits into a core's cache with
 /// room to spare.
 const SCORES: usize = 80 << 10;
+
+/// The largest number of tokens whose products are computed by [`multiply_small`].
+const SMALL: usize = 32;
 
 /// The sizes and values of one layer's attention.
 #[derive(Clone, Copy)]
@@ -80,16 +84,48 @@ impl<'a> Layer<'a> {
         head: usize,
         first: usize,
         scores: &mut [f32],
+        turned: &mut Vec<f32>,
     ) {
         let tokens = self.tokens;
         let queries = self.part(sample, head, 0, first).first_rows(scores.len() / tokens);
-        let keys = self.part(sample, head, 1, 0).transposed();
-        multiply(Output::dense(scores, tokens), self.scale, queries, keys);
+        let keys = self.part(sample, head, 1, 0);
+        self.by_transposed(Output::dense(scores, tokens), self.scale, queries, keys, turned);
         let bias = self.bias.map(|bias| {
             let start = bias.start(sample, head, tokens) + first * tokens;
             &bias.values[start..start + scores.len()]
         });
         softmax(scores, bias, tokens);
+    }
+
+    /// Whether the products of a head are small, with rows of whole vectors.
+    fn is_small(&self) -> bool {
+        self.tokens <= SMALL && self.depth.is_multiple_of(LANES)
+    }
+
+    /// As [`multiply`].
+    pub(super) fn multiply(&self, output: Output, scale: f32, left: Matrix, right: Matrix) {
+        if self.is_small() {
+            multiply_small(output, scale, left, right);
+        } else {
+            multiply(output, scale, left, right);
+        }
+    }
+
+    /// As [`multiply`] with the transposed matrix of `right`, which is copied to `turned` if the
+    /// products are small.
+    pub(super) fn by_transposed(
+        &self,
+        output: Output,
+        scale: f32,
+        left: Matrix,
+        right: Matrix,
+        turned: &mut Vec<f32>,
+    ) {
+        if self.is_small() {
+            multiply_small(output, scale, left, right.turned(LANES, turned));
+        } else {
+            multiply(output, scale, left, right.transposed());
+        }
     }
 
     /// Whether the probabilities are kept for the backward pass: only if they take no more memory
@@ -117,6 +153,7 @@ pub(super) fn forward(layer: Layer, keep: bool) -> (FlexTensor, Vec<f32>) {
     let ([output, kept], _) = by_tiles(batch * tokens, tile, starts, |start, [output, kept]| {
         let end = start + output.len() / width;
         let mut forgotten = vec![0.0; if keep { 0 } else { step * tokens }];
+        let mut turned = vec![];
         for head in 0..heads {
             let mut row = start;
             while row < end {
@@ -127,11 +164,11 @@ pub(super) fn forward(layer: Layer, keep: bool) -> (FlexTensor, Vec<f32>) {
                 } else {
                     &mut forgotten[..count * tokens]
                 };
-                layer.probabilities(sample, head, first, scores);
+                layer.probabilities(sample, head, first, scores, &mut turned);
                 let output = &mut output[(row - start) * width + head * depth..];
                 let probabilities = Matrix::dense(scores, tokens);
                 let value = layer.part(sample, head, 2, 0);
-                multiply(Output::strided(output, width), 1.0, probabilities, value);
+                layer.multiply(Output::strided(output, width), 1.0, probabilities, value);
                 row += count;
             }
         }

@@ -1,0 +1,91 @@
+//! Newton–Schulz steps of several matrices at once.
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Flex, backend_extension};
+use rayon::prelude::*;
+
+use super::buffer::{dense, dims, like, tensor, values};
+use super::matrix::{Matrix, Output, multiply};
+use super::simd::{dot, vectorized};
+use super::tiles::by_tiles;
+use crate::kernel::orthogonalize::{COEFFICIENTS, EPSILON, STEPS};
+
+/// How many rows of a product one thread computes.
+const ROWS: usize = 64;
+
+#[backend_extension(Flex)]
+pub(crate) trait OrthogonalizeKernel: Backend {
+    fn mim_orthogonalize(matrices: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+impl OrthogonalizeKernel for Flex {
+    fn mim_orthogonalize(matrices: FlexTensor) -> FlexTensor {
+        let matrices = dense(matrices);
+        let [_, rows, columns] = dims(&matrices);
+        let mut results = values(&matrices).to_vec();
+        // Within one scope, so that the many small products need not wake the other threads anew.
+        rayon::scope(|_| {
+            results.par_chunks_exact_mut(rows * columns).for_each(|matrix| {
+                if rows > columns {
+                    let steps = orthogonal(transposed(matrix, columns), rows);
+                    matrix.copy_from_slice(&transposed(&steps, rows));
+                } else {
+                    matrix.copy_from_slice(&orthogonal(matrix.to_vec(), columns));
+                }
+            });
+        });
+        tensor(results, like(&matrices, columns))
+    }
+}
+
+/// The matrix of `columns` columns, and not more rows, after all steps.
+fn orthogonal(mut x: Vec<f32>, columns: usize) -> Vec<f32> {
+    let rows = x.len() / columns;
+    let [a, b, c] = COEFFICIENTS;
+    divide_by_length(&mut x);
+    for _ in 0..STEPS {
+        let square = product(&x, Matrix::dense(&x, columns).transposed(), |_, _| ());
+        let all = Matrix::dense(&square, rows);
+        // b A + c A² + a, times which X is the next one.
+        let factor = product(&square, all, |first, sums| {
+            let own = &square[first * rows..][..sums.len()];
+            for (sum, own) in sums.iter_mut().zip(own) {
+                *sum = c * *sum + b * own;
+            }
+            for (row, at) in sums.chunks_exact_mut(rows).zip(first..) {
+                row[at] += a;
+            }
+        });
+        x = product(&factor, Matrix::dense(&x, columns), |_, _| ());
+    }
+    x
+}
+
+/// The product of `left`, which is dense, and `right`. Rows of it go through `then`, with the number
+/// of the first one.
+fn product(left: &[f32], right: Matrix, then: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let (inner, columns) = (right.rows, right.columns);
+    let rows = left.len() / inner;
+    let start = vec![0.0; columns];
+    let ([output], _) = by_tiles(rows, ROWS, [&start], |first, [output]| {
+        let left = &left[first * inner..][..output.len() / columns * inner];
+        multiply(Output::dense(output, columns), 1.0, Matrix::dense(left, inner), right);
+        then(first, output);
+    });
+    output
+}
+
+/// The transposed matrix of one with `columns` columns.
+fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
+    let column = |at: usize| matrix[at..].iter().step_by(columns).copied();
+    (0..columns).flat_map(column).collect()
+}
+
+vectorized! {
+    /// Divides a matrix by its Frobenius norm.
+    fn divide_by_length<A>(matrix: &mut [f32]) {
+        let length = dot::<A>(matrix, matrix).sqrt().max(EPSILON);
+        matrix.iter_mut().for_each(|value| *value /= length);
+    }
+}
