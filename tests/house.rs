@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 14] = [
+const METHODS: [&str; 16] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
@@ -26,6 +26,8 @@ const METHODS: [&str; 14] = [
     "IJepaConfig",
     "Data2VecConfig",
     "Data2VecV1Config",
+    "EvaConfig",
+    "MilanConfig",
 ];
 
 fn folder(name: &str) -> PathBuf {
