@@ -10,7 +10,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use burn_mim::data::{DataOptions, DataSpec, ImageData};
 use burn_mim::encoder::{AnyBackbone, BackboneConfig, VitBody};
-use burn_mim::method::{FrozenTeacher, Method, Run};
+use burn_mim::method::{BuiltIn, FrozenTeacher, Method, Run};
+use burn_mim::run::Draft;
 use burn_mim::train::{Interrupt, Recipe, RunFolder};
 use burn_mim::{
     DecoderConfig, EvaConfig, FeatureTarget, ImageShape, MaskConfig, MilanConfig, PretextTask,
@@ -160,6 +161,22 @@ fn a_teacher_that_is_not_the_methods_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_fine_tuned_encoder_is_a_teacher_too() {
+    let folders = tempfile::tempdir().unwrap();
+    let [first, tuned, out] = ["first", "tuned", "out"].map(|name| folders.path().join(name));
+    run(&first).pretrain(&mae(IMAGE)).unwrap();
+    let flags = format!("finetune --checkpoint {} --epochs 1 --batch-size 16", first.display());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_burn-mim"));
+    command.args(flags.split(' ')).args(["--data", "shapes", "--train-images", "40", "--out"]);
+    assert!(command.arg(&tuned).output().unwrap().status.success());
+    let teacher = TeacherConfig::of(&tuned).unwrap();
+    assert_eq!(teacher.network, TeacherConfig::of(&first).unwrap().network);
+    let trained = run(&out).pretrain(&eva(teacher)).unwrap();
+    let before = RunFolder::new(&first).load::<burn_mim::MaeConfig>(&device()).unwrap();
+    assert_ne!(bits(body(&trained.task.target)), bits(&before.task.encoder.body));
+}
+
+#[test]
 fn published_weights_are_a_teacher_with_the_statistics_they_say() {
     let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/clip_vision");
     let teacher = TeacherConfig::of(&clip).unwrap();
@@ -181,4 +198,35 @@ fn published_weights_are_a_teacher_with_the_statistics_they_say() {
             .unwrap(),
     );
     assert!(trained.task.loss(batch.unwrap()).loss.into_scalar::<f32>().is_finite());
+}
+
+#[test]
+fn a_flag_puts_the_teacher_with_its_sizes_and_statistics_among_the_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = teacher(folder.path());
+    assert!(teacher.statistics.is_some() && teacher.folder.as_deref() == Some(folder.path()));
+    let draft = |method: &str| {
+        let mut draft = Draft::new();
+        draft.put("method", Some(method), "the command").unwrap();
+        draft.put("image_size", Some(16), "--image-size").unwrap();
+        draft.knobs.teacher = Some(folder.path().into());
+        draft
+    };
+    assert_eq!(draft("milan").method::<BuiltIn>().unwrap().0, "milan");
+    let numbers = draft("milan").resolve::<MilanConfig>(3).unwrap().numbers;
+    assert_eq!(numbers.teacher, teacher);
+    // The run's own document repeats it without the flag.
+    let mut half = draft("eva");
+    half.set("numbers.encoder.depth=2").unwrap();
+    let document = half.resolve::<EvaConfig>(3).unwrap();
+    let left = folder.path().join("left.toml");
+    fs::write(&left, document.to_toml().unwrap()).unwrap();
+    let again = Draft::read(&left).unwrap();
+    assert_eq!(again.resolve::<EvaConfig>(3).unwrap().numbers, document.numbers);
+    let other = draft("mae").resolve::<burn_mim::MaeConfig>(3).unwrap_err().to_string();
+    assert!(other.contains("--teacher: the numbers of this method have no `teacher`"), "{other}");
+    let mut coarse = draft("eva");
+    coarse.set("numbers.encoder.patch=8").unwrap();
+    let grids = coarse.resolve::<EvaConfig>(3).unwrap_err().to_string();
+    assert!(grids.contains("the teacher has 4×4 of them, the student 2×2"), "{grids}");
 }

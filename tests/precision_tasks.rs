@@ -106,17 +106,18 @@ fn joint_embedding_prediction() {
 
 #[test]
 fn a_frozen_teachers_features_with_a_mask_token() {
-    let config = EvaConfig::new(encoder(IMAGE), teacher()).with_mask(MaskConfig::blocks(0.5, 2));
+    let config = EvaConfig::new(encoder(IMAGE), teacher(&encoder(IMAGE)))
+        .with_mask(MaskConfig::blocks(0.5, 2));
     let batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
-    nearly_the_same(&config.init(&statistics(), &mut weights(3)), &batch);
+    nearly_the_same(&config.init(&statistics(3), &mut weights(3)), &batch);
 }
 
 #[test]
 fn a_frozen_teachers_features_with_a_prompting_decoder() {
     let decoder = DecoderConfig::new().with_width(16).with_depth(1).with_heads(2);
-    let config = MilanConfig::new(encoder(IMAGE), teacher()).with_decoder(decoder);
+    let config = MilanConfig::new(encoder(IMAGE), teacher(&encoder(IMAGE))).with_decoder(decoder);
     let batch = noised(masked(noise(IMAGE, 4), &config.mask().unwrap()));
-    nearly_the_same(&config.init(&statistics(), &mut weights(3)), &batch);
+    nearly_the_same(&config.init(&statistics(3), &mut weights(3)), &batch);
 }
 
 #[test]

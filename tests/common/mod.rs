@@ -184,14 +184,14 @@ pub(crate) fn blocks(config: &IJepaConfig, images: Tensor<4>) -> IJepaBatch {
     IJepaBatch { images, masks: batch.masks(&device()).unwrap() }
 }
 
-/// A frozen teacher of [`IMAGE`], wider than [`encoder`].
-pub(crate) fn teacher() -> TeacherConfig {
-    TeacherConfig::new(BackboneConfig::Vit(VitConfig { width: 24, ..encoder(IMAGE) }))
+/// A frozen teacher for students of this encoder, which is wider.
+pub(crate) fn teacher(student: &VitConfig) -> TeacherConfig {
+    TeacherConfig::new(BackboneConfig::Vit(VitConfig { width: 24, ..student.clone() }))
 }
 
-/// The statistics of images that are [`noise`].
-pub(crate) fn statistics() -> ChannelStatistics {
-    ChannelStatistics { mean: vec![0.5; 3], std: vec![0.25; 3] }
+/// Statistics of images of so many channels.
+pub(crate) fn statistics(channels: usize) -> ChannelStatistics {
+    ChannelStatistics { mean: vec![0.5; channels], std: vec![0.25; channels] }
 }
 
 /// `batch` with so much noise that it decides alone what a semantic mask hides.

@@ -70,10 +70,11 @@ fn gradients_of_refinement_are_those_of_its_loss_and_its_teacher_and_queue_have_
 
 #[test]
 fn gradients_of_eva_are_those_of_its_loss_and_its_teacher_has_none() {
-    let config = EvaConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0), teacher())
-        .with_mask(MaskConfig::blocks(0.5, 2));
+    let student = tiny(encoder(IMAGE)).with_drop_path(0.0);
+    let config =
+        EvaConfig::new(student.clone(), teacher(&student)).with_mask(MaskConfig::blocks(0.5, 2));
     let batch = masked(noise(IMAGE, 4).cast(FloatDType::F64), &config.mask().unwrap());
-    let fixed = check(config.init(&statistics(), &mut weights(3)), &batch);
+    let fixed = check(config.init(&statistics(2), &mut weights(3)), &batch);
     let is_fixed = |path: &String| path.starts_with("target.teacher.") || path.ends_with(".table");
     assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
 }
@@ -81,12 +82,13 @@ fn gradients_of_eva_are_those_of_its_loss_and_its_teacher_has_none() {
 #[test]
 fn gradients_of_milan_are_those_of_its_loss_and_its_teacher_has_none() {
     let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
-    let config = MilanConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0), teacher());
+    let student = tiny(encoder(IMAGE)).with_drop_path(0.0);
+    let config = MilanConfig::new(student.clone(), teacher(&student));
     let config = config.with_decoder(decoder);
     let images = noise(IMAGE, 4).cast(FloatDType::F64);
     let mut batch = noised(masked(images, &config.mask().unwrap()));
     batch.noise = batch.noise.map(|noise| noise.cast(FloatDType::F64));
-    let fixed = check(config.init(&statistics(), &mut weights(3)), &batch);
+    let fixed = check(config.init(&statistics(2), &mut weights(3)), &batch);
     let is_fixed = |path: &String| path.starts_with("target.teacher.") || path.ends_with(".table");
     assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
 }
