@@ -8,20 +8,21 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use burn_mim::data::{DataOptions, DataSpec, ImageData};
+use burn_mim::data::ImageData;
 use burn_mim::encoder::{AnyBackbone, BackboneConfig, VitBody};
+use burn_mim::eval::FineTuning;
 use burn_mim::method::{BuiltIn, FrozenTeacher, Method, Run};
-use burn_mim::run::Draft;
+use burn_mim::run::{BackboneSource, Draft, Evaluation};
 use burn_mim::train::{Interrupt, Recipe, RunFolder};
 use burn_mim::{
     DecoderConfig, EvaConfig, FeatureTarget, ImageShape, MaskConfig, MilanConfig, PretextTask,
     TeacherConfig, VitConfig,
 };
-use common::{IMAGE, device, encoder, losses, mae};
+use common::{IMAGE, device, encoder, losses, mae, waves};
 
 fn images() -> ImageData {
-    let options = DataOptions::default().with_train_images(Some(40));
-    DataSpec::Shapes.open(&options, &mut |_| {}).unwrap()
+    let names = ["even", "odd"].map(String::from).to_vec();
+    ImageData::new(waves(IMAGE, 40), waves(IMAGE, 12), names).unwrap()
 }
 
 fn run(out: &Path) -> Run {
@@ -165,10 +166,13 @@ fn a_fine_tuned_encoder_is_a_teacher_too() {
     let folders = tempfile::tempdir().unwrap();
     let [first, tuned, out] = ["first", "tuned", "out"].map(|name| folders.path().join(name));
     run(&first).pretrain(&mae(IMAGE)).unwrap();
-    let flags = format!("finetune --checkpoint {} --epochs 1 --batch-size 16", first.display());
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_burn-mim"));
-    command.args(flags.split(' ')).args(["--data", "shapes", "--train-images", "40", "--out"]);
-    assert!(command.arg(&tuned).output().unwrap().status.success());
+    let source = BackboneSource::Folder(first.clone());
+    let random = encoder(IMAGE);
+    let loaded = source.load::<BuiltIn, VitBody>(None, &random, 0, &device()).unwrap();
+    let data = images();
+    let mut evaluation = Evaluation::new(&loaded, &data, &device());
+    evaluation.batch_size = 16;
+    evaluation.fine_tune_in(&FineTuning::small_images(1), &tuned, false).unwrap();
     let teacher = TeacherConfig::of(&tuned).unwrap();
     assert_eq!(teacher.network, TeacherConfig::of(&first).unwrap().network);
     let trained = run(&out).pretrain(&eva(teacher)).unwrap();
