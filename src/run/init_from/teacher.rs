@@ -80,7 +80,7 @@ struct Kept {
 }
 
 enum Weights {
-    Source(Source),
+    Source(Box<Source>),
     /// The file of a fine-tuned run.
     FineTuned(PathBuf),
 }
@@ -101,7 +101,7 @@ impl Kept {
             let numbers = &source.kind().numbers;
             let sizes = [network(numbers), network(&numbers["beit"])];
             let found = sizes.into_iter().find_map(of_sizes);
-            (found, source.statistics()?, Weights::Source(source))
+            (found, source.statistics()?, Weights::Source(Box::new(source)))
         };
         let network = network.ok_or_else(|| {
             Error::checkpoint(path, "holds an encoder that is neither a ViT nor a Swin: no teacher")
