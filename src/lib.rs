@@ -123,14 +123,14 @@ pub mod viz;
 
 pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
-    Backbone, Encoder, EncoderConfig, GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config,
-    VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
+    AnyBackbone, Backbone, BackboneConfig, Encoder, EncoderConfig, GridTokens, Swin, SwinConfig,
+    SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
 };
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{
     AnyDecoder, ConvDecoder, ConvDecoderConfig, CrossDecoder, Decoder, DecoderAttention,
-    DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor,
+    DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder,
 };
 pub use mask::{
     AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClosureMask, FixedMask, GridMask,
@@ -139,10 +139,11 @@ pub use mask::{
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, IJepa, IJepaConfig,
-    ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat,
-    MaskFeatConfig, RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig,
-    SimMim, SimMimConfig, ViewContrast, ViewContrastConfig,
+    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Eva, EvaConfig,
+    FrozenTeacher, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget,
+    MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig, Milan, MilanBatch, MilanConfig,
+    RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
+    SimMimConfig, TeacherConfig, ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,

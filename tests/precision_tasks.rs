@@ -16,11 +16,11 @@ use burn_mim::method::{
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
-    CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, FeatureConfig, FeatureLayers,
-    IJepaConfig, ImageShape, MaeConfig, MaskConfig, MultiBlockConfig, RestorationBatch,
-    TokenizerBatch, ViewContrastConfig, VitConfig,
+    CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig, FeatureConfig,
+    FeatureLayers, IJepaConfig, ImageShape, MaeConfig, MaskConfig, MilanConfig, MultiBlockConfig,
+    RestorationBatch, TokenizerBatch, ViewContrastConfig, VitConfig,
 };
-use common::{IMAGE, blocks, device, encoder, masked, noise, weights};
+use common::{IMAGE, blocks, device, encoder, masked, noise, noised, statistics, teacher, weights};
 use half::{nearly_the_same, nearly_the_same_but_for_kinks};
 
 /// Images with values in [0, 1].
@@ -102,6 +102,22 @@ fn joint_embedding_prediction() {
         .with_mask(MultiBlockConfig::small_images(encoder(IMAGE).grid()));
     let batch = blocks(&config, noise(IMAGE, 4));
     nearly_the_same(&config.init(&mut weights(3)), &batch);
+}
+
+#[test]
+fn a_frozen_teachers_features_with_a_mask_token() {
+    let config = EvaConfig::new(encoder(IMAGE), teacher(&encoder(IMAGE)))
+        .with_mask(MaskConfig::blocks(0.5, 2));
+    let batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
+    nearly_the_same(&config.init(&statistics(3), &mut weights(3)), &batch);
+}
+
+#[test]
+fn a_frozen_teachers_features_with_a_prompting_decoder() {
+    let decoder = DecoderConfig::new().with_width(16).with_depth(1).with_heads(2);
+    let config = MilanConfig::new(encoder(IMAGE), teacher(&encoder(IMAGE))).with_decoder(decoder);
+    let batch = noised(masked(noise(IMAGE, 4), &config.mask().unwrap()));
+    nearly_the_same(&config.init(&statistics(3), &mut weights(3)), &batch);
 }
 
 #[test]

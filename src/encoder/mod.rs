@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod any;
 mod condensed;
 mod config;
 #[cfg(test)]
@@ -44,6 +45,7 @@ mod vit_config;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+pub use any::{AnyBackbone, BackboneConfig};
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::EncoderConfig;
 pub(crate) use frozen::with_frozen_layers;

@@ -5,7 +5,8 @@ use burn::tensor::Tensor;
 
 use super::{Backbone, Encoder, GridTokens, RelativePositions, VisibleTokens, VitBody, VitConfig};
 use crate::grid::Grid;
-use crate::mask::Mask;
+use crate::image::grid_of;
+use crate::mask::{GridMask, Mask};
 use crate::nn::InitialWeights;
 
 /// A vision transformer that sees every cell, the hidden ones as one learned mask token (SimMIM,
@@ -149,8 +150,19 @@ impl Encoder for VisibleVit {
     type Features = VisibleTokens;
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> VisibleTokens {
+        let grid = grid_of(&images, self.body.config().patch);
+        self.encode_visible(images, &mask.at(grid))
+    }
+}
+
+impl VisibleVit {
+    /// As [`Encoder::encode`], by masks that are read on the grid of the patches already.
+    ///
+    /// # Panics
+    ///
+    /// When the images do not divide into patches, or the mask is of another grid or batch.
+    pub fn encode_visible(&self, images: Tensor<4>, mask: &GridMask) -> VisibleTokens {
         let (grid, patches) = self.body.patches(images);
-        let mask = mask.at(grid);
         let mut tokens = self.body.embed(mask.visible.select(patches));
         if let Some(positions) = &self.body.positions {
             tokens = tokens + mask.visible.select_from_table(positions.cells(grid));

@@ -155,6 +155,19 @@ impl VitBody {
         self.transformer.run(tokens, self.places(grid), 0..self.layers())
     }
 
+    /// The features of whole images, and how much of its attention the first class token pays to each
+    /// cell in the last block, `[batch, cells]`, the mean over the heads; `None` without a class token.
+    pub fn represent_attended(&self, images: Tensor<4>) -> (GridTokens, Option<Tensor<2>>) {
+        if !self.config.class_token {
+            return (self.represent(images), None);
+        }
+        let (grid, tokens) = self.first_layer(images);
+        let (tokens, paid) = self.transformer.forward_attended(tokens, self.places(grid));
+        let (tokens, class_token) = self.split(tokens);
+        let paid = paid.slice(s![.., self.config.first_cell()..]);
+        (GridTokens { tokens, class_token, grid }, Some(paid))
+    }
+
     /// Class token and registers before the tokens of cells, normalized where a norm comes first.
     pub(super) fn with_first_tokens(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, _, width] = tokens.dims();

@@ -6,6 +6,7 @@ mod cross;
 mod decoder;
 mod linear;
 mod predictor;
+mod prompt;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
@@ -16,6 +17,7 @@ pub use cross::CrossDecoder;
 pub use decoder::{Decoder, DecoderAttention, DecoderConfig};
 pub use linear::LinearHead;
 pub use predictor::Predictor;
+pub use prompt::PromptDecoder;
 
 use crate::mask::Mask;
 

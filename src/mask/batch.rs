@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
+use super::selection::earlier;
 use super::{Selection, UnitMask};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
@@ -192,6 +193,33 @@ impl GridMask {
     /// The grid read.
     pub fn grid(&self) -> Grid {
         self.grid
+    }
+
+    /// Masks by scores that are known on the device alone, computed there: of each sample the `visible`
+    /// cells with the highest scores are visible, the first ones where scores are equal; the others are
+    /// hidden, and asked.
+    ///
+    /// # Shapes
+    ///
+    /// - scores: `[batch, cells]`, finite
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many scores as cells, or fewer cells than visible ones.
+    pub fn of_scores(grid: Grid, scores: Tensor<2>, visible: usize) -> Self {
+        let [batch, cells] = scores.dims();
+        assert_eq!(cells, grid.cells(), "a grid of {grid} has as many scores as cells");
+        assert!(visible <= cells, "{visible} of {cells} cells cannot be visible");
+        let scores = scores.without_autodiff();
+        let (own, others) = (scores.clone().unsqueeze_dim::<3>(2), scores.unsqueeze_dim::<3>(1));
+        let dims = [batch, cells, cells];
+        let (own, others) = (own.expand(dims), others.expand(dims));
+        let first = earlier(cells, &own.device()).unsqueeze::<3>().expand(dims);
+        let ahead = others.clone().greater(own.clone()).bool_or(others.equal(own).bool_and(first));
+        let rank = ahead.int().sum_dim(2).squeeze_dim::<2>(2);
+        let is_visible = rank.lower_elem(visible as i64);
+        let asked = Selection::of_bits(grid, is_visible.clone().bool_not(), cells - visible);
+        Self { grid, visible: Selection::of_bits(grid, is_visible, visible), asked }
     }
 }
 

@@ -115,3 +115,27 @@ fn masks_of_unequal_counts_are_refused_by_name() {
 fn a_grid_that_does_not_refine_the_units_panics() {
     mask([&[1], &[2]]).at(Grid::new(3, 3));
 }
+
+#[test]
+fn masks_by_scores_are_those_of_the_same_cells_on_the_host() {
+    let grid = Grid::new(2, 3);
+    // Of equal scores the first is the higher one.
+    let scores = [[0.3, 0.9, -1.0, 0.9, 0.2, 0.9], [5.0, 4.0, 3.0, -2.0, -1.0, 0.0]];
+    let scores = Tensor::<2>::from_floats(scores, &test_device());
+    let hidden = [vec![0, 2, 4, 5], vec![2, 3, 4, 5]];
+    let samples = hidden.map(|hidden| UnitMask::from_indices(grid, hidden).unwrap());
+    let expected = Mask::new(samples, &test_device()).unwrap().at(grid);
+    let got = GridMask::of_scores(grid, scores, 2);
+    assert_eq!((got.grid(), got.visible.count(), got.asked.count()), (grid, 2, 4));
+    let tokens = Tensor::<1, Int>::arange(0..12, &test_device()).float().reshape([2, 6, 1]);
+    let table = Tensor::<1, Int>::arange(20..26, &test_device()).float().reshape([6, 1]);
+    let filler = || Tensor::from_floats([[-1.0]], &test_device());
+    for (got, expected) in [(got.visible, expected.visible), (got.asked, expected.asked)] {
+        let [rows, wanted] = [&got, &expected].map(|part| part.select(tokens.clone()));
+        assert_eq!(values(rows.clone()), values(wanted));
+        let [filled, wanted] = [&got, &expected].map(|part| part.fill(rows.clone(), filler()));
+        assert_eq!(values(filled), values(wanted));
+        let [read, wanted] = [&got, &expected].map(|part| part.select_from_table(table.clone()));
+        assert_eq!(values(read), values(wanted));
+    }
+}

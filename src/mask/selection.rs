@@ -46,6 +46,30 @@ impl Selection {
         Self { grid, batch: masks.len(), count, rows, cells, row_or_filler }
     }
 
+    /// The cells where `bits`, `[batch, cells]`, are true: `count` in every sample. Computed on the
+    /// device, by comparisons and sums alone.
+    pub(super) fn of_bits(grid: Grid, bits: Tensor<2, Bool>, count: usize) -> Self {
+        let ([batch, cells], device) = (bits.dims(), bits.device());
+        let range = |end: usize| Tensor::<1, Int>::arange(0..end as i64, &device);
+        // Which of the selected cells of its sample each one is.
+        let before = earlier(cells, &device).int().unsqueeze::<3>();
+        let before = bits.clone().int().unsqueeze_dim::<3>(1) * before;
+        let place = before.sum_dim(2).squeeze_dim::<2>(2);
+        let dims = [batch, count, cells];
+        let wanted = range(count).reshape([1, count, 1]).expand(dims);
+        let found = place.clone().unsqueeze_dim::<3>(1).expand(dims).equal(wanted);
+        let found = found.bool_and(bits.clone().unsqueeze_dim::<3>(1).expand(dims));
+        let chosen = found.int() * range(cells).reshape([1, 1, cells]);
+        let chosen = chosen.sum_dim(2).squeeze_dim::<2>(2);
+        let samples = range(batch).reshape([batch, 1]);
+        let rows = chosen.clone() + samples.clone() * cells as i64;
+        let row = place + samples * count as i64;
+        let row_or_filler = row.mask_fill(bits.bool_not(), (batch * count) as i64);
+        let [rows, cells] = [rows, chosen].map(|rows| rows.reshape([batch * count]));
+        let row_or_filler = row_or_filler.reshape([batch * grid.cells()]);
+        Self { grid, batch, count, rows, cells, row_or_filler }
+    }
+
     /// Selected cells per sample.
     pub fn count(&self) -> usize {
         self.count
@@ -148,4 +172,12 @@ impl Selection {
         let Grid { rows, cols } = self.grid;
         self.contains().float().reshape([self.batch, 1, rows, cols])
     }
+}
+
+/// For each of `cells` cells, `[cells, cells]`, which others come before it.
+pub(super) fn earlier(cells: usize, device: &Device) -> Tensor<2, Bool> {
+    let range = Tensor::<1, Int>::arange(0..cells as i64, device);
+    let dims = [cells, cells];
+    let (own, others) = (range.clone().reshape([cells, 1]), range.reshape([1, cells]));
+    others.expand(dims).lower(own.expand(dims))
 }

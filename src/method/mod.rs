@@ -6,6 +6,8 @@ mod context;
 #[cfg(feature = "run")]
 mod contract;
 mod data2vec;
+mod eva;
+mod frozen_teacher;
 mod ijepa;
 mod image_gpt;
 #[cfg(feature = "run")]
@@ -15,6 +17,7 @@ mod init_from;
 mod list;
 mod mae;
 mod maskfeat;
+mod milan;
 #[cfg(all(test, feature = "run"))]
 mod parity_tests;
 #[cfg(feature = "run")]
@@ -51,6 +54,8 @@ pub use contract::{DataFacts, Fitted, Inpainting, Method};
 #[cfg(feature = "run")]
 use contract::{hidden_cells, picture_title};
 pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config};
+pub use eva::{Eva, EvaConfig};
+pub use frozen_teacher::{FrozenTeacher, TeacherConfig};
 pub use ijepa::{IJepa, IJepaBatch, IJepaConfig};
 #[cfg(feature = "run")]
 pub use ijepa::{IJepaCollate, ijepa_sheet};
@@ -67,6 +72,9 @@ pub use mae::{
 pub use maskfeat::{MaskFeat, MaskFeatConfig};
 #[cfg(feature = "run")]
 pub use maskfeat::{edges, predicted_edges};
+#[cfg(feature = "run")]
+pub use milan::MilanCollate;
+pub use milan::{Milan, MilanBatch, MilanConfig};
 #[cfg(feature = "run")]
 pub use preset::{Preset, PresetEntry};
 #[cfg(feature = "run")]
@@ -107,5 +115,5 @@ methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
     BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
-    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
+use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, assert_shape, s};
 use serde::{Deserialize, Serialize};
 
@@ -164,6 +165,21 @@ impl Attention {
     ) -> Tensor<3> {
         let qkv = self.prepared(self.project(tokens), rotations);
         kernel::attention(qkv, self.heads, self.scale, bias)
+    }
+
+    /// The softmax of the first token's scores, `[batch, tokens]`, the mean over the heads.
+    pub(super) fn first(
+        &self,
+        tokens: Tensor<3>,
+        bias: Option<Tensor<4>>,
+        rotations: Option<&Rotations>,
+    ) -> Tensor<2> {
+        let qkv = self.prepared(self.project(tokens), rotations);
+        let [query, keys, _] = kernel::split_heads(qkv, self.heads);
+        let of_first = |rows: Tensor<4>| rows.slice(s![.., .., 0..1, ..]);
+        let scores = (of_first(query) * self.scale).matmul(keys.transpose());
+        let scores = bias.into_iter().fold(scores, |scores, bias| scores + of_first(bias));
+        softmax(scores, 3).mean_dim(1).squeeze_dims(&[1, 2])
     }
 
     /// Queries and keys normalized, then turned, where either is asked for.

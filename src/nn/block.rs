@@ -134,6 +134,17 @@ impl Block {
         self.compute(tokens, (bias, rotations), &dropped, select)
     }
 
+    /// How much of its attention the first token pays to each token, `[batch, tokens]`, the mean over
+    /// the heads; shapes as in [`Block::forward_turned`], with a bias of one group.
+    pub fn first_attention(
+        &self,
+        tokens: Tensor<3>,
+        bias: Option<Tensor<4>>,
+        rotations: Option<&Rotations>,
+    ) -> Tensor<2> {
+        self.attention.first(self.before(&self.norm1, tokens), bias, rotations)
+    }
+
     /// The tokens after this block, and what its MLP computed of them, before that was scaled and
     /// added; nothing is dropped.
     ///

@@ -111,10 +111,24 @@ impl CrossBlock {
     /// - tokens, output: `[batch, tokens, width]`
     /// - memory: `[batch, others, memory width]`, which no norm of this block is applied to
     pub fn forward(&self, tokens: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
+        self.look(tokens, memory, false)
+    }
+
+    /// As [`CrossBlock::forward`], of tokens that look at each other too, as they are after the first
+    /// norm: with `memory` as wide as they are (MILAN, arXiv 2208.06049 §3.2).
+    pub fn forward_among(&self, tokens: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
+        self.look(tokens, memory, true)
+    }
+
+    fn look(&self, tokens: Tensor<3>, memory: Tensor<3>, among: bool) -> Tensor<3> {
         let memory = Some(memory.unsqueeze_dim::<4>(0));
-        checkpointed(self, tokens, memory, |block, tokens, memory| {
-            let memory = memory.expect("it is given").squeeze_dim::<3>(0);
-            let attended = block.attention.forward(block.norm1.forward(tokens.clone()), memory);
+        checkpointed(self, tokens, memory, move |block, tokens, memory| {
+            let mut memory = memory.expect("it is given").squeeze_dim::<3>(0);
+            let normed = block.norm1.forward(tokens.clone());
+            if among {
+                memory = Tensor::cat(vec![memory, normed.clone()], 1);
+            }
+            let attended = block.attention.forward(normed, memory);
             let tokens = tokens + attended;
             let transformed = block.mlp.forward(block.norm2.forward(tokens.clone()));
             tokens + transformed

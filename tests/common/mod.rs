@@ -11,13 +11,14 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate, source::MemoryDataset};
-use burn_mim::method::IJepaBatch;
+use burn_mim::encoder::BackboneConfig;
+use burn_mim::method::{IJepaBatch, MilanBatch};
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
 use burn_mim::{
     DecoderConfig, IJepaConfig, ImageShape, MaeConfig, Mask, MaskConfig, MaskStrategy, MimBatch,
-    PretextTask, SimMimConfig, SwinConfig, TaskOutput, VitConfig,
+    PretextTask, SimMimConfig, SwinConfig, TaskOutput, TeacherConfig, VitConfig,
 };
 
 /// 3×16×16 images.
@@ -181,4 +182,21 @@ pub(crate) fn blocks(config: &IJepaConfig, images: Tensor<4>) -> IJepaBatch {
         batch.draw(&mut stream(1, Purpose::Mask, 0, sample));
     });
     IJepaBatch { images, masks: batch.masks(&device()).unwrap() }
+}
+
+/// A frozen teacher for students of this encoder, which is wider.
+pub(crate) fn teacher(student: &VitConfig) -> TeacherConfig {
+    TeacherConfig::new(BackboneConfig::Vit(VitConfig { width: 24, ..student.clone() }))
+}
+
+/// Statistics of images of so many channels.
+pub(crate) fn statistics(channels: usize) -> ChannelStatistics {
+    ChannelStatistics { mean: vec![0.5; channels], std: vec![0.25; channels] }
+}
+
+/// `batch` with so much noise that it decides alone what a semantic mask hides.
+pub(crate) fn noised(batch: MimBatch) -> MilanBatch {
+    let cells = [batch.size(), batch.mask.grid().cells()];
+    let noise = InitialWeights::new(98, &device()).param(cells, Init::Normal { std: 1e3 }).val();
+    MilanBatch { images: batch, noise: Some(noise) }
 }

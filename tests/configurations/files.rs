@@ -59,12 +59,14 @@ const REQUIRED: &[&str] = &[
     "last",
     "loss",
     "beta",
+    "teacher",
+    "network",
     "start",
     "end",
 ];
 
 /// Names of variants, which stand where a field's name does.
-const VARIANTS: [&str; 2] = ["features", "sliding"];
+const VARIANTS: [&str; 3] = ["features", "sliding", "vit"];
 
 /// Every object within `value` by its JSON pointer, the outermost first.
 fn objects(value: &Value, path: &str, found: &mut Vec<String>) {

@@ -1,16 +1,16 @@
 //! One small configuration of each kind, with every part that a configuration can have.
 
-use burn_mim::encoder::{GptConfig, RelativePositions, ResidualConfig};
+use burn_mim::encoder::{BackboneConfig, GptConfig, RelativePositions, ResidualConfig};
 use burn_mim::method::{BeitV2Config, PatchPairs};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
 use burn_mim::{
     AskedConfig, BeitConfig, CmaeConfig, ContextConfig, ConvDecoderConfig, Data2VecConfig,
-    Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, FeatureConfig, FeatureLayers,
-    GradientTargetConfig, IJepaConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig,
-    MaskConfig, MaskFeatConfig, MultiBlockConfig, Normalization, RefineConfig, RestorationConfig,
-    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, ViewContrastConfig,
-    VitConfig,
+    Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, EvaConfig, FeatureConfig,
+    FeatureLayers, GradientTargetConfig, IJepaConfig, ImageGptConfig, ImageShape, MaeConfig,
+    MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig, MultiBlockConfig, Normalization,
+    RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
+    TeacherConfig, TokenizerConfig, ViewContrastConfig, VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -50,6 +50,8 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(IJepaConfig::small_images(IMAGE)),
         Box::new(Data2VecConfig::small_images(IMAGE)),
         Box::new(Data2VecV1Config::small_images(IMAGE)),
+        Box::new(EvaConfig::small_images(IMAGE)),
+        Box::new(MilanConfig::small_images(IMAGE)),
         Box::new(RefineConfig::small(SwinConfig::small_images(IMAGE))),
     ]
 }
@@ -103,6 +105,9 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
     let ijepa = IJepaConfig::new(vit.clone())
         .with_predictor(decoder.clone())
         .with_mask(MultiBlockConfig::small_images(vit.grid()));
+    let teacher = TeacherConfig::new(BackboneConfig::Vit(vit.clone()));
+    let eva = EvaConfig::new(vit.clone(), teacher.clone()).with_mask(MaskConfig::blocks(0.5, 1));
+    let milan = MilanConfig::new(vit.clone(), teacher).with_decoder(decoder.clone());
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
@@ -122,6 +127,8 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(data2vec.with_features(FeatureConfig::new(FeatureLayers::Mlps { last: 2 }))),
         Box::new(cmae.with_projector_hidden(6).with_projection(4).with_predictor_hidden(6)),
         Box::new(ijepa),
+        Box::new(eva),
+        Box::new(milan),
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),
         Box::new(simmim(swin_v2, 4).with_normalization(sliding)),

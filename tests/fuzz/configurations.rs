@@ -7,9 +7,9 @@ use burn_mim::method::{BeitV2Config, Method};
 use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error, IJepaConfig,
-    ImageGptConfig, ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, RefineConfig,
-    RestorationConfig, Result, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
+    BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error, EvaConfig,
+    IJepaConfig, ImageGptConfig, ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, MilanConfig,
+    RefineConfig, RestorationConfig, Result, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
     TokenizerConfig,
 };
 use serde::Serialize;
@@ -50,6 +50,8 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(IJepaConfig::small_images(image));
     check(Data2VecConfig::small_images(image));
     check(Data2VecV1Config::small_images(image));
+    check(EvaConfig::small_images(image));
+    check(MilanConfig::small_images(image));
 }
 
 fn check<M: Method>(method: M) {

@@ -3,11 +3,11 @@
 use burn::tensor::FloatDType;
 use burn_mim::method::RefineBatch;
 use burn_mim::{
-    CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, FeatureConfig, FeatureLayers,
-    IJepaConfig, MaskConfig, MimBatch, MultiBlockConfig, RefineConfig,
+    CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig, FeatureConfig,
+    FeatureLayers, IJepaConfig, MaskConfig, MilanConfig, MimBatch, MultiBlockConfig, RefineConfig,
 };
 
-use super::common::{blocks, encoder, masked, noise, weights};
+use super::common::{blocks, encoder, masked, noise, noised, statistics, teacher, weights};
 use super::{IMAGE, check, tiny};
 
 #[test]
@@ -66,4 +66,29 @@ fn gradients_of_refinement_are_those_of_its_loss_and_its_teacher_and_queue_have_
     assert!(fixed.contains(&"queue".to_string()), "{fixed:?}");
     let is_fixed = |path: &String| path.starts_with("teacher.") || path.ends_with(".table");
     assert!(fixed.iter().all(|path| path == "queue" || is_fixed(path)), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_eva_are_those_of_its_loss_and_its_teacher_has_none() {
+    let student = tiny(encoder(IMAGE)).with_drop_path(0.0);
+    let config =
+        EvaConfig::new(student.clone(), teacher(&student)).with_mask(MaskConfig::blocks(0.5, 2));
+    let batch = masked(noise(IMAGE, 4).cast(FloatDType::F64), &config.mask().unwrap());
+    let fixed = check(config.init(&statistics(2), &mut weights(3)), &batch);
+    let is_fixed = |path: &String| path.starts_with("target.teacher.") || path.ends_with(".table");
+    assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_milan_are_those_of_its_loss_and_its_teacher_has_none() {
+    let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
+    let student = tiny(encoder(IMAGE)).with_drop_path(0.0);
+    let config = MilanConfig::new(student.clone(), teacher(&student));
+    let config = config.with_decoder(decoder);
+    let images = noise(IMAGE, 4).cast(FloatDType::F64);
+    let mut batch = noised(masked(images, &config.mask().unwrap()));
+    batch.noise = batch.noise.map(|noise| noise.cast(FloatDType::F64));
+    let fixed = check(config.init(&statistics(2), &mut weights(3)), &batch);
+    let is_fixed = |path: &String| path.starts_with("target.teacher.") || path.ends_with(".table");
+    assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
 }

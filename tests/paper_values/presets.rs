@@ -11,9 +11,9 @@ use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, DecoderConfig,
-    IJepaConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig, MaskFeatConfig,
-    RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
-    TokenizerConfig, VitConfig,
+    EvaConfig, IJepaConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig, MaskFeatConfig,
+    MilanConfig, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig,
+    SwinV2Config, TokenizerConfig, VitConfig,
 };
 use serde_json::{Value, json, to_value};
 
@@ -101,6 +101,8 @@ fn constructors() -> Vec<(String, Value)> {
         }
         Data2VecV1Config { base_patch16, large_patch16, small_images(SMALL) }
         Data2VecConfig { base_patch16, large_patch16, huge_patch14, small_images(SMALL) }
+        EvaConfig { giant_patch14, small_images(SMALL) }
+        MilanConfig { base_patch16, large_patch16, small_images(SMALL) }
         RefineConfig { base_patch16, large_patch16, small_images(SMALL) }
         Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa }
         Augmentation { mae, simmim, beit, maskfeat, two_views, colors, cmae, ijepa, none }

@@ -107,6 +107,10 @@ pub(in crate::cli) struct Args {
     /// A folder with a tokenizer, for methods that predict tokens [default: one is trained first]
     #[arg(long, value_name = "FOLDER")]
     tokenizer: Option<PathBuf>,
+    /// For methods with a frozen teacher: the folder of a pre-training run or of a transformers model,
+    /// or a file of published weights [default: a small one is trained first]
+    #[arg(long, value_name = "PATH")]
+    teacher: Option<PathBuf>,
 }
 
 /// Where the document comes from.
@@ -157,7 +161,7 @@ impl Args {
         let knobs = &mut draft.knobs;
         (knobs.mask_ratio, knobs.patch_size) = (mask_ratio, patch_size);
         (knobs.width, knobs.depth) = (width, depth);
-        knobs.tokenizer = self.tokenizer.clone();
+        (knobs.tokenizer, knobs.teacher) = (self.tokenizer.clone(), self.teacher.clone());
         Ok(())
     }
 }

@@ -10,9 +10,13 @@ mod target;
 mod task;
 #[cfg(all(test, feature = "run"))]
 mod task_tests;
+#[cfg(feature = "run")]
+mod teacher;
 
 pub use target::{MaeTarget, MaeTargetConfig};
 pub use task::{MaeTask, ViewContrast, ViewContrastConfig};
+#[cfg(feature = "run")]
+pub(super) use teacher::small_teacher;
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Samples into batches to train a tokenizer on.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
 use rand_distr::{Distribution, Gumbel};
 
 use crate::batch::TokenizerBatch;
@@ -14,6 +15,13 @@ use crate::rng::Purpose;
 /// Gumbel noise of the largest number below 1 is 16.6; of 1 itself, which is drawn once in 2²⁴ times,
 /// it is infinite.
 const LARGEST_NOISE: f32 = 17.0;
+
+/// Endless Gumbel noise: of several scores, the one that is largest with it is each with the probability
+/// of its softmax.
+pub(in crate::method) fn gumbel_noise(rng: impl Rng) -> impl Iterator<Item = f32> {
+    let gumbel = Gumbel::new(0.0f32, 1.0).expect("a scale above 0");
+    gumbel.sample_iter(rng).map(|draw| draw.min(LARGEST_NOISE))
+}
 
 /// Augments samples, keeps their pixels in [0, 1], and draws what a relaxed choice of tokens needs.
 #[derive(Debug, Clone)]
@@ -53,14 +61,12 @@ impl Collate for TokenizerCollate {
     ) -> Result<TokenizerBatch> {
         let batch = items.len();
         let mut images = self.preprocess.batch(batch);
-        let gumbel = Gumbel::new(0.0f32, 1.0).expect("a scale above 0");
         let [cells, vocabulary] = self.noise.unwrap_or_default();
         let mut noise = Vec::with_capacity(batch * cells * vocabulary);
         for item in items {
             let item = item?;
             images.push(&item, &self.preprocess.draw(&item).0)?;
-            let draws = gumbel.sample_iter(item.stream(Purpose::Tokens));
-            noise.extend(draws.take(cells * vocabulary).map(|draw| draw.min(LARGEST_NOISE)));
+            noise.extend(gumbel_noise(item.stream(Purpose::Tokens)).take(cells * vocabulary));
         }
         let noise = self.noise.map(|_| TensorData::new(noise, [batch, cells, vocabulary]));
         Ok(TokenizerBatch {

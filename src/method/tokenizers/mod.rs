@@ -15,6 +15,8 @@ mod vq;
 
 #[cfg(feature = "run")]
 pub use collate::TokenizerCollate;
+#[cfg(feature = "run")]
+pub(super) use collate::gumbel_noise;
 pub use dvae::{DvaeSchedule, DvaeTask};
 #[cfg(feature = "run")]
 pub use files::{has_tokenizer, load_tokenizer, tokenizer_config};

@@ -94,6 +94,21 @@ impl Transformer {
         self.norm.forward(self.blocks[last].forward_some(tokens, bias, rotations, select))
     }
 
+    /// As [`Transformer::forward`], and how much of its attention the first token pays to each token in
+    /// the last block, `[batch, tokens]`, the mean over the heads.
+    pub fn forward_attended(
+        &self,
+        tokens: Tensor<3>,
+        places: impl Into<Places>,
+    ) -> (Tensor<3>, Tensor<2>) {
+        let (places, last) = (places.into(), self.blocks.len() - 1);
+        let (tokens, grid) = (self.run(tokens, places.clone(), 0..last), places.grid);
+        let bias = self.own_bias(last, grid).or_else(|| self.shared_bias(&tokens, grid));
+        let (block, rotations) = (&self.blocks[last], places.rotations);
+        let paid = block.first_attention(tokens.clone(), bias.clone(), rotations.as_ref());
+        (self.norm.forward(block.forward_turned(tokens, bias, rotations)), paid)
+    }
+
     /// The tokens after each of these numbers of blocks, without the final norm; 0 for what goes
     /// in.
     ///

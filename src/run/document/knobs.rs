@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::mask::MaskConfig;
-use crate::method::tokenizer_config;
+use crate::method::{TeacherConfig, tokenizer_config};
 
 /// What a command line may change of a method's numbers without naming their fields.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Knobs {
     pub depth: Option<usize>,
     /// A folder with the tokenizer whose tokens are predicted.
     pub tokenizer: Option<PathBuf>,
+    /// A folder with the frozen teacher whose features are predicted.
+    pub teacher: Option<PathBuf>,
 }
 
 /// Where methods keep their encoder's numbers.
@@ -64,6 +66,12 @@ impl Knobs {
             let part = part.ok_or_else(|| absent("--tokenizer", "tokenizer_folder"))?;
             part["tokenizer"] = json!(tokenizer_config(folder)?);
             part["tokenizer_folder"] = json!(folder);
+        }
+        if let Some(folder) = &self.teacher {
+            let teacher =
+                numbers.get_mut("teacher").filter(|teacher| teacher["network"].is_object());
+            let teacher = teacher.ok_or_else(|| absent("--teacher", "teacher"))?;
+            *teacher = json!(TeacherConfig::of(folder)?);
         }
         if let Some(ratio) = self.mask_ratio {
             let mask = MASKS.into_iter().find(|place| numbers.pointer(place).is_some());
@@ -162,7 +170,7 @@ mod tests {
             patch_size: Some(8),
             width: Some(192),
             depth: Some(3),
-            tokenizer: None,
+            ..Knobs::default()
         };
         // Heads of 32 features, as before.
         let vit = json!({ "patch": 8, "width": 192, "depth": 3, "heads": 6 });

@@ -10,6 +10,7 @@ mod matching;
 mod plan;
 mod resize;
 mod source;
+mod teacher;
 
 use burn::module::Module;
 use burn::tensor::Device;

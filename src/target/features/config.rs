@@ -118,6 +118,15 @@ config! {
 }
 
 impl FeatureConfig {
+    /// What a teacher leaves in the end, as it is, judged by the cosine of the angle (EVA, arXiv
+    /// 2211.07636 §2.2; MILAN, arXiv 2208.06049 §3.1).
+    pub(crate) fn output_by_angle() -> Self {
+        Self::new(FeatureLayers::Output {})
+            .with_each(FeatureNorm::None)
+            .with_mean(FeatureNorm::None)
+            .with_loss(FeatureLoss::Cosine {})
+    }
+
     /// Checks the numbers against a teacher of `depth` blocks.
     ///
     /// # Errors

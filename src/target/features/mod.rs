@@ -99,6 +99,11 @@ impl<E: Backbone> FeatureTarget<E> {
             None => self.read(&self.teacher, view),
             Some(dtype) => self.read(&cast_parameters(&self.teacher, dtype), view.cast(dtype)),
         };
+        self.values(layers, whole)
+    }
+
+    /// The values that the features of these layers make, in the type `whole`.
+    pub(crate) fn values(&self, layers: Vec<GridTokens>, whole: FloatDType) -> GridTokens {
         let (grid, count) = (layers[0].grid, layers.len() as f64);
         let normed = layers
             .into_iter()
@@ -160,19 +165,14 @@ impl<E: Backbone> Target for FeatureTarget<E> {
         self.features.loss.of(prediction, value)
     }
 
-    /// Where the teacher follows, `prediction` and `target` of each mask's first asked cell: means over
-    /// cells that are normalized over the cells would be the same for all images.
+    /// `prediction` and `target` of each mask's first asked cell: means over cells that are normalized
+    /// over the cells would be the same for all images.
     fn embeddings(
         &self,
         prediction: &Tensor<3>,
         value: &Tensor<3>,
     ) -> Vec<(&'static str, Tensor<2>)> {
-        match self.momentum {
-            Some(_) => {
-                vec![("prediction", first_cells(prediction)), ("target", first_cells(value))]
-            }
-            None => Vec::new(),
-        }
+        vec![("prediction", first_cells(prediction)), ("target", first_cells(value))]
     }
 
     fn trivial_prediction(&self, value: &Tensor<3>) -> Option<Tensor<3>> {

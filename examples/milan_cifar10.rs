@@ -1,0 +1,17 @@
+//! MILAN on small images, with a teacher that is trained first; leaves `runs/milan/`.
+//!
+//! ```text
+//! cargo run --release --example milan_cifar10                        # built-in data, about 3 minutes
+//! cargo run --release --example milan_cifar10 -- --teacher runs/mae  # the features of another run
+//! ```
+
+use burn_mim::cli::{NoFlags, pretrain};
+use burn_mim::method::BuiltIn;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    pretrain::<BuiltIn, NoFlags>("milan", |_, _| Ok(()))
+}

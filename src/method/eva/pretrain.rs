@@ -1,0 +1,67 @@
+//! What a run needs of EVA.
+
+use super::{Eva, EvaConfig, presets};
+use crate::data::MimCollate;
+use crate::data::augment::Augmentation;
+use crate::encoder::{Stack, VitBody};
+use crate::error::Result;
+use crate::grid::ImageShape;
+use crate::method::{DataFacts, Fitted, Method, Preset, Run};
+use crate::nn::InitialWeights;
+use crate::target::FeatureTarget;
+use crate::train::Recipe;
+
+impl Method for EvaConfig {
+    const NAME: &'static str = "eva";
+    const TITLE: &'static str = "EVA";
+    const PATHS: &'static [&'static str] = &["/teacher/folder"];
+    type Task = Eva;
+    type Collate = MimCollate;
+    type Encoder = VitBody;
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets::all()
+    }
+
+    fn image(&self) -> ImageShape {
+        self.encoder.image
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.validate()
+    }
+
+    fn recipe(&self) -> Recipe {
+        presets::recipe()
+    }
+
+    fn augmentation(&self) -> Augmentation {
+        Augmentation::mae()
+    }
+
+    fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
+        let image = self.encoder.image;
+        let collate = MimCollate::new(image, &data.statistics, augmentation, self.mask()?)?;
+        self.teacher.with_view(collate, image, &augmentation, data)
+    }
+
+    fn init(&self, data: &DataFacts, weights: &mut InitialWeights) -> Result<Eva> {
+        Ok(self.init(&data.statistics, weights))
+    }
+
+    /// The model with the teacher in its folder; with one that is trained first, in `teacher` in the
+    /// run's folder, where none is given.
+    fn fit(&self, task: Eva, run: &Run) -> Result<Fitted<Eva>> {
+        let Fitted { task: teacher, resumed } = self.teacher.fitted(run)?;
+        let target = FeatureTarget::frozen(teacher, self.features);
+        Ok(Fitted { task: Eva { target, ..task }, resumed })
+    }
+
+    fn stacks(&self) -> Vec<Stack> {
+        vec![self.encoder.stack(self.encoder.grid().cells())]
+    }
+
+    fn encoder(task: &Eva) -> &VitBody {
+        &task.encoder.body
+    }
+}
