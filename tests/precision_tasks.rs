@@ -17,7 +17,7 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
     CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, FeatureConfig, FeatureLayers,
-    IJepaConfig, ImageShape, MaeConfig, MaskConfig, MultiBlockConfig, RestorationBatch,
+    IBotConfig, IJepaConfig, ImageShape, MaeConfig, MaskConfig, MultiBlockConfig, RestorationBatch,
     TokenizerBatch, ViewContrastConfig, VitConfig,
 };
 use common::{IMAGE, blocks, device, encoder, masked, noise, weights};
@@ -101,6 +101,18 @@ fn joint_embedding_prediction() {
         .with_predictor(predictor)
         .with_mask(MultiBlockConfig::small_images(encoder(IMAGE).grid()));
     let batch = blocks(&config, noise(IMAGE, 4));
+    nearly_the_same(&config.init(&mut weights(3)), &batch);
+}
+
+#[test]
+fn pre_training_with_an_online_tokenizer() {
+    let config = IBotConfig::new(encoder(IMAGE).with_drop_path(0.0))
+        .with_mask(MaskConfig::blocks(0.3, 2))
+        .with_head_hidden(16)
+        .with_bottleneck(8)
+        .with_outputs(12);
+    let mut batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
+    batch.target_view = Some(noise(IMAGE, 8).narrow(0, 4, 4));
     nearly_the_same(&config.init(&mut weights(3)), &batch);
 }
 

@@ -6,6 +6,7 @@ mod context;
 #[cfg(feature = "run")]
 mod contract;
 mod data2vec;
+mod ibot;
 mod ijepa;
 mod image_gpt;
 #[cfg(feature = "run")]
@@ -51,6 +52,7 @@ pub use contract::{DataFacts, Fitted, Inpainting, Method};
 #[cfg(feature = "run")]
 use contract::{hidden_cells, picture_title};
 pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config};
+pub use ibot::{IBot, IBotConfig, IBotHead, OutputMeans};
 pub use ijepa::{IJepa, IJepaBatch, IJepaConfig};
 #[cfg(feature = "run")]
 pub use ijepa::{IJepaCollate, ijepa_sheet};
@@ -107,5 +109,5 @@ methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
     BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
-    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, IBotConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }
