@@ -52,7 +52,7 @@ pub use contract::{DataFacts, Fitted, Inpainting, Method};
 #[cfg(feature = "run")]
 use contract::{hidden_cells, picture_title};
 pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config};
-pub use ibot::{IBot, IBotConfig, IBotHead, OutputMeans};
+pub use ibot::{IBot, IBotConfig, OutputMeans};
 pub use ijepa::{IJepa, IJepaBatch, IJepaConfig};
 #[cfg(feature = "run")]
 pub use ijepa::{IJepaCollate, ijepa_sheet};

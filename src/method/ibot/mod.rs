@@ -1,6 +1,5 @@
 //! Image BERT pre-training with an online tokenizer (iBOT, Zhou et al. 2022, arXiv 2111.07832).
 
-mod head;
 #[cfg(all(test, feature = "run"))]
 mod parity_tests;
 #[cfg(feature = "run")]
@@ -15,7 +14,6 @@ use std::sync::Arc;
 
 use burn::module::Param;
 use burn::tensor::Tensor;
-pub use head::IBotHead;
 pub use task::{IBot, OutputMeans};
 
 use crate::config::config;
@@ -24,7 +22,7 @@ use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::limits;
 use crate::mask::{MaskConfig, MaskStrategy};
-use crate::nn::{InitialWeights, Momentum, Positions, teacher_of};
+use crate::nn::{DinoHead, InitialWeights, Momentum, Positions, teacher_of};
 
 config! {
     /// The parts of an [`IBot`], with the numbers of the official code (bytedance/ibot,
@@ -117,8 +115,8 @@ impl IBotConfig {
             ("teacher_temperature", last),
         ] {
             ensure!(
-                temperature.is_finite() && temperature > 0.0,
-                "{name} must be a finite number above 0, got {temperature:?}"
+                temperature > 0.0 && temperature <= 100.0,
+                "{name} must be in (0, 100], got {temperature:?}"
             );
         }
         ensure!(
@@ -178,7 +176,7 @@ impl IBotConfig {
     pub fn init(&self, weights: &mut InitialWeights) -> IBot {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let student = self.encoder.init(weights);
-        let head = IBotHead::new(self, weights);
+        let head = DinoHead::new(&self.head_widths(), self.outputs, self.lengths, weights);
         let device = weights.device();
         let center =
             || Param::from_tensor(Tensor::zeros([1, self.outputs], device)).set_require_grad(false);

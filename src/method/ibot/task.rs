@@ -4,13 +4,13 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{FloatDType, Tensor};
 
-use super::{IBotConfig, IBotHead};
+use super::IBotConfig;
 use crate::batch::MimBatch;
 use crate::encoder::{Backbone, Encoder, GridTokens, Vit, VitBody, layers_above};
 use crate::error::Result;
 use crate::image::grid_of;
 use crate::mask::Mask;
-use crate::nn::{cast_parameters, follow};
+use crate::nn::{DinoHead, cast_parameters, follow};
 use crate::target::entropy;
 use crate::task::{Measured, PretextTask, StepEnd, TaskOutput};
 
@@ -26,11 +26,11 @@ pub struct IBot {
     /// The trained encoder, which replaces hidden cells.
     pub student: Vit,
     /// The student's head.
-    pub head: IBotHead,
+    pub head: DinoHead,
     /// The teacher's encoder, which is kept after pre-training; no gradient reaches it.
     pub encoder: VitBody,
     /// The teacher's head.
-    pub teacher_head: IBotHead,
+    pub teacher_head: DinoHead,
     /// A moving average of the teacher's outputs for class tokens, `[1, outputs]`.
     pub class_center: Param<Tensor<2>>,
     /// A moving average of the teacher's outputs for cells, `[1, outputs]`.
@@ -65,7 +65,7 @@ impl Rows {
         Self { class: self.class.cast(dtype), patches: self.patches.cast(dtype) }
     }
 
-    fn outputs(self, head: &IBotHead) -> Self {
+    fn outputs(self, head: &DinoHead) -> Self {
         Self { class: head.outputs(self.class), patches: head.outputs(self.patches) }
     }
 }
@@ -105,7 +105,7 @@ impl IBot {
         let whole = class_token(&self.student.represent(second));
         let classes = Tensor::cat(vec![class_token(&masked), whole.clone()], 0);
         let hidden = mask.at(masked.grid).asked.select(masked.tokens);
-        let rows = |head: &IBotHead, class, patches| Rows {
+        let rows = |head: &DinoHead, class, patches| Rows {
             class: head.bottleneck(class),
             patches: head.bottleneck(patches),
         };

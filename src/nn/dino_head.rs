@@ -1,17 +1,16 @@
-//! The head of student and teacher, which class tokens and cells share.
+//! The head of DINO.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-use super::IBotConfig;
+use super::{Init, InitialWeights, unit};
 use crate::kernel::{self, gelu};
-use crate::nn::{Init, InitialWeights, unit};
 
-/// Three linear layers with a GELU between, whose output is scaled to length 1 and compared with one
-/// vector for each of the head's outputs (DINO, arXiv 2104.14294, appendix C).
+/// Linear layers with a GELU between, whose output is scaled to length 1 and compared with one vector
+/// for each of the head's outputs (DINO, arXiv 2104.14294, appendix C).
 #[derive(Module, Debug)]
-pub struct IBotHead {
+pub struct DinoHead {
     /// The layers, the first first.
     pub layers: Vec<Linear>,
     /// One vector for each output, of which only the direction counts, `[bottleneck, outputs]`.
@@ -20,16 +19,26 @@ pub struct IBotHead {
     pub lengths: Option<Param<Tensor<2>>>,
 }
 
-impl IBotHead {
-    pub(super) fn new(config: &IBotConfig, weights: &mut InitialWeights) -> Self {
-        let IBotConfig { bottleneck, outputs, .. } = *config;
-        let widths = config.head_widths();
+impl DinoHead {
+    /// Layers from each of `widths` to the next, and `outputs` vectors, whose lengths are trained if
+    /// `lengths` says so. Layers start normal with 0.02, vectors with the variance of PyTorch's linear
+    /// layer, which sets how fast a direction turns.
+    ///
+    /// # Panics
+    ///
+    /// When there is no width.
+    pub fn new(
+        widths: &[usize],
+        outputs: usize,
+        lengths: bool,
+        weights: &mut InitialWeights,
+    ) -> Self {
+        let bottleneck = *widths.last().expect("a head needs an input");
         let init = Init::Normal { std: 0.02 };
         let layers = widths.windows(2).map(|pair| weights.linear(pair[0], pair[1], init)).collect();
-        // The variance of PyTorch's linear layer, which sets how fast a direction turns.
         let directions =
             weights.param([bottleneck, outputs], Init::of_fan_in(bottleneck, 1.0 / 3.0));
-        let lengths = config.lengths.then(|| weights.param([1, outputs], Init::Constant(1.0)));
+        let lengths = lengths.then(|| weights.param([1, outputs], Init::Constant(1.0)));
         Self { layers, directions, lengths }
     }
 
@@ -58,5 +67,23 @@ impl IBotHead {
     /// The outputs of features: `[.., width]` to `[.., outputs]`.
     pub fn forward<const D: usize>(&self, features: Tensor<D>) -> Tensor<D> {
         self.outputs(self.bottleneck(features))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_device;
+
+    #[test]
+    fn outputs_are_cosines_times_lengths() {
+        let weights = &mut InitialWeights::new(0, &test_device());
+        let mut head = DinoHead::new(&[2], 2, true, weights);
+        let vectors = Tensor::from_floats([[0.0, 5.0], [0.5, 0.0]], &test_device());
+        head.directions = Param::from_tensor(vectors);
+        head.lengths = Some(Param::from_tensor(Tensor::from_floats([[1.0, 2.0]], &test_device())));
+        let outputs = head.forward(Tensor::<2>::from_floats([[3.0, 4.0]], &test_device()));
+        let outputs: Vec<f32> = outputs.into_data().iter().collect();
+        assert!((outputs[0] - 0.8).abs() < 1e-6 && (outputs[1] - 1.2).abs() < 1e-6, "{outputs:?}");
     }
 }
