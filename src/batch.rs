@@ -11,7 +11,7 @@ pub struct MimBatch {
     /// `[batch, channels, height, width]`, normalized per channel.
     pub images: Tensor<4>,
     /// A second view of the same crops, at the size and normalization the target reads (a
-    /// tokenizer or a teacher); `None` where the target reads `images`.
+    /// tokenizer or a teacher), or another view of the images; `None` where the target reads `images`.
     pub target_view: Option<Tensor<4>>,
     /// The masks: one for each image, or the same number for each, those of an image side by side.
     pub mask: Mask,

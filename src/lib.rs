@@ -140,8 +140,8 @@ pub use mask::{
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
     CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Eva, EvaConfig,
-    FrozenTeacher, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget,
-    MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig, Milan, MilanBatch, MilanConfig,
+    FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig,
+    MaeTarget, MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig, Milan, MilanBatch, MilanConfig,
     RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
     SimMimConfig, TeacherConfig, ViewContrast, ViewContrastConfig,
 };

@@ -17,8 +17,8 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
     CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig, FeatureConfig,
-    FeatureLayers, IJepaConfig, ImageShape, MaeConfig, MaskConfig, MilanConfig, MultiBlockConfig,
-    RestorationBatch, TokenizerBatch, ViewContrastConfig, VitConfig,
+    FeatureLayers, IBotConfig, IJepaConfig, ImageShape, MaeConfig, MaskConfig, MilanConfig,
+    MultiBlockConfig, RestorationBatch, TokenizerBatch, ViewContrastConfig, VitConfig,
 };
 use common::{IMAGE, blocks, device, encoder, masked, noise, noised, statistics, teacher, weights};
 use half::{nearly_the_same, nearly_the_same_but_for_kinks};
@@ -118,6 +118,20 @@ fn a_frozen_teachers_features_with_a_prompting_decoder() {
     let config = MilanConfig::new(encoder(IMAGE), teacher(&encoder(IMAGE))).with_decoder(decoder);
     let batch = noised(masked(noise(IMAGE, 4), &config.mask().unwrap()));
     nearly_the_same(&config.init(&statistics(3), &mut weights(3)), &batch);
+}
+
+#[test]
+fn pre_training_with_an_online_tokenizer() {
+    let config = IBotConfig::new(encoder(IMAGE).with_drop_path(0.0))
+        .with_mask(MaskConfig::blocks(0.3, 2))
+        .with_head_hidden(16)
+        .with_bottleneck(8)
+        .with_outputs(12)
+        // What divides the teacher's outputs multiplies what rounding does to them.
+        .with_teacher_temperature([0.1, 0.1]);
+    let mut batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
+    batch.target_view = Some(noise(IMAGE, 8).narrow(0, 4, 4));
+    nearly_the_same(&config.init(&mut weights(3)), &batch);
 }
 
 #[test]

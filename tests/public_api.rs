@@ -11,13 +11,13 @@ use burn_mim::{
     Beit, BeitConfig, BlockMask, ClosureMask, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
     ConvDecoder, ConvDecoderConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config,
     Decoder, DecoderConfig, Encoder, Error, Eva, EvaConfig, FeatureConfig, FeatureTarget,
-    FixedMask, Grid, GridMask, GridTokens, IJepa, IJepaConfig, ImageGpt, ImageGptConfig,
-    ImageShape, InverseBlockMask, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy,
-    Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss, PixelTarget, PredictionHead,
-    Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct, RefineConfig, Refinement,
-    RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config, Target,
-    TaskOutput, TeacherConfig, TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit,
-    Vit, VitConfig, mask_fn,
+    FixedMask, Grid, GridMask, GridTokens, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt,
+    ImageGptConfig, ImageShape, InverseBlockMask, LinearHead, Mae, MaeConfig, Mask, MaskConfig,
+    MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss, PixelTarget,
+    PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct, RefineConfig,
+    Refinement, RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config,
+    Target, TaskOutput, TeacherConfig, TokenizerConfig, UniformMask, UnitMask, VisibleTokens,
+    VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -55,6 +55,7 @@ fn every_part_fulfils_its_contract() {
     any_task::<IJepa>();
     any_task::<Milan>();
     task::<Eva>();
+    any_task::<IBot>();
     task::<Data2Vec>();
     task::<Data2VecV1>();
     task::<Mim<VisibleVit, Decoder, FeatureTarget<VisibleVit>>>();
@@ -84,6 +85,7 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<EvaConfig>();
     file::<MilanConfig>();
     file::<TeacherConfig>();
+    file::<IBotConfig>();
     file::<MultiBlockConfig>();
     file::<Data2VecConfig>();
     file::<Data2VecV1Config>();

@@ -26,6 +26,8 @@ pub struct MimCollate {
     grids: KnownGrids,
     target_view: Option<Preprocess>,
     second_views: bool,
+    /// Whether the target view is not of the same crop, but another view of the image.
+    other_views: bool,
 }
 
 impl MimCollate {
@@ -58,6 +60,7 @@ impl MimCollate {
             grids,
             target_view: None,
             second_views: false,
+            other_views: false,
         })
     }
 
@@ -103,7 +106,12 @@ impl MimCollate {
             )));
         }
         self.target_view = Some(Preprocess::plain(shape, statistics, interpolation)?);
-        Ok(self)
+        Ok(Self { other_views: false, ..self })
+    }
+
+    /// The same batches, whose target view is another view of every image, augmented anew.
+    pub fn with_other_views(self) -> Self {
+        Self { target_view: Some(self.preprocess.clone()), other_views: true, ..self }
     }
 
     /// The same batches, in which each image is followed by a second view of it, augmented and masked
@@ -138,12 +146,14 @@ impl Collate for MimCollate {
         let mut drawn = BatchMasks::new(&*self.mask);
         for item in items {
             let item = item?;
-            for [augmentation, of_mask, of_asked] in &VIEWS[..views] {
+            for (number, [augmentation, of_mask, of_asked]) in VIEWS[..views].iter().enumerate() {
                 let (transform, _) = self.preprocess.draw_for(&item, *augmentation);
                 images.push(&item, &transform)?;
-                target_view
-                    .iter_mut()
-                    .try_for_each(|view| view.push(&item, &transform).map(drop))?;
+                if let Some(view) = &mut target_view {
+                    let other = || self.preprocess.draw_for(&item, VIEWS[1 - number][0]).0;
+                    let transform = if self.other_views { other() } else { transform };
+                    view.push(&item, &transform)?;
+                }
                 let [mut of_mask, mut of_asked] = [of_mask, of_asked].map(|p| item.stream(*p));
                 for _ in 0..self.masks {
                     let mask = drawn.draw(&item, &mut of_mask)?;

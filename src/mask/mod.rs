@@ -15,6 +15,7 @@ mod multi_block;
 mod random;
 mod region;
 mod selection;
+mod spread;
 mod uniform;
 mod unit_mask;
 

@@ -7,10 +7,10 @@ use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput}
 use burn_mim::{
     AskedConfig, BeitConfig, CmaeConfig, ContextConfig, ConvDecoderConfig, Data2VecConfig,
     Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, EvaConfig, FeatureConfig,
-    FeatureLayers, GradientTargetConfig, IJepaConfig, ImageGptConfig, ImageShape, MaeConfig,
-    MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig, MultiBlockConfig, Normalization,
-    RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
-    TeacherConfig, TokenizerConfig, ViewContrastConfig, VitConfig,
+    FeatureLayers, GradientTargetConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape,
+    MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig, MultiBlockConfig,
+    Normalization, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig,
+    SwinV2Config, TeacherConfig, TokenizerConfig, ViewContrastConfig, VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -48,6 +48,7 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(RefineConfig::small_images(IMAGE)),
         Box::new(CmaeConfig::small_images(IMAGE)),
         Box::new(IJepaConfig::small_images(IMAGE)),
+        Box::new(IBotConfig::small_images(IMAGE)),
         Box::new(Data2VecConfig::small_images(IMAGE)),
         Box::new(Data2VecV1Config::small_images(IMAGE)),
         Box::new(EvaConfig::small_images(IMAGE)),
@@ -108,6 +109,11 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
     let teacher = TeacherConfig::new(BackboneConfig::Vit(vit.clone()));
     let eva = EvaConfig::new(vit.clone(), teacher.clone()).with_mask(MaskConfig::blocks(0.5, 1));
     let milan = MilanConfig::new(vit.clone(), teacher).with_decoder(decoder.clone());
+    let ibot = IBotConfig::new(vit.clone())
+        .with_mask(MaskConfig::blocks(0.5, 1))
+        .with_head_hidden(6)
+        .with_bottleneck(4)
+        .with_outputs(5);
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
@@ -129,6 +135,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(ijepa),
         Box::new(eva),
         Box::new(milan),
+        Box::new(ibot),
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),
         Box::new(simmim(swin_v2, 4).with_normalization(sliding)),

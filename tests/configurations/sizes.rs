@@ -11,7 +11,7 @@ use crate::presets::{methods, tokenizers};
 const UNBOUNDED: [&str; 3] = ["min_block", "min_pixels", "extra_norm_every"];
 
 /// Numbers that need not be whole and have no upper limit of their own.
-const FRACTIONS: [&str; 19] = [
+const FRACTIONS: [&str; 20] = [
     "temperature",
     "pixels_weight",
     "hog_weight",
@@ -22,6 +22,7 @@ const FRACTIONS: [&str; 19] = [
     "contrast",
     "weight",
     "class_loss",
+    "patch_loss",
     "beta",
     "base_lr",
     "muon_rate",

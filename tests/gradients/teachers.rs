@@ -4,7 +4,8 @@ use burn::tensor::FloatDType;
 use burn_mim::method::RefineBatch;
 use burn_mim::{
     CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig, FeatureConfig,
-    FeatureLayers, IJepaConfig, MaskConfig, MilanConfig, MimBatch, MultiBlockConfig, RefineConfig,
+    FeatureLayers, IBotConfig, IJepaConfig, MaskConfig, MilanConfig, MimBatch, MultiBlockConfig,
+    RefineConfig,
 };
 
 use super::common::{blocks, encoder, masked, noise, noised, statistics, teacher, weights};
@@ -48,6 +49,30 @@ fn gradients_of_ijepa_are_those_of_its_loss_and_its_target_encoder_has_none() {
     let batch = blocks(&config, noise(IMAGE, 4).cast(FloatDType::F64));
     let fixed = check(config.init(&mut weights(3)), &batch);
     let is_fixed = |path: &String| path.starts_with("encoder.") || path.ends_with(".table");
+    assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_ibot_are_those_of_its_loss_and_its_teacher_and_centers_have_none() {
+    let config = IBotConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
+        .with_mask(MaskConfig::Mae { ratio: 0.5 })
+        .with_head_hidden(6)
+        .with_bottleneck(5)
+        .with_outputs(7)
+        .with_lengths(true)
+        .with_student_temperature(1.0)
+        .with_teacher_temperature([0.5, 0.5]);
+    let images = noise(IMAGE, 8).cast(FloatDType::F64);
+    let batch = masked(images.clone().narrow(0, 0, 4), &config.mask().unwrap());
+    let batch = MimBatch { target_view: Some(images.narrow(0, 4, 4)), ..batch };
+    let fixed = check(config.init(&mut weights(3)), &batch);
+    let moved = ["class_center", "patch_center", "temperature"];
+    let is_fixed = |path: &String| {
+        path.starts_with("encoder.")
+            || path.starts_with("teacher_head.")
+            || path.ends_with(".table")
+            || moved.contains(&path.as_str())
+    };
     assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
 }
 

@@ -67,20 +67,23 @@ def fresh(features: int) -> dict[str, Tensor]:
     return p | linear("predictor.layers.1.linear", PREDICTOR, PROJECTION)
 
 
-def encode(
-    p: dict[str, Tensor], images: Tensor, visible: Tensor | None, encoder: str = "encoder"
-) -> tuple[Tensor, Tensor]:
-    """Features of the visible cells, and of the class token; `visible` holds indices."""
+def embed(p: dict[str, Tensor], encoder: str, images: Tensor) -> Tensor:
+    """Every patch, without its position."""
+    patches = F.unfold(images, PATCH, stride=PATCH).mT
+    return patches @ p[f"{encoder}.patch_embed.weight"] + p[f"{encoder}.patch_embed.bias"]
+
+
+def transform(p: dict[str, Tensor], encoder: str, patches: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Features of the class token and of the visible cells; `visible` holds indices."""
     linear = lambda name, x: x @ p[f"{encoder}.{name}.weight"] + p[f"{encoder}.{name}.bias"]
     norm = lambda name, x: F.layer_norm(
         x, (WIDTH,), p[f"{encoder}.{name}.gamma"], p[f"{encoder}.{name}.beta"], 1e-6
     )
-    patches = F.unfold(images, PATCH, stride=PATCH).mT
     table = p[f"{encoder}.positions.table"]
-    tokens = linear("patch_embed", patches) + table[1:]
+    tokens = patches + table[1:]
     if visible is not None:
         tokens = tokens.take_along_dim(visible[:, :, None], 1)
-    first = (p[f"{encoder}.class_token"] + table[:1]).expand(len(images), 1, WIDTH)
+    first = (p[f"{encoder}.class_token"] + table[:1]).expand(len(patches), 1, WIDTH)
     tokens = torch.cat([first, tokens], 1)
     for index in range(BLOCKS):
         block = f"transformer.blocks.{index}"
@@ -90,7 +93,14 @@ def encode(
         tokens = tokens + linear(f"{block}.attention.out", mixed)
         hidden = F.gelu(linear(f"{block}.mlp.fc1", norm(f"{block}.norm2", tokens)))
         tokens = tokens + linear(f"{block}.mlp.fc2", hidden)
-    tokens = norm("transformer.norm", tokens)
+    return norm("transformer.norm", tokens)
+
+
+def encode(
+    p: dict[str, Tensor], images: Tensor, visible: Tensor | None, encoder: str = "encoder"
+) -> tuple[Tensor, Tensor]:
+    """Features of the visible cells, and of the class token."""
+    tokens = transform(p, encoder, embed(p, encoder, images), visible)
     return tokens[:, 1:], tokens[:, 0]
 
 

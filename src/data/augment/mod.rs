@@ -134,6 +134,12 @@ impl Augmentation {
         }
     }
 
+    /// iBOT without small crops (arXiv 2111.07832, official code): [`two_views`](Self::two_views) in
+    /// crops of 14 % of the area and up.
+    pub const fn ibot() -> Self {
+        Self { crop: Some(CropRange::new([0.14, 1.0])), ..Self::two_views() }
+    }
+
     /// Nothing random: the middle of the image, for evaluation.
     pub const fn none() -> Self {
         Self {
@@ -217,6 +223,7 @@ mod tests {
             Augmentation::colors(),
             Augmentation::cmae(),
             Augmentation::ijepa(),
+            Augmentation::ibot(),
             Augmentation::none(),
         ];
         for preset in presets {
