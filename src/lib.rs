@@ -140,9 +140,9 @@ pub use mask::{
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
     CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, IJepa, IJepaConfig,
-    ImageGpt, ImageGptConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat,
-    MaskFeatConfig, RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig,
-    SimMim, SimMimConfig, ViewContrast, ViewContrastConfig,
+    ImageGpt, ImageGptConfig, LeJepa, LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig,
+    MaeTask, MaskFeat, MaskFeatConfig, RefineConfig, Refinement, Restoration, RestorationConfig,
+    Selfie, SelfieConfig, SigReg, SimMim, SimMimConfig, ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,

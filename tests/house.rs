@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 14] = [
+const METHODS: [&str; 15] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
@@ -24,6 +24,7 @@ const METHODS: [&str; 14] = [
     "RefineConfig",
     "CmaeConfig",
     "IJepaConfig",
+    "LeJepaConfig",
     "Data2VecConfig",
     "Data2VecV1Config",
 ];

@@ -17,10 +17,10 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
     CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, FeatureConfig, FeatureLayers,
-    IJepaConfig, ImageShape, MaeConfig, MaskConfig, MultiBlockConfig, RestorationBatch,
-    TokenizerBatch, ViewContrastConfig, VitConfig,
+    IJepaConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig, MultiBlockConfig,
+    RestorationBatch, SigReg, TokenizerBatch, ViewContrastConfig, VitConfig,
 };
-use common::{IMAGE, blocks, device, encoder, masked, noise, weights};
+use common::{IMAGE, blocks, device, encoder, masked, noise, views, weights};
 use half::{nearly_the_same, nearly_the_same_but_for_kinks};
 
 /// Images with values in [0, 1].
@@ -102,6 +102,17 @@ fn joint_embedding_prediction() {
         .with_mask(MultiBlockConfig::small_images(encoder(IMAGE).grid()));
     let batch = blocks(&config, noise(IMAGE, 4));
     nearly_the_same(&config.init(&mut weights(3)), &batch);
+}
+
+#[test]
+fn embeddings_without_a_teacher() {
+    let config = LeJepaConfig::new(encoder(IMAGE).with_drop_path(0.0))
+        .with_projector_hidden(16)
+        .with_embedding(8)
+        .with_sigreg(SigReg::new().with_slices(8))
+        .with_masks(1);
+    let batch = views(&config, noise(IMAGE, 16));
+    nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
 }
 
 #[test]

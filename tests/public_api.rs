@@ -12,11 +12,11 @@ use burn_mim::{
     ConvDecoder, ConvDecoderConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config,
     Decoder, DecoderConfig, Encoder, Error, FeatureConfig, FeatureTarget, FixedMask, Grid,
     GridMask, GridTokens, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, ImageShape,
-    InverseBlockMask, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Mim, MimBatch,
-    MultiBlockConfig, PixelLoss, PixelTarget, PredictionHead, Predictor, PretextTask, RandomMask,
-    Reconstruct, RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig,
-    SwinConfig, SwinV2Config, Target, TaskOutput, TokenizerConfig, UniformMask, UnitMask,
-    VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae, MaeConfig, Mask, MaskConfig,
+    MaskStrategy, Mim, MimBatch, MultiBlockConfig, PixelLoss, PixelTarget, PredictionHead,
+    Predictor, PretextTask, RandomMask, Reconstruct, RefineConfig, Refinement, RegionMask, Selfie,
+    SelfieConfig, SigReg, SimMim, SimMimConfig, SwinConfig, SwinV2Config, Target, TaskOutput,
+    TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -51,6 +51,7 @@ fn every_part_fulfils_its_contract() {
     task::<Mae>();
     task::<Cmae>();
     any_task::<IJepa>();
+    any_task::<LeJepa>();
     task::<Data2Vec>();
     task::<Data2VecV1>();
     task::<Mim<VisibleVit, Decoder, FeatureTarget<VisibleVit>>>();
@@ -77,6 +78,8 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<MaeConfig>();
     file::<CmaeConfig>();
     file::<IJepaConfig>();
+    file::<LeJepaConfig>();
+    file::<SigReg>();
     file::<MultiBlockConfig>();
     file::<Data2VecConfig>();
     file::<Data2VecV1Config>();

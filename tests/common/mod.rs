@@ -11,13 +11,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate, source::MemoryDataset};
-use burn_mim::method::IJepaBatch;
+use burn_mim::method::{IJepaBatch, LeJepaBatch};
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
 use burn_mim::{
-    DecoderConfig, IJepaConfig, ImageShape, MaeConfig, Mask, MaskConfig, MaskStrategy, MimBatch,
-    PretextTask, SimMimConfig, SwinConfig, TaskOutput, VitConfig,
+    DecoderConfig, IJepaConfig, ImageShape, LeJepaConfig, MaeConfig, Mask, MaskConfig,
+    MaskStrategy, MimBatch, PretextTask, SimMimConfig, SwinConfig, TaskOutput, VitConfig,
 };
 
 /// 3×16×16 images.
@@ -181,4 +181,11 @@ pub(crate) fn blocks(config: &IJepaConfig, images: Tensor<4>) -> IJepaBatch {
         batch.draw(&mut stream(1, Purpose::Mask, 0, sample));
     });
     IJepaBatch { images, masks: batch.masks(&device()).unwrap() }
+}
+
+/// `crops`, two of an image side by side, with a mask each, and directions.
+pub(crate) fn views(config: &LeJepaConfig, crops: Tensor<4>) -> LeJepaBatch {
+    let shape = [config.embedding, config.sigreg.slices];
+    let directions = InitialWeights::new(98, &device()).param(shape, Init::Normal { std: 1.0 });
+    LeJepaBatch { crops: masked(crops, &config.mask().unwrap()), directions: directions.val() }
 }

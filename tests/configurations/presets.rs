@@ -7,10 +7,10 @@ use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput}
 use burn_mim::{
     AskedConfig, BeitConfig, CmaeConfig, ContextConfig, ConvDecoderConfig, Data2VecConfig,
     Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, FeatureConfig, FeatureLayers,
-    GradientTargetConfig, IJepaConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig,
-    MaskConfig, MaskFeatConfig, MultiBlockConfig, Normalization, RefineConfig, RestorationConfig,
-    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, ViewContrastConfig,
-    VitConfig,
+    GradientTargetConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig,
+    MaeTargetConfig, MaskConfig, MaskFeatConfig, MultiBlockConfig, Normalization, RefineConfig,
+    RestorationConfig, SelfieConfig, SigReg, SimMimConfig, SwinConfig, SwinV2Config,
+    TokenizerConfig, ViewContrastConfig, VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -48,6 +48,7 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(RefineConfig::small_images(IMAGE)),
         Box::new(CmaeConfig::small_images(IMAGE)),
         Box::new(IJepaConfig::small_images(IMAGE)),
+        Box::new(LeJepaConfig::small_images(IMAGE)),
         Box::new(Data2VecConfig::small_images(IMAGE)),
         Box::new(Data2VecV1Config::small_images(IMAGE)),
         Box::new(RefineConfig::small(SwinConfig::small_images(IMAGE))),
@@ -103,6 +104,11 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
     let ijepa = IJepaConfig::new(vit.clone())
         .with_predictor(decoder.clone())
         .with_mask(MultiBlockConfig::small_images(vit.grid()));
+    let lejepa = LeJepaConfig::new(vit.clone())
+        .with_masks(1)
+        .with_projector_hidden(6)
+        .with_embedding(4)
+        .with_sigreg(SigReg::new().with_slices(4).with_knots(5));
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
@@ -122,6 +128,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(data2vec.with_features(FeatureConfig::new(FeatureLayers::Mlps { last: 2 }))),
         Box::new(cmae.with_projector_hidden(6).with_projection(4).with_predictor_hidden(6)),
         Box::new(ijepa),
+        Box::new(lejepa),
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),
         Box::new(simmim(swin_v2, 4).with_normalization(sliding)),

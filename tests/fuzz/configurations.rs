@@ -8,7 +8,7 @@ use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error, IJepaConfig,
-    ImageGptConfig, ImageShape, MaeConfig, MaskConfig, MaskFeatConfig, RefineConfig,
+    ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig, MaskFeatConfig, RefineConfig,
     RestorationConfig, Result, SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config,
     TokenizerConfig,
 };
@@ -48,6 +48,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(RefineConfig::small_images(image));
     check(CmaeConfig::small_images(image));
     check(IJepaConfig::small_images(image));
+    check(LeJepaConfig::small_images(image));
     check(Data2VecConfig::small_images(image));
     check(Data2VecV1Config::small_images(image));
 }

@@ -32,6 +32,7 @@ METHODS = {
     "refine": ["refine_cifar10"],
     "cmae": ["cmae_cifar10"],
     "ijepa": ["ijepa_cifar10"],
+    "lejepa": ["lejepa_cifar10"],
     "data2vec": ["data2vec_cifar10"],
     "tokenizer": ["train_tokenizer"],
     "beit": ["beit_cifar10"],

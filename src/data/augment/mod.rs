@@ -134,6 +134,17 @@ impl Augmentation {
         }
     }
 
+    /// LeJEPA (arXiv 2511.08544, official README), its global views: crops of 30 % of the area and up,
+    /// bilinear, flip, colors by 0.4, 0.4 and 0.2, gray with 0.2, and solarized with 0.2.
+    pub const fn lejepa() -> Self {
+        Self {
+            crop: Some(CropRange::new([0.3, 1.0])),
+            interpolation: Interpolation::Bilinear,
+            solarize: 0.2,
+            ..Self::two_views()
+        }
+    }
+
     /// Nothing random: the middle of the image, for evaluation.
     pub const fn none() -> Self {
         Self {
@@ -217,6 +228,7 @@ mod tests {
             Augmentation::colors(),
             Augmentation::cmae(),
             Augmentation::ijepa(),
+            Augmentation::lejepa(),
             Augmentation::none(),
         ];
         for preset in presets {
