@@ -38,6 +38,8 @@ pub enum Purpose {
     SecondMask = 14,
     /// Which of the hidden patches of a second view are predicted.
     SecondAsked = 15,
+    /// The directions that the embeddings of a batch are projected on.
+    Directions = 16,
 }
 
 /// The stream of (`seed`, `purpose`, `epoch`, `index`).

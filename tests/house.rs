@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 17] = [
+const METHODS: [&str; 18] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
@@ -25,6 +25,7 @@ const METHODS: [&str; 17] = [
     "CmaeConfig",
     "IJepaConfig",
     "IBotConfig",
+    "LeJepaConfig",
     "Data2VecConfig",
     "Data2VecV1Config",
     "EvaConfig",

@@ -1,4 +1,4 @@
-//! I-JEPA and iBOT in training: what they leave, resumed or not.
+//! I-JEPA, iBOT and LeJEPA in training: what they leave, resumed or not.
 #![cfg(feature = "run")]
 
 mod common;
@@ -12,7 +12,8 @@ use burn_mim::encoder::VitBody;
 use burn_mim::method::{DataFacts, Method};
 use burn_mim::train::{Interrupt, Pretrained, Pretraining, RunFolder};
 use burn_mim::{
-    DecoderConfig, Grid, IBot, IBotConfig, IJepa, IJepaConfig, MaskConfig, MultiBlockConfig,
+    DecoderConfig, Grid, IBot, IBotConfig, IJepa, IJepaConfig, LeJepa, LeJepaConfig, MaskConfig,
+    MultiBlockConfig, SigReg,
 };
 use common::{IMAGE, device, encoder, losses, pretraining, recipe, waves, weights};
 
@@ -106,4 +107,14 @@ fn teacher_centers_and_temperature_are_saved_and_a_resumed_run_has_the_same_bits
     let task = same_bits_when_resumed(&config, state);
     assert_ne!(weight(IBotConfig::encoder(&task)), weight(&task.student.body));
     assert_ne!(values(task.class_center.val()), values(task.patch_center.val()));
+}
+
+#[test]
+fn a_resumed_run_of_lejepa_sees_the_same_views_and_directions() {
+    let config = LeJepaConfig::new(encoder(IMAGE).with_drop_path(0.1))
+        .with_masks(2)
+        .with_projector_hidden(12)
+        .with_embedding(6)
+        .with_sigreg(SigReg::new().with_slices(8).with_knots(5));
+    same_bits_when_resumed(&config, |task: &LeJepa| vec![weight(&task.encoder.body)]);
 }

@@ -17,10 +17,13 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
     CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig, FeatureConfig,
-    FeatureLayers, IBotConfig, IJepaConfig, ImageShape, MaeConfig, MaskConfig, MilanConfig,
-    MultiBlockConfig, RestorationBatch, TokenizerBatch, ViewContrastConfig, VitConfig,
+    FeatureLayers, IBotConfig, IJepaConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig,
+    MilanConfig, MultiBlockConfig, RestorationBatch, SigReg, TokenizerBatch, ViewContrastConfig,
+    VitConfig,
 };
-use common::{IMAGE, blocks, device, encoder, masked, noise, noised, statistics, teacher, weights};
+use common::{
+    IMAGE, blocks, device, encoder, masked, noise, noised, statistics, teacher, views, weights,
+};
 use half::{nearly_the_same, nearly_the_same_but_for_kinks};
 
 /// Images with values in [0, 1].
@@ -132,6 +135,17 @@ fn pre_training_with_an_online_tokenizer() {
     let mut batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
     batch.target_view = Some(noise(IMAGE, 8).narrow(0, 4, 4));
     nearly_the_same(&config.init(&mut weights(3)), &batch);
+}
+
+#[test]
+fn embeddings_without_a_teacher() {
+    let config = LeJepaConfig::new(encoder(IMAGE).with_drop_path(0.0))
+        .with_projector_hidden(16)
+        .with_embedding(8)
+        .with_sigreg(SigReg::new().with_slices(8))
+        .with_masks(1);
+    let batch = views(&config, noise(IMAGE, 16));
+    nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
 }
 
 #[test]

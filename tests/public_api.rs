@@ -12,12 +12,12 @@ use burn_mim::{
     ConvDecoder, ConvDecoderConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config,
     Decoder, DecoderConfig, Encoder, Error, Eva, EvaConfig, FeatureConfig, FeatureTarget,
     FixedMask, Grid, GridMask, GridTokens, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt,
-    ImageGptConfig, ImageShape, InverseBlockMask, LinearHead, Mae, MaeConfig, Mask, MaskConfig,
-    MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss, PixelTarget,
-    PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct, RefineConfig,
-    Refinement, RegionMask, Selfie, SelfieConfig, SimMim, SimMimConfig, SwinConfig, SwinV2Config,
-    Target, TaskOutput, TeacherConfig, TokenizerConfig, UniformMask, UnitMask, VisibleTokens,
-    VisibleVit, Vit, VitConfig, mask_fn,
+    ImageGptConfig, ImageShape, InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae, MaeConfig,
+    Mask, MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss,
+    PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct,
+    RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SigReg, SimMim, SimMimConfig,
+    SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig, TokenizerConfig, UniformMask,
+    UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -56,6 +56,7 @@ fn every_part_fulfils_its_contract() {
     any_task::<Milan>();
     task::<Eva>();
     any_task::<IBot>();
+    any_task::<LeJepa>();
     task::<Data2Vec>();
     task::<Data2VecV1>();
     task::<Mim<VisibleVit, Decoder, FeatureTarget<VisibleVit>>>();
@@ -86,6 +87,8 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<MilanConfig>();
     file::<TeacherConfig>();
     file::<IBotConfig>();
+    file::<LeJepaConfig>();
+    file::<SigReg>();
     file::<MultiBlockConfig>();
     file::<Data2VecConfig>();
     file::<Data2VecV1Config>();

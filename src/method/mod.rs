@@ -13,6 +13,7 @@ mod ijepa;
 mod image_gpt;
 #[cfg(feature = "run")]
 mod init_from;
+mod lejepa;
 #[cfg(feature = "run")]
 #[macro_use]
 mod list;
@@ -67,6 +68,9 @@ pub use image_gpt::{ImageGptCollate, completion_sheet};
 #[cfg(feature = "run")]
 pub use init_from::{InitFrom, InitPart, NormalizationOf};
 #[cfg(feature = "run")]
+pub use lejepa::LeJepaCollate;
+pub use lejepa::{LeJepa, LeJepaBatch, LeJepaConfig, SigReg};
+#[cfg(feature = "run")]
 pub use list::{MethodVisitor, Methods, unknown_method};
 pub use mae::{
     Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, ViewContrast, ViewContrastConfig,
@@ -117,5 +121,5 @@ methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
     BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
-    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

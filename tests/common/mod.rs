@@ -12,13 +12,14 @@ use burn::tensor::{Device, Tensor};
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig, MimCollate, source::MemoryDataset};
 use burn_mim::encoder::BackboneConfig;
-use burn_mim::method::{IJepaBatch, MilanBatch};
+use burn_mim::method::{IJepaBatch, LeJepaBatch, MilanBatch};
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
 use burn_mim::{
-    DecoderConfig, IJepaConfig, ImageShape, MaeConfig, Mask, MaskConfig, MaskStrategy, MimBatch,
-    PretextTask, SimMimConfig, SwinConfig, TaskOutput, TeacherConfig, VitConfig,
+    DecoderConfig, IJepaConfig, ImageShape, LeJepaConfig, MaeConfig, Mask, MaskConfig,
+    MaskStrategy, MimBatch, PretextTask, SimMimConfig, SwinConfig, TaskOutput, TeacherConfig,
+    VitConfig,
 };
 
 /// 3×16×16 images.
@@ -199,4 +200,11 @@ pub(crate) fn noised(batch: MimBatch) -> MilanBatch {
     let cells = [batch.size(), batch.mask.grid().cells()];
     let noise = InitialWeights::new(98, &device()).param(cells, Init::Normal { std: 1e3 }).val();
     MilanBatch { images: batch, noise: Some(noise) }
+}
+
+/// `crops`, two of an image side by side, with a mask each, and directions.
+pub(crate) fn views(config: &LeJepaConfig, crops: Tensor<4>) -> LeJepaBatch {
+    let shape = [config.embedding, config.sigreg.slices];
+    let directions = InitialWeights::new(98, &device()).param(shape, Init::Normal { std: 1.0 });
+    LeJepaBatch { crops: masked(crops, &config.mask().unwrap()), directions: directions.val() }
 }

@@ -8,9 +8,10 @@ use burn_mim::{
     AskedConfig, BeitConfig, CmaeConfig, ContextConfig, ConvDecoderConfig, Data2VecConfig,
     Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, EvaConfig, FeatureConfig,
     FeatureLayers, GradientTargetConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape,
-    MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig, MultiBlockConfig,
-    Normalization, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig,
-    SwinV2Config, TeacherConfig, TokenizerConfig, ViewContrastConfig, VitConfig,
+    LeJepaConfig, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig,
+    MultiBlockConfig, Normalization, RefineConfig, RestorationConfig, SelfieConfig, SigReg,
+    SimMimConfig, SwinConfig, SwinV2Config, TeacherConfig, TokenizerConfig, ViewContrastConfig,
+    VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -49,6 +50,7 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(CmaeConfig::small_images(IMAGE)),
         Box::new(IJepaConfig::small_images(IMAGE)),
         Box::new(IBotConfig::small_images(IMAGE)),
+        Box::new(LeJepaConfig::small_images(IMAGE)),
         Box::new(Data2VecConfig::small_images(IMAGE)),
         Box::new(Data2VecV1Config::small_images(IMAGE)),
         Box::new(EvaConfig::small_images(IMAGE)),
@@ -114,6 +116,11 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         .with_head_hidden(6)
         .with_bottleneck(4)
         .with_outputs(5);
+    let lejepa = LeJepaConfig::new(vit.clone())
+        .with_masks(1)
+        .with_projector_hidden(6)
+        .with_embedding(4)
+        .with_sigreg(SigReg::new().with_slices(4).with_knots(5));
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
@@ -136,6 +143,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(eva),
         Box::new(milan),
         Box::new(ibot),
+        Box::new(lejepa),
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),
         Box::new(simmim(swin_v2, 4).with_normalization(sliding)),

@@ -8,9 +8,9 @@ use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error, EvaConfig,
-    IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, MaeConfig, MaskConfig, MaskFeatConfig,
-    MilanConfig, RefineConfig, RestorationConfig, Result, SelfieConfig, SimMimConfig, SwinConfig,
-    SwinV2Config, TokenizerConfig,
+    IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig,
+    MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, Result, SelfieConfig,
+    SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,6 +49,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(CmaeConfig::small_images(image));
     check(IJepaConfig::small_images(image));
     check(IBotConfig::small_images(image));
+    check(LeJepaConfig::small_images(image));
     check(Data2VecConfig::small_images(image));
     check(Data2VecV1Config::small_images(image));
     check(EvaConfig::small_images(image));

@@ -1,14 +1,15 @@
-//! Methods with a teacher, to which no gradient may come.
+//! Methods with a teacher, to which no gradient may come, and one without, which has gradients
+//! everywhere.
 
 use burn::tensor::FloatDType;
 use burn_mim::method::RefineBatch;
 use burn_mim::{
     CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig, FeatureConfig,
-    FeatureLayers, IBotConfig, IJepaConfig, MaskConfig, MilanConfig, MimBatch, MultiBlockConfig,
-    RefineConfig,
+    FeatureLayers, IBotConfig, IJepaConfig, LeJepaConfig, MaskConfig, MilanConfig, MimBatch,
+    MultiBlockConfig, RefineConfig, SigReg,
 };
 
-use super::common::{blocks, encoder, masked, noise, noised, statistics, teacher, weights};
+use super::common::{blocks, encoder, masked, noise, noised, statistics, teacher, views, weights};
 use super::{IMAGE, check, tiny};
 
 #[test]
@@ -74,6 +75,19 @@ fn gradients_of_ibot_are_those_of_its_loss_and_its_teacher_and_centers_have_none
             || moved.contains(&path.as_str())
     };
     assert!(fixed.len() > 20 && fixed.iter().all(is_fixed), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_lejepa_are_those_of_its_loss_and_nothing_but_positions_has_none() {
+    let config = LeJepaConfig::new(tiny(encoder(IMAGE)).with_drop_path(0.0))
+        .with_projector_hidden(6)
+        .with_embedding(5)
+        .with_sigreg(SigReg::new().with_slices(7).with_knots(5))
+        .with_lambda(0.3)
+        .with_masks(1);
+    let batch = views(&config, noise(IMAGE, 8).cast(FloatDType::F64));
+    let fixed = check(config.init(&mut weights(3)), &batch);
+    assert!(fixed.iter().all(|path| path.ends_with(".table")), "{fixed:?}");
 }
 
 #[test]

@@ -35,6 +35,7 @@ METHODS = {
     "eva": ["eva_cifar10"],
     "milan": ["milan_cifar10"],
     "ibot": ["ibot_cifar10"],
+    "lejepa": ["lejepa_cifar10"],
     "data2vec": ["data2vec_cifar10"],
     "tokenizer": ["train_tokenizer"],
     "beit": ["beit_cifar10"],

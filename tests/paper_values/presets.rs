@@ -11,9 +11,9 @@ use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, DecoderConfig,
-    EvaConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, MaeConfig, MaeTargetConfig,
-    MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig,
-    SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    EvaConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig,
+    MaeTargetConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, SelfieConfig,
+    SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 use serde_json::{Value, json, to_value};
 
@@ -100,13 +100,18 @@ fn constructors() -> Vec<(String, Value)> {
             base_patch16, large_patch16, huge_patch14, giant_patch16, small_images(SMALL),
         }
         IBotConfig { small_patch16, base_patch16, large_patch16, small_images(SMALL) }
+        LeJepaConfig { small_patch8, large_patch14, huge_patch14, small_images(SMALL) }
         Data2VecV1Config { base_patch16, large_patch16, small_images(SMALL) }
         Data2VecConfig { base_patch16, large_patch16, huge_patch14, small_images(SMALL) }
         EvaConfig { giant_patch14, small_images(SMALL) }
         MilanConfig { base_patch16, large_patch16, small_images(SMALL) }
         RefineConfig { base_patch16, large_patch16, small_images(SMALL) }
-        Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa }
-        Augmentation { mae, simmim, beit, maskfeat, two_views, colors, cmae, ijepa, ibot, none }
+        Recipe {
+            mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa, lejepa,
+        }
+        Augmentation {
+            mae, simmim, beit, maskfeat, two_views, colors, cmae, ijepa, ibot, lejepa, none,
+        }
         FineTuning {
             mae_base, mae_large, mae_huge, simmim_base, beit_base, small_images(20), fitting(1_200_000, 600),
         }

@@ -11,7 +11,7 @@ const SHAPES: [ImageShape; 3] =
 /// What is said of a preset that cannot read a shape: with patches of 14, 3, or a quarter of 160
 /// pixels no whole number fits a side; three patches of 96, two gaps of 48 and jitter of 7 on both
 /// sides are 398 pixels; 512 × 512 tokens are more than the limit of 65 536.
-const REFUSED: [(&str, usize, &str); 19] = [
+const REFUSED: [(&str, usize, &str); 25] = [
     ("mae_vit_huge_patch14_224", 0, "160×224 pixels cannot be cut into squares of 14 pixels"),
     ("mae_vit_huge_patch14_224", 1, "512×512 pixels cannot be cut into squares of 14 pixels"),
     ("mae_vit_huge_patch14_224", 2, "96×64 pixels cannot be cut into squares of 14 pixels"),
@@ -24,6 +24,12 @@ const REFUSED: [(&str, usize, &str); 19] = [
     ("eva_giant_patch14_224", 0, "160×224 pixels cannot be cut into squares of 14 pixels"),
     ("eva_giant_patch14_224", 1, "512×512 pixels cannot be cut into squares of 14 pixels"),
     ("eva_giant_patch14_224", 2, "96×64 pixels cannot be cut into squares of 14 pixels"),
+    ("lejepa_vit_large_patch14_224", 0, "160×224 pixels cannot be cut into squares of 14 pixels"),
+    ("lejepa_vit_large_patch14_224", 1, "512×512 pixels cannot be cut into squares of 14 pixels"),
+    ("lejepa_vit_large_patch14_224", 2, "96×64 pixels cannot be cut into squares of 14 pixels"),
+    ("lejepa_vit_huge_patch14_224", 0, "160×224 pixels cannot be cut into squares of 14 pixels"),
+    ("lejepa_vit_huge_patch14_224", 1, "512×512 pixels cannot be cut into squares of 14 pixels"),
+    ("lejepa_vit_huge_patch14_224", 2, "96×64 pixels cannot be cut into squares of 14 pixels"),
     ("context_patch96_512", 0, "gaps of 48 and jitter of 7 does not fit images of 160×224"),
     ("context_patch96_512", 2, "gaps of 48 and jitter of 7 does not fit images of 96×64"),
     ("selfie_small_images", 0, "160×224 pixels cannot be cut into squares of 40 pixels"),

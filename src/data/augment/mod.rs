@@ -140,6 +140,17 @@ impl Augmentation {
         Self { crop: Some(CropRange::new([0.14, 1.0])), ..Self::two_views() }
     }
 
+    /// LeJEPA (arXiv 2511.08544, official README), its global views: crops of 30 % of the area and up,
+    /// bilinear, flip, colors by 0.4, 0.4 and 0.2, gray with 0.2, and solarized with 0.2.
+    pub const fn lejepa() -> Self {
+        Self {
+            crop: Some(CropRange::new([0.3, 1.0])),
+            interpolation: Interpolation::Bilinear,
+            solarize: 0.2,
+            ..Self::two_views()
+        }
+    }
+
     /// Nothing random: the middle of the image, for evaluation.
     pub const fn none() -> Self {
         Self {
@@ -224,6 +235,7 @@ mod tests {
             Augmentation::cmae(),
             Augmentation::ijepa(),
             Augmentation::ibot(),
+            Augmentation::lejepa(),
             Augmentation::none(),
         ];
         for preset in presets {

@@ -1,0 +1,17 @@
+//! Embeddings of masked views without a teacher (LeJEPA) on small images; leaves `runs/lejepa/`.
+//!
+//! ```text
+//! cargo run --release --example lejepa_cifar10                    # built-in data, about 3 minutes
+//! cargo run --release --example lejepa_cifar10 -- --data cifar10  # downloads CIFAR-10 first
+//! ```
+
+use burn_mim::cli::{NoFlags, pretrain};
+use burn_mim::method::BuiltIn;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    pretrain::<BuiltIn, NoFlags>("lejepa", |_, _| Ok(()))
+}
