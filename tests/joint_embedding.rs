@@ -21,7 +21,7 @@ fn ijepa() -> IJepaConfig {
 }
 
 fn lejepa() -> LeJepaConfig {
-    LeJepaConfig::new(encoder(IMAGE).with_drop_path(0.1))
+    LeJepaConfig::new(encoder(IMAGE))
         .with_masks(2)
         .with_projector_hidden(12)
         .with_embedding(6)

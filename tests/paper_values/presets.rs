@@ -103,9 +103,7 @@ fn constructors() -> Vec<(String, Value)> {
         Data2VecV1Config { base_patch16, large_patch16, small_images(SMALL) }
         Data2VecConfig { base_patch16, large_patch16, huge_patch14, small_images(SMALL) }
         RefineConfig { base_patch16, large_patch16, small_images(SMALL) }
-        Recipe {
-            mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa, lejepa,
-        }
+        Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa }
         Augmentation { mae, simmim, beit, maskfeat, two_views, colors, cmae, ijepa, lejepa, none }
         FineTuning {
             mae_base, mae_large, mae_huge, simmim_base, beit_base, small_images(20), fitting(1_200_000, 600),
