@@ -143,15 +143,14 @@ pub use method::{
     FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, LeJepa,
     LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig,
     Milan, MilanBatch, MilanConfig, RefineConfig, Refinement, Restoration, RestorationConfig,
-    Selfie, SelfieConfig, SigReg, SimMim, SimMimConfig, TeacherConfig, ViewContrast,
-    ViewContrastConfig,
+    Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig, ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,
     GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss, PixelTarget,
     Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
-pub use task::{Measured, Mim, Network, PretextTask, StepEnd, TaskOutput};
+pub use task::{Measured, Mim, Network, PretextTask, SigReg, StepEnd, TaskOutput};
 
 /// The `rand` that this crate's contracts speak of, such as `MaskStrategy::sample`.
 pub use rand;

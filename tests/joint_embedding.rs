@@ -111,7 +111,7 @@ fn teacher_centers_and_temperature_are_saved_and_a_resumed_run_has_the_same_bits
 
 #[test]
 fn a_resumed_run_of_lejepa_sees_the_same_views_and_directions() {
-    let config = LeJepaConfig::new(encoder(IMAGE).with_drop_path(0.1))
+    let config = LeJepaConfig::new(encoder(IMAGE))
         .with_masks(2)
         .with_projector_hidden(12)
         .with_embedding(6)

@@ -69,7 +69,7 @@ pub use image_gpt::{ImageGptCollate, completion_sheet};
 pub use init_from::{InitFrom, InitPart, NormalizationOf};
 #[cfg(feature = "run")]
 pub use lejepa::LeJepaCollate;
-pub use lejepa::{LeJepa, LeJepaBatch, LeJepaConfig, SigReg};
+pub use lejepa::{LeJepa, LeJepaBatch, LeJepaConfig};
 #[cfg(feature = "run")]
 pub use list::{MethodVisitor, Methods, unknown_method};
 pub use mae::{

@@ -4,6 +4,7 @@ mod choice;
 mod contrast;
 mod mim;
 mod network;
+mod sigreg;
 
 use std::fmt::Debug;
 
@@ -15,6 +16,7 @@ pub(crate) use contrast::contrast;
 pub use mim::Mim;
 pub(crate) use mim::encode_and_predict;
 pub use network::Network;
+pub use sigreg::SigReg;
 
 use crate::error::{Error, Result, ensure};
 

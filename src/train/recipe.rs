@@ -190,19 +190,6 @@ impl Recipe {
             .with_weight_decay(0.04)
     }
 
-    /// LeJEPA's pre-training of ViT-L/14 for 100 epochs (arXiv 2511.08544, official README and
-    /// `scripts/`): rates are for its batch of 512, the warm-up is that of the official `MINIMAL.md`.
-    pub fn lejepa() -> Self {
-        Self::new()
-            .with_epochs(100)
-            .with_base_lr(5e-4)
-            .with_lr_batch(512)
-            .with_warmup_epochs(1.0)
-            .with_warmup_lr(5e-6)
-            .with_min_lr(5e-7)
-            .with_betas([0.9, 0.999])
-    }
-
     /// Restoration on small images, ours: Adam without weight decay, as in the paper (arXiv
     /// 2012.00364 §4), at a rate for small models, batches of 64 and hundreds of steps.
     pub fn restoration() -> Self {

@@ -106,9 +106,7 @@ fn constructors() -> Vec<(String, Value)> {
         EvaConfig { giant_patch14, small_images(SMALL) }
         MilanConfig { base_patch16, large_patch16, small_images(SMALL) }
         RefineConfig { base_patch16, large_patch16, small_images(SMALL) }
-        Recipe {
-            mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa, lejepa,
-        }
+        Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa }
         Augmentation {
             mae, simmim, beit, maskfeat, two_views, colors, cmae, ijepa, ibot, lejepa, none,
         }

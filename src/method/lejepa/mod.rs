@@ -3,13 +3,10 @@
 
 #[cfg(feature = "run")]
 mod collate;
-#[cfg(all(test, feature = "run"))]
-mod parity_tests;
 #[cfg(feature = "run")]
 mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
-mod sigreg;
 mod task;
 #[cfg(all(test, feature = "run"))]
 mod tests;
@@ -18,7 +15,6 @@ use std::sync::Arc;
 
 #[cfg(feature = "run")]
 pub use collate::LeJepaCollate;
-pub use sigreg::SigReg;
 pub use task::{LeJepa, LeJepaBatch};
 
 use crate::config::config;
@@ -28,6 +24,7 @@ use crate::grid::ImageShape;
 use crate::limits;
 use crate::mask::{MaskConfig, MaskStrategy};
 use crate::nn::{InitialWeights, Positions, Projection};
+use crate::task::SigReg;
 
 config! {
     /// The parts of a [`LeJepa`], with the numbers of the official code (rbalestr-lab/lejepa: README and
@@ -87,6 +84,7 @@ impl LeJepaConfig {
     pub fn small_images(image: ImageShape) -> Self {
         let encoder = VitConfig::new(image, 4, 128, 6, 4).with_class_token(false);
         Self::new(encoder)
+            .with_mask(MaskConfig::Mae { ratio: 0.75 })
             .with_masks(2)
             .with_projector_hidden(512)
             .with_embedding(64)

@@ -14,8 +14,8 @@ pub(super) fn all() -> Vec<Preset<LeJepaConfig>> {
             about: "LeJEPA of 4 masked views on MAE's small ViT of 128 × 6, patch 4: ours, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: LeJepaConfig::small_images,
-            recipe: Recipe::lejepa()
-                .with_epochs(5)
+            recipe: recipe()
+                .with_epochs(4)
                 .with_lr_batch(128)
                 .with_base_lr(2e-3)
                 .with_warmup_epochs(0.5)
@@ -28,7 +28,7 @@ pub(super) fn all() -> Vec<Preset<LeJepaConfig>> {
             about: "LeJEPA on ViT-S/8 and Imagenette, 800 epochs (rbalestr-lab/lejepa MINIMAL.md)",
             image: ImageShape::square(3, 128),
             numbers: |image| on(LeJepaConfig::small_patch8(), image),
-            recipe: Recipe::lejepa()
+            recipe: recipe()
                 .with_epochs(800)
                 .with_lr_batch(256)
                 .with_base_lr(2e-3)
@@ -58,7 +58,7 @@ fn published() -> Preset<LeJepaConfig> {
         about: "LeJEPA on ViT-H/14, 100 epochs (arXiv 2511.08544; rbalestr-lab/lejepa README)",
         image: ImageShape::square(3, 224),
         numbers: |image| on(LeJepaConfig::huge_patch14(), image),
-        recipe: Recipe::lejepa(),
+        recipe: recipe(),
         augmentation: Augmentation::lejepa(),
         batch_size: 512,
     }
@@ -66,4 +66,16 @@ fn published() -> Preset<LeJepaConfig> {
 
 fn on(method: LeJepaConfig, image: ImageShape) -> LeJepaConfig {
     LeJepaConfig { encoder: VitConfig { image, ..method.encoder }, ..method }
+}
+
+/// Rates are for a batch of 512; the warm-up is that of the official `MINIMAL.md`.
+pub(super) fn recipe() -> Recipe {
+    Recipe::new()
+        .with_epochs(100)
+        .with_base_lr(5e-4)
+        .with_lr_batch(512)
+        .with_warmup_epochs(1.0)
+        .with_warmup_lr(5e-6)
+        .with_min_lr(5e-7)
+        .with_betas([0.9, 0.999])
 }

@@ -30,7 +30,7 @@ impl Method for LeJepaConfig {
     }
 
     fn recipe(&self) -> Recipe {
-        Recipe::lejepa()
+        presets::recipe()
     }
 
     fn augmentation(&self) -> Augmentation {

@@ -3,12 +3,11 @@
 use burn::module::Module;
 use burn::tensor::{FloatDType, Tensor};
 
-use super::SigReg;
 use crate::batch::MimBatch;
 use crate::encoder::{Encoder, VisibleTokens, VisibleVit, layers_above};
 use crate::error::Result;
 use crate::nn::{Projection, cast_parameters};
-use crate::task::{Measured, PretextTask, TaskOutput};
+use crate::task::{Measured, PretextTask, SigReg, TaskOutput};
 
 /// LeJEPA of masked views: the embedding of every view of an image predicts the mean of the embeddings
 /// of all its views, and the embeddings of a batch are a sample of a normal distribution. There is no

@@ -106,7 +106,7 @@ impl SigReg {
 
     /// The statistic that is expected of `images` independent normal numbers of mean 0 and this
     /// variance.
-    pub(super) fn expected(&self, images: usize, variance: f64) -> f64 {
+    pub(crate) fn expected(&self, images: usize, variance: f64) -> f64 {
         let at = |Knot { t, normal, weight }| {
             let known = (-variance * t * t / 2.0).exp();
             weight * (images as f64 * (known - normal).powi(2) + 1.0 - known * known)
