@@ -42,19 +42,19 @@ impl DinoHead {
         Self { layers, directions, lengths }
     }
 
-    /// What features come to before the outputs, of length 1: `[.., width]` to `[.., bottleneck]`.
+    /// What the layers make of features: `[.., width]` to `[.., bottleneck]`.
     pub fn bottleneck<const D: usize>(&self, features: Tensor<D>) -> Tensor<D> {
         let apply = |layer: &Linear, features| {
             let bias = layer.bias.as_ref().map(|bias| bias.val());
             kernel::linear(features, layer.weight.val(), bias)
         };
-        let [first, rest @ ..] = &self.layers[..] else { return unit(features, D - 1) };
+        let [first, rest @ ..] = &self.layers[..] else { return features };
         let first = apply(first, features);
-        unit(rest.iter().fold(first, |features, layer| apply(layer, gelu(features))), D - 1)
+        rest.iter().fold(first, |features, layer| apply(layer, gelu(features)))
     }
 
-    /// The outputs of what [`bottleneck`](Self::bottleneck) made: `[.., bottleneck]` to `[.., outputs]`. They
-    /// are linear in it.
+    /// The outputs of what [`bottleneck`](Self::bottleneck) made, scaled to length 1: `[.., bottleneck]`
+    /// to `[.., outputs]`. They are linear in it.
     pub fn outputs<const D: usize>(&self, narrow: Tensor<D>) -> Tensor<D> {
         let directions = unit(self.directions.val(), 0);
         let weight = match &self.lengths {
@@ -66,7 +66,7 @@ impl DinoHead {
 
     /// The outputs of features: `[.., width]` to `[.., outputs]`.
     pub fn forward<const D: usize>(&self, features: Tensor<D>) -> Tensor<D> {
-        self.outputs(self.bottleneck(features))
+        self.outputs(unit(self.bottleneck(features), D - 1))
     }
 }
 

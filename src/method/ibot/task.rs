@@ -10,7 +10,7 @@ use crate::encoder::{Backbone, Encoder, GridTokens, Vit, VitBody, layers_above};
 use crate::error::Result;
 use crate::image::grid_of;
 use crate::mask::Mask;
-use crate::nn::{DinoHead, cast_parameters, follow};
+use crate::nn::{DinoHead, cast_parameters, follow, unit};
 use crate::target::entropy;
 use crate::task::{Measured, PretextTask, StepEnd, TaskOutput};
 
@@ -61,8 +61,9 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    fn cast(self, dtype: FloatDType) -> Self {
-        Self { class: self.class.cast(dtype), patches: self.patches.cast(dtype) }
+    /// Scaled to length 1 in `dtype`: in half precision a short row has no direction.
+    fn scaled(self, dtype: FloatDType) -> Self {
+        Self { class: unit(self.class.cast(dtype), 1), patches: unit(self.patches.cast(dtype), 2) }
     }
 
     fn outputs(self, head: &DinoHead) -> Self {
@@ -128,7 +129,7 @@ impl IBot {
             }
         };
         let whole: FloatDType = images.dtype().into();
-        let Rows { class, patches: cells } = teacher.cast(whole);
+        let Rows { class, patches: cells } = teacher.scaled(whole);
         let asked = mask.at(grid_of(images, self.config.encoder.patch)).asked;
         let hidden = asked.select(cells.clone().narrow(0, 0, batch.size()));
         let target = class.clone().narrow(0, 0, batch.size());
@@ -139,7 +140,7 @@ impl IBot {
             class: teacher.class.clone().mean_dim(0),
             patches: self.teacher_head.outputs(mean),
         };
-        let student = student.cast(whole).outputs(&self.head);
+        let student = student.scaled(whole).outputs(&self.head);
         Seen { student, teacher, means, feature: feature.cast(whole), target }
     }
 
