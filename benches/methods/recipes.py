@@ -38,6 +38,8 @@ CHOICES = {
     "three quarters hidden": ["numbers.mask.ratio=0.75"],
     "patches of 4": ["numbers.encoder.patch=4"],
     "histograms of cells of 4 pixels": ["numbers.target.cell=4"],
+    "all cells predicted": ["numbers.asked={asked='all'}"],
+    "a decoder of one block": ["numbers.decoder.depth=1"],
     "pixels alone": ["numbers.target={target='pixels'}"],
     "AdamW": ["recipe.optimizer=adamw", "recipe.base_lr=4e-3"],
     "Muon and AdamW at one rate": ["recipe.muon_rate=1", "recipe.base_lr=16e-3"],
