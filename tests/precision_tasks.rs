@@ -127,8 +127,9 @@ fn a_frozen_teachers_features_with_a_prompting_decoder() {
 fn pre_training_with_an_online_tokenizer() {
     let config = IBotConfig::new(encoder(IMAGE).with_drop_path(0.0))
         .with_mask(MaskConfig::blocks(0.3, 2))
-        .with_head_hidden(16)
-        .with_bottleneck(8)
+        // Gradients grow as rows shrink, which few features do in each layer, out of the range of F16.
+        .with_head_hidden(2048)
+        .with_bottleneck(64)
         .with_outputs(12)
         // What divides the teacher's outputs multiplies what rounding does to them.
         .with_teacher_temperature([0.1, 0.1]);
