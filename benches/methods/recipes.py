@@ -24,6 +24,7 @@ from table import HERE, ROOT, Failed, between, groups, load, rows, run, summary,
 BEGIN, END = "<!-- benches/methods/recipes.py: begin -->", "<!-- benches/methods/recipes.py: end -->"
 
 COLORS = "augmentation.jitter={brightness=0.4,contrast=0.4,saturation=0.4}"
+WIDE = ["numbers.encoder.width=192", "numbers.encoder.depth=3", "numbers.encoder.heads=6"]
 # What is changed: its name, and the assignments that change it.
 CHOICES = {
     "preset": [],
@@ -47,7 +48,10 @@ CHOICES = {
     "milder colors: 0.4, gray 0.2": [COLORS, "augmentation.gray=0.2"],
     "no colors": ["augmentation.jitter=null", "augmentation.gray=0"],
     "crops from 20 %": ["augmentation.crop.scale=[0.2,1.0]"],
-    "192 features, 3 blocks": ["numbers.encoder.width=192", "numbers.encoder.depth=3", "numbers.encoder.heads=6"],
+    "192 features, 3 blocks": WIDE,
+    "192 features, 3 blocks, a decoder of one block, an eighth hidden": [
+        *WIDE, "numbers.decoder.depth=1", "numbers.mask.ratio=0.125",
+    ],
     "4 blocks": ["numbers.encoder.depth=4"],
     "batches of 128, half as many steps": ["batch_size=128"],
     "batches of 32, twice as many steps": ["batch_size=32", "recipe.lr_batch=128"],
