@@ -4,8 +4,6 @@ use std::f64::consts::PI;
 
 use burn::tensor::{Tensor, assert_shape};
 
-use crate::image::{PatchLayout, grid_of, patchify};
-
 /// The sums of `strength` in each of the `bins` equal parts of the half circle, over squares of
 /// `cell` pixels side by side. A pixel's direction is that of (`cosine`, `sine`); opposite directions
 /// are the same.
@@ -27,7 +25,10 @@ pub fn direction_histograms(
     let [planes, _, height, width] = strength.dims();
     assert_shape!(cosine, [planes, 1, height, width]);
     assert_shape!(sine, [planes, 1, height, width]);
-    grid_of(&strength, cell);
+    assert!(
+        height.is_multiple_of(cell) && width.is_multiple_of(cell),
+        "cells of {cell} pixels do not divide {height}×{width}"
+    );
     #[cfg(feature = "flex")]
     if super::takes(
         [&cosine, &sine, &strength].into_iter().all(super::fits)
@@ -52,8 +53,12 @@ pub fn direction_histograms_composed(
     cell: usize,
     bins: usize,
 ) -> Tensor<3> {
-    let [directions, strength] = [direction(cosine, sine, bins), strength]
-        .map(|map| patchify(map, cell, PatchLayout::ChannelsFirst));
+    let [planes, _, height, width] = strength.dims();
+    let (rows, cols) = (height / cell, width / cell);
+    let [directions, strength] = [direction(cosine, sine, bins), strength].map(|map| {
+        let squares = map.reshape([planes, rows, cell, cols, cell]).permute([0, 1, 3, 2, 4]);
+        squares.reshape([planes, rows * cols, cell * cell])
+    });
     let histograms = (0..bins).map(|bin| {
         let elsewhere = directions.clone().not_equal_elem(bin as f64);
         strength.clone().mask_fill(elsewhere, 0.0).sum_dim(2)
