@@ -40,7 +40,7 @@ pub fn direction_histograms(
             sine.into_dispatch(),
             strength.into_dispatch(),
             cell,
-            bins,
+            limits(bins).collect(),
         ));
     }
     direction_histograms_composed([cosine, sine], strength, cell, bins)
@@ -85,7 +85,7 @@ fn direction(cosine: Tensor<4>, sine: Tensor<4>, bins: usize) -> Tensor<4> {
 }
 
 /// Sine and cosine of the limits between the parts of the half circle.
-pub(super) fn limits(bins: usize) -> impl Iterator<Item = [f32; 2]> {
+fn limits(bins: usize) -> impl Iterator<Item = [f32; 2]> {
     (1..bins).map(move |limit| {
         let (sine, cosine) = libm::sincos(PI * limit as f64 / bins as f64);
         [sine as f32, cosine as f32]

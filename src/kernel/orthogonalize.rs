@@ -3,11 +3,11 @@
 use burn::tensor::{Tensor, assert_shape};
 
 /// Coefficients of a step of Newton–Schulz (Jordan 2024, <https://kellerjordan.github.io/posts/muon/>).
-pub(super) const COEFFICIENTS: [f32; 3] = [3.4445, -4.775, 2.0315];
+const COEFFICIENTS: [f32; 3] = [3.4445, -4.775, 2.0315];
 /// How many steps there are.
-pub(super) const STEPS: usize = 5;
+const STEPS: usize = 5;
 /// What a matrix is divided by at least.
-pub(super) const EPSILON: f32 = 1e-7;
+const EPSILON: f32 = 1e-7;
 
 /// Matrices whose singular values are between about 0.7 and 1.2, with the singular vectors of
 /// `matrices`: each is divided by its Frobenius norm, and goes five times through
@@ -23,6 +23,9 @@ pub fn orthogonalize(matrices: Tensor<3>) -> Tensor<3> {
         use super::flex::OrthogonalizeKernel;
         return Tensor::from_dispatch(burn::backend::Dispatch::mim_orthogonalize(
             matrices.into_dispatch(),
+            COEFFICIENTS,
+            STEPS,
+            EPSILON,
         ));
     }
     orthogonalize_composed(matrices)

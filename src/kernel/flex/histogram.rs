@@ -7,7 +7,6 @@ use burn::backend::{Backend, Flex, backend_extension};
 use super::buffer::{dense, dims, tensor, values};
 use super::simd::vectorized;
 use super::tiles::by_tiles;
-use crate::kernel::histogram::limits;
 
 /// How many planes one thread works on at a time.
 const PLANES: usize = 16;
@@ -19,7 +18,7 @@ pub(crate) trait HistogramKernel: Backend {
         sine: FloatTensor<Self>,
         strength: FloatTensor<Self>,
         cell: usize,
-        bins: usize,
+        limits: Vec<[f32; 2]>,
     ) -> FloatTensor<Self>;
 }
 
@@ -29,13 +28,13 @@ impl HistogramKernel for Flex {
         sine: FlexTensor,
         strength: FlexTensor,
         cell: usize,
-        bins: usize,
+        limits: Vec<[f32; 2]>,
     ) -> FlexTensor {
         let [planes, _, height, width] = dims(&strength);
         let (cells, pixels) = ((height / cell) * (width / cell), height * width);
         let maps = [cosine, sine, strength].map(dense);
         let [cosine, sine, strength] = maps.each_ref().map(values);
-        let limits: Vec<_> = limits(bins).collect();
+        let bins = limits.len() + 1;
         let start = vec![0.0; cells * bins];
         let ([sums], _) = by_tiles(planes, PLANES, [&start], |first, [sums]| {
             let mut directions = vec![0.0; width];

@@ -9,21 +9,34 @@ use super::buffer::{dense, dims, like, tensor, values};
 use super::matrix::{Matrix, Output, multiply};
 use super::simd::{dot, vectorized};
 use super::tiles::by_tiles;
-use crate::kernel::orthogonalize::{COEFFICIENTS, EPSILON, STEPS};
 
 /// How many rows of a product one thread computes.
 const ROWS: usize = 64;
 
 #[backend_extension(Flex)]
 pub(crate) trait OrthogonalizeKernel: Backend {
-    fn mim_orthogonalize(matrices: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn mim_orthogonalize(
+        matrices: FloatTensor<Self>,
+        coefficients: [f32; 3],
+        steps: usize,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
 }
 
 impl OrthogonalizeKernel for Flex {
-    fn mim_orthogonalize(matrices: FlexTensor) -> FlexTensor {
+    fn mim_orthogonalize(
+        matrices: FlexTensor,
+        coefficients: [f32; 3],
+        steps: usize,
+        epsilon: f32,
+    ) -> FlexTensor {
         let matrices = dense(matrices);
         let [_, rows, columns] = dims(&matrices);
         let mut results = values(&matrices).to_vec();
+        let orthogonal = |mut matrix: Vec<f32>, columns| {
+            divide_by_length(&mut matrix, epsilon);
+            (0..steps).fold(matrix, |matrix, _| step(&matrix, columns, coefficients))
+        };
         // Within one scope, so that the many small products need not wake the other threads anew.
         rayon::scope(|_| {
             results.par_chunks_exact_mut(rows * columns).for_each(|matrix| {
@@ -39,27 +52,21 @@ impl OrthogonalizeKernel for Flex {
     }
 }
 
-/// The matrix of `columns` columns, and not more rows, after all steps.
-fn orthogonal(mut x: Vec<f32>, columns: usize) -> Vec<f32> {
+/// One step of the matrix `x` of `columns` columns and not more rows.
+fn step(x: &[f32], columns: usize, [a, b, c]: [f32; 3]) -> Vec<f32> {
     let rows = x.len() / columns;
-    let [a, b, c] = COEFFICIENTS;
-    divide_by_length(&mut x);
-    for _ in 0..STEPS {
-        let square = product(&x, Matrix::dense(&x, columns).transposed(), |_, _| ());
-        let all = Matrix::dense(&square, rows);
-        // b A + c A² + a, times which X is the next one.
-        let factor = product(&square, all, |first, sums| {
-            let own = &square[first * rows..][..sums.len()];
-            for (sum, own) in sums.iter_mut().zip(own) {
-                *sum = c * *sum + b * own;
-            }
-            for (row, at) in sums.chunks_exact_mut(rows).zip(first..) {
-                row[at] += a;
-            }
-        });
-        x = product(&factor, Matrix::dense(&x, columns), |_, _| ());
-    }
-    x
+    let square = product(x, Matrix::dense(x, columns).transposed(), |_, _| ());
+    // b A + c A² + a, times which X is the next one.
+    let factor = product(&square, Matrix::dense(&square, rows), |first, sums| {
+        let own = &square[first * rows..][..sums.len()];
+        for (sum, own) in sums.iter_mut().zip(own) {
+            *sum = c * *sum + b * own;
+        }
+        for (row, at) in sums.chunks_exact_mut(rows).zip(first..) {
+            row[at] += a;
+        }
+    });
+    product(&factor, Matrix::dense(x, columns), |_, _| ())
 }
 
 /// The product of `left`, which is dense, and `right`. Rows of it go through `then`, with the number
@@ -83,9 +90,9 @@ fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
 }
 
 vectorized! {
-    /// Divides a matrix by its Frobenius norm.
-    fn divide_by_length<A>(matrix: &mut [f32]) {
-        let length = dot::<A>(matrix, matrix).sqrt().max(EPSILON);
+    /// Divides a matrix by its Frobenius norm, which counts as `least` at least.
+    fn divide_by_length<A>(matrix: &mut [f32], least: f32) {
+        let length = dot::<A>(matrix, matrix).sqrt().max(least);
         matrix.iter_mut().for_each(|value| *value /= length);
     }
 }
