@@ -69,6 +69,12 @@ pub(crate) fn at_most(what: &str, value: usize, limit: usize) -> Result<()> {
     Ok(())
 }
 
+/// Checks that `value`, which is called `what`, is at least 1 and at most `limit`.
+pub(crate) fn counts(what: &str, value: usize, limit: usize) -> Result<()> {
+    ensure!(value > 0, "{what} must be at least 1, got 0");
+    at_most(what, value, limit)
+}
+
 /// Checks that an image holds pixels, and that its numbers are within the limits.
 pub(crate) fn image(image: ImageShape) -> Result<()> {
     let ImageShape { channels, height, width } = image;

@@ -35,7 +35,7 @@ impl<const N: usize> Case<N> {
     }
 }
 
-fn normal(seed: u64, count: usize) -> Tensor<1> {
+pub(super) fn normal(seed: u64, count: usize) -> Tensor<1> {
     let noise = StandardNormal.sample_iter(stream(seed, Purpose::Data, 0, 0)).take(count);
     Tensor::from_data(TensorData::new(noise.collect::<Vec<f32>>(), [count]), &Device::flex())
 }

@@ -50,17 +50,14 @@ pub fn orthogonalize_composed(matrices: Tensor<3>) -> Tensor<3> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{FloatDType, TensorData, Tolerance};
-    use rand_distr::{Distribution, StandardNormal};
+    use burn::tensor::{FloatDType, Tolerance};
 
     use super::*;
-    use crate::rng::{Purpose, stream};
+    use crate::kernel::compare::normal;
     use crate::test_device;
 
     fn matrices(shape: [usize; 3]) -> Tensor<3> {
-        let noise = StandardNormal.sample_iter(stream(3, Purpose::Data, 0, 0));
-        let noise: Vec<f32> = noise.take(shape.iter().product()).collect();
-        Tensor::from_data(TensorData::new(noise, shape), &test_device())
+        normal(3, shape.iter().product()).reshape(shape)
     }
 
     #[test]

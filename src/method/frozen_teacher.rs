@@ -11,7 +11,7 @@ use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::image::{ChannelStatistics, normalize};
 use crate::nn::{InitialWeights, MlpActivation, Positions};
-use crate::target::{FeatureConfig, FeatureLayers};
+use crate::target::{FeatureConfig, FeatureLayers, FeatureTarget};
 
 config! {
     /// A frozen teacher: what it is, and where it is kept.
@@ -99,14 +99,15 @@ impl TeacherConfig {
         FrozenTeacher::new(network, self.statistics.as_ref(), statistics)
     }
 
-    /// The teacher with weights that are still to come.
-    pub(super) fn blank(
+    /// The `features` of the teacher with weights that are still to come.
+    pub(super) fn blank_target(
         &self,
+        features: FeatureConfig,
         statistics: &ChannelStatistics,
         weights: &InitialWeights,
-    ) -> FrozenTeacher {
+    ) -> FeatureTarget<FrozenTeacher> {
         let network = self.network.init(&mut InitialWeights::new(0, weights.device()));
-        self.with_network(network, statistics)
+        FeatureTarget::frozen(self.with_network(network, statistics), features)
     }
 }
 
@@ -182,23 +183,27 @@ impl Backbone for FrozenTeacher {
 
 #[cfg(feature = "run")]
 mod fitted {
+    use std::sync::Arc;
+
     use super::*;
     use crate::data::MimCollate;
     use crate::data::augment::Augmentation;
     use crate::error::Error;
+    use crate::mask::MaskStrategy;
     use crate::method::mae::small_teacher;
     use crate::method::{DataFacts, Fitted, Run};
 
     impl TeacherConfig {
-        /// `collate` with a view for the teacher, where it reads images of another size than the
-        /// student.
-        pub(in crate::method) fn with_view(
+        /// Batches of images of a `student` under masks, with a view for the teacher, where it reads
+        /// images of another size.
+        pub(in crate::method) fn collate(
             &self,
-            collate: MimCollate,
             student: ImageShape,
-            augmentation: &Augmentation,
+            mask: Arc<dyn MaskStrategy>,
+            augmentation: Augmentation,
             data: &DataFacts,
         ) -> Result<MimCollate> {
+            let collate = MimCollate::new(student, &data.statistics, augmentation, mask)?;
             match self.network.image() {
                 image if image == student => Ok(collate),
                 image => {
@@ -207,14 +212,19 @@ mod fitted {
             }
         }
 
-        /// The teacher with its weights: those in its folder, or of one that is trained first.
+        /// The `features` of the teacher with its weights: those in its folder, or of one that is
+        /// trained first, in `teacher` in the run's folder, where none is given.
         ///
         /// # Errors
         ///
         /// When another network is in the folder, or it was trained with other statistics; when there
         /// is no folder, and the teacher is not one that is trained first; when its training was
         /// stopped.
-        pub fn fitted(&self, run: &Run) -> Result<Fitted<FrozenTeacher>> {
+        pub fn fitted_target(
+            &self,
+            features: FeatureConfig,
+            run: &Run,
+        ) -> Result<Fitted<FeatureTarget<FrozenTeacher>>> {
             let (image, first) = (self.network.image(), self.folder.is_none());
             let folder = match &self.folder {
                 Some(folder) => folder.clone(),
@@ -227,7 +237,8 @@ mod fitted {
                 }
             };
             let network = self.load(&folder, run)?;
-            let task = self.with_network(network, &run.data.statistics);
+            let teacher = self.with_network(network, &run.data.statistics);
+            let task = FeatureTarget::frozen(teacher, features);
             Ok(Fitted { task, resumed: first && run.resume })
         }
     }

@@ -46,8 +46,7 @@ impl SigReg {
     /// Names the first number outside its range.
     pub fn validate(&self, width: usize) -> Result<()> {
         let Self { slices, knots, t_max } = *self;
-        ensure!(slices > 0, "sigreg.slices must be at least 1, got 0");
-        limits::at_most("sigreg.slices", slices, limits::MLP_WIDTH)?;
+        limits::counts("sigreg.slices", slices, limits::MLP_WIDTH)?;
         let numbers = slices.saturating_mul(width);
         limits::at_most("the numbers of all directions", numbers, limits::IMAGE_VALUES)?;
         ensure!(knots >= 2, "sigreg.knots must be at least 2, got {knots}");

@@ -48,8 +48,7 @@ impl Budget {
                 return Ok(());
             }
         };
-        ensure!(count > 0, "{name} must be at least 1, got 0");
-        limits::at_most(name, count, limit)
+        limits::counts(name, count, limit)
     }
 }
 

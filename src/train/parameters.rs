@@ -52,8 +52,6 @@ pub(super) struct Parameters {
     pub(super) total: usize,
     /// Numbers in the parameters that gradients may move.
     pub(super) trained: usize,
-    /// The trained parameters that the first step did not reach; `None` before it.
-    pub(super) unreached: Option<Vec<String>>,
     plain: Vec<String>,
     /// The trained parameters, until the first step.
     expected: Vec<(String, ParamId)>,
@@ -101,13 +99,13 @@ impl Parameters {
         })
     }
 
-    /// A warning about the parameters that the first step's `gradients` do not reach; costs later
-    /// steps nothing.
+    /// The trained parameters that the first step's `gradients` do not reach; `None` for later steps,
+    /// which it costs nothing.
     pub(super) fn first_step<M: Module>(
         &mut self,
         task: &M,
         gradients: &GradientsParams,
-    ) -> Option<String> {
+    ) -> Option<Vec<String>> {
         if self.expected.is_empty() {
             return None;
         }
@@ -115,17 +113,19 @@ impl Parameters {
         task.visit(&mut reached);
         let expected = std::mem::take(&mut self.expected).into_iter();
         let unreached = expected.filter(|(_, id)| !reached.ids.contains(id));
-        let unreached: Vec<_> = unreached.map(|(path, _)| path).collect();
-        let warning = (!unreached.is_empty()).then(|| {
-            format!(
-                "the loss of the first step does not reach, and so does not train: {}; freeze what \
-                 is not to be trained",
-                named(&unreached)
-            )
-        });
-        self.unreached = Some(unreached);
-        warning
+        Some(unreached.map(|(path, _)| path).collect())
     }
+}
+
+/// A warning about the parameters that the first step did not reach.
+pub(super) fn unreached_warning(unreached: &[String]) -> Option<String> {
+    (!unreached.is_empty()).then(|| {
+        format!(
+            "the loss of the first step does not reach, and so does not train: {}; freeze what \
+             is not to be trained",
+            named(unreached)
+        )
+    })
 }
 
 impl fmt::Display for Parameters {
@@ -264,10 +264,11 @@ mod tests {
             let gradients = GradientsParams::from_grads(loss.backward(), &task);
             found.first_step(&task, &gradients)
         };
-        let warning = step(0).unwrap();
+        let unreached = step(0).unwrap();
+        let warning = unreached_warning(&unreached).unwrap();
         assert!(warning.contains("so does not train: 1.weight, 1.bias; freeze"), "{warning}");
         assert_eq!(step(1), None);
-        assert_eq!(found.unreached.unwrap(), ["1.weight", "1.bias"]);
+        assert_eq!(unreached, ["1.weight", "1.bias"]);
     }
 
     #[test]
@@ -289,8 +290,9 @@ mod tests {
         let mut found = Parameters::of(&task);
         let loss = task.forward(Tensor::<2>::ones([1, 2], &test_device())).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &task);
-        assert_eq!(found.first_step(&task, &gradients), None);
-        assert_eq!(found.unreached, Some(Vec::new()));
+        let unreached = found.first_step(&task, &gradients);
+        assert_eq!(unreached, Some(Vec::new()));
+        assert_eq!(unreached_warning(&unreached.unwrap()), None);
     }
 
     #[test]

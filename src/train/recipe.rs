@@ -265,8 +265,7 @@ impl Recipe {
             ("lr_batch", self.lr_batch, limits::BATCH),
             ("accumulation", self.accumulation, limits::BATCH),
         ] {
-            ensure!(count > 0, "{name} must be at least 1, got 0");
-            limits::at_most(name, count, limit)?;
+            limits::counts(name, count, limit)?;
         }
         Ok(())
     }

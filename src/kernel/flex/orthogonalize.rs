@@ -32,23 +32,20 @@ impl OrthogonalizeKernel for Flex {
     ) -> FlexTensor {
         let matrices = dense(matrices);
         let [_, rows, columns] = dims(&matrices);
-        let mut results = values(&matrices).to_vec();
         let orthogonal = |mut matrix: Vec<f32>, columns| {
             divide_by_length(&mut matrix, epsilon);
             (0..steps).fold(matrix, |matrix, _| step(&matrix, columns, coefficients))
         };
         // Within one scope, so that the many small products need not wake the other threads anew.
-        rayon::scope(|_| {
-            results.par_chunks_exact_mut(rows * columns).for_each(|matrix| {
-                if rows > columns {
-                    let steps = orthogonal(transposed(matrix, columns), rows);
-                    matrix.copy_from_slice(&transposed(&steps, rows));
-                } else {
-                    matrix.copy_from_slice(&orthogonal(matrix.to_vec(), columns));
-                }
+        let results: Vec<_> = rayon::scope(|_| {
+            let matrices = values(&matrices).par_chunks_exact(rows * columns);
+            let results = matrices.map(|matrix| match rows > columns {
+                true => transposed(&orthogonal(transposed(matrix, columns), rows), rows),
+                false => orthogonal(matrix.to_vec(), columns),
             });
+            results.collect()
         });
-        tensor(results, like(&matrices, columns))
+        tensor(results.concat(), like(&matrices, columns))
     }
 }
 
@@ -85,8 +82,9 @@ fn product(left: &[f32], right: Matrix, then: impl Fn(usize, &mut [f32]) + Sync)
 
 /// The transposed matrix of one with `columns` columns.
 fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
-    let column = |at: usize| matrix[at..].iter().step_by(columns).copied();
-    (0..columns).flat_map(column).collect()
+    let mut turned = vec![];
+    Matrix::dense(matrix, columns).turned(1, &mut turned);
+    turned
 }
 
 vectorized! {

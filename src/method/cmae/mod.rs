@@ -107,8 +107,7 @@ impl CmaeConfig {
         let widths = [self.projector_hidden, self.projection, self.predictor_hidden];
         let names = ["projector_hidden", "projection", "predictor_hidden"];
         for (name, width) in names.into_iter().zip(widths) {
-            ensure!(width > 0, "{name} must be at least 1, got 0");
-            limits::at_most(name, width, limits::MLP_WIDTH)?;
+            limits::counts(name, width, limits::MLP_WIDTH)?;
         }
         ensure!(
             temperature.is_finite() && temperature > 0.0,

@@ -112,8 +112,7 @@ impl Data2VecConfig {
         self.decoder.validate(&self.encoder)?;
         self.mask()?;
         let Self { masks, class_loss, .. } = *self;
-        ensure!(masks > 0, "masks must be at least 1, got 0");
-        limits::at_most("masks", masks, limits::BATCH)?;
+        limits::counts("masks", masks, limits::BATCH)?;
         self.features.validate(self.encoder.depth)?;
         ensure!(
             class_loss.is_finite() && class_loss >= 0.0,

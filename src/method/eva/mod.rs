@@ -94,7 +94,7 @@ impl EvaConfig {
     /// With the message of [`EvaConfig::validate`] when that fails.
     pub fn init(&self, statistics: &ChannelStatistics, weights: &mut InitialWeights) -> Eva {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        let target = FeatureTarget::frozen(self.teacher.blank(statistics, weights), self.features);
+        let target = self.teacher.blank_target(self.features, statistics, weights);
         let head = [self.encoder.width, target.width()];
         Mim {
             encoder: self.encoder.init(weights),

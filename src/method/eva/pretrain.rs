@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Fitted, Method, Preset, Run};
 use crate::nn::InitialWeights;
-use crate::target::FeatureTarget;
 use crate::train::Recipe;
 
 impl Method for EvaConfig {
@@ -40,20 +39,16 @@ impl Method for EvaConfig {
     }
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MimCollate> {
-        let image = self.encoder.image;
-        let collate = MimCollate::new(image, &data.statistics, augmentation, self.mask()?)?;
-        self.teacher.with_view(collate, image, &augmentation, data)
+        self.teacher.collate(self.encoder.image, self.mask()?, augmentation, data)
     }
 
     fn init(&self, data: &DataFacts, weights: &mut InitialWeights) -> Result<Eva> {
         Ok(self.init(&data.statistics, weights))
     }
 
-    /// The model with the teacher in its folder; with one that is trained first, in `teacher` in the
-    /// run's folder, where none is given.
+    /// The model with the teacher in its folder, or with one that is trained first.
     fn fit(&self, task: Eva, run: &Run) -> Result<Fitted<Eva>> {
-        let Fitted { task: teacher, resumed } = self.teacher.fitted(run)?;
-        let target = FeatureTarget::frozen(teacher, self.features);
+        let Fitted { task: target, resumed } = self.teacher.fitted_target(self.features, run)?;
         Ok(Fitted { task: Eva { target, ..task }, resumed })
     }
 

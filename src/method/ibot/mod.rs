@@ -140,8 +140,7 @@ impl IBotConfig {
             ("bottleneck", self.bottleneck, limits::WIDTH),
             ("outputs", self.outputs, limits::VOCABULARY),
         ] {
-            ensure!(count > 0, "{name} must be at least 1, got 0");
-            limits::at_most(name, count, limit)?;
+            limits::counts(name, count, limit)?;
         }
         let widths = self.head_widths();
         let layers = widths.windows(2).map(limits::product).fold(0, usize::saturating_add);

@@ -106,8 +106,7 @@ impl LeJepaConfig {
             ("projector_hidden", projector_hidden, limits::MLP_WIDTH),
             ("embedding", embedding, limits::MLP_WIDTH),
         ] {
-            ensure!(number > 0, "{name} must be at least 1, got 0");
-            limits::at_most(name, number, most)?;
+            limits::counts(name, number, most)?;
         }
         self.sigreg.validate(embedding)?;
         ensure!((0.0..=1.0).contains(&lambda), "lambda must be in [0, 1], got {lambda:?}");

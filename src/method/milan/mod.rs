@@ -28,7 +28,7 @@ use crate::head::DecoderConfig;
 use crate::image::ChannelStatistics;
 use crate::mask::{MaskConfig, MaskStrategy};
 use crate::nn::InitialWeights;
-use crate::target::{FeatureConfig, FeatureLayers, FeatureTarget, Target};
+use crate::target::{FeatureConfig, FeatureLayers, Target};
 
 config! {
     /// The parts of a [`Milan`], with the paper's numbers.
@@ -118,7 +118,7 @@ impl MilanConfig {
     /// With the message of [`MilanConfig::validate`] when that fails.
     pub fn init(&self, statistics: &ChannelStatistics, weights: &mut InitialWeights) -> Milan {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        let target = FeatureTarget::frozen(self.teacher.blank(statistics, weights), self.features);
+        let target = self.teacher.blank_target(self.features, statistics, weights);
         Milan {
             encoder: self.encoder.init_visible(weights),
             decoder: self.decoder.init_prompt(&self.encoder, target.width(), weights),

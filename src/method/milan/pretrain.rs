@@ -1,14 +1,12 @@
 //! What a run needs of MILAN.
 
 use super::{Milan, MilanCollate, MilanConfig, presets};
-use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
 use crate::encoder::{Stack, VitBody};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Fitted, Method, Preset, Run, hidden_cells};
 use crate::nn::InitialWeights;
-use crate::target::FeatureTarget;
 use crate::train::Recipe;
 
 impl Method for MilanConfig {
@@ -41,8 +39,7 @@ impl Method for MilanConfig {
 
     fn collate(&self, data: &DataFacts, augmentation: Augmentation) -> Result<MilanCollate> {
         let image = self.encoder.image;
-        let collate = MimCollate::new(image, &data.statistics, augmentation, self.mask()?)?;
-        let collate = self.teacher.with_view(collate, image, &augmentation, data)?;
+        let collate = self.teacher.collate(image, self.mask()?, augmentation, data)?;
         let cells = if self.semantic { self.encoder.grid().cells() } else { 0 };
         Ok(MilanCollate::new(collate, cells))
     }
@@ -51,11 +48,9 @@ impl Method for MilanConfig {
         Ok(self.init(&data.statistics, weights))
     }
 
-    /// The model with the teacher in its folder; with one that is trained first, in `teacher` in the
-    /// run's folder, where none is given.
+    /// The model with the teacher in its folder, or with one that is trained first.
     fn fit(&self, task: Milan, run: &Run) -> Result<Fitted<Milan>> {
-        let Fitted { task: teacher, resumed } = self.teacher.fitted(run)?;
-        let target = FeatureTarget::frozen(teacher, self.features);
+        let Fitted { task: target, resumed } = self.teacher.fitted_target(self.features, run)?;
         Ok(Fitted { task: Milan { target, ..task }, resumed })
     }
 

@@ -55,14 +55,8 @@ impl Milan {
             let mask = images.mask.at(cells.grid);
             return (cells, mask);
         };
-        let view = images.target_view.as_ref().unwrap_or(&images.images).clone();
-        let (view, whole) = (view.without_autodiff(), images.images.dtype().into());
-        let (features, scores) = match dtype {
-            None => self.target.teacher.represent_scored(view),
-            Some(dtype) => {
-                cast_parameters(&self.target.teacher, dtype).represent_scored(view.cast(dtype))
-            }
-        };
+        let whole = images.images.dtype().into();
+        let (features, scores) = self.target.ask(images, dtype, FrozenTeacher::represent_scored);
         let visible = images.mask.at(features.grid).visible.count();
         let scores = scores.without_autodiff().cast(whole).clamp_min(SMALLEST).log();
         let mask = GridMask::of_scores(features.grid, scores + noise.clone(), visible);

@@ -124,8 +124,7 @@ impl<C: RefinableConfig> RefineConfig<C> {
         let widths = [self.projector_hidden, self.projection, self.predictor_hidden, queue];
         let names = ["projector_hidden", "projection", "predictor_hidden", "queue"];
         for (name, width) in names.into_iter().zip(widths) {
-            ensure!(width > 0, "{name} must be at least 1, got 0");
-            limits::at_most(name, width, limits::MLP_WIDTH)?;
+            limits::counts(name, width, limits::MLP_WIDTH)?;
         }
         let blocks = self.encoder.blocks();
         ensure!(

@@ -93,13 +93,23 @@ impl<E: Backbone> FeatureTarget<E> {
     /// The values of all cells, one row for each image, whatever its masks. Carries no gradient. The
     /// teacher computes in `dtype` where there is one, the values are of the images' type.
     pub fn of_cells(&self, batch: &MimBatch, dtype: Option<FloatDType>) -> GridTokens {
+        let layers = self.ask(batch, dtype, |teacher, view| self.read(teacher, view));
+        self.values(layers, batch.images.dtype().into())
+    }
+
+    /// What `question` reads off the teacher and the view of the images that it is shown, both in
+    /// `dtype` where there is one.
+    pub(crate) fn ask<R>(
+        &self,
+        batch: &MimBatch,
+        dtype: Option<FloatDType>,
+        question: impl FnOnce(&E, Tensor<4>) -> R,
+    ) -> R {
         let view = batch.target_view.as_ref().unwrap_or(&batch.images).clone().without_autodiff();
-        let whole: FloatDType = view.dtype().into();
-        let layers = match dtype {
-            None => self.read(&self.teacher, view),
-            Some(dtype) => self.read(&cast_parameters(&self.teacher, dtype), view.cast(dtype)),
-        };
-        self.values(layers, whole)
+        match dtype {
+            None => question(&self.teacher, view),
+            Some(dtype) => question(&cast_parameters(&self.teacher, dtype), view.cast(dtype)),
+        }
     }
 
     /// The values that the features of these layers make, in the type `whole`.

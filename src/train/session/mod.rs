@@ -19,7 +19,7 @@ pub use run::{Pretrained, Watch};
 use super::budget::Length;
 use super::history::RunningMean;
 use super::layer_rates::LayerRates;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, unreached_warning};
 use super::progress::Reporter;
 use super::run_folder::Log;
 use super::{Pretraining, Schedule, Snapshot, gradients};
@@ -238,13 +238,13 @@ impl<T: PretextTask> Session<'_, T> {
         let mean = 1.0 / (count as f64 * self.plan.precision.loss_scale());
         let (gradients, norm) =
             gradients::scale_and_clip(self.task(), gradients, mean, recipe.clip_norm);
-        let warning =
+        let unreached =
             self.task.as_ref().and_then(|task| self.parameters.first_step(task, &gradients));
-        if let Some(warning) = warning {
-            self.reporter.note(&format!("warning: {warning}"));
-        }
-        if self.snapshot.unreached.is_none() {
-            self.snapshot.unreached.clone_from(&self.parameters.unreached);
+        if let Some(unreached) = unreached {
+            if let Some(warning) = unreached_warning(&unreached) {
+                self.reporter.note(&format!("warning: {warning}"));
+            }
+            self.snapshot.unreached.get_or_insert(unreached);
         }
         let scheduled = self.scheduled(self.snapshot.step);
         let lr = self.rates.at(self.schedule.at(scheduled));
