@@ -36,6 +36,14 @@ pub enum Error {
     /// stays whole.
     #[error("stopped before the end, as asked; what was done is kept")]
     Interrupted,
+    /// Another process of a run has failed, or has ended before the others; it reports the fault too.
+    #[error("process {rank}: {reason}")]
+    Process {
+        /// Its number, counted from 0.
+        rank: usize,
+        /// Its fault.
+        reason: String,
+    },
     /// A checkpoint or run folder cannot be read or written.
     #[error("checkpoint {}: {reason}", path.display())]
     Checkpoint {

@@ -5,23 +5,67 @@ use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::Duration;
 
 use signal_hook::{consts, flag};
 
 use crate::error::{Error, Result};
-use crate::train::Interrupt;
+use crate::train::{Interrupt, Progress, Ranks};
 
 /// The last signal that asked this process to stop.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
+/// Whether this process leaves all words to the first of several.
+static IS_SILENT: AtomicBool = AtomicBool::new(false);
+
+/// How long a process waits with its own fault that is not the first of several: where all have the
+/// same, the first one's word ends the others.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The processes that run this command together: those that `mpirun` started, in a program with the
+/// feature `mpi`. All but the first say nothing from here on but their own faults.
+///
+/// # Errors
+///
+/// When the processes cannot be connected, or their number is no power of two.
+pub fn ranks() -> Result<Ranks> {
+    #[cfg(feature = "mpi")]
+    let ranks = crate::train::mpi_ranks()?;
+    #[cfg(not(feature = "mpi"))]
+    let ranks = Ranks::default();
+    IS_SILENT.store(!ranks.is_first(), Ordering::Relaxed);
+    Ok(ranks)
+}
+
+/// Does what several processes do not share out, on the first of them.
+pub(super) fn on_the_first(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    if ranks()?.is_first() { work() } else { Ok(()) }
+}
+
+/// How a run reports its progress: that of the first process does.
+pub(super) fn progress() -> Progress {
+    if is_silent() { Progress::Silent } else { Progress::Auto }
+}
+
+fn is_silent() -> bool {
+    IS_SILENT.load(Ordering::Relaxed)
+}
+
 /// Says something on standard error; what nobody can read any more is left out.
 pub fn say(text: impl Display) {
+    if is_silent() {
+        return;
+    }
     let _ = writeln!(stderr(), "{text}");
 }
 
 /// Tells what came out on standard output; what nobody can read any more is left out, for it is in
 /// files too.
 pub fn tell(text: impl Display) {
+    if is_silent() {
+        return;
+    }
     let _ = writeln!(stdout(), "{text}");
 }
 
@@ -31,6 +75,9 @@ pub fn tell(text: impl Display) {
 ///
 /// When standard output cannot be written to.
 pub fn answer(text: impl Display) -> Result<()> {
+    if is_silent() {
+        return Ok(());
+    }
     let written = writeln!(stdout(), "{text}").and_then(|()| stdout().flush());
     written.map_err(|error| Error::data("standard output", error))
 }
@@ -74,18 +121,28 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// Ends a command: a fault is one line on standard error, and a run that a signal stopped ends
-/// with that signal's status.
+/// with that signal's status. A fault of one of several processes ends all of them.
 pub fn exit(result: Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    let (status, failed) = match result {
+        Ok(()) => (0, false),
         Err(Error::Interrupted) => {
             say(Error::Interrupted);
             let signal = SIGNAL.load(Ordering::Relaxed);
-            ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+            (u8::try_from(128 + signal).unwrap_or(1), false)
         }
+        // The process that has failed tells it, and ends this one.
+        Err(Error::Process { .. }) if cfg!(feature = "mpi") => (1, false),
         Err(error) => {
-            say(format_args!("error: {error}"));
-            ExitCode::FAILURE
+            if is_silent() {
+                thread::sleep(PATIENCE);
+            }
+            let _ = writeln!(stderr(), "error: {error}");
+            (1, true)
         }
-    }
+    };
+    #[cfg(feature = "mpi")]
+    crate::train::end_mpi(failed.then_some(status));
+    #[cfg(not(feature = "mpi"))]
+    let _ = failed;
+    ExitCode::from(status)
 }

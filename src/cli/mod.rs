@@ -81,6 +81,14 @@ impl Command {
                 pretrain::run::<L>(args, method.as_deref(), |_| Ok(()))
             }
             Self::Tokenizer(args) => tokenizer::run::<L>(args),
+            other => exit::on_the_first(|| other.run_alone::<L>()),
+        }
+    }
+
+    /// The commands whose work several processes do not share out.
+    fn run_alone<L: Methods>(&self) -> Result<()> {
+        match self {
+            Self::Pretrain(_) | Self::Tokenizer(_) => self.run::<L>(),
             Self::Evaluate(args) => evaluate::run::<L>(args),
             Self::Finetune(args) => finetune::run::<L>(args),
             Self::Embed(args) => embed::run::<L>(args),
@@ -107,7 +115,8 @@ pub fn main<L: Methods>() -> ExitCode {
 
 /// The command `evaluate` as a program of its own.
 pub fn evaluate<L: Methods>() -> ExitCode {
-    exit::exit(evaluate::run::<L>(&evaluate::Args::parse()))
+    let args = evaluate::Args::parse();
+    exit::exit(exit::on_the_first(|| evaluate::run::<L>(&args)))
 }
 
 /// The command `tokenizer` as a program of its own.

@@ -15,7 +15,7 @@ use crate::grid::ImageShape;
 use crate::method::{FittedTokenizer, Methods, Run, Teacher, TokenizerRecipe};
 use crate::run::{BackboneSource, BackboneVisitor, LoadedBackbone, device_named};
 use crate::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
-use crate::train::{Precision, Progress};
+use crate::train::Precision;
 
 /// Trains a tokenizer, what BEiT predicts; leaves it, metrics and a picture in a folder.
 #[derive(Debug, Parser)]
@@ -31,9 +31,12 @@ pub(super) struct Args {
     train_images: Option<usize>,
     #[command(flatten)]
     reading: data::Reading,
-    /// Images per step
+    /// Images per batch, of which a step has --accumulation
     #[arg(long, default_value_t = 64, value_parser = positive)]
     batch_size: usize,
+    /// Batches whose gradients make one step; several processes share them out
+    #[arg(long, default_value_t = 1, value_parser = positive)]
+    accumulation: usize,
     /// Side of the images the tokenizer reads, in pixels; others are cropped and resized
     #[arg(long, default_value_t = 32, value_parser = side)]
     image_size: usize,
@@ -99,8 +102,9 @@ impl Args {
         run.precision = self.precision;
         run.resume = self.resume;
         run.accept_changed_data = self.accept_changed_data;
-        run.progress = Progress::Auto;
+        run.progress = exit::progress();
         run.interrupt = exit::interrupt()?;
+        run.ranks = exit::ranks()?;
         Ok(run)
     }
 }
@@ -109,10 +113,11 @@ impl Args {
 pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
     let kind = args.tokenizer;
     kind.check(args)?;
-    let data = args.open()?;
+    let data = exit::ranks()?.after_first(|| args.open())?;
     let image = ImageShape::square(data.shape.channels, args.image_size);
     let mut recipe = TokenizerRecipe::small_images(args.epochs(&data, kind.images()));
     recipe.recipe.base_lr = args.lr.unwrap_or(recipe.recipe.base_lr);
+    recipe.recipe.accumulation = args.accumulation;
     let run = args.run(data)?;
     let Some(fitted) = kind.fit::<L>(&run, image, args.teacher.clone(), &recipe)? else {
         return stopped();
@@ -165,6 +170,7 @@ impl Kind {
         let given = [
             ("--epochs", args.epochs.is_some()),
             ("--lr", args.lr.is_some()),
+            ("--accumulation", args.accumulation != 1),
             ("--precision", args.precision != Precision::F32),
             ("--resume", args.resume),
         ];

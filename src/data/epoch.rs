@@ -26,9 +26,10 @@ pub(super) struct Made<B> {
 }
 
 /// What an epoch is cut into.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Extent {
-    pub(super) first: usize,
+    /// The batches that are yielded, in this order.
+    pub(super) numbers: Arc<[usize]>,
     pub(super) batches: usize,
     pub(super) batch_size: usize,
     pub(super) samples: usize,
@@ -38,7 +39,8 @@ pub(super) struct Extent {
 #[derive(Debug)]
 pub struct Epoch<B> {
     source: Source<B>,
-    next: usize,
+    /// How many batches were yielded.
+    yielded: usize,
     extent: Extent,
     samples: usize,
     skips: Arc<Skips>,
@@ -47,8 +49,8 @@ pub struct Epoch<B> {
 enum Source<B> {
     /// Batches made when they are asked for.
     Inline(Box<dyn Fn(usize) -> Result<Made<B>> + Send>),
-    /// Worker w makes the batches w, w + workers, ... after the first, each into its own queue,
-    /// so reading the queues in turn gives the batches in order.
+    /// Worker w makes every batch whose place in the order is w, w + workers, ..., each into its own
+    /// queue, so reading the queues in turn gives the batches in order.
     Workers(Vec<Receiver<Result<Made<B>>>>),
 }
 
@@ -75,12 +77,12 @@ impl<B: Send + 'static> Epoch<B> {
             Source::Inline(Box::new(make))
         } else {
             // More workers than batches would have nothing to do.
-            let workers = workers.min(extent.batches.saturating_sub(extent.first)).max(1);
+            let workers = workers.min(extent.numbers.len()).max(1);
             let queue = |worker| {
                 let (sender, receiver) = sync_channel(PREFETCH);
-                let make = make.clone();
+                let (make, numbers) = (make.clone(), extent.numbers.clone());
                 let work = move || {
-                    for batch in (extent.first + worker..extent.batches).step_by(workers) {
+                    for &batch in numbers.iter().skip(worker).step_by(workers) {
                         // A send fails when the epoch is dropped: nobody waits for the rest.
                         if sender.send(make(batch)).is_err() {
                             return;
@@ -93,7 +95,7 @@ impl<B: Send + 'static> Epoch<B> {
             };
             Source::Workers((0..workers).map(queue).collect())
         };
-        Self { source, next: extent.first, extent, samples: 0, skips }
+        Self { source, yielded: 0, extent, samples: 0, skips }
     }
 }
 
@@ -111,9 +113,14 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl<B> Epoch<B> {
-    /// The batch this iterator yields next, counted from 0 within the epoch.
+    /// The number of the batch that was yielded last, counted from 1 within the epoch: the next one's,
+    /// counted from 0. Before the first it is that one's, counted from 0.
     pub fn position(&self) -> usize {
-        self.next
+        let Extent { numbers, batches, .. } = &self.extent;
+        match self.yielded.checked_sub(1) {
+            Some(last) => numbers[last] + 1,
+            None => numbers.first().copied().unwrap_or(*batches),
+        }
     }
 
     /// How many samples are in the batch that was yielded last; fewer than the batch size where some
@@ -122,11 +129,13 @@ impl<B> Epoch<B> {
         self.samples
     }
 
-    fn make(&self, batch: usize) -> Result<Made<B>> {
+    /// The batch at a place of the order.
+    fn make(&self, place: usize) -> Result<Made<B>> {
+        let batch = self.extent.numbers[place];
         match &self.source {
             Source::Inline(make) => make(batch),
             Source::Workers(queues) => {
-                queues[(batch - self.extent.first) % queues.len()].recv().unwrap_or_else(|_| {
+                queues[place % queues.len()].recv().unwrap_or_else(|_| {
                     let reason = "the system refused a thread to make it; use fewer workers";
                     Err(Error::data(format!("batch {batch}"), reason))
                 })
@@ -139,9 +148,9 @@ impl<B> Iterator for Epoch<B> {
     type Item = Result<B>;
 
     fn next(&mut self) -> Option<Result<B>> {
-        (self.next < self.extent.batches).then(|| {
-            self.next += 1;
-            let Made { batch, samples, skipped } = self.make(self.next - 1)?;
+        (self.yielded < self.extent.numbers.len()).then(|| {
+            self.yielded += 1;
+            let Made { batch, samples, skipped } = self.make(self.yielded - 1)?;
             self.samples = samples;
             self.skips.lock().extend(skipped);
             Ok(batch)
@@ -162,7 +171,8 @@ impl<B> Iterator for BurnEpoch<B> {
 
 impl<B> DataLoaderIterator<B> for BurnEpoch<B> {
     fn progress(&self) -> Progress {
-        let Epoch { next, extent: Extent { batches, batch_size, samples, .. }, .. } = self.0;
+        let Extent { batches, batch_size, samples, .. } = self.0.extent;
+        let next = self.0.position();
         let done = if next == batches { samples } else { next * batch_size };
         Progress::new(done, samples, Some("samples".into()))
     }

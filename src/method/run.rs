@@ -9,7 +9,11 @@ use super::{InitFrom, RefineStage};
 use crate::data::augment::Augmentation;
 use crate::data::{Collate, ImageData, ImageDataset, Loader, LoaderConfig, Sample};
 use crate::error::{Error, Result};
-use crate::train::{Budget, Interrupt, Precision, Progress, Recipe};
+#[cfg(feature = "run")]
+use crate::file::FileLock;
+#[cfg(feature = "run")]
+use crate::train::RunFolder;
+use crate::train::{Budget, Interrupt, Precision, Progress, Ranks, Recipe};
 
 /// Rows of a method's picture.
 const PICTURE_ROWS: usize = 8;
@@ -59,6 +63,9 @@ pub struct Run {
     pub interrupt: Interrupt,
     /// How the run reports its progress.
     pub progress: Progress,
+    /// The processes that do the run together, each with the same fields but this one; see
+    /// [`Pretraining::ranks`](crate::train::Pretraining::ranks).
+    pub ranks: Ranks,
 }
 
 impl Run {
@@ -85,7 +92,20 @@ impl Run {
             log_every: 10,
             interrupt: Interrupt::default(),
             progress: Progress::Silent,
+            ranks: Ranks::default(),
         }
+    }
+
+    /// Locks the run's folder where this process writes it.
+    #[cfg(feature = "run")]
+    pub(crate) fn lock(&self) -> Result<Option<FileLock>> {
+        self.ranks.is_first().then(|| RunFolder::new(&self.out).lock()).transpose()
+    }
+
+    /// The micro-batches of a step, which what is trained before the run itself has too.
+    #[cfg(feature = "run")]
+    pub(crate) fn accumulation(&self) -> usize {
+        self.recipe.as_ref().map_or(1, |recipe| recipe.accumulation)
     }
 
     /// A batch of the first 8 images of the test split, made by `valid`, for a picture of the

@@ -10,7 +10,7 @@ use crate::file::FileLock;
 use crate::image::ChannelStatistics;
 use crate::method::{DataFacts, Fitted, Method, Run, RunConfig};
 use crate::nn::InitialWeights;
-use crate::train::{Pretrained, Pretraining, Recipe, RunFolder};
+use crate::train::{Pretrained, Pretraining, Progress, Recipe, RunFolder};
 
 impl Run {
     /// Trains the task of `method` on the training split, and measures it on the test split.
@@ -28,7 +28,7 @@ impl Run {
     /// labels to probe with.
     pub fn pretrain<M: Method>(&self, method: &M) -> Result<Pretrained<M::Task>> {
         method.validate()?;
-        let (_lock, run, mut beginning) = self.begin(method)?;
+        let (_lock, run, mut beginning) = self.ranks.together(self.begin(method))?;
         let facts = DataFacts::new(run.data.statistics.clone());
         let recipe = run.recipe.clone().unwrap_or_else(|| method.recipe());
         let augmentation = run.augmentation.unwrap_or_else(|| method.augmentation());
@@ -40,17 +40,22 @@ impl Run {
         (config.init_from, config.initial_weights) = beginning.identity.clone();
         let resume = run.resume && !resumed;
         let pretrained = run.train(method, &config, task, recipe, resume, beginning)?;
-        run.draw(method, &facts, &pretrained.task, &pretrained.history)?;
-        method.finish(&pretrained.task, &run)?;
+        run.ranks.first(|| {
+            run.draw(method, &facts, &pretrained.task, &pretrained.history)?;
+            method.finish(&pretrained.task, &run)
+        })?;
         Ok(pretrained)
     }
 
     /// Locks the run's folder, and sets the statistics that its images are normalized with: the
     /// method's, those of the weights it begins with, or in a resumed run the saved ones, since the
     /// images may have changed. Also yields how the run begins.
-    fn begin<M: Method>(&self, method: &M) -> Result<(FileLock, Self, Beginning)> {
+    fn begin<M: Method>(&self, method: &M) -> Result<(Option<FileLock>, Self, Beginning)> {
         let folder = RunFolder::new(&self.out);
-        let (lock, mut run) = (folder.lock()?, self.clone());
+        let (lock, mut run) = (self.lock()?, self.clone());
+        if !run.ranks.is_first() {
+            run.progress = Progress::Silent;
+        }
         let ImageData { statistics, shape, .. } = &mut run.data;
         let newest = if self.resume { folder.newest_whole()? } else { None };
         let beginning = Beginning::of(self, method, newest.is_some())?;
@@ -100,6 +105,7 @@ impl Run {
             .precision(self.precision)
             .resume(resume)
             .interrupt(self.interrupt.clone())
+            .ranks(self.ranks.clone())
             .progress(self.progress)
             .accept_changed_data(self.accept_changed_data)
             .images(data.train.len(), data.test.len(), &data.identity)

@@ -87,5 +87,9 @@ pub(crate) fn refine_document<M: Method>(
     draft.put("precision", Some(document.precision), WRITER)?;
     draft.put("workers", Some(document.workers), WRITER)?;
     draft.put("probe", Some(document.probe), WRITER)?;
+    if !stage.recipe.contains_key("accumulation") {
+        let accumulation = document.recipe.accumulation;
+        draft.put("recipe.accumulation", (accumulation > 1).then_some(accumulation), WRITER)?;
+    }
     Ok(draft)
 }

@@ -4,9 +4,8 @@ mod choice;
 mod contrast;
 mod mim;
 mod network;
+mod observed;
 mod sigreg;
-
-use std::fmt::Debug;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
@@ -16,6 +15,8 @@ pub(crate) use contrast::contrast;
 pub use mim::Mim;
 pub(crate) use mim::encode_and_predict;
 pub use network::Network;
+pub use observed::Observed;
+pub(crate) use observed::tensors;
 pub use sigreg::SigReg;
 
 use crate::error::{Error, Result, ensure};
@@ -32,7 +33,7 @@ pub trait PretextTask: Module + ModuleDisplay {
 
     /// What [`after_step`](Self::after_step) needs to know of a batch, without gradient; `()` where
     /// it needs nothing.
-    type Observed: Debug + Send + 'static;
+    type Observed: Observed;
 
     /// The loss of a batch. A training step computes this and nothing else.
     fn loss(&self, batch: Self::Batch) -> TaskOutput<Self::Observed>;

@@ -1,8 +1,75 @@
 //! Gradients of all parameters as one vector.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Tensor, TensorData};
+
+use super::exchange::NOTHING;
+
+/// The gradients of two parts of a step together.
+pub(super) fn added<M: Module>(model: &M, a: GradientsParams, b: GradientsParams) -> GradientsParams {
+    let mut sum = GradientsAccumulator::new();
+    sum.accumulate(model, a);
+    sum.accumulate(model, b);
+    sum.grads()
+}
+
+/// Appends the gradients to `numbers`, in the order in which the model shows its parameters: for each
+/// that may have one a 1 and its values, or as many times nothing where it has none.
+pub(super) fn write<M: Module>(model: &M, gradients: GradientsParams, numbers: &mut Vec<f32>) {
+    model.visit(&mut Write { gradients, numbers });
+}
+
+/// The gradients that [`write`] wrote, or the sums of such, from `numbers`.
+pub(super) fn read<M: Module>(model: &M, numbers: &[f32]) -> GradientsParams {
+    let mut visitor = Read { gradients: GradientsParams::new(), numbers };
+    model.visit(&mut visitor);
+    visitor.gradients
+}
+
+struct Write<'a> {
+    gradients: GradientsParams,
+    numbers: &'a mut Vec<f32>,
+}
+
+impl ModuleVisitor for Write<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
+        match self.gradients.remove::<D>(param.id) {
+            Some(gradient) => {
+                self.numbers.push(1.0);
+                self.numbers.extend(gradient.into_data().iter::<f32>());
+            }
+            None => {
+                let nothing = std::iter::repeat_n(NOTHING, 1 + param.lazy_shape().num_elements());
+                self.numbers.extend(nothing);
+            }
+        }
+    }
+}
+
+struct Read<'a> {
+    gradients: GradientsParams,
+    numbers: &'a [f32],
+}
+
+impl ModuleVisitor for Read<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
+        let shape = param.lazy_shape();
+        let (own, rest) = self.numbers.split_at(1 + shape.num_elements());
+        self.numbers = rest;
+        if own[0] > 0.0 {
+            let device = param.lazy_device().without_autodiff();
+            let values = TensorData::new(own[1..].to_vec(), shape);
+            self.gradients.register(param.id, Tensor::<D>::from_data(values, &device));
+        }
+    }
+}
 
 /// The norm of all gradients together, as a tensor on their device; `None` when there are none.
 pub(super) fn global_norm<M: Module>(model: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
@@ -93,6 +160,18 @@ mod tests {
 
     fn close(values: &[f32], expected: [f32; 3]) {
         assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{values:?}");
+    }
+
+    #[test]
+    fn written_gradients_are_read_back_and_nothing_adds_nothing() {
+        let (layer, gradients) = layer_and_gradients();
+        let (mut numbers, mut nothing) = (Vec::new(), Vec::new());
+        write(&layer, gradients, &mut numbers);
+        assert_eq!(numbers, [1.0, 3.0, 0.0, 1.0, 4.0]);
+        write(&layer, GradientsParams::new(), &mut nothing);
+        assert!(read(&layer, &nothing).is_empty());
+        numbers.iter_mut().zip(nothing).for_each(|(sum, nothing)| *sum += nothing);
+        assert_eq!(values(&layer, &read(&layer, &numbers)), [3.0, 0.0, 4.0]);
     }
 
     #[test]

@@ -52,6 +52,7 @@ mod adamw;
 mod budget;
 mod burn_trainer;
 mod collapse;
+mod exchange;
 mod gradients;
 mod history;
 mod interrupt;
@@ -74,6 +75,9 @@ mod weights_sum;
 
 pub use budget::Budget;
 pub use burn_trainer::{BurnOutput, BurnTask};
+pub use exchange::{Exchange, Ranks, thread_ranks};
+#[cfg(feature = "mpi")]
+pub use exchange::{end_mpi, mpi_ranks};
 pub use history::{EpochMetrics, History};
 pub use interrupt::Interrupt;
 pub use memory::resident_memory;

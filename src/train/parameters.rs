@@ -7,7 +7,7 @@ use std::fmt;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::error::{Error, Result};
 
@@ -144,6 +144,35 @@ fn named(paths: &[String]) -> String {
     match paths.len().saturating_sub(NAMED) {
         0 => first,
         more => format!("{first}, and {more} more"),
+    }
+}
+
+/// The path of the first trained parameter that is not of f32, if there is one.
+pub(super) fn trained_in_other_than_f32<M: Module>(task: &M) -> Option<String> {
+    let mut visitor = OtherThanF32::default();
+    task.visit(&mut visitor);
+    visitor.found
+}
+
+#[derive(Default)]
+struct OtherThanF32 {
+    path: Vec<String>,
+    found: Option<String>,
+}
+
+impl ModuleVisitor for OtherThanF32 {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() && param.val().dtype() != DType::F32 {
+            self.found.get_or_insert(self.path.join("."));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::budget::Settled;
-use super::{Budget, Interrupt, Precision, Progress, Recipe, RunFolder};
+use super::{Budget, Interrupt, Precision, Progress, Ranks, Recipe, RunFolder};
 use crate::error::{Error, Result};
 
 /// Steps between two lines of a log: a run of a hundred thousand leaves two megabytes.
@@ -38,6 +38,7 @@ pub struct Pretraining {
     pub(super) log_every: usize,
     pub(super) progress: Progress,
     pub(super) interrupt: Interrupt,
+    pub(super) ranks: Ranks,
 }
 
 impl Pretraining {
@@ -63,6 +64,7 @@ impl Pretraining {
             log_every: LOG_EVERY,
             progress: Progress::default(),
             interrupt: Interrupt::default(),
+            ranks: Ranks::default(),
         }
     }
 
@@ -127,6 +129,16 @@ impl Pretraining {
         self
     }
 
+    /// The processes that do the run together, all of which make the same calls with the same arguments.
+    /// Without this call it is this one alone. A step's micro-batches, which are batches of the loader,
+    /// are shared out, and so there must be at least as many ([`Recipe::accumulation`]); the run ends at
+    /// the same bits by any number of processes. The first process validates, writes all files and
+    /// reports.
+    pub fn ranks(mut self, ranks: Ranks) -> Self {
+        self.ranks = ranks;
+        self
+    }
+
     /// The configuration of the model, for `config.json` and `metrics.json`: everything a reader of
     /// the run needs to build the model again.
     ///
@@ -173,6 +185,11 @@ impl Pretraining {
     pub fn images(mut self, train: usize, test: usize, identity: impl Into<String>) -> Self {
         self.images = json!({ "train": train, "test": test, "identity": identity.into() });
         self
+    }
+
+    /// How this process reports.
+    pub(super) fn own_progress(&self) -> Progress {
+        if self.ranks.is_first() { self.progress } else { Progress::Silent }
     }
 
     /// Writes `config.json`, and `config.toml` where there is a document: with the budget, whose

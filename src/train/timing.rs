@@ -63,7 +63,10 @@ impl Pretraining {
                     known.and_then(|saved| Settled::of(&saved.fingerprint).steps_of(minutes));
                 let steps = match known {
                     Some(steps) => steps,
-                    None => self.steps_in(minutes, task, train, valid)?,
+                    None => {
+                        let steps = self.steps_in(minutes, task, train, valid)?;
+                        self.ranks.first(|| Ok(steps))?
+                    }
                 };
                 Settled::new(budget, Some(steps))
             }
@@ -95,7 +98,7 @@ impl Pretraining {
         let pace = self.pace(task, train, valid, seconds / 30.0)?;
         let left = seconds - started.elapsed().as_secs_f64();
         let steps = pace.steps_in(left, train.batches().div_ceil(self.recipe.accumulation));
-        self.progress.note(&format!(
+        self.own_progress().note(&format!(
             "{minutes} minutes are worth {steps} steps: a step takes {:.3} s, a validation {:.1} s",
             pace.step, pace.validation
         ));

@@ -51,9 +51,13 @@ pub(in crate::cli) struct Args {
     /// Read every image beforehand, and name those that cannot be read
     #[arg(long)]
     pub(super) verify: bool,
-    /// Images per step [default: 64]
+    /// Images per batch, of which a step has --accumulation [default: 64]
     #[arg(long, value_parser = positive)]
     batch_size: Option<usize>,
+    /// Batches whose gradients make one step; several processes share them out [default: the preset's,
+    /// 1]
+    #[arg(long, value_parser = positive)]
+    accumulation: Option<usize>,
     /// Side of the images the model reads, in pixels; others are cropped and resized [default: the
     /// preset's, 32, or 16 where every pixel is a token]
     #[arg(long, value_parser = side)]
@@ -149,7 +153,7 @@ impl Args {
             batch_size: "batch_size", image_size: "image_size", seed: "seed",
             precision: "precision", workers: "workers", probe: "probe",
             init_from: "init_from.source", epochs: "recipe.epochs", lr: "recipe.base_lr",
-            refine: "refine.epochs",
+            refine: "refine.epochs", accumulation: "recipe.accumulation",
         }
         // Of the lengths that a document and flags give, the flag's counts.
         if self.epochs.is_some() {

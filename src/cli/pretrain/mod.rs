@@ -15,7 +15,7 @@ use crate::run::{
     Draft, REFINE, RefineStage, RunDocument, device_named, refine_document, refine_draft,
     refined_variant,
 };
-use crate::train::{Interrupt, Pretrained, Progress, RunFolder};
+use crate::train::{Interrupt, Pretrained, Ranks, RunFolder};
 
 impl Args {
     /// What was written in the document and on the command line; `own` adds the flags of a command
@@ -46,7 +46,8 @@ impl Args {
         if self.resume {
             statistics = saved_statistics(out).or(statistics);
         }
-        Reading::new(&options, self.verify).open(&spec, &options, statistics)
+        let verify = self.verify && exit::ranks()?.is_first();
+        Reading::new(&options, verify).open(&spec, &options, statistics)
     }
 }
 
@@ -65,15 +66,17 @@ pub(super) fn run<L: Methods>(
     device_named(&args.device)?;
     let written = draft.text("out")?.map(PathBuf::from);
     let out = args.out.clone().or(written).unwrap_or_else(|| folder(&name));
-    let data = args.open(&draft, &out)?;
+    let ranks = exit::ranks()?;
+    let data = ranks.after_first(|| args.open(&draft, &out))?;
     let interrupt = exit::interrupt()?;
     let (second_out, second_data) = (out.join(REFINED), data.clone());
-    let stop = interrupt.clone();
-    let first = Stage { args, draft: &draft, data, out, interrupt, is_second: false };
+    let (stop, both) = (interrupt.clone(), ranks.clone());
+    let first = Stage { args, draft: &draft, data, out, interrupt, ranks, is_second: false };
     let Some(Second { variant, draft }) = L::visit(&name, &variant, first)? else { return Ok(()) };
     tell(format_args!("refining the encoder, in {}", second_out.display()));
     let (data, out) = (second_data, second_out);
-    let second = Stage { args, draft: &draft, data, out, interrupt: stop, is_second: true };
+    let (interrupt, ranks) = (stop, both);
+    let second = Stage { args, draft: &draft, data, out, interrupt, ranks, is_second: true };
     L::visit(REFINE, variant, second).map(drop)
 }
 
@@ -117,6 +120,7 @@ struct Stage<'a> {
     data: ImageData,
     out: PathBuf,
     interrupt: Interrupt,
+    ranks: Ranks,
     is_second: bool,
 }
 
@@ -124,10 +128,13 @@ impl MethodVisitor for Stage<'_> {
     type Output = Option<Second>;
 
     fn visit<M: Method>(self) -> Result<Option<Second>> {
-        let Self { args, draft, data, out, interrupt, is_second } = self;
+        let Self { args, draft, data, out, interrupt, ranks, is_second } = self;
         let document: RunDocument<M> = draft.resolve(data.shape.channels)?;
         let mut run = document.run(data, out, &device_named(&args.device)?)?;
-        run.interrupt = interrupt;
+        (run.interrupt, run.ranks) = (interrupt, ranks);
+        if args.document.print_config && !run.ranks.is_first() {
+            return Ok(None);
+        }
         if args.document.print_config {
             exit::answer(document.to_toml()?.trim_end())?;
             // Said apart from the document, which can be kept as a file.
@@ -139,7 +146,7 @@ impl MethodVisitor for Stage<'_> {
         let begins = is_second && RunFolder::new(&run.out).newest_whole()?.is_none();
         run.resume = args.resume && !begins;
         run.accept_changed_data = args.accept_changed_data;
-        run.progress = Progress::Auto;
+        run.progress = exit::progress();
         let trained = run.pretrain(&document.numbers)?;
         report(&run, &trained)?;
         let second = |stage: &RefineStage| {

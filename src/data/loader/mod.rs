@@ -146,10 +146,20 @@ impl<C: Collate> Loader<C> {
 
     /// The batches of `epoch`, counted from 0, beginning with batch `first`.
     pub fn epoch(&self, epoch: u64, first: usize) -> Epoch<C::Batch> {
+        self.part(epoch, first..self.batches())
+    }
+
+    /// Of the batches of `epoch`, counted from 0, those with the `numbers`, in their order: the part of
+    /// one process of several. A batch is the same whichever others are made.
+    ///
+    /// # Panics
+    ///
+    /// Where a number is not below [`batches`](Self::batches), when that batch is asked for.
+    pub fn part(&self, epoch: u64, numbers: impl IntoIterator<Item = usize>) -> Epoch<C::Batch> {
         let (plan, device) = (self.plan.clone(), self.device.clone());
         let LoaderConfig { batch_size, workers, .. } = plan.config;
-        let extent =
-            Extent { first, batches: plan.batches(), batch_size, samples: plan.range.len() };
+        let (numbers, samples) = (numbers.into_iter().collect(), plan.range.len());
+        let extent = Extent { numbers, batches: plan.batches(), batch_size, samples };
         let order: Arc<[usize]> = plan.order(epoch).into();
         let make = move |batch| plan.batch(&order, batch, epoch, &device);
         Epoch::start(make, workers, extent, self.skips.clone())
@@ -276,6 +286,20 @@ mod tests {
             assert_eq!(batches(&loader), expected, "{workers} workers");
             let skipped = loader.skipped();
             assert_eq!(skipped, [3, 17, 18, 39].map(|index| format!("{index}.png: is cut")));
+        }
+    }
+
+    #[test]
+    fn the_batches_of_a_part_are_those_of_the_epoch_with_their_numbers() {
+        let whole: Vec<_> = loader(&[], 0, None).epoch(1, 0).map(Result::unwrap).collect();
+        for workers in [0, 1, 3] {
+            let loader = loader(&[], workers, None);
+            let mut part = loader.part(1, [2, 3, 6, 7]);
+            for number in [2, 3, 6, 7] {
+                assert_eq!(part.next().unwrap().unwrap(), whole[number], "{workers} workers");
+                assert_eq!(part.position(), number + 1);
+            }
+            assert!(part.next().is_none());
         }
     }
 

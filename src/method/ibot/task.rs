@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 use super::IBotConfig;
 use crate::batch::MimBatch;
@@ -12,7 +12,7 @@ use crate::image::grid_of;
 use crate::mask::Mask;
 use crate::nn::{DinoHead, cast_parameters, follow, unit};
 use crate::target::entropy;
-use crate::task::{Measured, PretextTask, StepEnd, TaskOutput};
+use crate::task::{Measured, Observed, PretextTask, StepEnd, TaskOutput, tensors};
 
 /// iBOT: of two views of an image, a student tells from the class token of one what its teacher, a
 /// moving average of it, chooses for the other view, and of the hidden cells of the first view what
@@ -48,6 +48,17 @@ pub struct OutputMeans {
     pub class: Tensor<2>,
     /// Those of all cells of both views.
     pub patches: Tensor<2>,
+}
+
+impl Observed for OutputMeans {
+    fn into_data(self) -> Vec<TensorData> {
+        [self.class, self.patches].map(Tensor::into_data).into()
+    }
+
+    fn from_data(data: Vec<TensorData>, device: &Device) -> Self {
+        let [class, patches] = tensors(data).map(|values| Tensor::from_data(values, device));
+        Self { class, patches }
+    }
 }
 
 /// Views without hidden cells have no loss of these, but count in the mean.

@@ -23,7 +23,7 @@ pub(in crate::method) fn small_teacher(run: &Run, image: ImageShape) -> Result<P
     ));
     let first = Run {
         resume: run.resume && RunFolder::new(&out).newest_whole()?.is_some(),
-        recipe: Some(preset.recipe.with_epochs(epochs)),
+        recipe: Some(preset.recipe.with_epochs(epochs).with_accumulation(run.accumulation())),
         augmentation: Some(preset.augmentation),
         budget: None,
         init_from: None,

@@ -74,7 +74,7 @@ impl Run {
                 config.name()
             )));
         }
-        let _lock = RunFolder::new(&self.out).lock()?;
+        let _lock = self.ranks.together(self.lock())?;
         let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let fitted = match &config {
             TokenizerConfig::Palette(palette) => Some(self.fit_palette(palette)?),
@@ -105,7 +105,7 @@ impl Run {
         let config = config.with_output(VqOutput::Features { width: teacher.backbone.width() });
         config.validate()?;
         check_teacher(&config, &teacher)?;
-        let _lock = RunFolder::new(&self.out).lock()?;
+        let _lock = self.ranks.together(self.lock())?;
         let weights = &mut InitialWeights::new(self.seed, &self.device.clone().autodiff());
         let statistics = teacher.statistics.as_ref().unwrap_or(&self.data.statistics).clone();
         let objective = TeacherObjective::new(teacher.backbone, &statistics.mean, &statistics.std);
@@ -121,7 +121,7 @@ impl Run {
         let Some(tokenizer) = fitted else { return Ok(None) };
         let report = self.measure_tokenizer(&config, &tokenizer)?;
         let fitted = FittedTokenizer { config, tokenizer, report };
-        self.leave_tokenizer(&fitted)?;
+        self.ranks.first(|| self.leave_tokenizer(&fitted))?;
         Ok(Some(fitted))
     }
 
@@ -144,7 +144,8 @@ impl Run {
         let collate = TokenizerCollate::new(config.image, Augmentation::none())?;
         let images = first_images(&self.loader(&self.data.train, collate, true)?)?;
         let palette = config.fit(images, self.seed)?;
-        if let Some(aside) = RunFolder::new(&self.out).set_aside()? {
+        let aside = self.ranks.first(|| RunFolder::new(&self.out).set_aside())?;
+        if let Some(aside) = aside.filter(|_| self.ranks.is_first()) {
             let aside = aside.display();
             self.progress
                 .note(&format!("the folder held another run: its files are now in {aside}"));
@@ -208,6 +209,7 @@ impl Run {
             .precision(self.precision)
             .resume(self.resume)
             .interrupt(self.interrupt.clone())
+            .ranks(self.ranks.clone())
             .progress(self.progress)
             .accept_changed_data(self.accept_changed_data)
             .images(data.train.len(), data.test.len(), &data.identity)

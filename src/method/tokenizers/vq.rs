@@ -1,7 +1,7 @@
 //! Training a vector-quantized tokenizer (Peng et al. 2022, arXiv 2208.06366, §3.1).
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 use crate::batch::TokenizerBatch;
 use crate::encoder::Backbone;
@@ -10,7 +10,7 @@ use crate::image::{PatchLayout, grid_of, normalize, patchify};
 use crate::nn::{cast_parameters, unit};
 use crate::target::Tokenizer;
 use crate::target::tokenizer::{CodeUse, Quantized, Vq};
-use crate::task::{Measured, PretextTask, StepEnd, TaskOutput};
+use crate::task::{Measured, Observed, PretextTask, StepEnd, TaskOutput, tensors};
 
 /// What the decoder of a tokenizer must predict for each cell.
 pub trait VqObjective: Module + ModuleDisplay {
@@ -82,6 +82,18 @@ impl<E: Backbone> VqObjective for TeacherObjective<E> {
     fn trivial_loss(&self, images: Tensor<4>) -> Option<Tensor<1>> {
         let mean = unit(self.features(images), 2).mean_dim(0).mean_dim(1);
         Some(mean.square().sum().sqrt().neg() + 1.0)
+    }
+}
+
+impl Observed for CodeUse {
+    fn into_data(self) -> Vec<TensorData> {
+        [self.sums, self.candidates, self.counts].map(Tensor::into_data).into()
+    }
+
+    fn from_data(data: Vec<TensorData>, device: &Device) -> Self {
+        let [sums, candidates, counts] =
+            tensors(data).map(|values| Tensor::from_data(values, device));
+        Self { sums, candidates, counts }
     }
 }
 

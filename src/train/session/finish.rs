@@ -43,7 +43,7 @@ impl<T: PretextTask> Session<'_, T> {
             Err(error) => {
                 self.reporter.finish();
                 if self.snapshot.batch > batch {
-                    // The first fault is the one to report.
+                    // The first fault is the one to report. All processes wait until it is saved.
                     let _ = self.save();
                 }
                 return Err(error);
@@ -51,21 +51,27 @@ impl<T: PretextTask> Session<'_, T> {
             Ok(()) => self.save()?,
         }
         if self.snapshot.history.epochs.len() > known {
-            self.write_metrics()?;
-            // Somebody may have removed the folder; what is saved there again must be a whole run.
-            if !self.plan.folder.path().join("config.json").exists() {
-                self.plan.write_config()?;
-            }
-            if let Some(metrics) = self.snapshot.history.last() {
-                let epochs = self.length.epochs(self.steps_per_epoch()).ceil() as usize;
-                self.reporter.epoch(metrics, epochs);
-                if let Some(told) = metrics.collapse() {
-                    self.reporter.note(&format!("warning: {told}"));
-                }
-            }
-            watch.after_epoch(&self.validated(), &self.snapshot.history)?;
+            let plan = self.plan;
+            plan.ranks.first(|| self.report(watch))?;
         }
         Ok(())
+    }
+
+    /// Writes and tells the figures of the epoch that has ended.
+    fn report(&mut self, watch: &mut impl Watch<T>) -> Result<()> {
+        self.write_metrics()?;
+        // Somebody may have removed the folder; what is saved there again must be a whole run.
+        if !self.plan.folder.path().join("config.json").exists() {
+            self.plan.write_config()?;
+        }
+        if let Some(metrics) = self.snapshot.history.last() {
+            let epochs = self.length.epochs(self.steps_per_epoch()).ceil() as usize;
+            self.reporter.epoch(metrics, epochs);
+            if let Some(told) = metrics.collapse() {
+                self.reporter.note(&format!("warning: {told}"));
+            }
+        }
+        watch.after_epoch(&self.validated(), &self.snapshot.history)
     }
 
     /// Validates at the end of an epoch, or of a run that ends within one: such a run keeps the place
@@ -75,24 +81,10 @@ impl<T: PretextTask> Session<'_, T> {
         valid: &Loader<C>,
         watch: &mut impl Watch<T>,
     ) -> Result<()> {
-        let (epoch, task) = (self.snapshot.epoch + 1, self.validated());
-        let Validated { loss: valid_loss, metrics: mut valid_metrics, collapsed } =
-            self.validate(&task, valid)?;
-        self.leave_out(valid);
-        valid_metrics.extend(watch.probe(&task, epoch)?);
-        self.account();
-        let spent = self.snapshot.spent;
-        let metrics = EpochMetrics {
-            epoch,
-            train_loss: self.snapshot.running.mean(),
-            valid_loss,
-            valid_metrics,
-            collapsed,
-            learning_rate: self.schedule.at(self.scheduled(self.snapshot.step - 1)),
-            images_per_second: spent.images as f64 / spent.training.max(1e-9),
-            seconds: spent.seconds,
-        };
-        self.snapshot.history.epochs.push(metrics);
+        let (plan, epoch) = (self.plan, self.snapshot.epoch + 1);
+        let measured = plan.ranks.first(|| self.measure(epoch, valid, watch))?;
+        self.leave_out(valid)?;
+        self.snapshot.history.epochs.push(measured);
         if self.snapshot.batch == self.batches {
             self.snapshot.begin_epoch(epoch);
         }
@@ -102,6 +94,31 @@ impl<T: PretextTask> Session<'_, T> {
         }
         self.log_epoch();
         Ok(())
+    }
+
+    /// The figures of epoch `epoch`, which ends.
+    fn measure<C: Collate<Batch = T::Batch>>(
+        &mut self,
+        epoch: usize,
+        valid: &Loader<C>,
+        watch: &mut impl Watch<T>,
+    ) -> Result<EpochMetrics> {
+        let task = self.validated();
+        let Validated { loss: valid_loss, metrics: mut valid_metrics, collapsed } =
+            self.validate(&task, valid)?;
+        valid_metrics.extend(watch.probe(&task, epoch)?);
+        self.account();
+        let spent = self.snapshot.spent;
+        Ok(EpochMetrics {
+            epoch,
+            train_loss: self.snapshot.running.mean(),
+            valid_loss,
+            valid_metrics,
+            collapsed,
+            learning_rate: self.schedule.at(self.scheduled(self.snapshot.step - 1)),
+            images_per_second: spent.images as f64 / spent.training.max(1e-9),
+            seconds: spent.seconds,
+        })
     }
 
     /// The task as it is validated: on a plain device, with averaged weights if the recipe keeps
@@ -182,13 +199,17 @@ impl<T: PretextTask> Session<'_, T> {
 
     pub(super) fn save(&mut self) -> Result<()> {
         self.account();
-        if let Some(log) = &self.log {
-            // A checkpoint's log must hold what led to it; where it cannot, the checkpoint is worth more.
-            let _ = log.to_disk();
-        }
-        let folder = &self.plan.folder;
-        let average = self.average.as_ref();
-        self.saved = folder.save(&self.snapshot, self.task(), average, &self.optimizer)?;
-        folder.prune(self.plan.keep, self.best_step)
+        self.saved = self.plan.ranks.first(|| {
+            if let Some(log) = &self.log {
+                // A checkpoint's log must hold what led to it; where it cannot, the checkpoint is worth
+                // more.
+                let _ = log.to_disk();
+            }
+            let (folder, average) = (&self.plan.folder, self.average.as_ref());
+            let saved = folder.save(&self.snapshot, self.task(), average, &self.optimizer)?;
+            folder.prune(self.plan.keep, self.best_step)?;
+            Ok(saved)
+        })?;
+        Ok(())
     }
 }

@@ -3,13 +3,14 @@
 mod finish;
 mod log;
 mod run;
+mod shared;
 mod start;
 mod trial;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
 
@@ -17,6 +18,7 @@ use self::log::Meter;
 pub use run::{Pretrained, Watch};
 
 use super::budget::Length;
+use super::exchange::Tree;
 use super::history::RunningMean;
 use super::layer_rates::LayerRates;
 use super::parameters::{Parameters, unreached_warning};
@@ -33,7 +35,8 @@ use crate::task::{PretextTask, StepEnd, TaskOutput, check_scalar};
 /// A run under way.
 struct Session<'a, T> {
     plan: &'a Pretraining,
-    _lock: FileLock,
+    /// That of the folder, where this process writes.
+    _lock: Option<FileLock>,
     device: Device,
     schedule: Schedule,
     length: Length,
@@ -60,6 +63,8 @@ struct Session<'a, T> {
     reporter: Reporter,
     batch_size: usize,
     batches: usize,
+    /// Whether any of several processes was asked to stop before the last step ended.
+    all_stop: bool,
 }
 
 /// A loss that was not read yet, because reading it makes the host wait for the device.
@@ -84,54 +89,70 @@ impl<T: PretextTask> Session<'_, T> {
         let started = Instant::now();
         let trained = self.train(train);
         self.snapshot.spent.training += started.elapsed().as_secs_f64();
-        self.leave_out(train);
-        trained
+        let left_out = self.leave_out(train);
+        trained.and(left_out)
     }
 
     fn train<C: Collate<Batch = T::Batch>>(&mut self, train: &Loader<C>) -> Result<()> {
         if self.has_all_steps() {
             return Ok(());
         }
-        let mut accumulator = GradientsAccumulator::new();
-        let mut accumulated = 0;
+        (self.stepped, self.step_loss) = (self.snapshot.running, RunningMean::default());
+        self.meter = Meter::new();
+        if self.plan.ranks.ranks() > 1 {
+            return self.train_shared(train);
+        }
+        let mut sum = Tree::new(self.parts(self.snapshot.batch));
         let mut observed = Vec::new();
         let mut images = 0;
         let mut unread: Option<Unread> = None;
-        (self.stepped, self.step_loss) = (self.snapshot.running, RunningMean::default());
-        self.meter = Meter::new();
         let mut batches = train.epoch(self.snapshot.epoch as u64, self.snapshot.batch);
         while let Some(batch) = batches.next() {
-            // Every batch has its own stream, so a resumed run drops the same paths.
-            self.device.seed(self.device_seed(batches.position()));
-            let output = batch.and_then(|batch| self.forward(batch));
-            let TaskOutput { loss, observed: seen } = match output {
+            let TaskOutput { loss, observed: seen } = match self.forward(batch, batches.position()) {
                 Ok(output) => output,
                 Err(error) => return self.broken_off(unread, error),
             };
             observed.push(seen);
             images += batches.samples();
-            accumulator.accumulate(self.task(), self.gradients(&loss));
-            accumulated += 1;
-            let last = batches.position() == self.batches;
-            let ends_step = accumulated == self.plan.recipe.accumulation || last;
+            sum.give(self.gradients(&loss), |a, b| gradients::added(self.task(), a, b));
+            let ends_step = sum.is_complete();
             let loss = loss.without_autodiff();
             let new = Unread { loss, step: self.snapshot.step, ends_step, norm: None };
             // The loss before this one is ready by now: reading it does not make the device wait.
             self.read(unread.replace(new))?;
             if ends_step {
-                let seen = std::mem::take(&mut observed);
-                let norm = self.step(accumulator.grads(), accumulated, seen);
+                let next = Tree::new(self.parts(batches.position()));
+                let gradients = std::mem::replace(&mut sum, next).sum().unwrap_or_default();
+                let norm = self.step(gradients, observed.len(), std::mem::take(&mut observed));
                 unread.iter_mut().for_each(|unread| unread.norm = norm.clone());
-                accumulated = 0;
-                self.snapshot.spent.images += images;
-                self.meter.add(std::mem::take(&mut images));
-                self.snapshot.batch = batches.position();
-                if self.has_all_steps() || self.plan.interrupt.is_requested() {
+                self.count(batches.position(), std::mem::take(&mut images));
+                if self.has_all_steps() || self.is_asked_to_stop() {
                     break;
                 }
             }
         }
         self.read(unread)
+    }
+
+    /// How many micro-batches the step has that begins with batch `batch` of the epoch.
+    fn parts(&self, batch: usize) -> usize {
+        self.plan.recipe.accumulation.min(self.batches - batch)
+    }
+
+    /// Counts what a step was made of, up to batch `batch` of the epoch.
+    fn count(&mut self, batch: usize, images: usize) {
+        self.snapshot.spent.images += images;
+        self.meter.add(images);
+        self.snapshot.batch = batch;
+    }
+
+    /// Whether somebody asked the run to stop: of several processes one was before the last step
+    /// ended, so that none of them waits for one that stopped.
+    fn is_asked_to_stop(&self) -> bool {
+        match self.plan.ranks.ranks() {
+            1 => self.plan.interrupt.is_requested(),
+            _ => self.all_stop,
+        }
     }
 
     /// Whether a run of so many steps has done them all.
@@ -151,11 +172,13 @@ impl<T: PretextTask> Session<'_, T> {
         self.batches.div_ceil(self.plan.recipe.accumulation)
     }
 
-    /// Records the images that `loader` has left out.
-    fn leave_out<C: Collate>(&mut self, loader: &Loader<C>) {
-        if let Some(note) = self.snapshot.history.leave_out(loader.skipped()) {
+    /// Records the images that `loader` has left out on any process.
+    fn leave_out<C: Collate>(&mut self, loader: &Loader<C>) -> Result<()> {
+        let faults = self.plan.ranks.all(loader.skipped())?;
+        if let Some(note) = self.snapshot.history.leave_out(faults) {
             self.reporter.note(&note);
         }
+        Ok(())
     }
 
     /// Goes back to the end of the last step: what was computed since is lost.
@@ -165,9 +188,11 @@ impl<T: PretextTask> Session<'_, T> {
         Err(error)
     }
 
-    /// The loss of a batch, computed in the plan's precision.
-    fn forward(&self, batch: T::Batch) -> Result<TaskOutput<T::Observed>> {
-        loss_of(self.task(), batch, self.plan.precision)
+    /// The loss of batch `number` of the epoch, computed in the plan's precision. Every batch has its
+    /// own stream, so a resumed run drops the same paths.
+    fn forward(&self, batch: Result<T::Batch>, number: usize) -> Result<TaskOutput<T::Observed>> {
+        self.device.seed(self.device_seed(number));
+        loss_of(self.task(), batch?, self.plan.precision)
     }
 
     /// The gradients of all parameters, times the precision's loss scale.
@@ -194,6 +219,18 @@ impl<T: PretextTask> Session<'_, T> {
         let numbers = numbers.into_data();
         let mut numbers = numbers.iter::<f32>();
         let (loss, norm) = (numbers.next().unwrap_or(f32::NAN), numbers.next());
+        self.record(loss, norm, step, ends_step)
+    }
+
+    /// Records the loss of a batch that went into the step `step`, and with the last one of a step the
+    /// norm of its gradients, where that is to be logged.
+    fn record(
+        &mut self,
+        loss: f32,
+        norm: Option<f32>,
+        step: usize,
+        ends_step: bool,
+    ) -> Result<()> {
         if !loss.is_finite() {
             return Err(self.diverged(loss, step));
         }
@@ -203,7 +240,7 @@ impl<T: PretextTask> Session<'_, T> {
         if ends_step {
             self.stepped = self.snapshot.running;
             let loss = std::mem::take(&mut self.step_loss).mean() as f32;
-            if is_logged {
+            if self.logs(step) {
                 self.log_step(step, loss, lr, norm);
             }
         }

@@ -122,7 +122,7 @@ impl Pretraining {
         let mut interrupted = false;
         while !run.is_done() && !interrupted {
             run.advance(train, valid, watch)?;
-            interrupted = !run.is_done() && self.interrupt.is_requested();
+            interrupted = !run.is_done() && run.is_asked_to_stop();
         }
         run.reporter.finish();
         let history = run.snapshot.history.clone();

@@ -30,33 +30,59 @@ impl<'a, T: PretextTask> Session<'a, T> {
         train: &Loader<C>,
         valid: &Loader<C>,
     ) -> Result<Self> {
+        let prepared = Self::prepare(plan, task, train.batch_size(), train.batches());
+        let (mut run, mut notes) = plan.ranks.together(prepared)?;
+        run.check_shared()?;
+        let trivial = plan.ranks.first(|| run.rehearse(train, valid))?;
+        let known = &mut run.snapshot.history.trivial_loss;
+        *known = known.or(trivial);
+        if !plan.resume {
+            notes.extend(plan.ranks.first(|| {
+                let aside = plan.folder.set_aside()?;
+                let said = |aside: PathBuf| {
+                    let aside = aside.display();
+                    format!("the folder held another run: its files are now in {aside}")
+                };
+                Ok(aside.map(said))
+            })?);
+            run.save()?;
+        }
+        plan.ranks.first(|| run.begin_files())?;
+        run.introduce(&notes);
+        run.clock = Instant::now();
+        Ok(run)
+    }
+
+    /// A run that can start, with notes for the report.
+    fn prepare(
+        plan: &'a Pretraining,
+        task: T,
+        batch_size: usize,
+        batches: usize,
+    ) -> Result<(Self, Vec<String>)> {
         let device = Self::check(plan, &task)?;
-        let mut run = Self::fresh(plan, task, device, train.batch_size(), train.batches())?;
+        let mut run = Self::fresh(plan, task, device, batch_size, batches)?;
         let mut notes = plan.notes.clone();
         if plan.resume {
             notes.extend(run.resume()?);
         }
         run.parameters = Parameters::of(run.task()).check()?;
-        run.rehearse(train, valid)?;
-        if !plan.resume {
-            if let Some(aside) = plan.folder.set_aside()? {
-                let aside = aside.display();
-                notes.push(format!("the folder held another run: its files are now in {aside}"));
-            }
-            run.save()?;
-        }
+        Ok((run, notes))
+    }
+
+    /// Writes the files of a run that starts or goes on.
+    fn begin_files(&mut self) -> Result<()> {
+        let plan = self.plan;
         plan.folder.clean();
         plan.write_config()?;
         if let Some(origin) = &plan.origin {
             plan.folder.write_json("init_from.json", origin)?;
         }
-        run.open_log()?;
-        if !run.snapshot.history.epochs.is_empty() {
-            run.write_metrics()?;
+        self.open_log()?;
+        if !self.snapshot.history.epochs.is_empty() {
+            self.write_metrics()?;
         }
-        run.introduce(&notes);
-        run.clock = Instant::now();
-        Ok(run)
+        Ok(())
     }
 
     /// Begins the log, or goes on with it from the checkpoint.
@@ -114,7 +140,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         }
         Ok(Self {
             plan,
-            _lock: plan.folder.lock()?,
+            _lock: plan.ranks.is_first().then(|| plan.folder.lock()).transpose()?,
             schedule,
             length,
             average: recipe.ema.map(|_| task.valid()),
@@ -132,9 +158,10 @@ impl<'a, T: PretextTask> Session<'a, T> {
             resumed_from: None,
             best_step: None,
             clock: Instant::now(),
-            reporter: Reporter::new(plan.progress, 0, 0),
+            reporter: Reporter::new(plan.own_progress(), 0, 0),
             batch_size,
             batches,
+            all_stop: false,
         })
     }
 
@@ -211,10 +238,10 @@ impl<'a, T: PretextTask> Session<'a, T> {
     /// so that a batch or a task that cannot be computed is found before anything is written. It
     /// also measures the trivial predictor.
     fn rehearse<C: Collate<Batch = T::Batch>>(
-        &mut self,
+        &self,
         train: &Loader<C>,
         valid: &Loader<C>,
-    ) -> Result<()> {
+    ) -> Result<Option<f64>> {
         let task = self.task().valid();
         let Snapshot { epoch, batch, step, .. } = self.snapshot;
         let finite = |split: &str, loss: f32| match loss.is_finite() || step > 0 {
@@ -243,21 +270,18 @@ impl<'a, T: PretextTask> Session<'a, T> {
                 break;
             }
         }
-        let measured = (trivial.count() > 0).then(|| trivial.mean());
-        let known = &mut self.snapshot.history.trivial_loss;
-        *known = known.or(measured);
-        Ok(())
+        Ok((trivial.count() > 0).then(|| trivial.mean()))
     }
 
     /// Reports the sizes and rates of the run, and the loss of the trivial predictor for
     /// comparison.
     fn introduce(&mut self, notes: &[String]) {
-        let Pretraining { recipe, progress, .. } = self.plan;
+        let Pretraining { recipe, ranks, .. } = self.plan;
         let (batch_size, batches) = (self.batch_size, self.batches);
         let done = self.snapshot.epoch * batches + self.snapshot.batch;
         let total = self.length.batches(batches, recipe.accumulation);
         let images = |batches: usize| batches.saturating_mul(batch_size);
-        self.reporter = Reporter::new(*progress, images(total), images(done));
+        self.reporter = Reporter::new(self.plan.own_progress(), images(total), images(done));
         let say = |text: &str| self.reporter.note(text);
         say(&format!(
             "{}, {batches} batches of {batch_size} an epoch, {}",
@@ -280,6 +304,13 @@ impl<'a, T: PretextTask> Session<'a, T> {
             recipe.effective_batch(batch_size),
             recipe.lr_batch,
         ));
+        if ranks.ranks() > 1 {
+            let ranks = ranks.ranks();
+            say(&format!(
+                "{ranks} processes share out the {} micro-batches of a step",
+                recipe.accumulation
+            ));
+        }
         let warnings = recipe.warnings(batch_size, batches);
         for warning in self.parameters.plain_warning().into_iter().chain(warnings) {
             say(&format!("warning: {warning}"));

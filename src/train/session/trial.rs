@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Session;
 use crate::data::{Collate, Loader};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::task::PretextTask;
 use crate::train::budget::Length;
 use crate::train::parameters::Parameters;
@@ -41,14 +41,18 @@ impl Pretraining {
         Parameters::of(task).check()?;
         let plan = Self { progress: Progress::Silent, ..self.clone() };
         let (batch_size, batches) = (train.batch_size(), train.batches());
-        let mut trial = Session::fresh(&plan, task.clone(), device, batch_size, batches)?;
+        let trial = Session::fresh(&plan, task.clone(), device, batch_size, batches);
+        let mut trial = self.ranks.together(trial)?;
+        self.ranks.check(self.recipe.accumulation, batch_size)?;
         trial.go_on(WARM_UP, train)?;
         let one = trial.go_on(1, train)?;
-        let many = fitting(seconds / 2.0, one);
+        let many = self.ranks.first(|| Ok(fitting(seconds / 2.0, one)))?;
         let step = trial.go_on(many, train)? / many as f64;
-        let one = trial.try_validation(1, valid)?;
-        let many = fitting(seconds / 4.0, one).min(valid.batches());
-        let batch = trial.try_validation(many, valid)? / many as f64;
+        let batch = self.ranks.first(|| {
+            let one = trial.try_validation(1, valid)?;
+            let many = fitting(seconds / 4.0, one).min(valid.batches());
+            Ok(trial.try_validation(many, valid)? / many as f64)
+        })?;
         Ok(Pace { step, validation: batch * valid.batches() as f64 })
     }
 }
@@ -68,7 +72,9 @@ impl<T: PretextTask> Session<'_, T> {
         let started = Instant::now();
         self.length = Length::Steps(self.snapshot.step + steps);
         while !self.has_all_steps() {
-            self.plan.interrupt.check()?;
+            if self.is_asked_to_stop() {
+                return Err(Error::Interrupted);
+            }
             if self.snapshot.batch == self.batches {
                 self.snapshot.begin_epoch(self.snapshot.epoch + 1);
             }
