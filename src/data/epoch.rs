@@ -134,12 +134,10 @@ impl<B> Epoch<B> {
         let batch = self.extent.numbers[place];
         match &self.source {
             Source::Inline(make) => make(batch),
-            Source::Workers(queues) => {
-                queues[place % queues.len()].recv().unwrap_or_else(|_| {
-                    let reason = "the system refused a thread to make it; use fewer workers";
-                    Err(Error::data(format!("batch {batch}"), reason))
-                })
-            }
+            Source::Workers(queues) => queues[place % queues.len()].recv().unwrap_or_else(|_| {
+                let reason = "the system refused a thread to make it; use fewer workers";
+                Err(Error::data(format!("batch {batch}"), reason))
+            }),
         }
     }
 }

@@ -7,7 +7,11 @@ use burn::tensor::{Tensor, TensorData};
 use super::exchange::NOTHING;
 
 /// The gradients of two parts of a step together.
-pub(super) fn added<M: Module>(model: &M, a: GradientsParams, b: GradientsParams) -> GradientsParams {
+pub(super) fn added<M: Module>(
+    model: &M,
+    a: GradientsParams,
+    b: GradientsParams,
+) -> GradientsParams {
     let mut sum = GradientsAccumulator::new();
     sum.accumulate(model, a);
     sum.accumulate(model, b);

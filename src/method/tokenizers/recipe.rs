@@ -69,8 +69,7 @@ pub(in crate::method) fn fitted_for(
         (FittedTokenizer { config: saved, tokenizer, report }, folder.is_none())
     } else {
         let first = Run { out: own, ..run.clone() };
-        let mut recipe =
-            TokenizerRecipe::small_images(SHOWN_IMAGES.div_ceil(run.data.train.len()));
+        let mut recipe = TokenizerRecipe::small_images(SHOWN_IMAGES.div_ceil(run.data.train.len()));
         recipe.recipe.accumulation = run.accumulation();
         let fitted = first.fit_tokenizer(config.clone(), &recipe)?;
         (fitted.ok_or(Error::Interrupted)?, run.resume)

@@ -202,7 +202,8 @@ impl Ranks {
             return Ok(texts);
         }
         // Where all have none, which is the rule, nothing more is said.
-        let said = if texts.is_empty() { String::new() } else { serde_json::json!(texts).to_string() };
+        let said =
+            if texts.is_empty() { String::new() } else { serde_json::json!(texts).to_string() };
         let read = |text: String| serde_json::from_str::<Vec<String>>(&text).unwrap_or_default();
         Ok(self.gather(&said)?.into_iter().flat_map(read).collect())
     }
@@ -288,7 +289,9 @@ mod tests {
         });
         assert_eq!(texts, [["1"], ["1"]]);
         let differ = on_each(2, |ranks| ranks.agree("weights", ranks.rank().to_string()));
-        assert!(differ[0].as_ref().unwrap_err().to_string().contains("process 1 has other weights"));
+        assert!(
+            differ[0].as_ref().unwrap_err().to_string().contains("process 1 has other weights")
+        );
     }
 
     #[test]

@@ -108,7 +108,8 @@ impl<T: PretextTask> Session<'_, T> {
         let mut unread: Option<Unread> = None;
         let mut batches = train.epoch(self.snapshot.epoch as u64, self.snapshot.batch);
         while let Some(batch) = batches.next() {
-            let TaskOutput { loss, observed: seen } = match self.forward(batch, batches.position()) {
+            let TaskOutput { loss, observed: seen } = match self.forward(batch, batches.position())
+            {
                 Ok(output) => output,
                 Err(error) => return self.broken_off(unread, error),
             };
@@ -224,13 +225,7 @@ impl<T: PretextTask> Session<'_, T> {
 
     /// Records the loss of a batch that went into the step `step`, and with the last one of a step the
     /// norm of its gradients, where that is to be logged.
-    fn record(
-        &mut self,
-        loss: f32,
-        norm: Option<f32>,
-        step: usize,
-        ends_step: bool,
-    ) -> Result<()> {
+    fn record(&mut self, loss: f32, norm: Option<f32>, step: usize, ends_step: bool) -> Result<()> {
         if !loss.is_finite() {
             return Err(self.diverged(loss, step));
         }

@@ -68,11 +68,7 @@ impl<T: PretextTask> Session<'_, T> {
     }
 
     /// Computes this process's share of a step of `count` micro-batches.
-    fn own_part(
-        &self,
-        count: usize,
-        batches: &mut Epoch<T::Batch>,
-    ) -> Result<Part> {
+    fn own_part(&self, count: usize, batches: &mut Epoch<T::Batch>) -> Result<Part> {
         let own = self.plan.ranks.share(count);
         let mut sum = Tree::new(own.len());
         let (mut losses, mut samples, mut observed) = (Vec::new(), Vec::new(), Vec::new());
@@ -170,7 +166,10 @@ impl<T: PretextTask> Session<'_, T> {
             None => ranks.check(self.plan.recipe.accumulation, self.batch_size),
         })?;
         let place = self.snapshot.step;
-        ranks.agree("images, numbers or checkpoint", format!("{place} {}", self.snapshot.fingerprint))?;
+        ranks.agree(
+            "images, numbers or checkpoint",
+            format!("{place} {}", self.snapshot.fingerprint),
+        )?;
         ranks.agree("weights", crate::train::weights_sha256(self.task()))
     }
 }
