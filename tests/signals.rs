@@ -60,6 +60,18 @@ fn a_signal_saves_and_ends_with_its_own_status() {
 }
 
 #[test]
+fn a_run_that_is_out_of_time_ends_with_the_status_of_a_later_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |flags: &[&str]| {
+        let mut command = example("mae_cifar10", folder.path());
+        command.args(["--epochs", "1"]).args(flags).status().unwrap().code()
+    };
+    assert_eq!(run(&["--max-hours", "1e-9"]), Some(75));
+    assert_eq!(run(&["--max-hours", "1e-9", "--resume"]), Some(75));
+    assert_eq!(run(&["--max-hours", "1", "--resume"]), Some(0));
+}
+
+#[test]
 fn a_second_run_in_the_folder_is_refused_by_the_first_ones_process() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = started(folder.path(), "100000");

@@ -120,15 +120,23 @@ fn is_ignored(signal: i32) -> bool {
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Ends a command: a fault is one line on standard error, and a run that a signal stopped ends
-/// with that signal's status. A fault of one of several processes ends all of them.
+/// The status of a run that stopped as `signal` asked it to, or, without one, as its own limit of time
+/// did: 75, by which `sysexits.h` says that a later attempt may succeed.
+fn stopped(signal: usize) -> u8 {
+    match signal {
+        0 => 75,
+        signal => u8::try_from(128 + signal).unwrap_or(1),
+    }
+}
+
+/// Ends a command: a fault is one line on standard error, and a run that a signal or a limit of time
+/// stopped ends with the status [`stopped`] says. A fault of one of several processes ends all of them.
 pub fn exit(result: Result<()>) -> ExitCode {
     let (status, failed) = match result {
         Ok(()) => (0, false),
         Err(Error::Interrupted) => {
             say(Error::Interrupted);
-            let signal = SIGNAL.load(Ordering::Relaxed);
-            (u8::try_from(128 + signal).unwrap_or(1), false)
+            (stopped(SIGNAL.load(Ordering::Relaxed)), false)
         }
         // The process that has failed tells it, and ends this one.
         Err(Error::Process { .. }) if cfg!(feature = "mpi") => (1, false),
@@ -145,4 +153,14 @@ pub fn exit(result: Result<()>) -> ExitCode {
     #[cfg(not(feature = "mpi"))]
     let _ = failed;
     ExitCode::from(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stopped;
+
+    #[test]
+    fn a_signal_has_its_own_status_and_a_limit_of_time_that_of_a_later_attempt() {
+        assert_eq!([0, 2, 15, usize::MAX >> 1].map(stopped), [75, 130, 143, 1]);
+    }
 }

@@ -50,6 +50,17 @@ pub(crate) fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| Error::checkpoint(path, error))
 }
 
+/// The bytes that can still be written to the disk of `path`, where the system says so.
+#[cfg(feature = "data")]
+pub(crate) fn room(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    let room =
+        rustix::fs::statvfs(path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    #[cfg(not(unix))]
+    let (_, room) = (path, None);
+    room
+}
+
 /// Makes the names in a folder outlive a power cut, where the file system can.
 #[cfg(feature = "train")]
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::file::FileLock;
 #[cfg(feature = "run")]
 use crate::train::RunFolder;
-use crate::train::{Budget, Interrupt, Precision, Progress, Ranks, Recipe};
+use crate::train::{Budget, Interrupt, Precision, Progress, Ranks, Recipe, Saves};
 
 /// Rows of a method's picture.
 const PICTURE_ROWS: usize = 8;
@@ -59,6 +59,8 @@ pub struct Run {
     pub probe: usize,
     /// The number of steps between two lines of the run's `log.jsonl`; 0 for lines of epochs alone.
     pub log_every: usize,
+    /// When checkpoints are saved.
+    pub saves: Saves,
     /// The flag by which others can stop the run.
     pub interrupt: Interrupt,
     /// How the run reports its progress.
@@ -90,6 +92,7 @@ impl Run {
             accept_changed_data: false,
             probe: 0,
             log_every: 10,
+            saves: Saves::default(),
             interrupt: Interrupt::default(),
             progress: Progress::Silent,
             ranks: Ranks::default(),

@@ -101,6 +101,7 @@ impl Run {
             .budget(self.budget)
             .origin(beginning.begun.map(|Begun { report, notes }| (report, notes)))
             .log_every(self.log_every)
+            .saves(self.saves)
             .seed(self.seed)
             .precision(self.precision)
             .resume(resume)

@@ -68,6 +68,7 @@ mod rank;
 mod recipe;
 mod resume;
 mod run_folder;
+mod saves;
 mod schedule;
 mod session;
 mod timing;
@@ -94,6 +95,7 @@ pub use recipe::{Decay, OptimizerKind, Recipe};
 pub use run_folder::{Checkpoint, LogLine, RunFolder, Snapshot};
 #[cfg(feature = "viz")]
 pub(crate) use run_folder::{Manifest, sha256};
+pub use saves::Saves;
 pub use schedule::Schedule;
 pub use session::{Pretrained, Watch};
 pub use timing::Pace;

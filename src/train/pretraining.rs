@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::budget::Settled;
-use super::{Budget, Interrupt, Precision, Progress, Ranks, Recipe, RunFolder};
+use super::{Budget, Interrupt, Precision, Progress, Ranks, Recipe, RunFolder, Saves};
 use crate::error::{Error, Result};
 
 /// Steps between two lines of a log: a run of a hundred thousand leaves two megabytes.
@@ -35,6 +35,7 @@ pub struct Pretraining {
     pub(super) resume: bool,
     pub(super) accept_changed_data: bool,
     pub(super) keep: usize,
+    pub(super) saves: Saves,
     pub(super) log_every: usize,
     pub(super) progress: Progress,
     pub(super) interrupt: Interrupt,
@@ -61,6 +62,7 @@ impl Pretraining {
             resume: false,
             accept_changed_data: false,
             keep: 2,
+            saves: Saves::default(),
             log_every: LOG_EVERY,
             progress: Progress::default(),
             interrupt: Interrupt::default(),
@@ -107,6 +109,15 @@ impl Pretraining {
     /// Keeps the last `keep` checkpoints, at least 1, beside the best.
     pub fn keep(mut self, keep: usize) -> Self {
         self.keep = keep;
+        self
+    }
+
+    /// When checkpoints are saved. Without this call they are after every epoch.
+    ///
+    /// A thread writes them while training goes on: a run that is killed just after an epoch may have
+    /// the epoch's figures without its checkpoint, and goes on from the one before.
+    pub fn saves(mut self, saves: Saves) -> Self {
+        self.saves = saves;
         self
     }
 

@@ -1,6 +1,7 @@
 //! The flags of `pretrain`, and what each of them writes in the document.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
@@ -9,7 +10,7 @@ use crate::cli::numbers::{positive, rate, share, side, workers};
 use crate::data::{Channels, DataSpec, OnBadImage};
 use crate::error::Result;
 use crate::run::Draft;
-use crate::train::{Budget, Precision};
+use crate::train::{Budget, Interrupt, Precision, Saves};
 
 /// What the command does.
 pub(in crate::cli) const ABOUT: &str = "\
@@ -83,6 +84,8 @@ pub(in crate::cli) struct Args {
     /// Go on with other images than the run began with, such as after a damaged file was removed
     #[arg(long, requires = "resume")]
     pub(super) accept_changed_data: bool,
+    #[command(flatten)]
+    pub(super) long: LongRun,
     /// Begin with the weights of a run, of a transformers folder or of a file of published weights
     #[arg(long, value_name = "PATH")]
     init_from: Option<PathBuf>,
@@ -115,6 +118,49 @@ pub(in crate::cli) struct Args {
     /// or a file of published weights [default: a small one is trained first]
     #[arg(long, value_name = "PATH")]
     teacher: Option<PathBuf>,
+}
+
+/// What keeps a long run safe.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(about = None, long_about = None)]
+pub(super) struct LongRun {
+    /// Save a checkpoint every so many epochs [default: 1]
+    #[arg(long, value_name = "EPOCHS", value_parser = positive)]
+    save_epochs: Option<usize>,
+    /// Save one every so many steps, too
+    #[arg(long, value_name = "STEPS", value_parser = positive)]
+    save_steps: Option<usize>,
+    /// Save one every so many minutes, too
+    #[arg(long, value_name = "MINUTES", value_parser = rate)]
+    save_minutes: Option<f64>,
+    /// Save and stop after so many hours, with exit status 75, for a queue that then runs the same
+    /// command with --resume
+    #[arg(long, value_name = "HOURS", value_parser = rate)]
+    max_hours: Option<f64>,
+}
+
+impl LongRun {
+    /// When checkpoints are saved.
+    pub(super) fn saves(&self) -> Saves {
+        let default = Saves::default();
+        Saves {
+            epochs: self.save_epochs.unwrap_or(default.epochs),
+            steps: self.save_steps.unwrap_or(default.steps),
+            minutes: self.save_minutes.unwrap_or(default.minutes),
+        }
+    }
+
+    /// `interrupt`, which asks to stop when the hours since `start` are over.
+    pub(super) fn limit(&self, interrupt: Interrupt, start: Instant) -> Interrupt {
+        let hours = self.max_hours.map(|hours| Duration::try_from_secs_f64(3600.0 * hours));
+        // A time that no clock shows never comes.
+        let end = hours.and_then(|hours| start.checked_add(hours.ok()?));
+        match end {
+            Some(end) => interrupt.with_deadline(end),
+            None => interrupt,
+        }
+    }
 }
 
 /// Where the document comes from.

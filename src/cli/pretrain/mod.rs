@@ -3,6 +3,7 @@
 mod args;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 pub(super) use args::{ABOUT, Args};
 
@@ -57,6 +58,7 @@ pub(super) fn run<L: Methods>(
     method: Option<&str>,
     own: impl FnOnce(&mut Draft) -> Result<()>,
 ) -> Result<()> {
+    let start = Instant::now();
     let draft = args.draft(method, own)?;
     let (name, variant) = draft.method::<L>()?;
     if let Some(second) = L::visit(&name, &variant, Check { draft: &draft })? {
@@ -68,7 +70,7 @@ pub(super) fn run<L: Methods>(
     let out = args.out.clone().or(written).unwrap_or_else(|| folder(&name));
     let ranks = exit::ranks()?;
     let data = ranks.after_first(|| args.open(&draft, &out))?;
-    let interrupt = exit::interrupt()?;
+    let interrupt = args.long.limit(exit::interrupt()?, start);
     let (second_out, second_data) = (out.join(REFINED), data.clone());
     let (stop, both) = (interrupt.clone(), ranks.clone());
     let first = Stage { args, draft: &draft, data, out, interrupt, ranks, is_second: false };
@@ -146,6 +148,7 @@ impl MethodVisitor for Stage<'_> {
         let begins = is_second && RunFolder::new(&run.out).newest_whole()?.is_none();
         run.resume = args.resume && !begins;
         run.accept_changed_data = args.accept_changed_data;
+        run.saves = args.long.saves();
         run.progress = exit::progress();
         let trained = run.pretrain(&document.numbers)?;
         report(&run, &trained)?;

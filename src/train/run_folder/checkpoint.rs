@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
+use burn::store::ModuleRecord;
 
 use super::{Manifest, STATE, Snapshot};
 use crate::error::{Error, Result};
@@ -114,28 +115,52 @@ impl Checkpoint {
     }
 }
 
-/// Writes all files of a checkpoint into `folder`, the checksums last.
-pub(super) fn write<M: Module>(
-    folder: &Path,
-    snapshot: &Snapshot,
-    model: &M,
-    average: Option<&M>,
-    optimizer: &ModuleOptimizer,
-) -> Result<()> {
-    let save = |name: &str, model: &M| {
-        let path = folder.join(name);
-        let saved = model.clone().into_record().save(&path);
-        saved.map_err(|error| Error::checkpoint(&path, error))
-    };
-    let mut names = vec![MODEL, OPTIMIZER, STATE];
-    save(MODEL, model)?;
-    if let Some(average) = average {
-        save(AVERAGE, average)?;
-        names.push(AVERAGE);
+/// A checkpoint in memory, which a thread can write while the run goes on.
+pub(in crate::train) struct Unsaved {
+    snapshot: Snapshot,
+    model: ModuleRecord,
+    average: Option<ModuleRecord>,
+    optimizer: OptimizerRecord,
+}
+
+impl Unsaved {
+    /// Everything that the files will hold, copied from the device.
+    pub(in crate::train) fn new<M: Module>(
+        snapshot: &Snapshot,
+        model: &M,
+        average: Option<&M>,
+        optimizer: &ModuleOptimizer,
+    ) -> Self {
+        let record = |model: &M| model.clone().into_record();
+        Self {
+            snapshot: Snapshot { checksums: true, ..snapshot.clone() },
+            model: record(model),
+            average: average.map(record),
+            optimizer: optimizer.to_record(),
+        }
     }
-    let path = folder.join(OPTIMIZER);
-    optimizer.save(&path).map_err(|error| Error::checkpoint(&path, error))?;
-    write_json(&folder.join(STATE), &Snapshot { checksums: true, ..snapshot.clone() })?;
-    Manifest::write(folder, &names, MANIFEST)?;
-    sync_folder(folder).map_err(|error| Error::checkpoint(folder, error))
+
+    /// The steps of the run so far.
+    pub(super) fn step(&self) -> usize {
+        self.snapshot.step
+    }
+
+    /// Writes all files of the checkpoint into `folder`, the checksums last.
+    pub(super) fn write(self, folder: &Path) -> Result<()> {
+        let save = |name: &str, record: ModuleRecord| {
+            let path = folder.join(name);
+            record.save(&path).map_err(|error| Error::checkpoint(&path, error))
+        };
+        let mut names = vec![MODEL, OPTIMIZER, STATE];
+        save(MODEL, self.model)?;
+        if let Some(average) = self.average {
+            save(AVERAGE, average)?;
+            names.push(AVERAGE);
+        }
+        let path = folder.join(OPTIMIZER);
+        self.optimizer.save(&path).map_err(|error| Error::checkpoint(&path, error))?;
+        write_json(&folder.join(STATE), &self.snapshot)?;
+        Manifest::write(folder, &names, MANIFEST)?;
+        sync_folder(folder).map_err(|error| Error::checkpoint(folder, error))
+    }
 }

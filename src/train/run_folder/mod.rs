@@ -7,6 +7,7 @@ mod events;
 mod log;
 mod log_line;
 mod manifest;
+mod room;
 mod snapshot;
 
 use std::cmp::Ordering;
@@ -15,12 +16,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use checkpoint::Checkpoint;
+pub(super) use checkpoint::Unsaved;
 pub(super) use log::Log;
 pub use log_line::LogLine;
 pub(crate) use manifest::{Manifest, sha256};
@@ -249,21 +250,14 @@ impl RunFolder {
     }
 
     /// Writes a checkpoint under a temporary name and renames it.
-    pub(super) fn save<M: Module>(
-        &self,
-        snapshot: &Snapshot,
-        model: &M,
-        average: Option<&M>,
-        optimizer: &ModuleOptimizer,
-    ) -> Result<PathBuf> {
-        let checkpoint = self.checkpoint(snapshot.step);
+    pub(super) fn save(&self, unsaved: Unsaved) -> Result<PathBuf> {
+        let checkpoint = self.checkpoint(unsaved.step());
         let folder = self.folder();
         create_folder(&folder)?;
         let fault = |error: io::Error| Error::checkpoint(&checkpoint, error);
         let partial = temporary_beside(&checkpoint).map_err(fault)?;
         fs::create_dir(&partial).map_err(fault)?;
-        let written = checkpoint::write(&partial, snapshot, model, average, optimizer);
-        let renamed = written.and_then(|()| {
+        let renamed = unsaved.write(&partial).and_then(|()| {
             if checkpoint.exists() {
                 self.remove(&checkpoint)?;
             }

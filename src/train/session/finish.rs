@@ -1,7 +1,6 @@
 //! The end of an epoch: validation, a checkpoint, and then the report.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -24,9 +23,8 @@ struct Validated {
 }
 
 impl<T: PretextTask> Session<'_, T> {
-    /// Trains to the end of the epoch and validates, or until somebody asks to stop. The checkpoint
-    /// is saved before the report is written. Steps that were done before a fault of the data are
-    /// saved too.
+    /// Trains to the end of the epoch and validates, or until somebody asks to stop. The report is
+    /// written while the checkpoint is. Steps that were done before a fault of the data are saved too.
     pub(super) fn advance<C: Collate<Batch = T::Batch>>(
         &mut self,
         train: &Loader<C>,
@@ -39,16 +37,21 @@ impl<T: PretextTask> Session<'_, T> {
             if ends { self.finish_epoch(valid, watch) } else { Ok(()) }
         });
         match trained {
-            Err(error @ Error::Diverged { .. }) => return Err(error),
+            Err(Error::Diverged { loss, step, epoch, .. }) => {
+                // The one that is being written is whole, unless it meets a fault.
+                let _ = self.finish_saving();
+                return Err(Error::Diverged { loss, step, epoch, saved: self.saved.clone() });
+            }
             Err(error) => {
                 self.reporter.finish();
                 if self.snapshot.batch > batch {
                     // The first fault is the one to report. All processes wait until it is saved.
-                    let _ = self.save();
+                    let _ = self.save().and_then(|()| self.finish_saving());
                 }
                 return Err(error);
             }
-            Ok(()) => self.save()?,
+            Ok(()) if self.is_save_due_at_end() => self.save()?,
+            Ok(()) => {}
         }
         if self.snapshot.history.epochs.len() > known {
             let plan = self.plan;
@@ -189,27 +192,5 @@ impl<T: PretextTask> Session<'_, T> {
             "images_per_second": images / train_seconds,
             "wall_seconds": seconds,
         })
-    }
-
-    /// Adds the time since the last call to the epoch's time.
-    fn account(&mut self) {
-        self.snapshot.spent.seconds += self.clock.elapsed().as_secs_f64();
-        self.clock = Instant::now();
-    }
-
-    pub(super) fn save(&mut self) -> Result<()> {
-        self.account();
-        self.saved = self.plan.ranks.first(|| {
-            if let Some(log) = &self.log {
-                // A checkpoint's log must hold what led to it; where it cannot, the checkpoint is worth
-                // more.
-                let _ = log.to_disk();
-            }
-            let (folder, average) = (&self.plan.folder, self.average.as_ref());
-            let saved = folder.save(&self.snapshot, self.task(), average, &self.optimizer)?;
-            folder.prune(self.plan.keep, self.best_step)?;
-            Ok(saved)
-        })?;
-        Ok(())
     }
 }

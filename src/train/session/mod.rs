@@ -3,6 +3,7 @@
 mod finish;
 mod log;
 mod run;
+mod save;
 mod shared;
 mod start;
 mod trial;
@@ -15,6 +16,7 @@ use burn::tensor::{Device, Tensor};
 use rand::Rng;
 
 use self::log::Meter;
+use self::save::Saving;
 pub use run::{Pretrained, Watch};
 
 use super::budget::Length;
@@ -36,6 +38,8 @@ use crate::task::{PretextTask, StepEnd, TaskOutput, check_scalar};
 struct Session<'a, T> {
     plan: &'a Pretraining,
     /// That of the folder, where this process writes.
+    /// Before the lock, so that it is written while nobody else may write.
+    saving: Saving,
     _lock: Option<FileLock>,
     device: Device,
     schedule: Schedule,
@@ -55,16 +59,23 @@ struct Session<'a, T> {
     /// The log, once the run has started.
     log: Option<Log>,
     meter: Meter,
+    /// The newest checkpoint that is written.
     saved: PathBuf,
     resumed_from: Option<PathBuf>,
     best_step: Option<usize>,
+    /// When the last checkpoint was begun.
+    last_save: Instant,
     /// The moment up to which time is accounted for in the snapshot.
     clock: Instant,
+    /// The same of training's time, while it trains.
+    training_since: Option<Instant>,
     reporter: Reporter,
     batch_size: usize,
     batches: usize,
     /// Whether any of several processes was asked to stop before the last step ended.
     all_stop: bool,
+    /// Whether the first of several says that a checkpoint is due.
+    all_save: bool,
 }
 
 /// A loss that was not read yet, because reading it makes the host wait for the device.
@@ -86,9 +97,10 @@ impl<T: PretextTask> Session<'_, T> {
     /// Trains on the rest of the epoch under way, or until somebody asks to stop. After a fault of
     /// the data the snapshot describes the last whole step.
     fn epoch<C: Collate<Batch = T::Batch>>(&mut self, train: &Loader<C>) -> Result<()> {
-        let started = Instant::now();
+        self.training_since = Some(Instant::now());
         let trained = self.train(train);
-        self.snapshot.spent.training += started.elapsed().as_secs_f64();
+        self.account();
+        self.training_since = None;
         let left_out = self.leave_out(train);
         trained.and(left_out)
     }
@@ -129,6 +141,10 @@ impl<T: PretextTask> Session<'_, T> {
                 self.count(batches.position(), std::mem::take(&mut images));
                 if self.has_all_steps() || self.is_asked_to_stop() {
                     break;
+                }
+                if self.is_save_due() {
+                    self.read(unread.take())?;
+                    self.save()?;
                 }
             }
         }

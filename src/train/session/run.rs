@@ -39,8 +39,8 @@ pub trait Watch<T> {
         Ok(BTreeMap::new())
     }
 
-    /// Called when the epoch's checkpoint and figures are written, the last of `history`, with the
-    /// task as in [`probe`](Self::probe). Default: nothing is done
+    /// Called when the epoch's figures are written, the last of `history`, with the task as in
+    /// [`probe`](Self::probe); its checkpoint may still be being written. Default: nothing is done
     ///
     /// # Errors
     ///
@@ -124,6 +124,7 @@ impl Pretraining {
             run.advance(train, valid, watch)?;
             interrupted = !run.is_done() && run.is_asked_to_stop();
         }
+        run.finish_saving()?;
         run.reporter.finish();
         let history = run.snapshot.history.clone();
         let resumed_from = run.resumed_from.take();

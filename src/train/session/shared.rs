@@ -22,8 +22,8 @@ struct Part {
 }
 
 /// The numbers of a step beside its gradients, of `count` micro-batches on `ranks` processes: a loss, a
-/// number of samples and the length of what was observed of each micro-batch, who wants to stop, and of
-/// each process whether it has failed.
+/// number of samples and the length of what was observed of each micro-batch, whether one wants to stop,
+/// whether the first says that a checkpoint is due, and of each process whether it has failed.
 struct Head {
     count: usize,
     ranks: usize,
@@ -31,15 +31,19 @@ struct Head {
 
 impl Head {
     fn len(&self) -> usize {
-        3 * self.count + 1 + self.ranks
+        self.fault(self.ranks)
     }
 
     fn stop(&self) -> usize {
         3 * self.count
     }
 
+    fn save(&self) -> usize {
+        self.stop() + 1
+    }
+
     fn fault(&self, rank: usize) -> usize {
-        3 * self.count + 1 + rank
+        self.save() + 1 + rank
     }
 }
 
@@ -62,6 +66,9 @@ impl<T: PretextTask> Session<'_, T> {
             self.shared_step(count, computed)?;
             if self.has_all_steps() || self.is_asked_to_stop() {
                 break;
+            }
+            if self.is_save_due() {
+                self.save()?;
             }
         }
         Ok(())
@@ -92,6 +99,8 @@ impl<T: PretextTask> Session<'_, T> {
         let mut numbers = vec![NOTHING; head.len()];
         let stop = self.plan.interrupt.is_requested();
         numbers[head.stop()] = f32::from(u8::from(stop));
+        let save = ranks.is_first() && self.is_save_overdue();
+        numbers[head.save()] = f32::from(u8::from(save));
         let (own, fault) = match own {
             Ok(own) => (Some(own), Ok(())),
             Err(error) => (None, Err(error)),
@@ -116,6 +125,7 @@ impl<T: PretextTask> Session<'_, T> {
         let lengths = &numbers[2 * count..3 * count];
         let observed = self.all_observed(first, observed, lengths)?;
         self.all_stop = numbers[head.stop()] > 0.0;
+        self.all_save = numbers[head.save()] > 0.0;
         let images: f32 = numbers[count..2 * count].iter().sum();
         let gradients = gradients::read(self.task(), &numbers[head.len()..]);
         let step = self.snapshot.step;

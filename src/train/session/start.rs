@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use serde_json::{Value, json};
 
 use super::log::Meter;
+use super::save::Saving;
 use super::{Session, loss_of};
 use crate::data::{Collate, Loader};
 use crate::error::{Error, Result};
@@ -46,10 +47,12 @@ impl<'a, T: PretextTask> Session<'a, T> {
                 Ok(aside.map(said))
             })?);
             run.save()?;
+            run.finish_saving()?;
         }
         plan.ranks.first(|| run.begin_files())?;
         run.introduce(&notes);
         run.clock = Instant::now();
+        run.last_save = run.clock;
         Ok(run)
     }
 
@@ -105,6 +108,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
                  InitialWeights::new(seed, &device.autodiff())",
             )
         })?;
+        plan.saves.validate()?;
         plan.precision.check(&device)?;
         check_identities(task)?;
         Ok(device)
@@ -154,14 +158,18 @@ impl<'a, T: PretextTask> Session<'a, T> {
             step_loss: running,
             log: None,
             meter: Meter::new(),
+            saving: Saving::default(),
             saved: PathBuf::new(),
             resumed_from: None,
             best_step: None,
+            last_save: Instant::now(),
             clock: Instant::now(),
+            training_since: None,
             reporter: Reporter::new(plan.own_progress(), 0, 0),
             batch_size,
             batches,
             all_stop: false,
+            all_save: false,
         })
     }
 
