@@ -4,6 +4,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData, assert_shape};
 
 use super::UnitMask;
 use crate::grid::Grid;
+use crate::nn::Gather;
 
 /// Cells of a grid, the same number in every sample of a batch: moves their rows out of
 /// `[batch, cells, width]` tensors and back. Selected cells are always in ascending order.
@@ -12,12 +13,10 @@ pub struct Selection {
     grid: Grid,
     batch: usize,
     count: usize,
-    /// The selected cells' rows among the cells of all samples.
-    rows: Tensor<1, Int>,
     /// The selected cells within their sample.
     cells: Tensor<1, Int>,
-    /// For every cell its row among the selected ones, which one more row follows for all others.
-    row_or_filler: Tensor<1, Int>,
+    /// From the cells of all samples to the selected ones.
+    gather: Gather,
 }
 
 impl Selection {
@@ -43,7 +42,8 @@ impl Selection {
             Tensor::from_data(TensorData::new(rows, [length]), device)
         };
         let [rows, cells, row_or_filler] = [rows, cells, row_or_filler].map(tensor);
-        Self { grid, batch: masks.len(), count, rows, cells, row_or_filler }
+        let gather = Gather::new(rows, row_or_filler, masks.len() * count);
+        Self { grid, batch: masks.len(), count, cells, gather }
     }
 
     /// The cells where `bits`, `[batch, cells]`, are true: `count` in every sample. Computed on the
@@ -67,7 +67,8 @@ impl Selection {
         let row_or_filler = row.mask_fill(bits.bool_not(), (batch * count) as i64);
         let [rows, cells] = [rows, chosen].map(|rows| rows.reshape([batch * count]));
         let row_or_filler = row_or_filler.reshape([batch * grid.cells()]);
-        Self { grid, batch, count, rows, cells, row_or_filler }
+        let gather = Gather::new(rows, row_or_filler, batch * count);
+        Self { grid, batch, count, cells, gather }
     }
 
     /// Selected cells per sample.
@@ -89,7 +90,7 @@ impl Selection {
         assert_shape!(cells, [self.batch, self.grid.cells(), _]);
         let [.., width] = cells.dims();
         let all = cells.reshape([self.batch * self.grid.cells(), width]);
-        all.select(0, self.rows.clone()).reshape([self.batch, self.count, width])
+        self.gather.select(all).reshape([self.batch, self.count, width])
     }
 
     /// For each sample's selected cells, the rows of a table over the grid.
@@ -118,9 +119,8 @@ impl Selection {
         assert_shape!(selected, [self.batch, self.count, _]);
         let [.., width] = selected.dims();
         let selected = selected.reshape([self.batch * self.count, width]);
-        let all = Tensor::cat(vec![selected, filler], 0);
-        let rows = self.row_or_filler.clone();
-        all.select(0, rows).reshape([self.batch, self.grid.cells(), width])
+        let all = self.gather.inverse().fill(selected, filler);
+        all.reshape([self.batch, self.grid.cells(), width])
     }
 
     /// The selected cells' ids.
@@ -136,7 +136,7 @@ impl Selection {
     pub fn select_ids(&self, ids: Tensor<2, Int>) -> Tensor<2, Int> {
         assert_shape!(ids, [self.batch, self.grid.cells()]);
         let all = ids.reshape([self.batch * self.grid.cells()]);
-        all.select(0, self.rows.clone()).reshape([self.batch, self.count])
+        all.select(0, self.gather.rows()).reshape([self.batch, self.count])
     }
 
     /// The ids of all cells, where the ids of the selected cells are replaced.
@@ -155,14 +155,14 @@ impl Selection {
         assert_shape!(selected, [self.batch, self.count]);
         let selected = selected.reshape([self.batch * self.count]);
         let filler = Tensor::zeros([1], (&selected.device(), selected.dtype()));
-        let placed = Tensor::cat(vec![selected, filler], 0).select(0, self.row_or_filler.clone());
+        let placed = Tensor::cat(vec![selected, filler], 0).select(0, self.gather.places());
         ids.mask_where(self.contains(), placed.reshape([self.batch, self.grid.cells()]))
     }
 
     /// Which cells are selected, `[batch, cells]`.
     pub fn contains(&self) -> Tensor<2, Bool> {
         let filler = (self.batch * self.count) as i64;
-        let selected = self.row_or_filler.clone().not_equal_elem(filler);
+        let selected = self.gather.places().not_equal_elem(filler);
         selected.reshape([self.batch, self.grid.cells()])
     }
 

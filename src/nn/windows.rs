@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData, assert_shape};
 
+use super::Gather;
 use crate::grid::Grid;
 
 /// How the grids of a batch are cut into windows that tokens see nothing beyond (Swin,
@@ -16,10 +17,8 @@ pub struct Windows {
     batch: usize,
     cells: usize,
     padded: Grid,
-    /// For every place in every window its row among all tokens, followed by one row of zeros.
-    rows: Tensor<1, Int>,
-    /// For every token its place among the tokens of all windows.
-    places: Tensor<1, Int>,
+    /// From all tokens to the places of all windows.
+    gather: Gather,
     /// The part of the shifted grid that every place belongs to, `[windows, side²]`, where there
     /// is a shift.
     parts: Option<Tensor<2>>,
@@ -54,8 +53,11 @@ impl Windows {
             batch,
             cells,
             padded,
-            rows: indices(rows, &device),
-            places: indices(all_places, &device),
+            gather: Gather::new(
+                indices(rows, &device),
+                indices(all_places, &device),
+                batch * cells,
+            ),
             parts: (shift > 0).then(|| parts(padded, side, shift, &device)),
         }
     }
@@ -83,13 +85,9 @@ impl Windows {
     pub fn partition(&self, tokens: Tensor<3>) -> Tensor<3> {
         assert_shape!(tokens, [self.batch, self.cells, _]);
         let [.., width] = tokens.dims();
-        let mut tokens = tokens.reshape([self.batch * self.cells, width]);
-        if self.padded.cells() > self.cells {
-            let zeros = Tensor::zeros([1, width], (&tokens.device(), tokens.dtype()));
-            tokens = Tensor::cat(vec![tokens, zeros], 0);
-        }
+        let tokens = tokens.reshape([self.batch * self.cells, width]);
         let windows = [self.batch * self.count(), self.side * self.side, width];
-        tokens.select(0, self.rows.clone()).reshape(windows)
+        self.gather.select(tokens).reshape(windows)
     }
 
     /// The inverse of [`partition`](Self::partition); what came of the padding is left out.
@@ -106,7 +104,7 @@ impl Windows {
         assert_shape!(windows, [self.batch * self.count(), self.side * self.side, _]);
         let [.., width] = windows.dims();
         let tokens = windows.reshape([self.batch * self.padded.cells(), width]);
-        tokens.select(0, self.places.clone()).reshape([self.batch, self.cells, width])
+        self.gather.inverse().select(tokens).reshape([self.batch, self.cells, width])
     }
 
     /// `bias` for the scores within every window, plus `penalty` for every pair of tokens that the
