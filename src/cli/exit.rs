@@ -21,7 +21,7 @@ static IS_SILENT: AtomicBool = AtomicBool::new(false);
 
 /// How long a process waits with its own fault that is not the first of several: where all have the
 /// same, the first one's word ends the others.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The processes that run this command together: those that `mpirun` started, in a program with the
 /// feature `mpi`. All but the first say nothing from here on but their own faults.
