@@ -150,7 +150,7 @@ pub use target::{
     GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss, PixelTarget,
     Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
-pub use task::{Measured, Mim, Network, PretextTask, SigReg, StepEnd, TaskOutput};
+pub use task::{Measured, Mim, Network, Observed, PretextTask, SigReg, StepEnd, TaskOutput};
 
 /// The `rand` that this crate's contracts speak of, such as `MaskStrategy::sample`.
 pub use rand;
@@ -161,7 +161,8 @@ pub use rand;
 /// with all deviations from them, [`presets`](docs::presets) lists runs by name,
 /// [`adding_a_method`](docs::adding_a_method) is the guide to a method of your own,
 /// [`checkpoints`](docs::checkpoints) is about published weights, [`performance`](docs::performance)
-/// about speed and memory, [`backends`](docs::backends) about GPUs.
+/// about speed and memory, [`backends`](docs::backends) about GPUs, [`scale`](docs::scale) about runs of
+/// several processes.
 #[cfg(any(doc, doctest))]
 pub mod docs {
     /// Declares a module for a page, whose links to other pages lead to their modules.
@@ -190,6 +191,7 @@ pub mod docs {
         checkpoints: "checkpoints.md",
         performance: "performance.md",
         backends: "backends.md",
+        scale: "scale.md",
     }
 
     // Its code needs the image sources and a backend.

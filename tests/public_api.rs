@@ -33,6 +33,35 @@ fn task<T: PretextTask<Batch = MimBatch>>() {}
 fn any_task<T: PretextTask>() {}
 fn file<C: Serialize + DeserializeOwned + Clone + PartialEq>() {}
 
+/// A connection between processes can be written outside the crate, and a run given to it.
+#[cfg(feature = "train")]
+#[test]
+fn processes_are_connected_by_a_type_of_ones_own() {
+    use burn_mim::train::{Exchange, Pretraining, Ranks, Recipe};
+
+    #[derive(Debug)]
+    struct Echo;
+    impl Exchange for Echo {
+        fn rank(&self) -> usize {
+            0
+        }
+        fn ranks(&self) -> usize {
+            2
+        }
+        fn swap(&self, _: usize, sent: &[f32], received: &mut [f32]) -> burn_mim::Result<()> {
+            received.copy_from_slice(sent);
+            Ok(())
+        }
+    }
+
+    let ranks = Ranks::new(Echo).unwrap();
+    let mut sum = [1.5];
+    ranks.sum(&mut sum).unwrap();
+    assert_eq!((ranks.rank(), ranks.ranks(), sum), (0, 2, [3.0]));
+    let _run = Pretraining::new("run", Recipe::mae()).ranks(ranks);
+    shared::<Ranks>();
+}
+
 #[test]
 fn every_part_fulfils_its_contract() {
     strategy::<RandomMask>();

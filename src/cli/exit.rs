@@ -21,7 +21,7 @@ static IS_SILENT: AtomicBool = AtomicBool::new(false);
 
 /// How long a process waits with its own fault that is not the first of several: where all have the
 /// same, the first one's word ends the others.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The processes that run this command together: those that `mpirun` started, in a program with the
 /// feature `mpi`. All but the first say nothing from here on but their own faults.
@@ -82,7 +82,8 @@ pub fn answer(text: impl Display) -> Result<()> {
     written.map_err(|error| Error::data("standard output", error))
 }
 
-/// Installs handlers of the signals to end (SIGINT, SIGTERM and, unless it is ignored, SIGHUP): the
+/// Installs handlers of the signals to end (SIGINT, SIGTERM, with the feature `mpi` SIGUSR1, and unless
+/// it is ignored SIGHUP): the
 /// first signal asks the run to save and stop, the second ends the process at once.
 ///
 /// # Errors
@@ -104,6 +105,9 @@ pub fn interrupt() -> Result<Interrupt> {
 
 fn signals() -> Vec<i32> {
     let mut signals = vec![consts::SIGINT, consts::SIGTERM];
+    // The one that `mpirun` passes on to all processes at once, and then waits for them.
+    #[cfg(all(unix, feature = "mpi"))]
+    signals.push(consts::SIGUSR1);
     #[cfg(unix)]
     if !is_ignored(consts::SIGHUP) {
         signals.push(consts::SIGHUP);

@@ -95,8 +95,8 @@ pub trait Method:
     fn init(&self, data: &DataFacts, weights: &mut InitialWeights) -> Result<Self::Task>;
 
     /// Fits parts of the task to the images before training, such as a palette or a tokenizer. A
-    /// resumed run does not call this, since its checkpoint holds these parts. Default: the task as
-    /// it is
+    /// resumed run does not call this, since its checkpoint holds these parts. Each of several processes
+    /// ([`Run::ranks`]) must fit the same. Default: the task as it is
     ///
     /// # Errors
     ///
@@ -162,7 +162,8 @@ pub trait Method:
         Vec::new()
     }
 
-    /// Leaves further files in the folder of a run that has ended. Default: nothing
+    /// Leaves further files in the folder of a run that has ended; of several processes the first does.
+    /// Default: nothing
     ///
     /// # Errors
     ///

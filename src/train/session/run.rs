@@ -23,7 +23,8 @@ pub struct Pretrained<T> {
     pub interrupted: bool,
 }
 
-/// What is done after every epoch of a run, beside its validation.
+/// What is done after every epoch of a run, beside its validation; of several processes by the first
+/// ([`Ranks`](crate::train::Ranks)).
 pub trait Watch<T> {
     /// Further metrics: named numbers that join the validation metrics of the epoch, which is
     /// counted from 1. Default: none
