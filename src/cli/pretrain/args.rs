@@ -52,7 +52,8 @@ pub(in crate::cli) struct Args {
     /// Read every image beforehand, and name those that cannot be read
     #[arg(long)]
     pub(super) verify: bool,
-    /// Images per batch, of which a step has --accumulation [default: 64]
+    /// Images per batch, of which a step has --accumulation [default: the
+    /// preset's, mostly 64]
     #[arg(long, value_parser = positive)]
     batch_size: Option<usize>,
     /// Batches whose gradients make one step; several processes share them out [default: the preset's,

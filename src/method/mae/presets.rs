@@ -11,17 +11,18 @@ pub(super) fn all() -> Vec<Preset<MaeConfig>> {
     vec![
         Preset {
             name: "mae_small_images",
-            about: "MAE and a contrast of two views on a ViT of 128 × 6, patch 8: ours, the best of docs/recipes.md for minutes on two cores",
+            about: "MAE and a contrast of two views on a ViT of 192 × 3, patch 8: ours, the best of docs/recipes.md for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: MaeConfig::two_views_small_images,
             recipe: Recipe::mae()
                 .with_epochs(4)
+                .with_lr_batch(128)
                 .with_base_lr(2e-3)
                 .with_warmup_epochs(0.1)
                 .with_optimizer(OptimizerKind::Muon)
                 .with_muon_rate(8.0),
             augmentation: Augmentation::colors(),
-            batch_size: 64,
+            batch_size: 32,
         },
         Preset {
             name: "mae_pixels_small_images",
