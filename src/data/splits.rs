@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 
 use crate::data::LabelMap;
 use crate::data::options::{Channels, DataOptions, OnBadImage, OpenProgress, OpenStep};
-use crate::data::sample::{ImageDataset, Sample, data_error};
+use crate::data::sample::{ImageDataset, Sample, SampleFile, data_error};
 use crate::data::statistics::Look;
 use crate::data::subset::Subset;
 use crate::data::{BadImage, DataSpec};
@@ -135,6 +135,11 @@ impl Splits {
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<ImageData> {
         self.open_with(options, Some(statistics), progress)
+    }
+
+    /// What tells these splits from others, as [`ImageData::identity`] says it.
+    pub(crate) fn identity(&self) -> String {
+        identity(&*self.train, &*self.test, &self.class_names)
     }
 
     fn open_with(
@@ -271,6 +276,14 @@ impl ImageDataset for Brought {
 
     fn label_map(&self, index: usize) -> Result<Option<LabelMap>> {
         self.images.label_map(index)
+    }
+
+    fn file(&self, index: usize) -> Result<Option<SampleFile>> {
+        self.images.file(index)
+    }
+
+    fn shards(&self) -> Option<Vec<usize>> {
+        self.images.shards()
     }
 
     fn name(&self, index: usize) -> String {

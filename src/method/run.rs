@@ -100,7 +100,8 @@ impl Run {
         first.unwrap_or_else(|| Err(Error::config("there is no image to test on")))
     }
 
-    /// A loader of `dataset` with the run's batch size, seed and workers.
+    /// A loader of `dataset` with the run's batch size, seed and workers, and in training with the
+    /// window of shards that the data was opened with.
     ///
     /// # Errors
     ///
@@ -113,6 +114,10 @@ impl Run {
     ) -> Result<Loader<C>> {
         let Self { batch_size, seed, workers, .. } = *self;
         let config = LoaderConfig { batch_size, seed, workers, training };
-        Loader::new(dataset.clone(), collate, config, &self.device)
+        let loader = Loader::new(dataset.clone(), collate, config, &self.device)?;
+        match (self.data.options.shuffle_window, dataset.shards()) {
+            (Some(window), Some(shards)) if training => loader.in_windows(&shards, window),
+            _ => Ok(loader),
+        }
     }
 }

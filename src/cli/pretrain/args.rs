@@ -24,8 +24,8 @@ and --config reads a file of TOML or JSON, such as the config.toml that every ru
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     pub(super) document: DocumentArgs,
-    /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR
-    /// [default: shapes]
+    /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR |
+    /// tar:DIR [default: shapes]
     #[arg(long, value_parser = data::spec())]
     pub(super) data: Option<DataSpec>,
     /// Passes over the training images [default: the preset's; of those for small images as many as
@@ -41,6 +41,9 @@ pub(in crate::cli) struct Args {
     /// Training images to use, of every class alike [default: all]
     #[arg(long, value_parser = positive)]
     train_images: Option<usize>,
+    /// Of tar:DIR, so many shards are shuffled together, in a shuffled order [default: all images]
+    #[arg(long, value_name = "SHARDS", value_parser = positive)]
+    shuffle_window: Option<usize>,
     /// auto | 1 | 3: channels that every image is converted to; auto: color if any of up to 1024
     /// training images looked at has color [default: auto]
     #[arg(long)]
@@ -145,6 +148,7 @@ impl Args {
         }
         put! {
             data: "data", train_images: "data_options.train_images",
+            shuffle_window: "data_options.shuffle_window",
             channels: "data_options.channels", on_bad_image: "data_options.on_bad_image",
             batch_size: "batch_size", image_size: "image_size", seed: "seed",
             precision: "precision", workers: "workers", probe: "probe",

@@ -1,5 +1,6 @@
 //! The deterministic loader: the same batches in the same order, whatever the number of workers.
 
+mod order;
 mod plan;
 
 use std::fmt::{Debug, Display};
@@ -113,7 +114,7 @@ impl<C: Collate> Loader<C> {
         limits::at_most("the batch size", config.batch_size, limits::BATCH)?;
         limits::at_most("workers", config.workers, limits::WORKERS)?;
         let (collate, known_bad) = (Arc::new(collate), Skips::default());
-        let plan = Plan { dataset, range: 0..samples, collate, config, known_bad };
+        let plan = Plan { dataset, range: 0..samples, collate, config, windows: None, known_bad };
         if plan.batches() == 0 {
             return Err(Error::config(format!(
                 "{samples} samples do not make one batch of {}",
@@ -121,6 +122,31 @@ impl<C: Collate> Loader<C> {
             )));
         }
         Ok(Self::with_plan(plan, device))
+    }
+
+    /// The same batches of another order: `shards`, the numbers of samples in the shards that the data
+    /// set lies in, are shuffled, and then the samples of every `window` shards that follow each other.
+    /// So at any time no more shards are read from, and an order takes no memory for each sample.
+    /// A loader that is not for training keeps its order.
+    ///
+    /// # Errors
+    ///
+    /// When there are not as many samples in the shards as in the data set, or the window is 0.
+    pub fn in_windows(self, shards: &[usize], window: usize) -> Result<Self> {
+        let (samples, range) = (shards.iter().sum::<usize>(), self.plan.range.clone());
+        if range != (0..samples) || window == 0 {
+            return Err(Error::config(format!(
+                "{samples} samples in {} shards, of which {window} are shuffled together, are no order \
+                 of a data set of {}",
+                shards.len(),
+                range.len()
+            )));
+        }
+        let Plan { dataset, collate, config, .. } = &*self.plan;
+        let (dataset, collate, known_bad) = (dataset.clone(), collate.clone(), Skips::default());
+        let windows = Some((shards.into(), window));
+        let plan = Plan { dataset, range, collate, config: *config, windows, known_bad };
+        Ok(Self { plan: Arc::new(plan), ..self })
     }
 
     fn with_plan(plan: Plan<C>, device: &Device) -> Self {
@@ -150,7 +176,7 @@ impl<C: Collate> Loader<C> {
         let LoaderConfig { batch_size, workers, .. } = plan.config;
         let extent =
             Extent { first, batches: plan.batches(), batch_size, samples: plan.range.len() };
-        let order: Arc<[usize]> = plan.order(epoch).into();
+        let order = Arc::new(plan.order(epoch));
         let make = move |batch| plan.batch(&order, batch, epoch, &device);
         Epoch::start(make, workers, extent, self.skips.clone())
     }
@@ -192,10 +218,11 @@ impl<C: Collate> DataLoader<C::Batch> for Loader<C> {
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<C::Batch>> {
-        let Plan { dataset, range, collate, config, .. } = &*self.plan;
+        let Plan { dataset, range, collate, config, windows, .. } = &*self.plan;
+        let windows = windows.clone();
         let range = range.start + start..range.start + end;
         let (dataset, collate, known_bad) = (dataset.clone(), collate.clone(), Skips::default());
-        let plan = Plan { dataset, range, collate, config: *config, known_bad };
+        let plan = Plan { dataset, range, collate, config: *config, windows, known_bad };
         Arc::new(Self::with_plan(plan, &self.device))
     }
 }
@@ -301,7 +328,8 @@ mod tests {
     fn a_panic_on_a_worker_is_told_with_its_batch() {
         for workers in [0, 1, 3] {
             let loader = loader(&[], workers, Some(11));
-            let place = loader.plan.order(0).iter().position(|&index| index == 11).unwrap() / 4;
+            let order = loader.plan.order(0).at(0..40);
+            let place = order.iter().position(|&index| index == 11).unwrap() / 4;
             let message = loader.epoch(0, 0).find_map(Result::err).unwrap().to_string();
             let expected = "the code that makes it panicked: no use for sample 11";
             assert_eq!(message, format!("batch {place}: {expected}"));

@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use burn::data::dataset::Dataset;
 use burn::tensor::Device;
-use rand::seq::SliceRandom;
 
+use super::order::{Order, Windows};
 use super::{Collate, Item, LoaderConfig};
 use crate::data::bad_image::Skips;
 use crate::data::epoch::Made;
 use crate::data::sample::{data_error, is_bad_image};
 use crate::error::{Error, Result};
-use crate::rng::{Purpose, stream};
 
 /// Which samples make a batch, and how.
 pub(super) struct Plan<C: Collate> {
@@ -22,6 +21,8 @@ pub(super) struct Plan<C: Collate> {
     pub(super) range: Range<usize>,
     pub(super) collate: Arc<C>,
     pub(super) config: LoaderConfig,
+    /// The samples in each shard and the shards that are shuffled together, where there are any.
+    pub(super) windows: Option<(Arc<[usize]>, usize)>,
     /// What the data set said may be left out, whether or not its batch was yielded yet.
     pub(super) known_bad: Skips,
 }
@@ -43,28 +44,37 @@ impl<C: Collate> Plan<C> {
     }
 
     /// The samples of `epoch` in their order.
-    pub(super) fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = self.range.clone().collect();
-        if self.config.training {
-            order.shuffle(&mut stream(self.config.seed, Purpose::Order, epoch, 0));
+    pub(super) fn order(&self, epoch: u64) -> Order {
+        let (samples, LoaderConfig { seed, training, .. }) = (self.range.clone(), self.config);
+        match &self.windows {
+            _ if !training => Order::Plain(samples),
+            None => Order::all(samples, seed, epoch),
+            Some((sizes, window)) => {
+                let mut end = 0;
+                let shards = sizes.iter().map(|size| {
+                    end += size;
+                    (end - size).max(samples.start)..end.min(samples.end)
+                });
+                let shards = shards.filter(|shard| !shard.is_empty()).collect();
+                Order::Windows(Windows::new(shards, *window, seed, epoch))
+            }
         }
-        order
     }
 
     /// Batch number `batch` of `epoch`, whose samples are in `order`.
     pub(super) fn batch(
         &self,
-        order: &[usize],
+        order: &Order,
         batch: usize,
         epoch: u64,
         device: &Device,
     ) -> Result<Made<C::Batch>> {
         let first = batch * self.config.batch_size;
-        let last = (first + self.config.batch_size).min(order.len());
+        let last = (first + self.config.batch_size).min(self.range.len());
         let epoch = if self.config.training { epoch } else { 0 };
-        let indices = &order[first..last];
+        let indices = order.at(first..last);
         loop {
-            let (kept, skipped) = self.apart(indices);
+            let (kept, skipped) = self.apart(&indices);
             if kept.is_empty() {
                 return Err(nothing_left(batch, skipped));
             }
