@@ -68,3 +68,40 @@ fn slices_are_parts_of_the_samples_and_slices_of_slices_too() {
     let halves = [loader(None, 2).slice(0, 11), loader(None, 2).slice(11, 22)];
     assert_eq!([all(&halves[0]), all(&halves[1])].concat(), numbers(0..22));
 }
+
+/// The batches of an epoch of 22 samples in shards of 5, 9, 1 and 7, of which two are shuffled together.
+fn windowed(workers: usize, epoch: u64, first: usize) -> Vec<Vec<u64>> {
+    let config = LoaderConfig { batch_size: 4, seed: 3, workers, training: true };
+    let samples = waves(ImageShape::square(1, 4), 22);
+    let loader = Loader::new(samples, Numbers { fatal: None }, config, &device()).unwrap();
+    let loader = loader.in_windows(&[5, 9, 1, 7], 2).unwrap();
+    loader.epoch(epoch, first).map(Result::unwrap).collect()
+}
+
+#[test]
+fn an_order_in_windows_is_the_same_for_any_workers_and_from_any_batch() {
+    let whole = windowed(0, 1, 0);
+    assert_eq!(whole.len(), 5);
+    assert_ne!(whole, windowed(0, 2, 0));
+    for workers in [1, 3] {
+        assert_eq!(windowed(workers, 1, 0), whole);
+        assert_eq!(windowed(workers, 1, 3), whole[3..]);
+    }
+    let mut all = whole.concat();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 20);
+}
+
+#[test]
+fn shards_that_are_not_those_of_the_data_are_refused() {
+    let config = LoaderConfig { batch_size: 4, seed: 3, workers: 0, training: true };
+    let loader = || {
+        let samples = waves(ImageShape::square(1, 4), 22);
+        Loader::new(samples, Numbers { fatal: None }, config, &device()).unwrap()
+    };
+    for (shards, window) in [(&[5, 9][..], 1), (&[22], 0)] {
+        let message = loader().in_windows(shards, window).unwrap_err().to_string();
+        assert!(message.contains("are no order of a data set of 22"), "{message}");
+    }
+}

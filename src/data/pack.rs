@@ -312,8 +312,9 @@ fn png(image: &Image) -> Result<SampleFile, String> {
 fn check_room(out: &Path, needed: u64, room: Option<u64>) -> Result<()> {
     match room {
         Some(room) if room < needed => {
-            let [needed, room] = [needed, room].map(|bytes| bytes.div_ceil(1_000_000));
-            let reason = format!("there is room for {room} MB, and about {needed} MB are needed");
+            let [needed, room] = [needed, room].map(|bytes| bytes as f64 / 1e6);
+            let reason =
+                format!("there is room for {room:.1} MB, and about {needed:.1} MB are needed");
             Err(Error::data(out, reason))
         }
         _ => Ok(()),

@@ -152,7 +152,7 @@ fn a_bad_image_is_named_or_left_out_and_counted() {
 #[test]
 fn what_does_not_fit_on_the_disk_is_refused_beforehand() {
     let message = check_room(Path::new("out"), 5_000_000_001, Some(2_000_000)).unwrap_err();
-    let expected = "out: there is room for 2 MB, and about 5001 MB are needed";
+    let expected = "out: there is room for 2.0 MB, and about 5000.0 MB are needed";
     assert_eq!(message.to_string(), expected);
     assert!(check_room(Path::new("out"), 1, None).is_ok());
     #[cfg(unix)]

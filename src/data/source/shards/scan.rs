@@ -56,7 +56,7 @@ pub(super) fn samples(shard: &Path) -> Result<Samples> {
         let name = entry.path_bytes().into_owned();
         let reach = entry.raw_file_position().saturating_add(entry.size());
         if reach > length {
-            let name = String::from_utf8_lossy(&name);
+            let name = shown(&name);
             let reason =
                 format!("is cut short: {name} reaches byte {reach}, the file has {length}");
             return Err(Error::data(shard, reason));
@@ -66,7 +66,7 @@ pub(super) fn samples(shard: &Path) -> Result<Samples> {
             EntryType::Directory | EntryType::XGlobalHeader => continue,
             EntryType::Regular | EntryType::Continuous => groups.add(&name, &mut entry)?,
             other => {
-                let name = String::from_utf8_lossy(&name);
+                let name = shown(&name);
                 return Err(Error::data(shard, format!("holds {name}, a {other:?}, not a file")));
             }
         }
@@ -189,7 +189,7 @@ impl Groups<'_> {
         };
         match is_second {
             true => {
-                let reason = format!("there are two members of this key with the kind .{ending}");
+                let reason = format!("there are two members of this key with one kind (.{})", shown(ending.as_bytes()));
                 Err(self.fault(key, reason))
             }
             false => Ok(()),
@@ -218,7 +218,7 @@ impl Groups<'_> {
             let label = match (group.given(), labelled) {
                 (Some(label), _) => label.clone(),
                 (None, Some(other)) => {
-                    let other = String::from_utf8_lossy(&other.key);
+                    let other = shown(&other.key);
                     let reason = format!("there is no label of this key, and {other} has one");
                     return Err(self.fault(&group.key, reason));
                 }
@@ -245,10 +245,18 @@ impl Groups<'_> {
     }
 }
 
+/// A name as text of one line, which is cut where it is long.
+fn shown(name: &[u8]) -> String {
+    const MOST: usize = 200;
+    let name = String::from_utf8_lossy(name);
+    let more = if name.chars().nth(MOST).is_some() { "…" } else { "" };
+    name.chars().take(MOST).flat_map(char::escape_debug).chain(more.chars()).collect()
+}
+
 fn is_image_ending(ending: &str) -> bool {
     !ending.contains('.') && is_image(format!("a.{ending}").as_ref())
 }
 
 fn fault(shard: &Path, key: &[u8], reason: impl std::fmt::Display) -> Error {
-    Error::data(shard, format!("sample {}: {reason}", String::from_utf8_lossy(key)))
+    Error::data(shard, format!("sample {}: {reason}", shown(key)))
 }
