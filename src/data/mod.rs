@@ -30,6 +30,7 @@ mod bad_image;
 mod batch_masks;
 mod collate;
 mod epoch;
+mod fork;
 mod label_map;
 mod loader;
 mod looked_at;

@@ -27,7 +27,7 @@ use plan::Plan;
 )]
 pub trait Collate: Debug + Send + Sync + 'static {
     /// What the data set holds: [`Sample`] where that is an image, or a type of your own.
-    type Sample: 'static;
+    type Sample: Send + 'static;
     /// What the model reads.
     type Batch: Debug + Send + 'static;
 
@@ -52,12 +52,19 @@ pub struct Item<S = Sample> {
     pub index: usize,
     seed: u64,
     epoch: u64,
+    /// Threads that may work on the batch.
+    pub(super) threads: usize,
+}
+
+/// The error of sample `index`, which cannot be used.
+pub(super) fn fault(index: usize, reason: impl Display) -> Error {
+    Error::data(format!("sample {index}"), reason)
 }
 
 impl<S> Item<S> {
     /// The error of a sample that cannot be used, which names it.
     pub fn fault(&self, reason: impl Display) -> Error {
-        Error::data(format!("sample {}", self.index), reason)
+        fault(self.index, reason)
     }
 
     /// The stream of this sample in this epoch for `purpose`.
@@ -73,7 +80,8 @@ pub struct LoaderConfig {
     pub batch_size: usize,
     /// Seed of the order and of everything drawn for a sample.
     pub seed: u64,
-    /// Threads that prepare batches, at most 1024; with 0 the caller's does.
+    /// Threads that prepare batches, at most 1024; with 0 the caller's does. However many there are,
+    /// they are at two batches at most ahead of the one that is used.
     pub workers: usize,
     /// Whether every epoch has its own order and its own crops and masks, and leaves out a last
     /// batch that is not full. Otherwise every epoch is the same, in order and whole.
@@ -177,7 +185,7 @@ impl<C: Collate> Loader<C> {
         let extent =
             Extent { first, batches: plan.batches(), batch_size, samples: plan.range.len() };
         let order = Arc::new(plan.order(epoch));
-        let make = move |batch| plan.batch(&order, batch, epoch, &device);
+        let make = move |batch, threads| plan.batch(&order, (epoch, batch), threads, &device);
         Epoch::start(make, workers, extent, self.skips.clone())
     }
 

@@ -1,9 +1,11 @@
 //! Which samples make a batch, and the making of one.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use burn::data::dataset::Dataset;
 use burn::tensor::Device;
@@ -12,6 +14,7 @@ use super::order::{Order, Windows};
 use super::{Collate, Item, LoaderConfig};
 use crate::data::bad_image::Skips;
 use crate::data::epoch::Made;
+use crate::data::fork;
 use crate::data::sample::{data_error, is_bad_image};
 use crate::error::{Error, Result};
 
@@ -61,12 +64,12 @@ impl<C: Collate> Plan<C> {
         }
     }
 
-    /// Batch number `batch` of `epoch`, whose samples are in `order`.
+    /// Batch number `batch` of `epoch`, whose samples are in `order`, made on `threads` threads.
     pub(super) fn batch(
         &self,
         order: &Order,
-        batch: usize,
-        epoch: u64,
+        (epoch, batch): (u64, usize),
+        threads: usize,
         device: &Device,
     ) -> Result<Made<C::Batch>> {
         let first = batch * self.config.batch_size;
@@ -79,11 +82,12 @@ impl<C: Collate> Plan<C> {
                 return Err(nothing_left(batch, skipped));
             }
             let met_bad = Cell::new(false);
-            let mut items = kept.iter().map(|&index| {
-                let sample = self.read(index).inspect_err(|_| {
+            let samples = Samples::new(self, &kept, threads);
+            let mut items = samples.map(|(index, sample)| {
+                let sample = sample.inspect_err(|_| {
                     met_bad.set(met_bad.get() || self.known_bad.lock().contains_key(&index));
                 })?;
-                Ok(Item { sample, index, seed: self.config.seed, epoch })
+                Ok(Item { sample, index, seed: self.config.seed, epoch, threads })
             });
             let made = self.collate.collate(&mut items, device);
             if !met_bad.get() {
@@ -121,6 +125,46 @@ impl<C: Collate> Plan<C> {
         })
     }
 }
+
+/// The samples of a batch, read in order or, where that takes long, a few at once.
+struct Samples<'a, C: Collate> {
+    plan: &'a Plan<C>,
+    left: &'a [usize],
+    read: VecDeque<(usize, Result<C::Sample>)>,
+    threads: usize,
+    is_slow: bool,
+}
+
+impl<'a, C: Collate> Samples<'a, C> {
+    fn new(plan: &'a Plan<C>, indices: &'a [usize], threads: usize) -> Self {
+        Self { plan, left: indices, read: VecDeque::new(), threads, is_slow: false }
+    }
+}
+
+impl<C: Collate> Iterator for Samples<'_, C> {
+    type Item = (usize, Result<C::Sample>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.read.is_empty() {
+            let (start, is_parallel) = (Instant::now(), self.threads > 1 && self.is_slow);
+            let count = if is_parallel { fork::TASKS * self.threads } else { 1 };
+            let (now, later) = self.left.split_at(count.min(self.left.len()));
+            let read = |index, (): &mut ()| (index, self.plan.read(index));
+            let threads = if is_parallel { self.threads } else { 1 };
+            self.read = fork::on_threads(threads, now.to_vec(), read).into();
+            self.left = later;
+            self.is_slow = is_parallel || start.elapsed() >= fork::WORTH;
+        }
+        self.read.pop_front()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = self.read.len() + self.left.len();
+        (count, Some(count))
+    }
+}
+
+impl<C: Collate> ExactSizeIterator for Samples<'_, C> {}
 
 fn nothing_left(batch: usize, skipped: Vec<(usize, String)>) -> Error {
     let count = skipped.len();
