@@ -190,6 +190,7 @@ pub mod docs {
         checkpoints: "checkpoints.md",
         performance: "performance.md",
         backends: "backends.md",
+        shards: "shards.md",
     }
 
     // Its code needs the image sources and a backend.

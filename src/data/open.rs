@@ -51,7 +51,7 @@ impl DataSpec {
                 format!("label maps in {masks} are those of a folder of images, not of {self}");
             return Err(Error::config(fault));
         }
-        let is_in_shards = matches!(self, Self::Tar(_));
+        let is_in_shards = matches!(self, Self::Tar(_) | Self::Parquet(_));
         if options.shuffle_window.is_some() && !is_in_shards {
             let fault = format!("a window of shards is for data in shards, which {self} is not");
             return Err(Error::config(fault));
@@ -65,6 +65,14 @@ impl DataSpec {
             Self::Idx(path) => idx::splits(path)?,
             Self::Folder(path) => folder::splits(path, options, progress)?,
             Self::Tar(path) => shards::splits(path, progress)?,
+            #[cfg(feature = "parquet")]
+            Self::Parquet(path) => shards::parquet::splits(path, progress)?,
+            #[cfg(not(feature = "parquet"))]
+            Self::Parquet(_) => {
+                let fault =
+                    "this program was built without the feature `parquet`, which reads such files";
+                return Err(Error::config(fault));
+            }
         })
     }
 }

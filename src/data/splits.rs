@@ -88,6 +88,8 @@ pub struct Splits {
     pub unknown_classes: Vec<String>,
     /// What is worth saying of them, a line each.
     pub notes: Vec<String>,
+    /// How many shards are shuffled together where the options do not say it.
+    pub(crate) window: Option<usize>,
     /// How many training images are looked at for channels and statistics.
     pub(crate) looked_at: usize,
 }
@@ -103,7 +105,8 @@ impl Splits {
         class_names: Vec<String>,
     ) -> Self {
         let (notes, looked_at) = (Vec::new(), Self::STATISTICS_SAMPLES);
-        Self { train, test, class_names, unknown_classes: Vec::new(), notes, looked_at }
+        let unknown_classes = Vec::new();
+        Self { train, test, class_names, unknown_classes, notes, window: None, looked_at }
     }
 
     /// Takes the training images that are asked for, and looks at up to 1024 of them, evenly
@@ -149,7 +152,8 @@ impl Splits {
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<ImageData> {
         options.validate()?;
-        let Self { mut train, test, class_names, unknown_classes, mut notes, looked_at } = self;
+        let Self { mut train, test, class_names, unknown_classes, mut notes, window, looked_at } =
+            self;
         if train.is_empty() || test.is_empty() {
             return Err(Error::config(format!(
                 "both splits must hold images; there are {} to train and {} to test on",
@@ -188,7 +192,10 @@ impl Splits {
             unknown_classes,
             statistics: look.statistics,
             identity,
-            options: options.clone().with_channels(Channels::Exactly(channels)),
+            options: options
+                .clone()
+                .with_channels(Channels::Exactly(channels))
+                .with_shuffle_window(options.shuffle_window.or(window)),
             origin: None,
             notes,
         })

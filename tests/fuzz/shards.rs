@@ -81,3 +81,58 @@ fn damaged_indices_are_made_again() {
         Ok(())
     });
 }
+
+/// A Parquet file of the hub's layout.
+#[cfg(feature = "parquet")]
+fn table(compression: parquet::basic::Compression) -> Vec<u8> {
+    use std::sync::Arc;
+
+    use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+    use parquet::file::metadata::KeyValue;
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    let schema = "message schema {
+        optional group image { optional binary bytes; }
+        optional int64 label;
+    }";
+    let names =
+        r#"{"info": {"features": {"label": {"names": ["a", "b"], "_type": "ClassLabel"}}}}"#;
+    let entry = KeyValue::new("huggingface".into(), names.to_string());
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_key_value_metadata(Some(vec![entry]))
+        .build();
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties)).unwrap();
+    let small: DynamicImage = picture().thumbnail(4, 4);
+    let image = ByteArray::from(encoded(&small, ImageFormat::Png));
+    for _ in 0..2 {
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let images = [image.clone(), image.clone(), image.clone()];
+        column.typed::<ByteArrayType>().write_batch(&images, Some(&[2; 3]), None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&[1, 0], Some(&[1, 0, 1]), None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+    bytes
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn damaged_parquet_files_are_refused_or_read() {
+    use parquet::basic::Compression;
+
+    let kinds =
+        [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(Default::default())];
+    let seeds =
+        kinds.map(|kind| seed(&[("train.parquet", table(kind)), ("val.parquet", table(kind))]));
+    let read = |folder: &Path| opened(format!("parquet:{}", folder.display()));
+    fuzz("parquet", 60, &seeds, |_| true, read);
+}

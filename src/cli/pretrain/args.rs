@@ -25,7 +25,7 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     pub(super) document: DocumentArgs,
     /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR |
-    /// tar:DIR [default: shapes]
+    /// tar:DIR | parquet:DIR [default: shapes]
     #[arg(long, value_parser = data::spec())]
     pub(super) data: Option<DataSpec>,
     /// Passes over the training images [default: the preset's; of those for small images as many as
@@ -41,7 +41,8 @@ pub(in crate::cli) struct Args {
     /// Training images to use, of every class alike [default: all]
     #[arg(long, value_parser = positive)]
     train_images: Option<usize>,
-    /// Of tar:DIR, so many shards are shuffled together, in a shuffled order [default: all images]
+    /// Shards of tar:DIR, or row groups of parquet:DIR, that are shuffled together [default: all of tar:DIR,
+    /// up to 16 of parquet:DIR]
     #[arg(long, value_name = "SHARDS", value_parser = positive)]
     shuffle_window: Option<usize>,
     /// auto | 1 | 3: channels that every image is converted to; auto: color if any of up to 1024

@@ -34,3 +34,5 @@ pub use mask::read_label_map;
 pub use memory::MemoryDataset;
 pub use shapes::Shapes;
 pub use shards::TarDataset;
+#[cfg(feature = "parquet")]
+pub use shards::parquet::ParquetDataset;

@@ -10,6 +10,8 @@
 mod classes;
 mod index;
 mod label;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 mod parts;
 mod remote;
 mod scan;

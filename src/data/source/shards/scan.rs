@@ -189,7 +189,10 @@ impl Groups<'_> {
         };
         match is_second {
             true => {
-                let reason = format!("there are two members of this key with one kind (.{})", shown(ending.as_bytes()));
+                let reason = format!(
+                    "there are two members of this key with one kind (.{})",
+                    shown(ending.as_bytes())
+                );
                 Err(self.fault(key, reason))
             }
             false => Ok(()),
