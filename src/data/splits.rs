@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
+use burn::tensor::Device;
 use md5::{Digest, Md5};
 
 use crate::data::LabelMap;
+use crate::data::loader::{Collate, Loader, LoaderConfig};
 use crate::data::options::{Channels, DataOptions, OnBadImage, OpenProgress, OpenStep};
 use crate::data::sample::{ImageDataset, Sample, SampleFile, data_error};
 use crate::data::statistics::Look;
@@ -58,6 +60,26 @@ impl ImageData {
         class_names: Vec<String>,
     ) -> Result<Self> {
         Splits::new(train, test, class_names).open(&DataOptions::default(), &mut |_| {})
+    }
+
+    /// A loader of `split`, one of the two or a part of one; in training its order is within the window
+    /// of shards that the data was opened with ([`DataOptions::shuffle_window`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`Loader::new`].
+    pub fn loader<C: Collate<Sample = Sample>>(
+        &self,
+        split: &Arc<dyn ImageDataset>,
+        collate: C,
+        config: LoaderConfig,
+        device: &Device,
+    ) -> Result<Loader<C>> {
+        let loader = Loader::new(split.clone(), collate, config, device)?;
+        match (self.options.shuffle_window, split.shards()) {
+            (Some(window), Some(shards)) => loader.in_windows(&shards, window),
+            _ => Ok(loader),
+        }
     }
 }
 

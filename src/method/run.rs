@@ -114,10 +114,6 @@ impl Run {
     ) -> Result<Loader<C>> {
         let Self { batch_size, seed, workers, .. } = *self;
         let config = LoaderConfig { batch_size, seed, workers, training };
-        let loader = Loader::new(dataset.clone(), collate, config, &self.device)?;
-        match (self.data.options.shuffle_window, dataset.shards()) {
-            (Some(window), Some(shards)) if training => loader.in_windows(&shards, window),
-            _ => Ok(loader),
-        }
+        self.data.loader(dataset, collate, config, &self.device)
     }
 }

@@ -130,8 +130,7 @@ impl TarDataset {
         if header.entry_size().ok() != Some(u64::from(place.bytes)) || !has_sum(header) {
             return Err(changed(shard));
         }
-        let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
-        let path = shard.join(name);
+        let path = shard.join(name_in(header));
         bytes.drain(..BLOCK as usize);
         Ok((path, bytes))
     }
@@ -161,7 +160,12 @@ fn changed(shard: &Path) -> Error {
 pub(super) fn name_at(shard: &Path, block: u32) -> io::Result<String> {
     let mut header = Header::new_old();
     read_at(&File::open(shard)?, header.as_mut_bytes(), u64::from(block) * BLOCK)?;
-    Ok(String::from_utf8_lossy(&header.path_bytes()).into_owned())
+    Ok(name_in(&header))
+}
+
+/// The name in a header, below the shard.
+fn name_in(header: &Header) -> String {
+    String::from_utf8_lossy(&header.path_bytes()).trim_start_matches('/').to_string()
 }
 
 /// Whether the sum in a header is that of its bytes.
@@ -227,14 +231,12 @@ impl ImageDataset for TarDataset {
 
     fn name(&self, index: usize) -> String {
         let number = self.shard(index);
-        let path = match self.bytes(index) {
-            Ok((path, _)) => path,
-            Err(_) => {
-                let before = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-                self.shards[number].join(format!("sample {}", index - before))
-            }
-        };
-        path.display().to_string()
+        let shard = &self.shards[number];
+        let name = name_at(shard, self.places[index].block).unwrap_or_else(|_| {
+            let before = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+            format!("sample {}", index - before)
+        });
+        shard.join(name).display().to_string()
     }
 
     fn notes(&self) -> Vec<String> {
