@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use burn_mim::checkpoint::save_mae;
 use burn_mim::cli::{data, exit, numbers};
-use burn_mim::data::{Loader, LoaderConfig, MimCollate};
+use burn_mim::data::{LoaderConfig, MimCollate};
 use burn_mim::method::Method;
 use burn_mim::nn::InitialWeights;
 use burn_mim::run::{RunConfig, device_named};
@@ -70,7 +70,7 @@ fn write_batches<M: Method<Collate = MimCollate>>(args: &Args, run: &RunConfig<M
     let spec = run.data.as_ref();
     let spec = spec.ok_or_else(|| Error::Config("the run's images were in memory".into()))?;
     let data = data::open(spec, &run.data_options, Some(run.statistics.clone()))?;
-    let loader = Loader::new(data.train, collate, config, &device_named("flex")?)?;
+    let loader = data.loader(&data.train, collate, config, &device_named("flex")?)?;
     fs::create_dir_all(&args.out).map_err(|error| Error::data(&args.out, error))?;
     for epoch in 0..args.epochs {
         let batches: Result<Vec<_>> = loader.epoch(epoch, 0).collect();

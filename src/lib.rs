@@ -192,6 +192,7 @@ pub mod docs {
         performance: "performance.md",
         backends: "backends.md",
         scale: "scale.md",
+        shards: "shards.md",
     }
 
     // Its code needs the image sources and a backend.

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use burn_mim::Backbone;
 #[cfg(feature = "data")]
-use burn_mim::data::{DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, Subset};
+use burn_mim::data::source::TarDataset;
+#[cfg(feature = "data")]
+use burn_mim::data::{
+    DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, PackOptions, Packed,
+    SampleFile, Subset,
+};
 use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, VitBody};
 use burn_mim::nn::Momentum;
 use burn_mim::{
@@ -153,6 +158,10 @@ fn what_crosses_threads_can() {
         shared::<Box<dyn ImageDataset>>();
         file::<DataSpec>();
         file::<DataOptions>();
+        shared::<TarDataset>();
+        shared::<SampleFile>();
+        file::<PackOptions>();
+        shared::<Packed>();
     }
 }
 

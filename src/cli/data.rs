@@ -130,16 +130,16 @@ pub fn open(
 }
 
 /// Tells how far a wait is, at most every few seconds.
-struct Waiting {
+pub(super) struct Waiting {
     told: Instant,
 }
 
 impl Waiting {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { told: Instant::now() }
     }
 
-    fn tell(&mut self, OpenProgress { step, done, total }: OpenProgress) {
+    pub(super) fn tell(&mut self, OpenProgress { step, done, total }: OpenProgress) {
         if self.told.elapsed() < Duration::from_secs(3) {
             return;
         }
@@ -149,6 +149,7 @@ impl Waiting {
             OpenStep::List => ("listing", "files", 1),
             OpenStep::Measure => ("measuring statistics", "images", 1),
             OpenStep::Verify => ("reading", "images", 1),
+            OpenStep::Pack => ("packing", "images", 1),
         };
         let total = total.map_or(String::new(), |total| format!(" of {}", total / size));
         say(format_args!("{what}: {}{total} {unit}", done / size));

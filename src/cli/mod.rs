@@ -22,6 +22,7 @@ mod finetune;
 mod images;
 mod inspect;
 pub mod numbers;
+mod pack;
 mod predict;
 mod pretrain;
 mod reference;
@@ -58,6 +59,7 @@ enum Command {
     Predict(Box<predict::Args>),
     Export(export::Args),
     Inspect(inspect::Args),
+    Pack(pack::Args),
     Presets(reference::Presets),
     Completions(reference::Completions),
     Man(reference::Man),
@@ -95,6 +97,7 @@ impl Command {
             Self::Predict(args) => predict::run::<L>(args),
             Self::Export(args) => export::run::<L>(args),
             Self::Inspect(args) => inspect::run(args),
+            Self::Pack(args) => pack::run(args),
             Self::Presets(presets) => presets.run::<L>(),
             Self::Completions(completions) => completions.run(CommandLine::command()),
             Self::Man(man) => man.run(CommandLine::command()),

@@ -59,6 +59,23 @@ pub fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A size in bytes: a whole number, alone or with `KB`, `MB`, `GB` or `TB` (powers of 1000) behind it.
+///
+/// # Errors
+///
+/// When `text` is something else.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let units =
+        [("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
+    let with_unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
+    let (number, unit) = with_unit.unwrap_or((text, 1));
+    let number: u64 = number.trim_end().parse().map_err(|error| format!("{error}"))?;
+    match number.checked_mul(unit) {
+        Some(bytes) if bytes > 0 => Ok(bytes),
+        _ => Err("it must be at least 1 byte and less than 16 EB".to_string()),
+    }
+}
+
 fn within(text: &str, least: usize, most: usize) -> Result<usize, String> {
     let number: u128 = text.parse().map_err(|error| format!("{error}"))?;
     match usize::try_from(number) {
@@ -81,6 +98,15 @@ mod tests {
         assert_eq!(side("100000").unwrap_err(), "it must be from 1 to 4096");
         assert!(positive("many").unwrap_err().contains("invalid digit"));
         assert!(positive(&format!("{huge}{huge}{huge}")).unwrap_err().contains("too large"));
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        assert_eq!((bytes("512"), bytes("300MB")), (Ok(512), Ok(300_000_000)));
+        assert_eq!((bytes("1GB"), bytes("2 TB")), (Ok(1_000_000_000), Ok(2_000_000_000_000)));
+        for wrong in ["", "GB", "1.5GB", "1gb", "-1", "0MB", "99999999999TB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

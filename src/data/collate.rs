@@ -168,8 +168,8 @@ impl Collate for MimCollate {
         let mask = Mask::new(masks, device)?;
         let mask = if asked.is_empty() { mask } else { mask.with_asked(asked)? };
         Ok(MimBatch {
-            images: images.finish(device),
-            target_view: target_view.map(|view| view.finish(device)),
+            images: images.finish(device)?,
+            target_view: target_view.map(|view| view.finish(device)).transpose()?,
             mask: mask.prepared(&self.grids),
             labels,
         })

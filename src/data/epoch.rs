@@ -13,8 +13,9 @@ use burn::data::dataset::DatasetError;
 use super::bad_image::Skips;
 use crate::error::{Error, Result};
 
-/// Batches each worker prepares ahead of the one that is asked for.
-const PREFETCH: usize = 2;
+/// Batches that are ahead of the one that is asked for, under way or done. More would not be faster:
+/// threads beyond these share the samples of a batch. Each takes memory.
+const AHEAD: usize = 2;
 
 /// A batch and what it is made of.
 #[derive(Debug)]
@@ -49,42 +50,43 @@ pub struct Epoch<B> {
 enum Source<B> {
     /// Batches made when they are asked for.
     Inline(Box<dyn Fn(usize) -> Result<Made<B>> + Send>),
-    /// Worker w makes every batch whose place in the order is w, w + workers, ..., each into its own
-    /// queue, so reading the queues in turn gives the batches in order.
-    Workers(Vec<Receiver<Result<Made<B>>>>),
+    /// Maker m makes every batch whose place in the order is m, m + makers, ..., each into its own queue,
+    /// so reading the queues in turn gives the batches in order. It has threads to help it.
+    Makers(Vec<Receiver<Result<Made<B>>>>),
 }
 
 impl<B> fmt::Debug for Source<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inline(_) => f.write_str("Inline"),
-            Self::Workers(queues) => write!(f, "Workers({})", queues.len()),
+            Self::Makers(queues) => write!(f, "Makers({})", queues.len()),
         }
     }
 }
 
 impl<B: Send + 'static> Epoch<B> {
-    /// The batches that `make` makes, on `workers` threads; what they leave out joins `skips` as
-    /// they are yielded.
+    /// The batches that `make` makes on as many threads as it is told, all in all on `workers`; what
+    /// they leave out joins `skips` as they are yielded.
     pub(super) fn start(
-        make: impl Fn(usize) -> Result<Made<B>> + Clone + Send + 'static,
+        make: impl Fn(usize, usize) -> Result<Made<B>> + Clone + Send + 'static,
         workers: usize,
         extent: Extent,
         skips: Arc<Skips>,
     ) -> Self {
-        let make = move |batch| whole(batch, || make(batch));
+        let make = move |batch, threads| whole(batch, || make(batch, threads));
         let source = if workers == 0 {
-            Source::Inline(Box::new(make))
+            Source::Inline(Box::new(move |batch| make(batch, 1)))
         } else {
-            // More workers than batches would have nothing to do.
-            let workers = workers.min(extent.numbers.len()).max(1);
-            let queue = |worker| {
-                let (sender, receiver) = sync_channel(PREFETCH);
+            let makers = workers.min(AHEAD).min(extent.numbers.len()).max(1);
+            let queue = |maker| {
+                // A batch that is done waits with its maker.
+                let (sender, receiver) = sync_channel(AHEAD / makers - 1);
+                let threads = (workers + makers - 1 - maker) / makers;
                 let (make, numbers) = (make.clone(), extent.numbers.clone());
                 let work = move || {
-                    for &batch in numbers.iter().skip(worker).step_by(workers) {
+                    for &batch in numbers.iter().skip(maker).step_by(makers) {
                         // A send fails when the epoch is dropped: nobody waits for the rest.
-                        if sender.send(make(batch)).is_err() {
+                        if sender.send(make(batch, threads)).is_err() {
                             return;
                         }
                     }
@@ -93,7 +95,7 @@ impl<B: Send + 'static> Epoch<B> {
                 let _ = thread::Builder::new().spawn(work);
                 receiver
             };
-            Source::Workers((0..workers).map(queue).collect())
+            Source::Makers((0..makers).map(queue).collect())
         };
         Self { source, yielded: 0, extent, samples: 0, skips }
     }
@@ -134,7 +136,7 @@ impl<B> Epoch<B> {
         let batch = self.extent.numbers[place];
         match &self.source {
             Source::Inline(make) => make(batch),
-            Source::Workers(queues) => queues[place % queues.len()].recv().unwrap_or_else(|_| {
+            Source::Makers(queues) => queues[place % queues.len()].recv().unwrap_or_else(|_| {
                 let reason = "the system refused a thread to make it; use fewer workers";
                 Err(Error::data(format!("batch {batch}"), reason))
             }),

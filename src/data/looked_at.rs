@@ -89,11 +89,11 @@ impl Collate for ImageCollate {
                 }
             };
             let transform = self.framing.transform(sample.image.shape());
-            images.show(&sample.image, &transform).map_err(|error| item.fault(error))?;
+            images.add((item.index, item.threads), &sample.image, &transform)?;
             places.push(item.index);
             labels.push(sample.label);
         }
-        let images = (!places.is_empty()).then(|| images.finish(device));
+        let images = (!places.is_empty()).then(|| images.finish(device)).transpose()?;
         Ok(ImageBatch { images, places, labels, faults })
     }
 }

@@ -1,7 +1,7 @@
 //! Opening the source that a specification names.
 
 use crate::data::options::{DataOptions, OpenProgress, OpenStep};
-use crate::data::source::{Shapes, cifar, folder, idx};
+use crate::data::source::{Shapes, cifar, folder, idx, shards};
 use crate::data::spec::DataSpec;
 use crate::data::splits::{ImageData, Splits};
 use crate::error::{Error, Result};
@@ -38,7 +38,8 @@ impl DataSpec {
         Ok(ImageData { origin: Some(self.clone()), ..data })
     }
 
-    fn splits(
+    /// The splits of the source before any image is read.
+    pub(super) fn splits(
         &self,
         options: &DataOptions,
         progress: &mut dyn FnMut(OpenProgress),
@@ -50,6 +51,11 @@ impl DataSpec {
                 format!("label maps in {masks} are those of a folder of images, not of {self}");
             return Err(Error::config(fault));
         }
+        let is_in_shards = matches!(self, Self::Tar(_) | Self::Parquet(_));
+        if options.shuffle_window.is_some() && !is_in_shards {
+            let fault = format!("a window of shards is for data in shards, which {self} is not");
+            return Err(Error::config(fault));
+        }
         let mut download =
             |done, total| progress(OpenProgress { step: OpenStep::Download, done, total });
         Ok(match self {
@@ -58,6 +64,15 @@ impl DataSpec {
             Self::Cifar100(path) => cifar::cifar100_splits(path.as_deref(), &mut download)?,
             Self::Idx(path) => idx::splits(path)?,
             Self::Folder(path) => folder::splits(path, options, progress)?,
+            Self::Tar(path) => shards::splits(path, progress)?,
+            #[cfg(feature = "parquet")]
+            Self::Parquet(path) => shards::parquet::splits(path, progress)?,
+            #[cfg(not(feature = "parquet"))]
+            Self::Parquet(_) => {
+                let fault =
+                    "this program was built without the feature `parquet`, which reads such files";
+                return Err(Error::config(fault));
+            }
         })
     }
 }

@@ -25,6 +25,11 @@ pub struct DataOptions {
     /// ending `png`; with `None` they are looked for in folders `masks` beside folders `images`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masks: Option<PathBuf>,
+    /// How many shards are shuffled together in training, of data in shards; all images are shuffled
+    /// together with `None`. Shards that follow each other in a shuffled order are read at the same
+    /// time, so a window is faster where reading from many places is slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shuffle_window: Option<usize>,
 }
 
 impl DataOptions {
@@ -56,14 +61,24 @@ impl DataOptions {
         self
     }
 
+    /// The same options with a number of shards that are shuffled together.
+    #[must_use]
+    pub fn with_shuffle_window(mut self, window: Option<usize>) -> Self {
+        self.shuffle_window = window;
+        self
+    }
+
     /// Checks the numbers.
     ///
     /// # Errors
     ///
-    /// When no training image is asked for, or images without channels.
+    /// When no training image is asked for, images without channels, or a window of no shard.
     pub fn validate(&self) -> Result<()> {
         if self.train_images == Some(0) {
             return Err(Error::config("the training images to use must be at least 1, got 0"));
+        }
+        if self.shuffle_window == Some(0) {
+            return Err(Error::config("the shards shuffled together must be at least 1, got 0"));
         }
         if self.channels == Channels::Exactly(0) {
             return Err(Error::config("images need at least 1 channel, got 0"));
@@ -190,6 +205,8 @@ pub enum OpenStep {
     Measure,
     /// All images are read, to see whether they can be.
     Verify,
+    /// Images are packed into shards.
+    Pack,
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! What every collate does with an image first: augment, render at one size, normalize.
 
+use std::mem;
+use std::time::Instant;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand::rngs::ChaCha8Rng;
 
-use crate::data::Item;
 use crate::data::augment::{Augmentation, Interpolation, Normalization, Scratch, Transform, View};
+use crate::data::fork;
+use crate::data::loader::{Item, fault};
 use crate::data::sample::Image;
 use crate::error::Result;
 use crate::grid::ImageShape;
@@ -97,26 +101,71 @@ impl Preprocess {
     /// Room for `batch` images.
     pub(crate) fn batch(&self, batch: usize) -> Rendering<'_> {
         let values = Vec::with_capacity(batch * self.shape().values());
-        Rendering { preprocess: self, scratch: Scratch::default(), values }
+        let (scratch, waiting) = Default::default();
+        Rendering { preprocess: self, scratch, values, waiting, threads: 1, is_slow: false }
     }
 }
 
 /// The images of a batch, while it fills.
+///
+/// Where the loader has threads for it and an image takes long, a few images wait until they are
+/// rendered at once; which thread renders an image changes nothing.
 #[derive(Debug)]
 pub(crate) struct Rendering<'a> {
     preprocess: &'a Preprocess,
     scratch: Scratch,
     values: Vec<f32>,
+    /// The images whose places, the last ones, are not filled yet.
+    waiting: Vec<Waiting>,
+    threads: usize,
+    is_slow: bool,
+}
+
+/// An image that is yet to be rendered, and its place in the data set.
+#[derive(Debug)]
+struct Waiting {
+    index: usize,
+    image: Image,
+    transform: Transform,
 }
 
 impl Rendering<'_> {
-    /// Adds the image of `item`, seen through `transform`, and yields its values.
-    pub(crate) fn push(&mut self, item: &Item, transform: &Transform) -> Result<&mut [f32]> {
+    /// Adds the image of `item`, seen through `transform`.
+    ///
+    /// # Errors
+    ///
+    /// When an image cannot be used, here or at a later call; names the item.
+    pub(crate) fn push(&mut self, item: &Item, transform: &Transform) -> Result<()> {
+        self.add((item.index, item.threads), &item.sample.image, transform)
+    }
+
+    /// As [`push`](Self::push), of the image of the item `index`, which `threads` may work on.
+    pub(crate) fn add(
+        &mut self,
+        (index, threads): (usize, usize),
+        image: &Image,
+        transform: &Transform,
+    ) -> Result<()> {
+        self.threads = threads;
+        if threads < 2 || !self.is_slow {
+            let start = Instant::now();
+            self.show(image, transform).map_err(|error| fault(index, error))?;
+            self.is_slow = start.elapsed() >= fork::WORTH;
+            return Ok(());
+        }
+        self.values.resize(self.values.len() + self.preprocess.shape().values(), 0.0);
+        self.waiting.push(Waiting { index, image: image.clone(), transform: *transform });
+        if self.waiting.len() >= fork::TASKS * threads { self.render() } else { Ok(()) }
+    }
+
+    /// As [`push`](Self::push), and yields the image's values.
+    pub(crate) fn push_now(&mut self, item: &Item, transform: &Transform) -> Result<&mut [f32]> {
         self.show(&item.sample.image, transform).map_err(|error| item.fault(error))
     }
 
-    /// As [`push`](Self::push), of an image that belongs to no item.
+    /// As [`push_now`](Self::push_now), of an image that belongs to no item.
     pub(crate) fn show(&mut self, image: &Image, transform: &Transform) -> Result<&mut [f32]> {
+        self.render()?;
         let Preprocess { view, normalization, .. } = self.preprocess;
         let start = self.values.len();
         self.values.resize(start + view.shape().values(), 0.0);
@@ -125,14 +174,35 @@ impl Rendering<'_> {
         Ok(out)
     }
 
+    /// Renders the images that wait.
+    fn render(&mut self) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let Preprocess { view, normalization, .. } = self.preprocess;
+        let (size, waiting) = (view.shape().values(), mem::take(&mut self.waiting));
+        let start = self.values.len() - waiting.len() * size;
+        let places = self.values[start..].chunks_exact_mut(size);
+        let write = |(waiting, out): (Waiting, &mut [f32]), scratch: &mut Scratch| {
+            let Waiting { index, image, transform } = waiting;
+            view.write(&image, &transform, normalization, scratch, out)
+                .map_err(|error| fault(index, error))
+        };
+        fork::on_threads(self.threads, waiting.into_iter().zip(places).collect(), write)
+            .into_iter()
+            .collect()
+    }
+
     /// All values so far.
-    pub(crate) fn values(&mut self) -> &mut [f32] {
-        &mut self.values
+    pub(crate) fn values(&mut self) -> Result<&mut [f32]> {
+        self.render()?;
+        Ok(&mut self.values)
     }
 
     /// `[batch, channels, height, width]`.
-    pub(crate) fn finish(self, device: &Device) -> Tensor<4> {
-        images(self.values, self.preprocess.shape(), device)
+    pub(crate) fn finish(mut self, device: &Device) -> Result<Tensor<4>> {
+        self.render()?;
+        Ok(images(self.values, self.preprocess.shape(), device))
     }
 }
 

@@ -173,6 +173,21 @@ pub trait ImageDataset: Dataset<Sample> {
         format!("sample {index}")
     }
 
+    /// The file of sample `index`, where images are kept as files; the default is that they are not.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    fn file(&self, _index: usize) -> Result<Option<SampleFile>> {
+        Ok(None)
+    }
+
+    /// How many samples each of the shards has that the data lies in, one after the other; `None`,
+    /// the default, of data that is in none.
+    fn shards(&self) -> Option<Vec<usize>> {
+        None
+    }
+
     /// What is worth saying of the samples that were read so far, a line each; nothing by default.
     fn notes(&self) -> Vec<String> {
         Vec::new()
@@ -186,6 +201,15 @@ pub trait ImageDataset: Dataset<Sample> {
 }
 
 impl ImageDataset for InMemDataset<Sample> {}
+
+/// The file of an image, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleFile {
+    /// The ending of its name, in lower case and without a dot: `jpg`.
+    pub ending: String,
+    /// All of its bytes.
+    pub bytes: Vec<u8>,
+}
 
 /// The fault of reading sample `index`: this crate's own error as it was, a foreign one with the
 /// sample's number.

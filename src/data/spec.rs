@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx:DIR or folder:DIR";
+const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx:DIR, folder:DIR, tar:DIR or parquet:DIR";
 
 /// Which images to use; written as `shapes`, `cifar10`, `cifar10:DIR`, `cifar100`, `cifar100:DIR`,
-/// `idx:DIR` or `folder:DIR`, in JSON too.
+/// `idx:DIR`, `folder:DIR`, `tar:DIR` or `parquet:DIR`, in JSON too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 #[non_exhaustive]
@@ -27,6 +27,11 @@ pub enum DataSpec {
     Idx(PathBuf),
     /// [`folder::open`](crate::data::source::folder::open): a folder of image files.
     Folder(PathBuf),
+    /// [`shards::open`](crate::data::source::shards::open): a folder of tar files of images, or their
+    /// address.
+    Tar(PathBuf),
+    /// A folder of Parquet files of images, which the feature `parquet` reads.
+    Parquet(PathBuf),
 }
 
 impl DataSpec {
@@ -55,7 +60,9 @@ impl DataSpec {
             ("cifar100", path) => Ok(Self::Cifar100(path)),
             ("idx", Some(path)) => Ok(Self::Idx(path)),
             ("folder", Some(path)) => Ok(Self::Folder(path)),
-            ("idx" | "folder", None) => {
+            ("tar", Some(path)) => Ok(Self::Tar(path)),
+            ("parquet", Some(path)) => Ok(Self::Parquet(path)),
+            ("idx" | "folder" | "tar" | "parquet", None) => {
                 Err(Error::config(format!("`{name}` needs a folder: {name}:DIR")))
             }
             _ => {
@@ -69,7 +76,9 @@ impl DataSpec {
         match self {
             Self::Shapes => None,
             Self::Cifar10(path) | Self::Cifar100(path) => path.as_deref(),
-            Self::Idx(path) | Self::Folder(path) => Some(path),
+            Self::Idx(path) | Self::Folder(path) | Self::Tar(path) | Self::Parquet(path) => {
+                Some(path)
+            }
         }
     }
 
@@ -80,6 +89,8 @@ impl DataSpec {
             Self::Cifar100(_) => "cifar100",
             Self::Idx(_) => "idx",
             Self::Folder(_) => "folder",
+            Self::Tar(_) => "tar",
+            Self::Parquet(_) => "parquet",
         }
     }
 }
@@ -190,6 +201,9 @@ mod tests {
             ("cifar100", DataSpec::Cifar100(None)),
             ("cifar100:c100.tar.gz", DataSpec::Cifar100(Some("c100.tar.gz".into()))),
             ("idx:mnist", DataSpec::Idx("mnist".into())),
+            ("tar:shards", DataSpec::Tar("shards".into())),
+            ("tar:https://a.org/{0..9}.tar", DataSpec::Tar("https://a.org/{0..9}.tar".into())),
+            ("parquet:hub", DataSpec::Parquet("hub".into())),
             (r"folder:C:\my photos", DataSpec::Folder(r"C:\my photos".into())),
         ];
         for (text, spec) in cases {

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
+use burn::tensor::Device;
 use md5::{Digest, Md5};
 
 use crate::data::LabelMap;
+use crate::data::loader::{Collate, Loader, LoaderConfig};
 use crate::data::options::{Channels, DataOptions, OnBadImage, OpenProgress, OpenStep};
-use crate::data::sample::{ImageDataset, Sample, data_error};
+use crate::data::sample::{ImageDataset, Sample, SampleFile, data_error};
 use crate::data::statistics::Look;
 use crate::data::subset::Subset;
 use crate::data::{BadImage, DataSpec};
@@ -59,6 +61,26 @@ impl ImageData {
     ) -> Result<Self> {
         Splits::new(train, test, class_names).open(&DataOptions::default(), &mut |_| {})
     }
+
+    /// A loader of `split`, one of the two or a part of one; in training its order is within the window
+    /// of shards that the data was opened with ([`DataOptions::shuffle_window`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`Loader::new`].
+    pub fn loader<C: Collate<Sample = Sample>>(
+        &self,
+        split: &Arc<dyn ImageDataset>,
+        collate: C,
+        config: LoaderConfig,
+        device: &Device,
+    ) -> Result<Loader<C>> {
+        let loader = Loader::new(split.clone(), collate, config, device)?;
+        match (self.options.shuffle_window, split.shards()) {
+            (Some(window), Some(shards)) => loader.in_windows(&shards, window),
+            _ => Ok(loader),
+        }
+    }
 }
 
 impl fmt::Debug for ImageData {
@@ -88,6 +110,8 @@ pub struct Splits {
     pub unknown_classes: Vec<String>,
     /// What is worth saying of them, a line each.
     pub notes: Vec<String>,
+    /// How many shards are shuffled together where the options do not say it.
+    pub(crate) window: Option<usize>,
     /// How many training images are looked at for channels and statistics.
     pub(crate) looked_at: usize,
 }
@@ -103,7 +127,8 @@ impl Splits {
         class_names: Vec<String>,
     ) -> Self {
         let (notes, looked_at) = (Vec::new(), Self::STATISTICS_SAMPLES);
-        Self { train, test, class_names, unknown_classes: Vec::new(), notes, looked_at }
+        let unknown_classes = Vec::new();
+        Self { train, test, class_names, unknown_classes, notes, window: None, looked_at }
     }
 
     /// Takes the training images that are asked for, and looks at up to 1024 of them, evenly
@@ -137,6 +162,11 @@ impl Splits {
         self.open_with(options, Some(statistics), progress)
     }
 
+    /// What tells these splits from others, as [`ImageData::identity`] says it.
+    pub(crate) fn identity(&self) -> String {
+        identity(&*self.train, &*self.test, &self.class_names)
+    }
+
     fn open_with(
         self,
         options: &DataOptions,
@@ -144,7 +174,8 @@ impl Splits {
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<ImageData> {
         options.validate()?;
-        let Self { mut train, test, class_names, unknown_classes, mut notes, looked_at } = self;
+        let Self { mut train, test, class_names, unknown_classes, mut notes, window, looked_at } =
+            self;
         if train.is_empty() || test.is_empty() {
             return Err(Error::config(format!(
                 "both splits must hold images; there are {} to train and {} to test on",
@@ -183,7 +214,10 @@ impl Splits {
             unknown_classes,
             statistics: look.statistics,
             identity,
-            options: options.clone().with_channels(Channels::Exactly(channels)),
+            options: options
+                .clone()
+                .with_channels(Channels::Exactly(channels))
+                .with_shuffle_window(options.shuffle_window.or(window)),
             origin: None,
             notes,
         })
@@ -271,6 +305,14 @@ impl ImageDataset for Brought {
 
     fn label_map(&self, index: usize) -> Result<Option<LabelMap>> {
         self.images.label_map(index)
+    }
+
+    fn file(&self, index: usize) -> Result<Option<SampleFile>> {
+        self.images.file(index)
+    }
+
+    fn shards(&self) -> Option<Vec<usize>> {
+        self.images.shards()
     }
 
     fn name(&self, index: usize) -> String {

@@ -7,7 +7,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use rand::seq::SliceRandom;
 
 use crate::data::LabelMap;
-use crate::data::sample::{ImageDataset, Sample};
+use crate::data::sample::{ImageDataset, Sample, SampleFile};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, stream};
 
@@ -96,6 +96,23 @@ impl ImageDataset for Subset {
 
     fn label_map(&self, index: usize) -> Result<Option<LabelMap>> {
         self.dataset.label_map(self.places[index])
+    }
+
+    fn file(&self, index: usize) -> Result<Option<SampleFile>> {
+        self.dataset.file(self.places[index])
+    }
+
+    fn shards(&self) -> Option<Vec<usize>> {
+        let mut left = self.places.as_slice();
+        let mut end = 0;
+        let mut within = |samples: usize| {
+            end += samples;
+            let (inside, rest) = left.split_at(left.partition_point(|place| *place < end));
+            left = rest;
+            inside.len()
+        };
+        let shards = self.dataset.shards()?;
+        self.places.is_sorted().then(|| shards.into_iter().map(&mut within).collect())
     }
 
     fn name(&self, index: usize) -> String {

@@ -162,7 +162,7 @@ impl Collate for LabelledCollate {
         for (item, target) in items.zip(targets.chunks_exact_mut(self.classes)) {
             let item = item?;
             let (transform, mut rng) = self.preprocess.draw(&item);
-            self.erasing.apply(images.push(&item, &transform)?, shape, &mut rng);
+            self.erasing.apply(images.push_now(&item, &transform)?, shape, &mut rng);
             labels.push(self.label(&item)?);
             self.write_target(labels[labels.len() - 1], target);
             // All images of a batch are mixed in the same way, which the random stream of the first
@@ -170,11 +170,11 @@ impl Collate for LabelledCollate {
             mixed.get_or_insert_with(|| self.mixing.sample(shape, &mut item.stream(Purpose::Mix)));
         }
         if let Some(mix) = mixed {
-            mix.apply(shape, images.values(), self.classes, &mut targets);
+            mix.apply(shape, images.values()?, self.classes, &mut targets);
         }
         let targets = TensorData::new(targets, [batch, self.classes]);
         Ok(LabelledBatch {
-            images: images.finish(device),
+            images: images.finish(device)?,
             targets: Tensor::from_data(targets, device),
             labels,
         })

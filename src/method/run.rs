@@ -123,7 +123,8 @@ impl Run {
         first.unwrap_or_else(|| Err(Error::config("there is no image to test on")))
     }
 
-    /// A loader of `dataset` with the run's batch size, seed and workers.
+    /// A loader of `dataset` with the run's batch size, seed and workers, and in training with the
+    /// window of shards that the data was opened with.
     ///
     /// # Errors
     ///
@@ -136,6 +137,6 @@ impl Run {
     ) -> Result<Loader<C>> {
         let Self { batch_size, seed, workers, .. } = *self;
         let config = LoaderConfig { batch_size, seed, workers, training };
-        Loader::new(dataset.clone(), collate, config, &self.device)
+        self.data.loader(dataset, collate, config, &self.device)
     }
 }

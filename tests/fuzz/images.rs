@@ -12,12 +12,12 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use crate::campaign::{Seed, file, fuzz};
 
 /// A picture with edges and colors.
-fn picture() -> DynamicImage {
+pub(crate) fn picture() -> DynamicImage {
     let pixel = |x, y| Rgb([(x * 9) as u8, (y * 13) as u8, ((x ^ y) * 7) as u8]);
     RgbImage::from_fn(19, 17, pixel).into()
 }
 
-fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+pub(crate) fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
@@ -30,7 +30,7 @@ fn beside_a_good_one(name: &str, bytes: Vec<u8>) -> Seed {
     seed
 }
 
-fn opened(spec: String) -> Result<()> {
+pub(crate) fn opened(spec: String) -> Result<()> {
     let data = spec.parse::<DataSpec>()?.open(&DataOptions::default(), &mut |_| {})?;
     for split in [data.train, data.test] {
         for index in 0..split.len() {

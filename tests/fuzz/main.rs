@@ -16,4 +16,5 @@ mod configurations;
 mod images;
 mod mutation;
 mod runs;
+mod shards;
 mod weights;

@@ -25,8 +25,8 @@ and --config reads a file of TOML or JSON, such as the config.toml that every ru
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     pub(super) document: DocumentArgs,
-    /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR
-    /// [default: shapes]
+    /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR |
+    /// tar:DIR | parquet:DIR [default: shapes]
     #[arg(long, value_parser = data::spec())]
     pub(super) data: Option<DataSpec>,
     /// Passes over the training images [default: the preset's; of those for small images as many as
@@ -42,6 +42,10 @@ pub(in crate::cli) struct Args {
     /// Training images to use, of every class alike [default: all]
     #[arg(long, value_parser = positive)]
     train_images: Option<usize>,
+    /// Shards of tar:DIR, or row groups of parquet:DIR, that are shuffled together [default: all of tar:DIR,
+    /// up to 16 of parquet:DIR]
+    #[arg(long, value_name = "SHARDS", value_parser = positive)]
+    shuffle_window: Option<usize>,
     /// auto | 1 | 3: channels that every image is converted to; auto: color if any of up to 1024
     /// training images looked at has color [default: auto]
     #[arg(long)]
@@ -196,6 +200,7 @@ impl Args {
         }
         put! {
             data: "data", train_images: "data_options.train_images",
+            shuffle_window: "data_options.shuffle_window",
             channels: "data_options.channels", on_bad_image: "data_options.on_bad_image",
             batch_size: "batch_size", image_size: "image_size", seed: "seed",
             precision: "precision", workers: "workers", probe: "probe",

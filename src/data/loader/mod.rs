@@ -1,5 +1,6 @@
 //! The deterministic loader: the same batches in the same order, whatever the number of workers.
 
+mod order;
 mod plan;
 
 use std::fmt::{Debug, Display};
@@ -26,7 +27,7 @@ use plan::Plan;
 )]
 pub trait Collate: Debug + Send + Sync + 'static {
     /// What the data set holds: [`Sample`] where that is an image, or a type of your own.
-    type Sample: 'static;
+    type Sample: Send + 'static;
     /// What the model reads.
     type Batch: Debug + Send + 'static;
 
@@ -51,12 +52,19 @@ pub struct Item<S = Sample> {
     pub index: usize,
     seed: u64,
     epoch: u64,
+    /// Threads that may work on the batch.
+    pub(super) threads: usize,
+}
+
+/// The error of sample `index`, which cannot be used.
+pub(super) fn fault(index: usize, reason: impl Display) -> Error {
+    Error::data(format!("sample {index}"), reason)
 }
 
 impl<S> Item<S> {
     /// The error of a sample that cannot be used, which names it.
     pub fn fault(&self, reason: impl Display) -> Error {
-        Error::data(format!("sample {}", self.index), reason)
+        fault(self.index, reason)
     }
 
     /// The stream of this sample in this epoch for `purpose`.
@@ -72,7 +80,8 @@ pub struct LoaderConfig {
     pub batch_size: usize,
     /// Seed of the order and of everything drawn for a sample.
     pub seed: u64,
-    /// Threads that prepare batches, at most 1024; with 0 the caller's does.
+    /// Threads that prepare batches, at most 1024; with 0 the caller's does. However many there are,
+    /// they are at two batches at most ahead of the one that is used.
     pub workers: usize,
     /// Whether every epoch has its own order and its own crops and masks, and leaves out a last
     /// batch that is not full. Otherwise every epoch is the same, in order and whole.
@@ -113,7 +122,7 @@ impl<C: Collate> Loader<C> {
         limits::at_most("the batch size", config.batch_size, limits::BATCH)?;
         limits::at_most("workers", config.workers, limits::WORKERS)?;
         let (collate, known_bad) = (Arc::new(collate), Skips::default());
-        let plan = Plan { dataset, range: 0..samples, collate, config, known_bad };
+        let plan = Plan { dataset, range: 0..samples, collate, config, windows: None, known_bad };
         if plan.batches() == 0 {
             return Err(Error::config(format!(
                 "{samples} samples do not make one batch of {}",
@@ -121,6 +130,31 @@ impl<C: Collate> Loader<C> {
             )));
         }
         Ok(Self::with_plan(plan, device))
+    }
+
+    /// The same batches of another order: `shards`, the numbers of samples in the shards that the data
+    /// set lies in, are shuffled, and then the samples of every `window` shards that follow each other.
+    /// So at any time no more shards are read from, and an order takes no memory for each sample.
+    /// A loader that is not for training keeps its order.
+    ///
+    /// # Errors
+    ///
+    /// When there are not as many samples in the shards as in the data set, or the window is 0.
+    pub fn in_windows(self, shards: &[usize], window: usize) -> Result<Self> {
+        let (samples, range) = (shards.iter().sum::<usize>(), self.plan.range.clone());
+        if range != (0..samples) || window == 0 {
+            return Err(Error::config(format!(
+                "{samples} samples in {} shards, of which {window} are shuffled together, are no order \
+                 of a data set of {}",
+                shards.len(),
+                range.len()
+            )));
+        }
+        let Plan { dataset, collate, config, .. } = &*self.plan;
+        let (dataset, collate, known_bad) = (dataset.clone(), collate.clone(), Skips::default());
+        let windows = Some((shards.into(), window));
+        let plan = Plan { dataset, range, collate, config: *config, windows, known_bad };
+        Ok(Self { plan: Arc::new(plan), ..self })
     }
 
     fn with_plan(plan: Plan<C>, device: &Device) -> Self {
@@ -160,8 +194,8 @@ impl<C: Collate> Loader<C> {
         let LoaderConfig { batch_size, workers, .. } = plan.config;
         let (numbers, samples) = (numbers.into_iter().collect(), plan.range.len());
         let extent = Extent { numbers, batches: plan.batches(), batch_size, samples };
-        let order: Arc<[usize]> = plan.order(epoch).into();
-        let make = move |batch| plan.batch(&order, batch, epoch, &device);
+        let order = Arc::new(plan.order(epoch));
+        let make = move |batch, threads| plan.batch(&order, (epoch, batch), threads, &device);
         Epoch::start(make, workers, extent, self.skips.clone())
     }
 
@@ -202,10 +236,11 @@ impl<C: Collate> DataLoader<C::Batch> for Loader<C> {
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<C::Batch>> {
-        let Plan { dataset, range, collate, config, .. } = &*self.plan;
+        let Plan { dataset, range, collate, config, windows, .. } = &*self.plan;
+        let windows = windows.clone();
         let range = range.start + start..range.start + end;
         let (dataset, collate, known_bad) = (dataset.clone(), collate.clone(), Skips::default());
-        let plan = Plan { dataset, range, collate, config: *config, known_bad };
+        let plan = Plan { dataset, range, collate, config: *config, windows, known_bad };
         Arc::new(Self::with_plan(plan, &self.device))
     }
 }
@@ -325,7 +360,8 @@ mod tests {
     fn a_panic_on_a_worker_is_told_with_its_batch() {
         for workers in [0, 1, 3] {
             let loader = loader(&[], workers, Some(11));
-            let place = loader.plan.order(0).iter().position(|&index| index == 11).unwrap() / 4;
+            let order = loader.plan.order(0).at(0..40);
+            let place = order.iter().position(|&index| index == 11).unwrap() / 4;
             let message = loader.epoch(0, 0).find_map(Result::err).unwrap().to_string();
             let expected = "the code that makes it panicked: no use for sample 11";
             assert_eq!(message, format!("batch {place}: {expected}"));

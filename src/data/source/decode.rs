@@ -31,18 +31,22 @@ pub fn read_image(path: &Path) -> Result<Image> {
 
 /// Reads an image as [`read_image`] does, and returns the largest value of a 16-bit image with it.
 pub(crate) fn read_noting_depth(path: &Path) -> Result<(Image, Option<u16>)> {
-    let bytes = regular::read(path)?;
+    decoded(path, &regular::read(path)?)
+}
+
+/// The image in `bytes`, which are those of the file `path`, as [`read_noting_depth`] reads it.
+pub(crate) fn decoded(path: &Path, bytes: &[u8]) -> Result<(Image, Option<u16>)> {
     let fault = |reason: &str| Error::data(path, format!("cannot be read as an image: {reason}"));
     if bytes.is_empty() {
         return Err(fault("the file is empty"));
     }
-    let format = format_of(path, &bytes);
+    let format = format_of(path, bytes);
     if format == Some(ImageFormat::Tiff)
-        && let Some(read) = tiff::read(path, &bytes)?
+        && let Some(read) = tiff::read(path, bytes)?
     {
         return Ok(read);
     }
-    let image = decode(path, format, &bytes)?;
+    let image = decode(path, format, bytes)?;
     let (height, width) = (image.height() as usize, image.width() as usize);
     let planes = Planes::of_image(image).map_err(|reason| fault(&reason))?;
     let shape = ImageShape::new(planes.channels, height, width);

@@ -28,14 +28,15 @@ impl Depth {
     }
 
     /// A warning if no value reaches the upper half of the range; `path` names a file.
-    pub(crate) fn warning<'a>(&self, path: impl FnOnce(usize) -> &'a Path) -> Option<String> {
+    pub(crate) fn warning<P: AsRef<Path>>(&self, path: impl FnOnce(usize) -> P) -> Option<String> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Seen { images, most, index } = *seen;
         if images == 0 || most > u16::MAX / 2 {
             return None;
         }
         let levels = (u32::from(most) + 128) / 257 + 1;
-        let path = path(index).display();
+        let path = path(index);
+        let path = path.as_ref().display();
         Some(format!(
             "16-bit images use a small part of their range: the largest value of the {images} looked \
              at is {most} of 65535 ({path}), which leaves {levels} of 256 levels; scale the files to \

@@ -1,19 +1,15 @@
-//! Downloads into the user's cache folder: resumable, verified, safe beside other processes.
+//! Downloads of single files, which go on where an earlier try stopped.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use md5::{Digest, Md5};
 use ureq::http::{Response, header};
 use ureq::{Agent, Body};
 
-use crate::data::source::archive::{self, with_suffix};
-use crate::data::source::cache::{holds_something, lock};
-use crate::data::source::regular;
+use crate::data::source::archive::with_suffix;
 use crate::error::{Error, Result};
-use crate::file::{hex, read_through};
 
 /// The longest wait for a connection, for an answer and for each piece of it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,102 +31,29 @@ impl Limits {
         Self { most: 256 << 20, window: Duration::from_secs(60), least: 600_000 };
 }
 
-/// A `.tar.gz` on the network.
+/// A file on the network.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RemoteArchive<'a> {
-    /// The address of the folder that holds the file.
-    pub(crate) base: &'a str,
-    /// The name of the file there and in the cache, without `.tar.gz`.
-    pub(crate) name: &'a str,
-    /// The MD5 sum its publisher states, in lower-case hexadecimal digits.
-    pub(crate) md5: &'a str,
-    /// How a data specification names a local copy of the files, for advice in errors.
-    pub(crate) offline: &'a str,
+pub(crate) struct Remote<'a> {
+    pub(crate) url: &'a str,
+    /// What to do when it cannot be had, for errors.
+    pub(crate) advice: &'a str,
     /// The limits of the download.
     pub(crate) limits: Limits,
 }
 
-impl RemoteArchive<'_> {
-    /// The unpacked archive's folder in `cache`, downloaded first where it is not there yet.
-    ///
-    /// `progress` hears the bytes so far and, where the server says, of how many. A second process
-    /// that wants the same archive waits for the first one.
-    pub(crate) fn unpacked(
-        &self,
-        cache: &Path,
-        progress: &mut dyn FnMut(u64, Option<u64>),
-    ) -> Result<PathBuf> {
-        let folder = cache.join(self.name);
-        if holds_something(&folder) {
-            return Ok(folder);
-        }
-        fs::create_dir_all(cache).map_err(|error| Error::data(cache, error))?;
-        let _lock = lock(&cache.join(format!("{}.lock", self.name)))?;
-        if holds_something(&folder) {
-            return Ok(folder);
-        }
-        if folder.is_dir() {
-            // Somebody emptied the folder.
-            fs::remove_dir(&folder).map_err(|error| Error::data(&folder, error))?;
-        }
-        let archive = cache.join(format!("{}.tar.gz", self.name));
-        let deleted = self.delete_if_damaged(&archive)?;
-        if !archive.is_file() {
-            self.download(&archive, progress).map_err(|error| match (error, deleted) {
-                (Error::Data { path, reason }, Some(deleted)) => {
-                    Error::data(path, format!("{reason}; {deleted}"))
-                }
-                (error, _) => error,
-            })?;
-        }
-        archive::unpack(&archive, &folder)?;
-        fs::remove_file(&archive).map_err(|error| Error::data(&archive, error))?;
-        Ok(folder)
-    }
-
-    /// Deletes the cached `archive` if it differs from the published one, and returns an error that
-    /// says so.
-    fn delete_if_damaged(&self, archive: &Path) -> Result<Option<String>> {
-        if !archive.exists() {
-            return Ok(None);
-        }
-        let fault = |error| Error::data(archive, error);
-        let (file, _) = regular::open(archive)?;
-        let found = md5_of(file).map_err(fault)?;
-        if found == self.md5 {
-            return Ok(None);
-        }
-        fs::remove_file(archive).map_err(fault)?;
-        Ok(Some(format!(
-            "the copy in the cache, {}, was deleted, as it has the MD5 sum {found}, expected {}",
-            archive.display(),
-            self.md5
-        )))
-    }
-
-    fn url(&self) -> String {
-        format!("{}/{}.tar.gz", self.base, self.name)
-    }
-
-    fn download(&self, to: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<()> {
-        let part = with_suffix(to, ".part");
-        self.transfer(&part, progress)?;
-        let found =
-            File::open(&part).and_then(md5_of).map_err(|error| Error::data(&part, error))?;
-        if found != self.md5 {
-            fs::remove_file(&part).map_err(|error| Error::data(&part, error))?;
-            return Err(self.fault(format!(
-                "the download has the MD5 sum {found}, expected {}; it was deleted, try again",
-                self.md5
-            )));
-        }
-        fs::rename(&part, to).map_err(|error| Error::data(to, error))
-    }
-
+impl Remote<'_> {
     /// Completes the file `part`, going on from where an earlier try stopped.
-    fn transfer(&self, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<()> {
+    ///
+    /// Where the server gives the file a tag, it goes on only with the file of that tag, and begins anew
+    /// with another.
+    pub(crate) fn transfer(
+        &self,
+        part: &Path,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<()> {
         let held = fs::metadata(part).map_or(0, |metadata| metadata.len());
-        let response = self.request(held)?;
+        let tag = with_suffix(part, ".tag");
+        let response = self.request(held, fs::read_to_string(&tag).ok())?;
         let start = match response.status().as_u16() {
             200 => 0,
             206 if starts_at(&response, held) => held,
@@ -140,12 +63,16 @@ impl RemoteArchive<'_> {
             }
             status => return Err(self.fault(format!("the server answered with status {status}"))),
         };
+        keep_tag(&tag, &response).map_err(|error| Error::data(&tag, error))?;
         let mut file = open_at(part, start).map_err(|error| Error::data(part, error))?;
         self.receive(response.into_body(), start, &mut file, part, progress)?;
-        file.sync_all().map_err(|error| Error::data(part, error))
+        file.sync_all().map_err(|error| Error::data(part, error))?;
+        // The file is whole; a tag that cannot be removed does no harm.
+        let _ = fs::remove_file(&tag);
+        Ok(())
     }
 
-    fn request(&self, from: u64) -> Result<Response<Body>> {
+    fn request(&self, from: u64, tag: Option<String>) -> Result<Response<Body>> {
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_resolve(Some(PATIENCE))
@@ -154,9 +81,12 @@ impl RemoteArchive<'_> {
             .timeout_per_read(Some(PATIENCE))
             .build()
             .into();
-        let mut request = agent.get(self.url());
+        let mut request = agent.get(self.url);
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
+            if let Some(tag) = tag {
+                request = request.header(header::IF_RANGE, tag);
+            }
         }
         request.call().map_err(|error| self.fault(error))
     }
@@ -213,9 +143,8 @@ impl RemoteArchive<'_> {
         self.fault(format!("is larger than {most} MB, so it is not what is expected"))
     }
 
-    fn fault(&self, reason: impl ToString) -> Error {
-        let advice = format!("with a copy of the files on disk, use {}:DIR", self.offline);
-        Error::data(self.url(), format!("{}; {advice}", reason.to_string()))
+    pub(crate) fn fault(&self, reason: impl ToString) -> Error {
+        Error::data(self.url, format!("{}; {}", reason.to_string(), self.advice))
     }
 }
 
@@ -225,17 +154,17 @@ fn open_at(part: &Path, start: u64) -> std::io::Result<File> {
     Ok(file)
 }
 
+/// Keeps what the server calls this version of the file, if it does.
+fn keep_tag(path: &Path, response: &Response<Body>) -> std::io::Result<()> {
+    let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+    match tag.filter(|tag| tag.starts_with('"')) {
+        Some(tag) => fs::write(path, tag),
+        None if path.exists() => fs::remove_file(path),
+        None => Ok(()),
+    }
+}
+
 fn starts_at(response: &Response<Body>, offset: u64) -> bool {
     let range = response.headers().get(header::CONTENT_RANGE).and_then(|range| range.to_str().ok());
     range.is_some_and(|range| range.starts_with(&format!("bytes {offset}-")))
 }
-
-fn md5_of(file: File) -> std::io::Result<String> {
-    let mut hash = Md5::new();
-    read_through(file, |part| hash.update(part))?;
-    Ok(hex(&hash.finalize()))
-}
-
-#[cfg(test)]
-#[path = "download_tests.rs"]
-mod tests;

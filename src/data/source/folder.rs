@@ -9,12 +9,12 @@ use burn::data::dataset::{Dataset, DatasetError};
 use md5::{Digest, Md5};
 
 use crate::data::LabelMap;
-use crate::data::sample::{ImageDataset, Sample};
+use crate::data::sample::{ImageDataset, Sample, SampleFile};
 use crate::data::source::decode::read_noting_depth;
 use crate::data::source::depth::Depth;
 use crate::data::source::layout::{Layout, Part, first_few, shown};
-use crate::data::source::mask;
 use crate::data::source::walk::{ImageFile, Listing, extensions};
+use crate::data::source::{mask, regular};
 use crate::data::{DataOptions, ImageData, OnBadImage, OpenProgress, OpenStep, Splits};
 use crate::error::{Error, Result};
 use crate::file::hex;
@@ -211,6 +211,13 @@ impl ImageDataset for FolderDataset {
 
     fn label_map(&self, index: usize) -> Result<Option<LabelMap>> {
         self.files[index].map.as_deref().map(mask::read_label_map).transpose()
+    }
+
+    fn file(&self, index: usize) -> Result<Option<SampleFile>> {
+        let path = &self.files[index].path;
+        let ending =
+            path.extension().map_or(String::new(), |end| end.to_string_lossy().to_lowercase());
+        Ok(Some(SampleFile { ending, bytes: regular::read(path)? }))
     }
 
     fn name(&self, index: usize) -> String {

@@ -18,8 +18,12 @@ mod mask;
 mod memory;
 mod planes;
 mod regular;
+mod remote_archive;
 mod shapes;
+pub mod shards;
 mod split_name;
+#[cfg(test)]
+mod test_server;
 mod tiff;
 mod walk;
 
@@ -29,3 +33,6 @@ pub use list::ImageList;
 pub use mask::read_label_map;
 pub use memory::MemoryDataset;
 pub use shapes::Shapes;
+pub use shards::TarDataset;
+#[cfg(feature = "parquet")]
+pub use shards::parquet::ParquetDataset;

@@ -47,8 +47,17 @@ impl Listing {
     ///
     /// When a folder cannot be read.
     pub(crate) fn of(root: &Path, progress: &mut dyn FnMut(usize)) -> Result<Self> {
-        let mut walk =
-            Walk { root, listing: Self::default(), seen: HashSet::new(), links: VecDeque::new() };
+        Self::of_kind(root, is_image, progress)
+    }
+
+    /// As [`Listing::of`], of files with other names in place of images.
+    pub(crate) fn of_kind(
+        root: &Path,
+        is_wanted: fn(&OsStr) -> bool,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Self> {
+        let (seen, links) = (HashSet::new(), VecDeque::new());
+        let mut walk = Walk { root, is_wanted, listing: Self::default(), seen, links };
         walk.folders(PathBuf::new(), progress)?;
         while let Some(link) = walk.links.pop_front() {
             walk.folders(link, progress)?;
@@ -91,6 +100,8 @@ pub(crate) fn extensions() -> String {
 
 struct Walk<'a> {
     root: &'a Path,
+    /// Whether a file of this name is listed.
+    is_wanted: fn(&OsStr) -> bool,
     listing: Listing,
     seen: HashSet<FolderId>,
     /// Links to folders, which are followed once all real folders have been read.
@@ -134,12 +145,12 @@ impl Walk<'_> {
             match fs::metadata(entry.path()) {
                 Ok(metadata) if metadata.is_dir() => self.links.push_back(below),
                 Ok(metadata) => self.file(&name, below, &metadata),
-                Err(error) if is_image(&name) => {
+                Err(error) if (self.is_wanted)(&name) => {
                     self.listing.broken.push((below, error.to_string()));
                 }
                 Err(_) => self.listing.count("links that lead nowhere"),
             }
-        } else if kind.is_file() && !is_image(&name) {
+        } else if kind.is_file() && !(self.is_wanted)(&name) {
             self.listing.count(ending(&name));
         } else {
             self.file(&name, below, &entry.metadata().map_err(fault)?);
@@ -150,7 +161,7 @@ impl Walk<'_> {
     fn file(&mut self, name: &OsStr, path: PathBuf, metadata: &Metadata) {
         if !metadata.is_file() {
             self.listing.count("pipes, devices or sockets");
-        } else if is_image(name) {
+        } else if (self.is_wanted)(name) {
             self.listing.images.push(ImageFile { path, size: metadata.len() });
         } else {
             self.listing.count(ending(name));
@@ -180,7 +191,8 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".") || LEFT_BY_SYSTEMS.iter().any(|known| name == *known)
 }
 
-fn is_image(name: &OsStr) -> bool {
+/// Whether a file of this name is an image that can be read.
+pub(crate) fn is_image(name: &OsStr) -> bool {
     let Some(ending) = Path::new(name).extension() else { return false };
     MORE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
         || ImageFormat::from_extension(ending).is_some_and(|format| format.reading_enabled())

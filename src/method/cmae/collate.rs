@@ -82,7 +82,7 @@ impl Collate for CmaeCollate {
             masks.push(drawn.draw(&item, &mut item.stream(Purpose::Mask))?);
         }
         let mask = Mask::new(masks, device)?.prepared(&self.grids);
-        let target_view = Some(views.finish(device));
-        Ok(MimBatch { target_view, ..MimBatch::new(images.finish(device), mask) })
+        let target_view = Some(views.finish(device)?);
+        Ok(MimBatch { target_view, ..MimBatch::new(images.finish(device)?, mask) })
     }
 }

@@ -58,6 +58,6 @@ impl Collate for IJepaCollate {
         }
         let blocks = blocks.ok_or_else(|| Error::config("a batch needs at least one image"))?;
         let masks = blocks.masks(device)?.prepared(&self.grids);
-        Ok(IJepaBatch { images: images.finish(device), masks })
+        Ok(IJepaBatch { images: images.finish(device)?, masks })
     }
 }

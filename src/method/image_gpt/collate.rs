@@ -58,6 +58,6 @@ impl Collate for ImageGptCollate {
             true => None,
             false => Some(Mask::new(masks, device)?.prepared(&self.grids)),
         };
-        Ok(ImageGptBatch { images: images.finish(device), mask })
+        Ok(ImageGptBatch { images: images.finish(device)?, mask })
     }
 }

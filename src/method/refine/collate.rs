@@ -72,7 +72,7 @@ impl Collate for RefineCollate {
             true => None,
             false => Some(Mask::new(masks, device)?.prepared(&self.grids)),
         };
-        let views = Tensor::cat(vec![first.finish(device), second.finish(device)], 0);
+        let views = Tensor::cat(vec![first.finish(device)?, second.finish(device)?], 0);
         Ok(RefineBatch { views, mask })
     }
 }

@@ -70,7 +70,7 @@ impl Collate for TokenizerCollate {
         }
         let noise = self.noise.map(|_| TensorData::new(noise, [batch, cells, vocabulary]));
         Ok(TokenizerBatch {
-            images: images.finish(device),
+            images: images.finish(device)?,
             noise: noise.map(|noise| Tensor::from_data(noise, device)),
         })
     }
