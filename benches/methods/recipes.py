@@ -6,9 +6,9 @@
     python3 benches/methods/recipes.py --steps 1560 --only preset
     python3 benches/methods/recipes.py --measure no   # writes the table of what was measured
 
-Every row but the preset is the one before it (`EARLIER`) with one thing changed, trained on as many images (`burn-mim pretrain`) and read out with all labels
-(`burn-mim evaluate`). The processor seconds are those of the training, user and system time of all threads: they say what a
-choice costs. What is in the results already is not measured again.
+Every row but the preset is the one before it (`EARLIER`) with one thing changed, trained on as many images
+(`burn-mim pretrain`) and read out with all labels (`burn-mim evaluate`). The processor seconds are those of the training, user and
+system time of all threads: they say what a choice costs. What is in the results already is not measured again.
 """
 
 import argparse
