@@ -44,6 +44,10 @@ impl Table {
     ///
     /// When it is no Parquet file, is cut short, or has no column of images.
     pub(super) fn of(path: PathBuf) -> Result<Self> {
+        caught(&path, || Self::read(path.clone()))
+    }
+
+    fn read(path: PathBuf) -> Result<Self> {
         let (file, bytes) = regular::open(&path)?;
         let reader = reading(&path, || SerializedFileReader::new(file))?;
         let metadata = reader.metadata().file_metadata();
@@ -137,13 +141,16 @@ impl Table {
     }
 }
 
-/// What `read` reads. The library panics on some damaged files; that is a fault of the file.
+/// What `read` reads, with the library's error as one of the file.
 fn reading<T>(path: &Path, read: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T> {
-    let fault = |reason: String| Error::data(path, format!("cannot be read as Parquet: {reason}"));
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|error| fault(error.to_string())),
-        Err(_) => Err(fault("it is damaged".into())),
-    }
+    let fault = |error| Error::data(path, format!("cannot be read as Parquet: {error}"));
+    caught(path, || read().map_err(fault))
+}
+
+/// What `read` reads. The library panics on some damaged files; that is a fault of the file.
+fn caught<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(Error::data(path, "cannot be read as Parquet: it is damaged")))
 }
 
 /// The numbers in a column of a row group.
