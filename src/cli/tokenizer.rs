@@ -111,9 +111,9 @@ impl Args {
 
 /// Runs the command; teachers that are runs are of one of the methods `L`.
 pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
-    let kind = args.tokenizer;
+    let (kind, ranks) = (args.tokenizer, exit::ranks()?);
     kind.check(args)?;
-    let data = exit::ranks()?.after_first(|| args.open())?;
+    let data = ranks.after_first(|| args.open())?;
     let image = ImageShape::square(data.shape.channels, args.image_size);
     let mut recipe = TokenizerRecipe::small_images(args.epochs(&data, kind.images()));
     recipe.recipe.base_lr = args.lr.unwrap_or(recipe.recipe.base_lr);

@@ -59,6 +59,8 @@ pub(super) fn run<L: Methods>(
     own: impl FnOnce(&mut Draft) -> Result<()>,
 ) -> Result<()> {
     let start = Instant::now();
+    // First of all, so that one of several processes tells a fault of the document.
+    let ranks = exit::ranks()?;
     let draft = args.draft(method, own)?;
     let (name, variant) = draft.method::<L>()?;
     if let Some(second) = L::visit(&name, &variant, Check { draft: &draft })? {
@@ -68,7 +70,6 @@ pub(super) fn run<L: Methods>(
     device_named(&args.device)?;
     let written = draft.text("out")?.map(PathBuf::from);
     let out = args.out.clone().or(written).unwrap_or_else(|| folder(&name));
-    let ranks = exit::ranks()?;
     let data = ranks.after_first(|| args.open(&draft, &out))?;
     let interrupt = args.long.limit(exit::interrupt()?, start);
     let (second_out, second_data) = (out.join(REFINED), data.clone());

@@ -18,8 +18,8 @@ pub(in crate::train) const NOTHING: f32 = -0.0;
 /// The processes that do a run together, seen from one of them; by default it is alone, which costs
 /// nothing.
 ///
-/// Every method but [`is_first`](Self::is_first) and [`share`](Self::share) waits for all processes,
-/// which make the same calls in the same order.
+/// Every method that yields a `Result` waits for all processes, which make the same calls in the same
+/// order.
 #[derive(Debug, Clone, Default)]
 pub struct Ranks {
     exchange: Option<Arc<dyn Exchange>>,
