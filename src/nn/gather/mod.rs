@@ -1,13 +1,8 @@
 //! Rows of a tensor in another order, with a backward pass that gathers too.
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::{
-    BalancedCheckpointing, CheckpointStrategy, NoCheckpointing,
-};
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, DispatchKindConversion, DispatchTensor};
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+mod record;
+
 use burn::tensor::{Int, Tensor};
 
 /// Where every row of a tensor goes, and where each row of what comes out was.
@@ -63,10 +58,13 @@ impl Gather {
     /// - filler: `[1, width]`
     /// - output: `[places, width]`
     pub(crate) fn fill(&self, rows: Tensor<2>, filler: Tensor<2>) -> Tensor<2> {
-        match rows.device().is_autodiff() || filler.device().is_autodiff() {
-            true => self.record(&rows, &filler).unwrap_or_else(|| self.forward(rows, filler)),
-            false => self.forward(rows, filler),
+        #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+        if (rows.device().is_autodiff() || filler.device().is_autodiff())
+            && let Some(output) = self.record(&rows, &filler)
+        {
+            return output;
         }
+        self.forward(rows, filler)
     }
 
     /// The rows at their places, and zeros where no row is.
@@ -84,6 +82,7 @@ impl Gather {
     }
 
     /// The gradients of the rows and of the filler.
+    #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
     fn backward(&self, gradient: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let of_rows = self.inverse().forward(gradient.clone(), zeros(&gradient));
         if !self.rows.has_none {
@@ -94,85 +93,6 @@ impl Gather {
         let is_row = self.rows().not_equal_elem(count as i64).reshape([places, 1]);
         (of_rows, gradient.mask_fill(is_row.expand([places, width]), 0.0).sum_dim(0))
     }
-
-    /// [`forward`](Self::forward), tracked; `None` on a backend that is not compiled in.
-    fn record(&self, rows: &Tensor<2>, filler: &Tensor<2>) -> Option<Tensor<2>> {
-        let mut output = None;
-        #[cfg(feature = "flex")]
-        {
-            output = output.or_else(|| self.on::<burn::backend::Flex>(rows, filler));
-        }
-        #[cfg(feature = "ndarray")]
-        {
-            #[expect(deprecated, reason = "burn's word for ndarray; it is still a backend")]
-            use burn::backend::NdArray;
-            output = output.or_else(|| self.on::<NdArray>(rows, filler));
-        }
-        #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        {
-            output = output.or_else(|| self.on::<burn::backend::Cube>(rows, filler));
-        }
-        output
-    }
-
-    /// [`record`](Self::record) where the tensors are `B`'s.
-    fn on<B: Backend>(&self, rows: &Tensor<2>, filler: &Tensor<2>) -> Option<Tensor<2>>
-    where
-        DispatchTensor: DispatchKindConversion<B>
-            + DispatchKindConversion<Autodiff<B, NoCheckpointing>>
-            + DispatchKindConversion<Autodiff<B, BalancedCheckpointing>>,
-    {
-        let plain = self.tracked::<B, NoCheckpointing>(rows, filler);
-        plain.or_else(|| self.tracked::<B, BalancedCheckpointing>(rows, filler))
-    }
-
-    fn tracked<B: Backend, C: CheckpointStrategy>(
-        &self,
-        rows: &Tensor<2>,
-        filler: &Tensor<2>,
-    ) -> Option<Tensor<2>>
-    where
-        DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B, C>>,
-    {
-        let rows = rows.clone().try_into_primitive::<Autodiff<B, C>>().ok()?;
-        let filler = filler.clone().try_into_primitive::<Autodiff<B, C>>().ok()?;
-        let nodes = [rows.node(), filler.node()];
-        let prepared = self.clone().prepare::<C>(nodes).compute_bound().stateful();
-        let plain = |primitive| Tensor::from_primitive::<B>(primitive);
-        let output = self.forward(plain(rows.into_primitive()), plain(filler.into_primitive()));
-        let output = primitive::<B>(output);
-        let output = match prepared {
-            OpsKind::Tracked(prep) => prep.finish((), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        };
-        Some(Tensor::from_primitive::<Autodiff<B, C>>(output))
-    }
-}
-
-impl<B: Backend> Backward<B, 2> for Gather
-where
-    DispatchTensor: DispatchKindConversion<B>,
-{
-    type State = ();
-
-    fn backward(self, ops: Ops<(), 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let (of_rows, of_filler) = Gather::backward(&self, Tensor::from_primitive::<B>(gradient));
-        let [rows, filler] = ops.parents;
-        if let Some(rows) = rows {
-            grads.register::<B>(rows.id, primitive::<B>(of_rows));
-        }
-        if let Some(filler) = filler {
-            grads.register::<B>(filler.id, primitive::<B>(of_filler));
-        }
-    }
-}
-
-fn primitive<B: Backend>(tensor: Tensor<2>) -> FloatTensor<B>
-where
-    DispatchTensor: DispatchKindConversion<B>,
-{
-    tensor.try_into_primitive::<B>().expect("what is computed on a backend stays there")
 }
 
 /// One row of zeros that fits below `rows`.
