@@ -52,6 +52,13 @@ const KNOWN: &[(&str, usize)] = &[
     ("method/maskfeat/edges.rs", 2),
     ("method/restoration/denoise.rs", 1),
     ("method/restoration/report.rs", 2),
+    // What several processes tell each other after each step: losses, norm and observations, and gradients.
+    ("train/session/shared.rs", 3),
+    ("train/gradients.rs", 1),
+    // How observations are made numbers for that; these declare it, and are called by it alone.
+    ("task/observed.rs", 4),
+    ("method/ibot/task.rs", 1),
+    ("method/tokenizers/vq.rs", 1),
     // The checksum of the weights, beside a checkpoint that reads them as well.
     ("train/weights_sum.rs", 1),
     // What the kernels' tests compare with.
