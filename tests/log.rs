@@ -138,19 +138,21 @@ fn the_log_of_a_run_that_was_stopped_at_every_step_equals_an_uninterrupted_ones(
     assert_eq!(timeless(folder.path()), timeless(whole.path()));
 }
 
-/// The epochs of the history after each epoch, and the step of the checkpoint there is by then.
+/// The epochs of the history after each epoch, and those in the figures that there are by then.
 struct Notes<'a>(&'a Path, Vec<(usize, usize)>);
 
 impl Watch<Mae> for Notes<'_> {
     fn after_epoch(&mut self, _: &Mae, history: &History) -> Result<()> {
-        let step = RunFolder::new(self.0).require_latest()?.snapshot().step;
-        self.1.push((history.epochs.len(), step));
+        let metrics = fs::read(self.0.join("metrics.json")).unwrap();
+        let metrics: Value = serde_json::from_slice(&metrics).unwrap();
+        let written = metrics["epochs"].as_array().unwrap().len();
+        self.1.push((history.epochs.len(), written));
         Ok(())
     }
 }
 
 #[test]
-fn who_watches_a_run_is_called_after_every_epochs_checkpoint() {
+fn who_watches_a_run_is_called_after_every_epochs_figures() {
     let folder = tempfile::tempdir().unwrap();
     let config = mae(IMAGE);
     let mask = || config.mask().unwrap();
@@ -158,5 +160,7 @@ fn who_watches_a_run_is_called_after_every_epochs_checkpoint() {
     let plan = plan(folder.path(), recipe(3)).budget(Budget::Steps(12));
     let mut notes = Notes(folder.path(), vec![]);
     plan.run_watched(config.init(&mut weights(3)), &train, &valid, &mut notes).unwrap();
-    assert_eq!(notes.1, [(1, 5), (2, 10), (3, 12)]);
+    assert_eq!(notes.1, [(1, 1), (2, 2), (3, 3)]);
+    let last = RunFolder::new(folder.path()).require_latest().unwrap();
+    assert_eq!(last.snapshot().step, 12, "a run that returns has its last checkpoint");
 }
