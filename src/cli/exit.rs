@@ -133,8 +133,9 @@ fn stopped(signal: usize) -> u8 {
     }
 }
 
-/// Ends a command: a fault is one line on standard error, and a run that a signal or a limit of time
-/// stopped ends with the status [`stopped`] says. A fault of one of several processes ends all of them.
+/// Ends a command: a fault is one line on standard error, and a run that a signal stopped ends with that
+/// signal's status, one that its limit of time stopped with 75. A fault of one of several processes ends all of
+/// them.
 pub fn exit(result: Result<()>) -> ExitCode {
     let (status, failed) = match result {
         Ok(()) => (0, false),
