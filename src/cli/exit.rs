@@ -83,8 +83,8 @@ pub fn answer(text: impl Display) -> Result<()> {
 }
 
 /// Installs handlers of the signals to end (SIGINT, SIGTERM, with the feature `mpi` SIGUSR1, and unless
-/// it is ignored SIGHUP): the
-/// first signal asks the run to save and stop, the second ends the process at once.
+/// it is ignored SIGHUP): the first signal asks the run to save and stop, the second ends the process at
+/// once.
 ///
 /// # Errors
 ///
@@ -134,8 +134,8 @@ fn stopped(signal: usize) -> u8 {
 }
 
 /// Ends a command: a fault is one line on standard error, and a run that a signal stopped ends with that
-/// signal's status, one that its limit of time stopped with 75. A fault of one of several processes ends all of
-/// them.
+/// signal's status, one that its limit of time stopped with 75. A fault of one of several processes ends
+/// all of them.
 pub fn exit(result: Result<()>) -> ExitCode {
     let (status, failed) = match result {
         Ok(()) => (0, false),

@@ -83,14 +83,8 @@ impl Command {
                 pretrain::run::<L>(args, method.as_deref(), |_| Ok(()))
             }
             Self::Tokenizer(args) => tokenizer::run::<L>(args),
-            other => exit::on_the_first(|| other.run_alone::<L>()),
-        }
-    }
-
-    /// The commands whose work several processes do not share out.
-    fn run_alone<L: Methods>(&self) -> Result<()> {
-        match self {
-            Self::Pretrain(_) | Self::Tokenizer(_) => self.run::<L>(),
+            // The work of the others is not shared out.
+            _ if !exit::ranks()?.is_first() => Ok(()),
             Self::Evaluate(args) => evaluate::run::<L>(args),
             Self::Finetune(args) => finetune::run::<L>(args),
             Self::Embed(args) => embed::run::<L>(args),

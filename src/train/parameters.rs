@@ -61,7 +61,7 @@ impl Parameters {
     /// Counts the parameters of `task`. Weights that were not drawn yet are drawn for this.
     pub(super) fn of<M: Module>(task: &M) -> Self {
         let mut found = Self::default();
-        for Parameter { path, id, values, device_trains, trainable } in parameters(task, true) {
+        for Parameter { path, id, values, device_trains, trainable, .. } in parameters(task, true) {
             found.total += values;
             match (device_trains, trainable) {
                 (true, true) => {
@@ -149,31 +149,8 @@ fn named(paths: &[String]) -> String {
 
 /// The path of the first trained parameter that is not of f32, if there is one.
 pub(super) fn trained_in_other_than_f32<M: Module>(task: &M) -> Option<String> {
-    let mut visitor = OtherThanF32::default();
-    task.visit(&mut visitor);
-    visitor.found
-}
-
-#[derive(Default)]
-struct OtherThanF32 {
-    path: Vec<String>,
-    found: Option<String>,
-}
-
-impl ModuleVisitor for OtherThanF32 {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() && param.val().dtype() != DType::F32 {
-            self.found.get_or_insert(self.path.join("."));
-        }
-    }
+    let is_other = |p: &Parameter| p.device_trains && p.trainable && p.dtype != Some(DType::F32);
+    parameters(task, true).into_iter().find(is_other).map(|parameter| parameter.path)
 }
 
 /// A floating-point parameter, with the two conditions for its training.
@@ -185,6 +162,8 @@ struct Parameter {
     device_trains: bool,
     /// Whether the parameter asks for gradients, that is, was not frozen.
     trainable: bool,
+    /// The type of its values, where they are drawn.
+    dtype: Option<DType>,
 }
 
 /// All floating-point parameters of `task`. With `drawn`, this also finds out which of them are
@@ -216,6 +195,7 @@ impl ModuleVisitor for Visitor {
             id: param.id,
             values: param.lazy_shape().num_elements(),
             device_trains: param.lazy_device().is_autodiff(),
+            dtype: self.drawn.then(|| param.val().dtype()),
             // A parameter on a plain device asks for no gradient, but remembers whether it would on
             // an autodiff device.
             trainable: self.drawn

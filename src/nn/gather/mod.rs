@@ -81,17 +81,23 @@ impl Gather {
         rows.select(0, self.rows())
     }
 
-    /// The gradients of the rows and of the filler.
+    /// The gradient of the rows.
     #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
-    fn backward(&self, gradient: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let of_rows = self.inverse().forward(gradient.clone(), zeros(&gradient));
+    fn of_rows(&self, gradient: Tensor<2>) -> Tensor<2> {
+        let zeros = zeros(&gradient);
+        self.inverse().forward(gradient, zeros)
+    }
+
+    /// The gradient of the filler.
+    #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+    fn of_filler(&self, gradient: Tensor<2>) -> Tensor<2> {
         if !self.rows.has_none {
-            return (of_rows, zeros(&gradient));
+            return zeros(&gradient);
         }
         let [count] = self.places().dims();
         let [places, width] = gradient.dims();
         let is_row = self.rows().not_equal_elem(count as i64).reshape([places, 1]);
-        (of_rows, gradient.mask_fill(is_row.expand([places, width]), 0.0).sum_dim(0))
+        gradient.mask_fill(is_row.expand([places, width]), 0.0).sum_dim(0)
     }
 }
 

@@ -74,14 +74,14 @@ where
     type State = ();
 
     fn backward(self, ops: Ops<(), 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let (of_rows, of_filler) = Gather::backward(&self, Tensor::from_primitive::<B>(gradient));
+        let gradient = Tensor::from_primitive::<B>(grads.consume::<B>(&ops.node));
         let [rows, filler] = ops.parents;
-        if let Some(rows) = rows {
-            grads.register::<B>(rows.id, primitive::<B>(of_rows));
-        }
+        // Where the filler is zeros, nobody asks for its gradient.
         if let Some(filler) = filler {
-            grads.register::<B>(filler.id, primitive::<B>(of_filler));
+            grads.register::<B>(filler.id, primitive::<B>(self.of_filler(gradient.clone())));
+        }
+        if let Some(rows) = rows {
+            grads.register::<B>(rows.id, primitive::<B>(self.of_rows(gradient)));
         }
     }
 }

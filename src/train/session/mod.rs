@@ -37,9 +37,9 @@ use crate::task::{PretextTask, StepEnd, TaskOutput, check_scalar};
 /// A run under way.
 struct Session<'a, T> {
     plan: &'a Pretraining,
-    /// That of the folder, where this process writes.
     /// Before the lock, so that it is written while nobody else may write.
     saving: Saving,
+    /// That of the folder, where this process writes.
     _lock: Option<FileLock>,
     device: Device,
     schedule: Schedule,

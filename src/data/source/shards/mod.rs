@@ -26,12 +26,12 @@ use burn::data::dataset::Dataset;
 
 use crate::data::source::layout::first_few;
 use crate::data::source::walk::Listing;
-use crate::data::{DataOptions, ImageData, OpenProgress, OpenStep, Splits, scan as on_all_cores};
+use crate::data::{DataOptions, ImageData, OpenProgress, OpenStep, Splits};
 use crate::error::{Error, Result};
 pub(crate) use classes::CLASSES;
 use classes::{Classes, Said};
 use index::Index;
-use parts::Parts;
+use parts::{Parts, opened, tested, unlabelled};
 use tar_set::Shard;
 pub use tar_set::TarDataset;
 pub(crate) use write::{ShardWriter, bytes_of, written};
@@ -86,20 +86,10 @@ pub(crate) fn splits(path: &Path, progress: &mut dyn FnMut(OpenProgress)) -> Res
         }
         None => parts(path, "tar", is_tar)?,
     };
-    let train = indexed(&folder, &train, progress)?;
-    // The first that has labels, or else the first.
-    let mut test: Option<(&str, Vec<Shard>)> = None;
-    for (word, shards) in &tests {
-        let shards = indexed(&folder, shards, progress)?;
-        let has_labels = shards.iter().any(|shard| shard.said().most.is_some());
-        if has_labels || test.is_none() {
-            test = Some((word, shards));
-        }
-        if has_labels {
-            break;
-        }
-    }
-    let (word, test) = test.unwrap_or_default();
+    let index = |path: PathBuf| Ok(Shard { index: Index::of(&path)?, path });
+    let mut indexed = |shards: &[PathBuf]| opened(&folder, shards, index, progress);
+    let train = indexed(&train)?;
+    let (word, test) = tested(&tests, indexed, |shard| shard.said().most.is_some())?;
     if !test.is_empty() {
         let [train, test] = [&train, &test].map(Vec::len);
         notes.push(format!("trained on the shards of train ({train}), tested on {word} ({test})"));
@@ -117,7 +107,7 @@ pub(crate) fn splits(path: &Path, progress: &mut dyn FnMut(OpenProgress)) -> Res
             (all(&train), all(&test))
         }
     };
-    notes.extend(unlabelled(&train, &test, &classes));
+    notes.extend(unlabelled([&train, &test].map(TarDataset::unlabelled), &classes.names));
     let Classes { names, unknown, .. } = classes;
     let splits = Splits::new(Arc::new(train), Arc::new(test), names);
     Ok(Splits { notes, unknown_classes: unknown, ..splits })
@@ -157,24 +147,6 @@ fn said_of(shards: &[Shard]) -> Vec<Said<'_>> {
     shards.iter().map(Shard::said).collect()
 }
 
-/// The shards with their indices.
-fn indexed(
-    folder: &Path,
-    shards: &[PathBuf],
-    progress: &mut dyn FnMut(OpenProgress),
-) -> Result<Vec<Shard>> {
-    let places: Vec<usize> = (0..shards.len()).collect();
-    let total = Some(shards.len() as u64);
-    let index = |nth: usize| {
-        let path = folder.join(&shards[nth]);
-        Ok(Shard { index: Index::of(&path)?, path })
-    };
-    let mut tell = |done| {
-        progress(OpenProgress { step: OpenStep::List, done: done as u64, total });
-    };
-    on_all_cores(&places, index, Result::is_err, &mut tell).into_iter().collect()
-}
-
 /// Holds out about a tenth of the samples, chosen by their keys, and at least one.
 fn held_out(
     folder: &Path,
@@ -201,13 +173,6 @@ fn held_out(
     let held = test.len();
     notes.push(format!("no test split: {held} of {all} images are held out, chosen by their keys"));
     Ok((train, test))
-}
-
-/// A note about images without a label in data that has labels.
-fn unlabelled(train: &TarDataset, test: &TarDataset, classes: &Classes) -> Option<String> {
-    let [train, test] = [train, test].map(TarDataset::unlabelled);
-    let is_worth_saying = !classes.names.is_empty() && train + test > 0;
-    is_worth_saying.then(|| format!("without a label: {train} images to train, {test} to test"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::data::source::layout::{first_few, shown};
 use crate::data::source::split_name::{Role, SplitName};
+use crate::data::{OpenProgress, OpenStep, scan};
 use crate::error::{Error, Result};
 
 /// The shards of a folder, divided into splits.
@@ -60,6 +61,46 @@ impl Parts {
         let tests = by_role.into_iter().map(|(role, shards)| (word(role).to_string(), shards));
         Ok(Self { train, tests: tests.collect(), notes })
     }
+}
+
+/// The split to test on, with its word: the first one of `tests` in which a shard has labels, or else the
+/// first; nothing where there is none.
+pub(super) fn tested<T>(
+    tests: &[(String, Vec<PathBuf>)],
+    mut open: impl FnMut(&[PathBuf]) -> Result<Vec<T>>,
+    has_labels: impl Fn(&T) -> bool,
+) -> Result<(&str, Vec<T>)> {
+    let mut first = None;
+    for (word, shards) in tests {
+        let shards = open(shards)?;
+        if shards.iter().any(&has_labels) {
+            return Ok((word, shards));
+        }
+        first.get_or_insert((word.as_str(), shards));
+    }
+    Ok(first.unwrap_or_default())
+}
+
+/// What `open` makes of each of the `shards` below `folder`, on all cores.
+pub(super) fn opened<T: Send>(
+    folder: &Path,
+    shards: &[PathBuf],
+    open: impl Fn(PathBuf) -> Result<T> + Sync,
+    progress: &mut dyn FnMut(OpenProgress),
+) -> Result<Vec<T>> {
+    let places: Vec<usize> = (0..shards.len()).collect();
+    let total = Some(shards.len() as u64);
+    let mut tell = |done| {
+        progress(OpenProgress { step: OpenStep::List, done: done as u64, total });
+    };
+    let open = |nth: usize| open(folder.join(&shards[nth]));
+    scan(&places, open, Result::is_err, &mut tell).into_iter().collect()
+}
+
+/// A note about images without a label, so many to train and to test, in data that has classes.
+pub(super) fn unlabelled([train, test]: [usize; 2], classes: &[String]) -> Option<String> {
+    let is_worth_saying = !classes.is_empty() && train + test > 0;
+    is_worth_saying.then(|| format!("without a label: {train} images to train, {test} to test"))
 }
 
 fn role(shard: &Path) -> Option<Role> {

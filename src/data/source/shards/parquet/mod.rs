@@ -13,8 +13,8 @@ use md5::{Digest, Md5};
 
 use super::classes::{Classes, Said};
 use super::parts as splits_of;
-use super::parts::Parts;
-use crate::data::{DataOptions, ImageData, OpenProgress, OpenStep, Splits, scan as on_all_cores};
+use super::parts::{Parts, opened, tested, unlabelled};
+use crate::data::{DataOptions, ImageData, OpenProgress, Splits};
 use crate::error::{Error, Result};
 pub use dataset::ParquetDataset;
 use dataset::window;
@@ -47,20 +47,9 @@ pub(crate) fn splits(path: &Path, progress: &mut dyn FnMut(OpenProgress)) -> Res
     let is_wanted =
         |name: &OsStr| Path::new(name).extension().is_some_and(|ending| ending == "parquet");
     let (folder, Parts { train, tests, mut notes }) = splits_of(path, "parquet", is_wanted)?;
-    let train = opened(&folder, &train, progress)?;
-    // The first that has labels, or else the first.
-    let mut test: Option<(&str, Vec<Table>)> = None;
-    for (word, files) in &tests {
-        let tables = opened(&folder, files, progress)?;
-        let has_labels = tables.iter().any(|table| table.said().most.is_some());
-        if has_labels || test.is_none() {
-            test = Some((word, tables));
-        }
-        if has_labels {
-            break;
-        }
-    }
-    let (word, test) = test.unwrap_or_default();
+    let mut tables = |files: &[PathBuf]| opened(&folder, files, Table::of, progress);
+    let train = tables(&train)?;
+    let (word, test) = tested(&tests, tables, |table| table.said().most.is_some())?;
     let names = class_names(&folder, &train, &test)?;
     let (train, test): (Arc<[Table]>, Arc<[Table]>) = (train.into(), test.into());
     let window = Some(window(&train));
@@ -75,26 +64,8 @@ pub(crate) fn splits(path: &Path, progress: &mut dyn FnMut(OpenProgress)) -> Res
             (all(train), all(test))
         }
     };
-    let without = [&train, &test].map(|split| split.unlabelled());
-    if !names.is_empty() && without != [0, 0] {
-        let [train, test] = without;
-        notes.push(format!("without a label: {train} images to train, {test} to test"));
-    }
+    notes.extend(unlabelled([&train, &test].map(ParquetDataset::unlabelled), &names));
     Ok(Splits { notes, window, ..Splits::new(Arc::new(train), Arc::new(test), names) })
-}
-
-fn opened(
-    folder: &Path,
-    files: &[PathBuf],
-    progress: &mut dyn FnMut(OpenProgress),
-) -> Result<Vec<Table>> {
-    let places: Vec<usize> = (0..files.len()).collect();
-    let total = Some(files.len() as u64);
-    let mut tell = |done| {
-        progress(OpenProgress { step: OpenStep::List, done: done as u64, total });
-    };
-    let open = |nth: usize| Table::of(folder.join(&files[nth]));
-    on_all_cores(&places, open, Result::is_err, &mut tell).into_iter().collect()
 }
 
 fn class_names(folder: &Path, train: &[Table], test: &[Table]) -> Result<Vec<String>> {
