@@ -138,12 +138,13 @@ pub use mask::{
     RegionMask, UniformMask, UnitMask, mask_fn,
 };
 pub use method::{
-    Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Eva, EvaConfig,
-    FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, LeJepa,
-    LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig,
-    Milan, MilanBatch, MilanConfig, RefineConfig, Refinement, Restoration, RestorationConfig,
-    Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig, ViewContrast, ViewContrastConfig,
+    Beit, BeitConfig, BeitV2, BeitV2Config, Cae, CaeConfig, Cmae, CmaeConfig, ContextConfig,
+    ContextPrediction, CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config,
+    Eva, EvaConfig, FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig,
+    LeJepa, LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat,
+    MaskFeatConfig, Milan, MilanBatch, MilanConfig, RefineConfig, Refinement, Restoration,
+    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig, ViewContrast,
+    ViewContrastConfig,
 };
 pub use target::{
     Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,

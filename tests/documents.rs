@@ -93,7 +93,7 @@ fn the_document_that_a_run_leaves_repeats_it_to_the_bit_on_every_method() {
             format!("{{ tokenizer = 'palette', image = {image}, patch = 4, vocabulary = 64 }}");
         match *name {
             "beit" => draft.set(&format!("numbers.tokenizer={palette}")).unwrap(),
-            "beit_v2" => draft.set(&format!("numbers.beit.tokenizer={palette}")).unwrap(),
+            "beit_v2" | "cae" => draft.set(&format!("numbers.beit.tokenizer={palette}")).unwrap(),
             // The run of the first method is a teacher of four cells.
             "eva" | "milan" => {
                 draft.set("numbers.encoder.patch=8").unwrap();

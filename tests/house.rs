@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 18] = [
+const METHODS: [&str; 19] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
     "BeitV2Config",
+    "CaeConfig",
     "MaskFeatConfig",
     "ContextConfig",
     "SelfieConfig",

@@ -16,10 +16,10 @@ use burn_mim::method::{
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
-    CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig, FeatureConfig,
-    FeatureLayers, IBotConfig, IJepaConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig,
-    MilanConfig, MultiBlockConfig, RestorationBatch, SigReg, TokenizerBatch, ViewContrastConfig,
-    VitConfig,
+    CaeConfig, CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig,
+    FeatureConfig, FeatureLayers, IBotConfig, IJepaConfig, ImageShape, LeJepaConfig, MaeConfig,
+    MaskConfig, MilanConfig, MultiBlockConfig, RestorationBatch, SigReg, TokenizerBatch,
+    ViewContrastConfig, VitConfig,
 };
 use common::{
     IMAGE, blocks, device, encoder, masked, noise, noised, statistics, teacher, views, weights,
@@ -42,6 +42,21 @@ fn beit_v2() {
     let config = BeitV2Config::small_images(TokenizerConfig::Palette(palette));
     let config = BeitV2Config {
         early_blocks: 1,
+        beit: burn_mim::BeitConfig { encoder: encoder(IMAGE), ..config.beit },
+        ..config
+    };
+    let mut batch = masked(noise(IMAGE, 4), &config.beit.mask().unwrap());
+    batch.target_view = Some(unit(4));
+    let (mean, std) = ([0.5; 3], [0.2; 3]);
+    nearly_the_same(&config.init(tokenizer, &mean, &std, &mut weights(3)), &batch);
+}
+
+#[test]
+fn cae() {
+    let palette = PaletteConfig::new(IMAGE).with_patch(4).with_vocabulary(8);
+    let tokenizer = palette.fit(unit(8), 0).unwrap();
+    let config = CaeConfig::small_images(TokenizerConfig::Palette(palette));
+    let config = CaeConfig {
         beit: burn_mim::BeitConfig { encoder: encoder(IMAGE), ..config.beit },
         ..config
     };

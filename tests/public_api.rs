@@ -13,16 +13,16 @@ use burn_mim::data::{
 use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, VitBody};
 use burn_mim::nn::Momentum;
 use burn_mim::{
-    Beit, BeitConfig, BlockMask, ClosureMask, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    ConvDecoder, ConvDecoderConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config,
-    Decoder, DecoderConfig, Encoder, Error, Eva, EvaConfig, FeatureConfig, FeatureTarget,
-    FixedMask, Grid, GridMask, GridTokens, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt,
-    ImageGptConfig, ImageShape, InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae, MaeConfig,
-    Mask, MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss,
-    PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct,
-    RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SigReg, SimMim, SimMimConfig,
-    SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig, TokenizerConfig, UniformMask,
-    UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    Beit, BeitConfig, BlockMask, Cae, CaeConfig, ClosureMask, Cmae, CmaeConfig, ContextConfig,
+    ContextPrediction, ConvDecoder, ConvDecoderConfig, Data2Vec, Data2VecConfig, Data2VecV1,
+    Data2VecV1Config, Decoder, DecoderConfig, Encoder, Error, Eva, EvaConfig, FeatureConfig,
+    FeatureTarget, FixedMask, Grid, GridMask, GridTokens, IBot, IBotConfig, IJepa, IJepaConfig,
+    ImageGpt, ImageGptConfig, ImageShape, InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae,
+    MaeConfig, Mask, MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig,
+    PixelLoss, PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask,
+    Reconstruct, RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SigReg, SimMim,
+    SimMimConfig, SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig, TokenizerConfig,
+    UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -85,6 +85,7 @@ fn every_part_fulfils_its_contract() {
     head::<ConvDecoder, VisibleTokens>();
     target::<PixelTarget>();
     task::<Mae>();
+    task::<Cae>();
     task::<Cmae>();
     any_task::<IJepa>();
     any_task::<Milan>();
@@ -115,6 +116,7 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<PixelLoss>();
     file::<DecoderConfig>();
     file::<MaeConfig>();
+    file::<CaeConfig>();
     file::<CmaeConfig>();
     file::<IJepaConfig>();
     file::<EvaConfig>();

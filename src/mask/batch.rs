@@ -195,6 +195,11 @@ impl GridMask {
         self.grid
     }
 
+    /// The inverted mask: what is asked is visible, and what is visible is asked.
+    pub fn inverted(&self) -> Self {
+        Self { visible: self.asked.clone(), asked: self.visible.clone(), ..*self }
+    }
+
     /// Masks by scores that are known on the device alone, computed there: of each sample the `visible`
     /// cells with the highest scores are visible, the first ones where scores are equal; the others are
     /// hidden, and asked.

@@ -1,6 +1,7 @@
 //! The methods: masked image modelling's papers, one folder each.
 
 mod beit;
+mod cae;
 mod cmae;
 mod context;
 #[cfg(feature = "run")]
@@ -43,6 +44,7 @@ pub(crate) use beit::check_vocabulary;
 pub use beit::{Beit, BeitConfig, BeitV2, BeitV2Config};
 #[cfg(feature = "run")]
 pub use beit::{token_maps, token_sheet};
+pub use cae::{Cae, CaeConfig, CaeHead, LatentBlock, LatentRegressor};
 #[cfg(feature = "run")]
 pub use cmae::CmaeCollate;
 pub use cmae::{Cmae, CmaeConfig};
@@ -121,5 +123,5 @@ methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
     BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
-    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    CaeConfig, CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

@@ -50,7 +50,8 @@ impl BlockConfig {
         }
     }
 
-    fn mlp(&self, inits: [Init; 2], weights: &mut InitialWeights) -> Mlp {
+    /// The MLP alone, its two matrices starting as `inits`.
+    pub(crate) fn mlp(&self, inits: [Init; 2], weights: &mut InitialWeights) -> Mlp {
         let (width, hidden) = (self.attention.width, self.mlp_width);
         if self.gated {
             return Mlp::gated(width, hidden, self.activation, inits, weights);

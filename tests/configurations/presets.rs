@@ -5,10 +5,10 @@ use burn_mim::method::{BeitV2Config, PatchPairs};
 use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
 use burn_mim::{
-    AskedConfig, BeitConfig, CmaeConfig, ContextConfig, ConvDecoderConfig, Data2VecConfig,
-    Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, EvaConfig, FeatureConfig,
-    FeatureLayers, GradientTargetConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape,
-    LeJepaConfig, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig,
+    AskedConfig, BeitConfig, CaeConfig, CmaeConfig, ContextConfig, ConvDecoderConfig,
+    Data2VecConfig, Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, EvaConfig,
+    FeatureConfig, FeatureLayers, GradientTargetConfig, IBotConfig, IJepaConfig, ImageGptConfig,
+    ImageShape, LeJepaConfig, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig,
     MultiBlockConfig, Normalization, RefineConfig, RestorationConfig, SelfieConfig, SigReg,
     SimMimConfig, SwinConfig, SwinV2Config, TeacherConfig, TokenizerConfig, ViewContrastConfig,
     VitConfig,
@@ -38,6 +38,7 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(simmim(SwinConfig::small_images(IMAGE), 16)),
         Box::new(simmim(swin_v2, 16).with_normalization(sliding)),
         Box::new(BeitConfig::small_images(palette.clone())),
+        Box::new(CaeConfig::small_images(palette.clone())),
         Box::new(BeitV2Config::small_images(palette)),
         Box::new(MaskFeatConfig::small_images(IMAGE)),
         Box::new(MaskFeatConfig::small_images(IMAGE).with_target(GradientTargetConfig::Sobel)),
@@ -147,6 +148,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),
         Box::new(simmim(swin_v2, 4).with_normalization(sliding)),
+        Box::new(CaeConfig::new(beit.clone()).with_regressor_depth(2).with_decoder_depth(1)),
         Box::new(beit),
         Box::new(BeitV2Config::new(beit_v2).with_early_blocks(1).with_condenser_blocks(1)),
         Box::new(maskfeat.with_mask(MaskConfig::blocks(0.4, 1))),

@@ -7,9 +7,9 @@ use burn_mim::method::{BeitV2Config, Method};
 use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error, EvaConfig,
-    IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig,
-    MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, Result, SelfieConfig,
+    BeitConfig, CaeConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error,
+    EvaConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig,
+    MaskConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, Result, SelfieConfig,
     SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig,
 };
 use serde::Serialize;
@@ -39,6 +39,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(SimMimConfig::new(swin).with_mask(mask.clone()));
     check(SimMimConfig::new(swin_v2).with_mask(mask));
     check(beit.clone());
+    check(CaeConfig::small_images(beit.tokenizer.clone()));
     check(BeitV2Config::small_images(beit.tokenizer));
     check(MaskFeatConfig::small_images(image));
     check(ContextConfig::small_images(image));

@@ -30,6 +30,7 @@ METHODS = {
     "image_gpt": ["image_gpt_cifar10", "--image-size", "8"],
     "restoration": ["restoration_cifar10"],
     "refine": ["refine_cifar10"],
+    "cae": ["cae_cifar10"],
     "cmae": ["cmae_cifar10"],
     "ijepa": ["ijepa_cifar10"],
     "eva": ["eva_cifar10"],

@@ -10,10 +10,10 @@ use burn_mim::method::{
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, DecoderConfig,
-    EvaConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig,
-    MaeTargetConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, SelfieConfig,
-    SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    BeitConfig, CaeConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config,
+    DecoderConfig, EvaConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig,
+    MaeConfig, MaeTargetConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig,
+    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 use serde_json::{Value, json, to_value};
 
@@ -86,6 +86,7 @@ fn constructors() -> Vec<(String, Value)> {
         MaskFeatConfig { base_patch16, large_patch16, small_images(SMALL) }
         BeitConfig { base_patch16, large_patch16, small_images(tokenizer()) }
         BeitV2Config { base_patch16(512), large_patch16(512), small_images(tokenizer()) }
+        CaeConfig { base_patch16, large_patch16, small_images(tokenizer()) }
         VqConfig { base_patch16(512), small_images(SMALL) }
         DvaeConfig { dalle_encoder, small_images(SMALL) }
         DvaeSchedule { new }

@@ -3,7 +3,7 @@
 #[cfg(feature = "run")]
 mod picture;
 #[cfg(feature = "run")]
-mod presets;
+pub(super) mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
 mod v2;

@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::{Beit, BeitConfig, presets, token_sheet};
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation};
 use crate::data::{ChannelStatistics, MimCollate};
-use crate::encoder::{Stack, VitBody};
+use crate::encoder::{Encoder, Stack, VitBody};
 use crate::error::Result;
 use crate::grid::ImageShape;
+use crate::head::PredictionHead;
 use crate::method::tokenizers::fitted_for;
 use crate::method::{DataFacts, Fitted, Method, Preset, Run, picture_title};
 use crate::nn::InitialWeights;
 use crate::target::TokenTarget;
 use crate::target::tokenizer::AnyTokenizer;
+use crate::task::Mim;
 use crate::train::Recipe;
 use crate::viz::{Picture, reconstruction_sheet};
 
@@ -96,13 +98,17 @@ impl BeitConfig {
     }
 
     /// The picture of `task`.
-    pub(in crate::method) fn sheet(
+    pub(in crate::method) fn sheet<E, H>(
         &self,
         title: &str,
-        task: &Beit,
+        task: &Mim<E, H, TokenTarget>,
         batch: MimBatch,
         data: &DataFacts,
-    ) -> Result<Picture> {
+    ) -> Result<Picture>
+    where
+        E: Encoder<Images = Tensor<4>>,
+        H: PredictionHead<E::Features, Prediction = Tensor<3>>,
+    {
         if self.tokenizer.decodes() {
             return reconstruction_sheet(title, task, &batch, &data.statistics)?.render();
         }

@@ -1,0 +1,17 @@
+//! CAE on small images, with a tokenizer that is trained first; leaves `runs/cae/`.
+//!
+//! ```text
+//! cargo run --release --example cae_cifar10                               # built-in data, about 3 minutes
+//! cargo run --release --example cae_cifar10 -- --tokenizer runs/tokenizer # the tokens of another run
+//! ```
+
+use burn_mim::cli::{NoFlags, pretrain};
+use burn_mim::method::BuiltIn;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    pretrain::<BuiltIn, NoFlags>("cae", |_, _| Ok(()))
+}
