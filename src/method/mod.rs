@@ -1,7 +1,6 @@
 //! The methods: masked image modelling's papers, one folder each.
 
 mod beit;
-mod cae;
 mod cmae;
 mod context;
 #[cfg(feature = "run")]
@@ -41,10 +40,11 @@ mod tokenizers;
 #[cfg(feature = "run")]
 use crate::encoder::{SwinConfig, SwinV2Config};
 pub(crate) use beit::check_vocabulary;
-pub use beit::{Beit, BeitConfig, BeitV2, BeitV2Config};
+pub use beit::{
+    Beit, BeitConfig, BeitV2, BeitV2Config, Cae, CaeConfig, CaeHead, LatentBlock, LatentRegressor,
+};
 #[cfg(feature = "run")]
 pub use beit::{token_maps, token_sheet};
-pub use cae::{Cae, CaeConfig, CaeHead, LatentBlock, LatentRegressor};
 #[cfg(feature = "run")]
 pub use cmae::CmaeCollate;
 pub use cmae::{Cmae, CmaeConfig};

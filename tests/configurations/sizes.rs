@@ -11,7 +11,8 @@ use crate::presets::{methods, tokenizers};
 const UNBOUNDED: [&str; 3] = ["min_block", "min_pixels", "extra_norm_every"];
 
 /// Numbers that need not be whole and have no upper limit of their own.
-const FRACTIONS: [&str; 20] = [
+const FRACTIONS: [&str; 21] = [
+    "alignment",
     "temperature",
     "pixels_weight",
     "hog_weight",

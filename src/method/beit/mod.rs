@@ -1,9 +1,10 @@
 //! BEiT (Bao et al. 2021, arXiv 2106.08254).
 
+mod cae;
 #[cfg(feature = "run")]
 mod picture;
 #[cfg(feature = "run")]
-pub(super) mod presets;
+mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
 mod v2;
@@ -23,6 +24,7 @@ use crate::target::TokenTarget;
 use crate::target::tokenizer::{AnyTokenizer, DvaeConfig, Tokenizer, TokenizerConfig};
 use crate::task::{Mim, Network};
 
+pub use cae::{Cae, CaeConfig, CaeHead, LatentBlock, LatentRegressor};
 #[cfg(feature = "run")]
 pub use picture::{token_maps, token_sheet};
 pub use v2::{BeitV2, BeitV2Config};

@@ -46,7 +46,7 @@ pub(super) fn all() -> Vec<Preset<BeitConfig>> {
 }
 
 /// A preset of the paper of a BEiT, or of CAE: a batch of 2048, `batch_size` images at a time.
-pub(in crate::method) fn papers<M>(
+pub(super) fn papers<M>(
     name: &'static str,
     about: &'static str,
     numbers: fn(ImageShape) -> M,
@@ -65,7 +65,7 @@ pub(in crate::method) fn papers<M>(
 }
 
 /// `beit` for other images, whose tokenizer reads a second view of half their size.
-pub(in crate::method) fn on(beit: BeitConfig, image: ImageShape) -> BeitConfig {
+pub(super) fn on(beit: BeitConfig, image: ImageShape) -> BeitConfig {
     let view = ImageShape { height: image.height / 2, width: image.width / 2, ..image };
     let tokens = DvaeConfig { image: view, ..DvaeConfig::dalle_encoder() };
     BeitConfig {
@@ -76,17 +76,17 @@ pub(in crate::method) fn on(beit: BeitConfig, image: ImageShape) -> BeitConfig {
 }
 
 /// The tokens of either BEiT on small images.
-pub(in crate::method) fn small_tokens(image: ImageShape) -> TokenizerConfig {
+pub(super) fn small_tokens(image: ImageShape) -> TokenizerConfig {
     TokenizerConfig::Vq(VqConfig::small_images(image))
 }
 
 /// The recipe of either BEiT on small images.
-pub(in crate::method) fn small_recipe() -> Recipe {
+pub(super) fn small_recipe() -> Recipe {
     Recipe::beit().with_epochs(3).with_base_lr(1.5e-3).with_lr_batch(64).with_warmup_epochs(0.5)
 }
 
 /// The paper's augmentation with gentler crops.
-pub(in crate::method) fn small_augmentation() -> Augmentation {
+pub(super) fn small_augmentation() -> Augmentation {
     Augmentation { jitter: None, ..gentler_crops() }
 }
 

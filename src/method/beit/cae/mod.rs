@@ -14,12 +14,12 @@ mod tests;
 pub use regressor::{CaeHead, LatentBlock, LatentRegressor};
 pub use task::Cae;
 
+use super::{BeitConfig, check_vocabulary};
 use crate::config::config;
 use crate::encoder::{RelativePositions, VitConfig, VitInit};
 use crate::error::{Result, ensure};
 use crate::limits;
 use crate::mask::MaskConfig;
-use crate::method::{BeitConfig, check_vocabulary};
 use crate::nn::{InitialWeights, Positions, TransformerConfig};
 use crate::target::TokenTarget;
 use crate::target::tokenizer::{Tokenizer, TokenizerConfig};
