@@ -41,6 +41,7 @@
 mod dalle;
 mod layout;
 mod official;
+mod official_data2vec;
 mod official_swin;
 mod parameters;
 mod report;
@@ -55,6 +56,7 @@ pub use official::{
     load_official_beit, load_official_beit_v2, load_official_mae, load_official_mae_encoder,
     load_official_simmim, load_timm, save_official_beit, save_official_beit_v2,
 };
+pub use official_data2vec::load_official_data2vec;
 pub use official_swin::{
     load_official_simmim_swin, load_official_simmim_swin_v2, save_official_simmim_swin,
     save_official_simmim_swin_v2,

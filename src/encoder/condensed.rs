@@ -166,7 +166,7 @@ impl Encoder for CondensedVit {
         let last = transformer.run(early.clone(), body.places(grid), rest);
         let condensed = self.condense(early, last.clone(), grid);
         let finish = |tokens| {
-            let (tokens, class_token) = body.split(transformer.norm.forward(tokens));
+            let (tokens, class_token) = body.split(transformer.finish(tokens));
             GridTokens { tokens, class_token, grid }
         };
         CondensedTokens { last: finish(last), condensed: finish(condensed) }

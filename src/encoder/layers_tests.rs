@@ -52,15 +52,13 @@ fn has_layers<B: Backbone>(encoder: &B, finish: impl Fn(&B, Tensor<3>) -> Tensor
 #[test]
 fn every_encoder_gives_the_features_of_its_layers() {
     let normed = |norm: &crate::nn::Norm, tokens| norm.forward(tokens);
-    has_layers(&vit().init(&mut weights()), |vit, tokens| {
-        normed(&vit.body.transformer.norm, tokens)
-    });
+    has_layers(&vit().init(&mut weights()), |vit, tokens| vit.body.transformer.finish(tokens));
     has_layers(&vit().init_visible(&mut weights()), |vit, tokens| {
-        normed(&vit.body.transformer.norm, tokens)
+        vit.body.transformer.finish(tokens)
     });
     let condensed = CondensedVitConfig::new(vit()).with_early_blocks(1);
     has_layers(&condensed.init(&mut weights()), |condensed, tokens| {
-        normed(&condensed.vit.body.transformer.norm, tokens)
+        condensed.vit.body.transformer.finish(tokens)
     });
     has_layers(&swin().init(&mut weights()), |swin, tokens| normed(&swin.norm, tokens));
     let swin_v2 = SwinV2Config::new(swin()).with_branch_norm(1.0);
@@ -68,7 +66,7 @@ fn every_encoder_gives_the_features_of_its_layers() {
     let gpt = GptConfig::new(SHAPE, 8, 2, 2).with_colors(3).init(&mut weights());
     let palette = Tensor::from_floats([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &test_device());
     has_layers(&PixelGpt::new(gpt, Some(palette)).at_layer(2), |pixels, tokens| {
-        normed(&pixels.gpt.transformer.norm, tokens)
+        pixels.gpt.transformer.finish(tokens)
     });
     let residual = ResidualConfig::new(2).with_widths(vec![8, 16]).init(&mut weights());
     has_layers(&residual, |_, tokens| tokens);

@@ -259,10 +259,10 @@ mod tests {
         let vit = config().init(&mut InitialWeights::new(0, &test_device()));
         let mut layers = vit.encode_layers(images(8, 12, 1), &mask([0, 2, 3, 5]), &[2]);
         let last = layers.remove(0);
-        let normed = vit.body.transformer.norm.forward(last.tokens).into_data();
+        let normed = vit.body.transformer.finish(last.tokens).into_data();
         let encoded = vit.encode(images(8, 12, 1), &mask([0, 2, 3, 5]));
         encoded.tokens.into_data().assert_approx_eq::<f32>(&normed, Tolerance::absolute(1e-6));
-        let class = vit.body.transformer.norm.forward(last.class_token.unwrap()).into_data();
+        let class = vit.body.transformer.finish(last.class_token.unwrap()).into_data();
         let encoded = encoded.class_token.unwrap().into_data();
         encoded.assert_approx_eq::<f32>(&class, Tolerance::absolute(1e-6));
     }

@@ -97,7 +97,8 @@ config! {
         /// Default: no
         pub pre_norm: bool = false,
         /// Whether a block's norms follow its branches, once they are added, as in the first
-        /// transformer (data2vec 2.0, arXiv 2212.07525). Default: no
+        /// transformer (data2vec 2.0, arXiv 2212.07525). The last block is then followed by no other
+        /// norm. Default: no
         pub post_norm: bool = false,
         /// Whether the embedding of patches has a bias. Default: yes
         pub patch_bias: bool = true,

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 import transformers
 from timm.models.vision_transformer import VisionTransformer
+from torch.nn import functional as F
 
 from families import (
     as_named_in_memory,
@@ -91,10 +92,75 @@ def official_ijepa(folder: Path, **config):
     write_io(folder, inputs, {"features": target.forward_features(inputs["pixel_values"])})
 
 
+def alternative_block(p: dict, name: str, x: torch.Tensor, heads: int) -> torch.Tensor:
+    """A block whose norms follow its branches."""
+    apply = lambda layer, x: x @ p[f"{name}.{layer}.weight"].T + p[f"{name}.{layer}.bias"]
+    norm = lambda layer, x: F.layer_norm(
+        x, x.shape[-1:], p[f"{name}.{layer}.weight"], p[f"{name}.{layer}.bias"], 1e-6
+    )
+    query, key, value = apply("attn.qkv", x).unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    x = norm("norm1", x + apply("attn.proj", mixed))
+    return norm("norm2", x + apply("mlp.fc2", F.gelu(apply("mlp.fc1", x))))
+
+
+def official_data2vec(folder: Path, first: int, **config):
+    """The file that data2vec 2.0's own training leaves of a model of images (fairseq,
+    examples/data2vec/models/data2vec2.py): the student, of whose blocks the `first` are counted apart,
+    its decoder, and its moving average. Restated from there."""
+    width, patch, heads = config["width"], config["patch_size"], config["heads"]
+    rows, cols = grid_of(config["image_size"], patch)
+    image, inner = "modality_encoders.IMAGE", int(width * config["mlp_ratio"])
+    shapes = {f"{image}.extra_tokens": (1, 1, width)}
+    shapes[f"{image}.local_encoder.proj.weight"] = (width, config["channels"], patch, patch)
+    shapes |= {f"{image}.local_encoder.proj.bias": (width,)}
+    shapes |= {f"{image}.context_encoder.norm.{part}": (width,) for part in ["weight", "bias"]}
+    blocks = [f"{image}.context_encoder.blocks.{index}" for index in range(first)]
+    blocks += [f"blocks.{index}" for index in range(config["depth"] - first)]
+    for block in blocks:
+        for name, outputs, inputs in [
+            ("attn.qkv", 3 * width, width),
+            ("attn.proj", width, width),
+            ("mlp.fc1", inner, width),
+            ("mlp.fc2", width, inner),
+        ]:
+            shapes |= {f"{block}.{name}.weight": (outputs, inputs), f"{block}.{name}.bias": (outputs,)}
+        for name in ["norm1", "norm2"]:
+            shapes |= {f"{block}.{name}.{part}": (width,) for part in ["weight", "bias"]}
+    draw = lambda shape: torch.randn(shape) / (shape[-1] ** 0.5 if len(shape) == 2 else 2.0)
+    state = {key: draw(shape) for key, shape in shapes.items()}
+    state[f"{image}.fixed_positional_encoder.positions"] = torch.randn(1, rows * cols, width)
+    ema = {key: value + 1.0 for key, value in state.items()}
+    state[f"{image}.decoder.proj.weight"] = torch.randn(width, 3)
+    pixels = images(config["channels"], config["image_size"])
+    x = F.conv2d(
+        pixels,
+        state[f"{image}.local_encoder.proj.weight"],
+        state[f"{image}.local_encoder.proj.bias"],
+        stride=patch,
+    )
+    x = x.flatten(2).mT + state[f"{image}.fixed_positional_encoder.positions"]
+    x = torch.cat([state[f"{image}.extra_tokens"].expand(len(x), 1, width), x], 1)
+    norm = [state[f"{image}.context_encoder.norm.{part}"] for part in ["weight", "bias"]]
+    x = F.layer_norm(x, (width,), *norm, 1e-6)
+    for block in blocks:
+        x = alternative_block(state, block, x, heads)
+    model = {"model": state | {"_ema": ema}, "cfg": {"model": {"_name": "data2vec_multi"}}}
+    torch.save(model | {"extra_state": {"epoch": 3}}, folder / "model.pt")
+    write_config(folder, config | {"first": first})
+    write_io(folder, {"pixel_values": pixels}, {"features": x})
+
+
 SIZES = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, patch_size=4)
 PLAIN = SIZES | dict(intermediate_size=40)
 
 ENCODERS = {
+    # Of three blocks the first is counted apart; not square.
+    "official_data2vec": (
+        official_data2vec,
+        dict(patch_size=4, width=8, depth=3, heads=2, mlp_ratio=2.0, first=1)
+        | dict(channels=2, image_size=[8, 20]),
+    ),
     "msn_model": (
         encoder,
         PLAIN | dict(name="ViTMSNModel", image_size=12, resized=[8, 20]),

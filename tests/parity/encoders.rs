@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use burn::tensor::Tensor;
 use burn_mim::checkpoint::{
-    LoadOptions, LoadReport, Transformers, TransformersModel, load_timm, save_vit_features,
+    LoadOptions, LoadReport, Transformers, TransformersModel, load_official_data2vec, load_timm,
+    save_vit_features,
 };
 use burn_mim::encoder::VitBody;
 use burn_mim::nn::Positions;
@@ -82,6 +84,25 @@ fn the_file_of_i_jepas_own_training_gives_its_moving_averages_numbers() {
     let loaded = load_timm(&file, &config, LoadOptions::default(), &device()).unwrap();
     let features = loaded.model.represent(io.tensor("pixel_values")).tokens;
     close("official_ijepa by its sizes", features, &io.0["features"], 1e-5);
+}
+
+#[test]
+fn the_file_of_data2vec_2s_own_training_gives_its_students_numbers() {
+    let io = Io::open("official_data2vec");
+    let file = folder("official_data2vec").join("model.pt");
+    let config = VitConfig::new(ImageShape::new(2, 8, 20), 4, 8, 3, 2).with_mlp_ratio(2.0);
+    let refused =
+        load_official_data2vec(&file, &config, LoadOptions::default(), &device()).unwrap_err();
+    assert!(refused.to_string().contains("pre_norm false, post_norm false"), "{refused}");
+    let config = config.with_pre_norm(true).with_post_norm(true);
+    let loaded = load_official_data2vec(&file, &config, LoadOptions::default(), &device()).unwrap();
+    let report = &loaded.report;
+    assert!(report.missing.is_empty() && report.reshaped.is_empty(), "{report}");
+    assert!(report.unused.contains(&"modality_encoders.IMAGE.decoder.proj.weight".into()));
+    let features = loaded.model.represent(io.tensor("pixel_values"));
+    let class_token = features.class_token.unwrap().unsqueeze_dim(1);
+    let all = Tensor::cat(vec![class_token, features.tokens], 1);
+    close("official_data2vec", all, &io.0["features"], 1e-5);
 }
 
 #[test]

@@ -21,6 +21,7 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
     timm_deit             timm's VisionTransformerDistilled: two class tokens
     timm_dinov3           timm's Eva as DINOv3 has it: rotary positions and registers
     official_mae_*        facebookresearch/mae, `.pth`, restated in restated.py
+    official_data2vec     fairseq data2vec 2.0, `.pt`, restated in encoders.py
     official_ijepa        facebookresearch/ijepa, `.pth.tar`, with timm's numbers
     official_simmim_*     microsoft/SimMIM, `.pth`, restated in restated.py
     beit_mim_*            transformers' BeitForMaskedImageModeling

@@ -116,7 +116,7 @@ impl Transformers {
         let is = |name: &&str| self.architecture.starts_with(*name);
         let pools_first = self.mean_pooling() && ["Beit", "Data2VecVision"].iter().any(is);
         let is_before = pools_first || is(&"CLIP");
-        if is_before { tokens } else { body.transformer.norm.forward(tokens) }
+        if is_before { tokens } else { body.transformer.finish(tokens) }
     }
 }
 

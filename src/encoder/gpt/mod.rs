@@ -75,9 +75,11 @@ impl Gpt {
     ///
     /// When there is no such layer.
     pub fn transform(&self, tokens: Tensor<3>, layer: usize) -> Tensor<3> {
-        let Transformer { blocks, norm, .. } = &self.transformer;
         let tokens = self.transformer.run(tokens, self.config.grid(), 0..layer);
-        blocks.get(layer).map_or(norm, |block| &block.norm1).forward(tokens)
+        match self.transformer.blocks.get(layer) {
+            Some(block) => block.norm1.forward(tokens),
+            None => self.transformer.finish(tokens),
+        }
     }
 
     /// The layer of a parameter by its path.

@@ -36,6 +36,6 @@ impl Transformer {
         for (block, past) in self.blocks.iter().zip(&mut cache.blocks) {
             tokens = block.forward_after(past, tokens, bias.clone());
         }
-        self.norm.forward(tokens)
+        self.finish(tokens)
     }
 }

@@ -24,8 +24,8 @@ pub struct Transformer {
     pub relative_positions: Vec<RelativePositionBias>,
     /// The blocks.
     pub blocks: Vec<Block>,
-    /// After the last block.
-    pub norm: Norm,
+    /// After the last block; none where blocks end with a norm of their own.
+    pub norm: Option<Norm>,
     #[module(skip)]
     bias: BiasSource,
     #[module(skip)]
@@ -55,7 +55,8 @@ impl TransformerConfig {
         Transformer {
             relative_positions: (0..count).map(&mut table).collect(),
             blocks: self.init_blocks(0..self.depth, weights),
-            norm: weights.norm_of(self.norm, self.width, self.norm_epsilon),
+            norm: (!self.post_norm)
+                .then(|| weights.norm_of(self.norm, self.width, self.norm_epsilon)),
             bias: self.bias,
             rotary: self.rotary,
         }
@@ -76,7 +77,7 @@ impl Transformer {
     /// - places: where the tokens are, a grid or [`Transformer::places`]; looked at where positions
     ///   are relative or rotary
     pub fn forward(&self, tokens: Tensor<3>, places: impl Into<Places>) -> Tensor<3> {
-        self.norm.forward(self.run(tokens, places, 0..self.blocks.len()))
+        self.finish(self.run(tokens, places, 0..self.blocks.len()))
     }
 
     /// As [`Transformer::forward`], of the tokens that `select` picks alone: the last block computes
@@ -91,7 +92,7 @@ impl Transformer {
         let (tokens, grid) = (self.run(tokens, places.clone(), 0..last), places.grid);
         let bias = self.own_bias(last, grid).or_else(|| self.shared_bias(&tokens, grid));
         let rotations = places.rotations.as_ref();
-        self.norm.forward(self.blocks[last].forward_some(tokens, bias, rotations, select))
+        self.finish(self.blocks[last].forward_some(tokens, bias, rotations, select))
     }
 
     /// As [`Transformer::forward`], and how much of its attention the first token pays to each token in
@@ -106,7 +107,7 @@ impl Transformer {
         let bias = self.own_bias(last, grid).or_else(|| self.shared_bias(&tokens, grid));
         let (block, rotations) = (&self.blocks[last], places.rotations);
         let paid = block.first_attention(tokens.clone(), bias.clone(), rotations.as_ref());
-        (self.norm.forward(block.forward_turned(tokens, bias, rotations)), paid)
+        (self.finish(block.forward_turned(tokens, bias, rotations)), paid)
     }
 
     /// The tokens after each of these numbers of blocks, without the final norm; 0 for what goes
@@ -179,6 +180,14 @@ impl Transformer {
             let bias = self.own_bias(index, grid).or_else(|| shared.clone());
             self.blocks[index].forward_turned(tokens, bias, rotations.clone())
         })
+    }
+
+    /// Tokens after the last block, after the final norm where there is one.
+    pub fn finish<const D: usize>(&self, tokens: Tensor<D>) -> Tensor<D> {
+        match &self.norm {
+            Some(norm) => norm.forward(tokens),
+            None => tokens,
+        }
     }
 
     /// What all blocks add to the scores of `tokens`, where they share it.
@@ -296,7 +305,7 @@ mod tests {
             layers[2].to_data().assert_eq(&first, true);
             let rest = transformer.run(layers[2].clone(), GRID, 1..3).into_data();
             layers[0].to_data().assert_eq(&rest, true);
-            let normed = transformer.norm.forward(layers[0].clone()).into_data();
+            let normed = transformer.finish(layers[0].clone()).into_data();
             transformer.forward(tokens(), GRID).into_data().assert_eq(&normed, true);
         }
     }
