@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let (beside, device) = (picture::beside(&args.out)?, device_named(&args.device)?);
-    let original = read_image(&args.image)?;
+    let original = read_image(&args.image)?.in_8_bits();
     let mut image = original.clone();
     if args.spoil {
         let mut rng = stream(0, Purpose::Corruption, 0, 0);

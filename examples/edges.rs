@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let (beside, device) = (picture::beside(&args.out)?, device_named(&args.device)?);
-    let image = read_image(&args.image)?;
+    let image = read_image(&args.image)?.in_8_bits();
     let drawn = match &args.checkpoint {
         None => vec![("edges", edges(&image, &device)?)],
         Some(run) => {

@@ -52,7 +52,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let (beside, device) = (picture::beside(&args.out)?, device_named(&args.device)?);
-    let (image, mask) = (read_image(&args.image)?, read_image(&args.mask)?);
+    let read = |path| read_image(path).map(Image::in_8_bits);
+    let (image, mask) = (read(&args.image)?, read(&args.mask)?);
     let marked = marked_pixels(&mask, image.shape())?;
     let inpainter = Inpainter::open(&args.checkpoint, &device)?;
     inpainter.notes.iter().for_each(exit::say);

@@ -13,7 +13,8 @@ use burn_mim::data::augment::{
 };
 use burn_mim::data::source::MemoryDataset;
 use burn_mim::data::{
-    ChannelStatistics, Collate, Image, ImageData, ImageDataset, Item, Loader, LoaderConfig, Pixels,
+    ChannelStatistics, Collate, DataOptions, DataSpec, Image, ImageData, ImageDataset, Item,
+    Loader, LoaderConfig, Pixels,
 };
 use burn_mim::encoder::VitBody;
 use burn_mim::eval::{Features, FineTuning, LabelledBatch, Pooling};
@@ -147,6 +148,55 @@ fn colors_of_16_bits_change_without_being_narrowed_and_what_needs_8_bits_is_refu
     assert!(error.contains("8-bit images, got one of 16-bit values; leave them out"), "{error}");
     let error = image.bytes().unwrap_err().to_string();
     assert!(error.contains("got one of 16-bit values"), "{error}");
+}
+
+/// An array of NumPy, `[height, width]`, of numbers of two or four bytes.
+fn npy(kind: &str, [height, width]: [usize; 2], data: &[u8]) -> Vec<u8> {
+    let header =
+        format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({height}, {width}), }}\n");
+    let length = (header.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\0", &length[..], header.as_bytes(), data].concat()
+}
+
+#[test]
+fn files_keep_their_depth_until_8_bits_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = [0_u16, 1000, 3000, 4095].map(u16::to_le_bytes).concat();
+    let png = image::ImageBuffer::<image::Luma<u16>, _>::from_raw(2, 2, vec![4095_u16, 0, 1, 2]);
+    png.unwrap().save(folder.path().join("a.png")).unwrap();
+    std::fs::write(folder.path().join("b.npy"), npy("<u2", [2, 2], &deep)).unwrap();
+    let floats = [0.0_f32, 0.25, 0.5, 1.0].map(f32::to_le_bytes).concat();
+    std::fs::write(folder.path().join("c.npy"), npy("<f4", [2, 2], &floats)).unwrap();
+    let open = |options: DataOptions| {
+        let spec: DataSpec = format!("folder:{}", folder.path().display()).parse().unwrap();
+        spec.open(&options, &mut |_| {}).unwrap()
+    };
+    let images = |data: &ImageData| -> Vec<Image> {
+        let splits = [&data.train, &data.test].into_iter();
+        let mut named: Vec<_> = splits
+            .flat_map(|split| {
+                (0..split.len()).map(|i| (split.name(i), split.get(i).unwrap().image))
+            })
+            .collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        named.into_iter().map(|(_, image)| image).collect()
+    };
+    let own = images(&open(DataOptions::default()));
+    assert_eq!(*own[0].pixels(), Pixels::U16(vec![4095, 0, 1, 2]));
+    assert_eq!(*own[1].pixels(), Pixels::U16(vec![0, 1000, 3000, 4095]));
+    assert_eq!(*own[2].pixels(), Pixels::F32(vec![0.0, 0.25, 0.5, 1.0]));
+    let white = DataOptions::default().with_white(NonZero::new(4095));
+    let bright = open(white.clone());
+    assert_eq!(images(&bright)[1].values()[3], 1.0);
+    // Statistics are of the values as they are read.
+    let all: Vec<f32> = images(&bright).iter().flat_map(Image::values).collect();
+    let seen = (0..bright.train.len()).flat_map(|i| bright.train.get(i).unwrap().image.values());
+    let seen: Vec<f32> = seen.collect();
+    let mean = seen.iter().sum::<f32>() / seen.len() as f32;
+    assert!((bright.statistics.mean[0] - mean).abs() < 1e-6 && all.len() == 12);
+    let narrow = images(&open(white.with_eight_bits(true)));
+    assert_eq!(*narrow[1].pixels(), Pixels::U8(vec![0, 62, 187, 255]));
+    assert_eq!(*narrow[2].pixels(), Pixels::U8(vec![0, 64, 128, 255]));
 }
 
 /// Pairs of images and a class: a sample of one's own.

@@ -1,6 +1,7 @@
 //! The flags by which commands open images.
 
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,12 @@ pub struct Reading {
     /// error | skip: what becomes of a file that cannot be read as an image
     #[arg(long, default_value_t)]
     on_bad_image: OnBadImage,
+    /// The value of 16-bit images that is white, such as 4095 [default: 65535]
+    #[arg(long, value_name = "VALUE")]
+    white: Option<NonZero<u16>>,
+    /// Bring images of 16 bits and of floating-point numbers to 8 bits
+    #[arg(long)]
+    eight_bits: bool,
     /// Read every image beforehand, and name those that cannot be read
     #[arg(long)]
     verify: bool,
@@ -38,8 +45,8 @@ const NAMED: usize = 20;
 impl Reading {
     /// As `options` say; with `verify`, every image is read beforehand.
     pub(super) fn new(options: &DataOptions, verify: bool) -> Self {
-        let DataOptions { channels, on_bad_image, .. } = *options;
-        Self { channels, on_bad_image, verify }
+        let DataOptions { channels, on_bad_image, white, eight_bits, .. } = *options;
+        Self { channels, on_bad_image, white, eight_bits, verify }
     }
 
     /// Opens the data as [`open`] does, and reads every image where that is asked for.
@@ -82,7 +89,11 @@ impl Reading {
 
     /// The same for the library.
     pub fn options(&self) -> DataOptions {
-        DataOptions::default().with_channels(self.channels).with_on_bad_image(self.on_bad_image)
+        DataOptions::default()
+            .with_channels(self.channels)
+            .with_on_bad_image(self.on_bad_image)
+            .with_white(self.white)
+            .with_eight_bits(self.eight_bits)
     }
 
     /// The same for an encoder that reads images of `channels` channels.

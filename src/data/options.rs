@@ -1,11 +1,13 @@
 //! How a source is opened: what is decided besides which source it is.
 
 use std::fmt;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::sample::Image;
 use crate::error::{Error, Result};
 
 /// How a source is opened. A run keeps it in its configuration, so that whoever opens the run's
@@ -30,6 +32,14 @@ pub struct DataOptions {
     /// time, so a window is faster where reading from many places is slow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shuffle_window: Option<usize>,
+    /// The value of 16-bit images that is white, such as 4095 where a sensor has 12 bits; 65535 with
+    /// `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub white: Option<NonZero<u16>>,
+    /// Whether images of 16 bits and of floating-point numbers are brought to 8 bits
+    /// ([`Image::in_8_bits`]), for what is done in 8 bits alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub eight_bits: bool,
 }
 
 impl DataOptions {
@@ -66,6 +76,29 @@ impl DataOptions {
     pub fn with_shuffle_window(mut self, window: Option<usize>) -> Self {
         self.shuffle_window = window;
         self
+    }
+
+    /// The same options with another white of 16-bit images.
+    #[must_use]
+    pub fn with_white(mut self, white: Option<NonZero<u16>>) -> Self {
+        self.white = white;
+        self
+    }
+
+    /// The same options, where images are brought to 8 bits or not.
+    #[must_use]
+    pub fn with_eight_bits(mut self, eight_bits: bool) -> Self {
+        self.eight_bits = eight_bits;
+        self
+    }
+
+    /// `image` with the white of these options, in 8 bits where they say so.
+    pub(crate) fn deep(&self, image: Image) -> Image {
+        let image = match self.white {
+            Some(white) => image.with_white(white),
+            None => image,
+        };
+        if self.eight_bits { image.in_8_bits() } else { image }
     }
 
     /// Checks the numbers.

@@ -36,6 +36,11 @@ impl Pixels {
         self.len() == 0
     }
 
+    /// The first `length` values.
+    pub(super) fn truncate(&mut self, length: usize) {
+        each!(self, values => values.truncate(length));
+    }
+
     /// What to call such values in a message.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

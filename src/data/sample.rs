@@ -51,6 +51,17 @@ impl Image {
         self
     }
 
+    /// The same image in 8 bits: whole numbers as a share of white, and floating-point numbers from 0
+    /// to 1, rounded. An image of 8 bits stays as it is.
+    pub fn in_8_bits(self) -> Self {
+        if matches!(self.pixels, Pixels::U8(_)) {
+            return self;
+        }
+        let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+        let pixels = Pixels::U8(self.values().into_iter().map(byte).collect());
+        Self { pixels, ..self }
+    }
+
     /// Channels, height and width.
     pub fn shape(&self) -> ImageShape {
         self.shape
@@ -70,7 +81,7 @@ impl Image {
         match &self.pixels {
             Pixels::U8(values) => Ok(values),
             other => Err(Error::config(format!(
-                "this is done with 8-bit images, got one of {} values",
+                "this is done with 8-bit images, got one of {} values; `--eight-bits` brings images to them",
                 other.kind()
             ))),
         }

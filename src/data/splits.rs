@@ -203,8 +203,8 @@ impl Splits {
         let channels = look.shape.channels;
         let reference = train.name(look.reference);
         let bring = |images: Arc<dyn ImageDataset>| -> Arc<dyn ImageDataset> {
-            let skip = options.on_bad_image == OnBadImage::Skip;
-            Arc::new(Brought { images, channels, reference: reference.clone(), skip })
+            let (options, reference) = (options.clone(), reference.clone());
+            Arc::new(Brought { images, channels, reference, options })
         };
         Ok(ImageData {
             train: bring(train),
@@ -263,21 +263,20 @@ fn identity(train: &dyn ImageDataset, test: &dyn ImageDataset, class_names: &[St
     hex(&hash.finalize())
 }
 
-/// A data set whose images are brought to one number of channels.
+/// A data set whose images are brought to one number of channels, and to the depth that is asked for.
 struct Brought {
     images: Arc<dyn ImageDataset>,
     channels: usize,
     /// An image that has so many.
     reference: String,
-    /// Whether an image that cannot be read may be left out.
-    skip: bool,
+    options: DataOptions,
 }
 
 impl Dataset<Sample> for Brought {
     fn get(&self, index: usize) -> Result<Sample, DatasetError> {
-        let read = self.images.get(index).map_err(|error| match self.skip {
-            true => DatasetError::new(BadImage(data_error(index, error))),
-            false => error,
+        let read = self.images.get(index).map_err(|error| match self.options.on_bad_image {
+            OnBadImage::Skip => DatasetError::new(BadImage(data_error(index, error))),
+            OnBadImage::Error => error,
         });
         let Sample { image, label } = read?;
         if !image.can_have_channels(self.channels) {
@@ -289,7 +288,8 @@ impl Dataset<Sample> for Brought {
             );
             return Err(DatasetError::new(Error::data(self.name(index), reason)));
         }
-        let image = image.with_channels(self.channels).map_err(DatasetError::new)?;
+        let image = self.options.deep(image).with_channels(self.channels);
+        let image = image.map_err(DatasetError::new)?;
         Ok(Sample { image, label })
     }
 

@@ -263,7 +263,7 @@ impl Seen {
 
     fn at(dataset: &dyn Dataset<Sample>, index: usize, options: &DataOptions) -> Self {
         let image = match dataset.get(index) {
-            Ok(sample) => sample.image,
+            Ok(sample) => options.deep(sample.image),
             Err(_) if options.on_bad_image == OnBadImage::Skip => return Self::Bad,
             Err(error) => return Self::Fault(data_error(index, error)),
         };

@@ -62,8 +62,19 @@ fn damaged_images_are_refused_or_read() {
         ("a.pgm", &gray, ImageFormat::Pnm),
     ]
     .map(|(name, picture, format)| beside_a_good_one(name, encoded(picture, format)));
+    let arrays = [("a.npy", "|u1", 1), ("b.npy", ">u2", 2), ("c.npy", "<f2", 2)];
+    let arrays = arrays.map(|(name, kind, size)| beside_a_good_one(name, npy(kind, size)));
+    let seeds = [&seeds[..], &arrays].concat();
     let damaged = |path: &Path| path != Path::new("good.png");
     fuzz("images", 60, &seeds, damaged, |folder| opened(format!("folder:{}", folder.display())));
+}
+
+/// An array of NumPy, `[6, 5, 3]`, of numbers of `size` bytes.
+fn npy(kind: &str, size: usize) -> Vec<u8> {
+    let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (6, 5, 3), }}\n");
+    let length = (header.len() as u16).to_le_bytes();
+    let data: Vec<u8> = (0..90 * size).map(|at| (at % 50) as u8).collect();
+    [b"\x93NUMPY\x01\0", &length[..], header.as_bytes(), &data].concat()
 }
 
 fn gzipped(bytes: &[u8]) -> Vec<u8> {

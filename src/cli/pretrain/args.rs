@@ -1,5 +1,6 @@
 //! The flags of `pretrain`, and what each of them writes in the document.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,12 @@ pub(in crate::cli) struct Args {
     /// error | skip: what becomes of a file that cannot be read as an image [default: error]
     #[arg(long)]
     on_bad_image: Option<OnBadImage>,
+    /// The value of 16-bit images that is white, such as 4095 [default: 65535]
+    #[arg(long, value_name = "VALUE")]
+    white: Option<NonZero<u16>>,
+    /// Bring images of 16 bits and of floating-point numbers to 8 bits
+    #[arg(long)]
+    eight_bits: bool,
     /// Read every image beforehand, and name those that cannot be read
     #[arg(long)]
     pub(super) verify: bool,
@@ -203,10 +210,11 @@ impl Args {
             shuffle_window: "data_options.shuffle_window",
             channels: "data_options.channels", on_bad_image: "data_options.on_bad_image",
             batch_size: "batch_size", image_size: "image_size", seed: "seed",
-            precision: "precision", workers: "workers", probe: "probe",
+            white: "data_options.white", precision: "precision", workers: "workers", probe: "probe",
             init_from: "init_from.source", epochs: "recipe.epochs", lr: "recipe.base_lr",
             refine: "refine.epochs", accumulation: "recipe.accumulation",
         }
+        draft.put("data_options.eight_bits", self.eight_bits.then_some(true), "--eight-bits")?;
         // Of the lengths that a document and flags give, the flag's counts.
         if self.epochs.is_some() {
             draft.put("budget", Some(()), "--epochs")?;

@@ -148,7 +148,7 @@ impl View {
             Operation::Color(factor) => Ok(Adjustment::Saturation(factor)),
             _ => Err(Error::config(format!(
                 "solarized and RandAugment change 8-bit images, got one of {} values; leave them out of the \
-                 augmentation",
+                 augmentation, or bring the images to 8 bits (`--eight-bits`)",
                 image.pixels().kind()
             ))),
         });

@@ -22,7 +22,7 @@ pub(crate) struct Promise {
     pub(crate) height: u32,
     /// Bytes of all values as they are decoded.
     pub(crate) decoded: u64,
-    /// Channels of the resulting image.
+    /// Bytes of a pixel of the resulting image: its channels, where they have 8 bits.
     pub(crate) channels: u64,
     /// Whether the orientation exchanges rows and columns.
     pub(crate) rotated: bool,

@@ -9,7 +9,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use crate::data::sample::Image;
 use crate::data::source::budget::Promise;
 use crate::data::source::planes::Planes;
-use crate::data::source::{jpeg, regular, tiff};
+use crate::data::source::{jpeg, npy, regular, tiff};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
@@ -17,8 +17,10 @@ use crate::grid::ImageShape;
 /// color image, and one for each band of a TIFF with many bands.
 ///
 /// The format is detected from the contents; the file's name decides only if that fails.
-/// Transparency is dropped, 16-bit values and floats from 0 to 1 are brought to 8 bits, the first
-/// frame of an animation is taken, and the orientation that a camera noted (EXIF) is applied.
+/// Values keep their depth: 8 bits, 16 bits, or floats from 0 to 1 ([`Image::in_8_bits`] brings them
+/// to 8 bits). Transparency is dropped, the first frame of an animation is taken, and the orientation
+/// that a camera noted (EXIF) is applied. An array of NumPy (`.npy`) is `[height, width]` or `[height,
+/// width, channels]`.
 /// Decoding may take 240 MB of memory and 16 bytes for each byte of the file: an image whose header
 /// promises more is refused before it is decoded.
 ///
@@ -40,6 +42,9 @@ pub(crate) fn decoded(path: &Path, bytes: &[u8]) -> Result<(Image, Option<u16>)>
     if bytes.is_empty() {
         return Err(fault("the file is empty"));
     }
+    if npy::is_npy(bytes) {
+        return npy::read(path, bytes);
+    }
     let format = format_of(path, bytes);
     if format == Some(ImageFormat::Tiff)
         && let Some(read) = tiff::read(path, bytes)?
@@ -50,7 +55,7 @@ pub(crate) fn decoded(path: &Path, bytes: &[u8]) -> Result<(Image, Option<u16>)>
     let (height, width) = (image.height() as usize, image.width() as usize);
     let planes = Planes::of_image(image).map_err(|reason| fault(&reason))?;
     let shape = ImageShape::new(planes.channels, height, width);
-    Ok((Image::new(shape, planes.pixels)?, planes.deepest))
+    Ok((Image::of(shape, planes.pixels, u16::MAX)?, planes.deepest))
 }
 
 fn format_of(path: &Path, bytes: &[u8]) -> Option<ImageFormat> {
@@ -70,11 +75,13 @@ fn decode(path: &Path, format: Option<ImageFormat>, bytes: &[u8]) -> Result<Dyna
     let mut decoder = reader.into_decoder().map_err(fault)?;
     let orientation = decoder.orientation().map_err(fault)?;
     let (width, height) = decoder.dimensions();
+    let color = decoder.color_type();
+    let depth = u64::from(color.bytes_per_pixel() / color.channel_count());
     let promise = Promise {
         width,
         height,
         decoded: decoder.total_bytes(),
-        channels: if decoder.color_type().has_color() { 3 } else { 1 },
+        channels: depth * if color.has_color() { 3 } else { 1 },
         rotated: is_turned(orientation),
     };
     let left = promise.check(path, format, bytes)?;
@@ -103,6 +110,7 @@ fn is_turned(orientation: Orientation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::pixels::Pixels;
     use crate::data::source::planes::planar;
     use image::{ImageBuffer, Luma, LumaA, Rgb, Rgba};
     use std::fs;
@@ -137,23 +145,20 @@ mod tests {
     }
 
     #[test]
-    fn transparency_and_depth_are_dropped() {
+    fn transparency_is_dropped_and_depth_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let read = |name, image: DynamicImage| {
-            read_image(&file(dir.path(), name, image, ImageFormat::Png))
-                .unwrap()
-                .bytes()
-                .unwrap()
-                .to_vec()
+            let image = read_image(&file(dir.path(), name, image, ImageFormat::Png)).unwrap();
+            image.pixels().clone()
         };
         let rgba = ImageBuffer::from_pixel(1, 1, Rgba([9_u8, 8, 7, 0]));
-        assert_eq!(read("rgba.png", rgba.into()), [9, 8, 7]);
+        assert_eq!(read("rgba.png", rgba.into()), Pixels::U8(vec![9, 8, 7]));
         let gray_alpha = ImageBuffer::from_pixel(1, 1, LumaA([9_u8, 3]));
-        assert_eq!(read("la.png", gray_alpha.into()), [9]);
+        assert_eq!(read("la.png", gray_alpha.into()), Pixels::U8(vec![9]));
         let deep = ImageBuffer::from_pixel(1, 1, Luma([0x8080_u16]));
-        assert_eq!(read("l16.png", deep.into()), [0x80]);
+        assert_eq!(read("l16.png", deep.into()), Pixels::U16(vec![0x8080]));
         let deep = ImageBuffer::from_pixel(1, 1, Rgb([65535_u16, 0, 257]));
-        assert_eq!(read("rgb16.png", deep.into()), [255, 0, 1]);
+        assert_eq!(read("rgb16.png", deep.into()), Pixels::U16(vec![65535, 0, 257]));
     }
 
     #[test]

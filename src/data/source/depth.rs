@@ -1,4 +1,4 @@
-//! Detects 16-bit files that use a small part of their range, and so lose their levels in 8 bits.
+//! Detects 16-bit files that use a small part of their range, and so are nearly black.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -34,12 +34,11 @@ impl Depth {
         if images == 0 || most > u16::MAX / 2 {
             return None;
         }
-        let levels = (u32::from(most) + 128) / 257 + 1;
         let path = path(index);
         let path = path.as_ref().display();
         Some(format!(
             "16-bit images use a small part of their range: the largest value of the {images} looked \
-             at is {most} of 65535 ({path}), which leaves {levels} of 256 levels; scale the files to \
+             at is {most} of 65535 ({path}); say which value is white by --white, or scale the files to \
              the whole range"
         ))
     }
@@ -59,7 +58,7 @@ mod tests {
         depth.note(1, Some(4095));
         let text = warning(&depth).unwrap();
         assert!(text.contains("of the 2 looked at is 4095 of 65535 (b.png)"), "{text}");
-        assert!(text.contains("leaves 17 of 256 levels"), "{text}");
+        assert!(text.contains("which value is white by --white"), "{text}");
         depth.note(2, Some(40_000));
         assert_eq!(warning(&depth), None);
     }

@@ -16,6 +16,7 @@ mod layout;
 mod list;
 mod mask;
 mod memory;
+mod npy;
 mod planes;
 mod regular;
 mod remote_archive;

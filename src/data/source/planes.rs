@@ -1,26 +1,27 @@
-//! Converts decoded values of any depth to planes of 8-bit values.
+//! Converts decoded values of any depth to planes.
 
 use image::DynamicImage;
 
+use crate::data::pixels::Pixels;
 use crate::data::source::budget::IN_PLACE;
 
-/// Planes of 8-bit values, and facts about the original values.
+/// Planes of values, and facts about these.
 #[derive(Debug)]
 pub(crate) struct Planes {
     pub(crate) channels: usize,
-    pub(crate) pixels: Vec<u8>,
+    pub(crate) pixels: Pixels,
     /// The largest value of 16-bit data.
     pub(crate) deepest: Option<u16>,
 }
 
 impl Planes {
     fn of_bytes(pixels: Vec<u8>, channels: usize) -> Self {
-        Self { channels, pixels, deepest: None }
+        Self { channels, pixels: Pixels::U8(pixels), deepest: None }
     }
 
     /// The first `channels` of each `stride` 16-bit values.
     pub(crate) fn of_words(values: &[u16], stride: usize, channels: usize) -> Self {
-        let pixels = planar(values, stride, channels, word);
+        let pixels = Pixels::U16(planar(values, stride, channels, |value| value));
         let deepest = values.chunks_exact(stride).flat_map(|pixel| &pixel[..channels]).max();
         Self { channels, pixels, deepest: deepest.copied() }
     }
@@ -41,8 +42,8 @@ impl Planes {
                 "holds the value {value}; floats are read from 0 (black) to 1 (white), so scale them"
             ));
         }
-        let byte = |value: f32| (value * 255.0).round() as u8;
-        Ok(Self::of_bytes(planar(values, stride, channels, byte), channels))
+        let pixels = Pixels::F32(planar(values, stride, channels, |value| value));
+        Ok(Self { channels, pixels, deepest: None })
     }
 
     /// The planes of `image`: gray or RGB, without alpha.
@@ -68,21 +69,16 @@ impl Planes {
     }
 }
 
-/// A 16-bit value in 8 bits, rounded.
-fn word(value: u16) -> u8 {
-    ((u32::from(value) + 128) / 257) as u8
-}
-
 /// The first `channels` of each `stride` values, plane by plane.
-pub(crate) fn planar<T: Copy>(
+pub(crate) fn planar<T: Copy, U>(
     values: &[T],
     stride: usize,
     channels: usize,
-    byte: impl Fn(T) -> u8,
-) -> Vec<u8> {
+    of: impl Fn(T) -> U,
+) -> Vec<U> {
     let mut planes = Vec::with_capacity(values.len() / stride * channels);
     for channel in 0..channels {
-        planes.extend(values.chunks_exact(stride).map(|pixel| byte(pixel[channel])));
+        planes.extend(values.chunks_exact(stride).map(|pixel| of(pixel[channel])));
     }
     planes
 }
@@ -128,16 +124,20 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_rounded_and_the_largest_value_noted() {
+    fn depth_is_kept_and_the_largest_value_noted() {
         let planes = Planes::of_words(&[0, 9000, 128, 65535, 65535, 0], 2, 1);
-        assert_eq!((planes.pixels, planes.deepest), (vec![0, 0, 255], Some(65535)));
+        assert_eq!(
+            (planes.pixels, planes.deepest),
+            (Pixels::U16(vec![0, 128, 65535]), Some(65535))
+        );
         let planes = Planes::of_words(&[4095, 0, 129], 1, 1);
-        assert_eq!((planes.pixels, planes.deepest), (vec![16, 0, 1], Some(4095)));
+        assert_eq!((planes.pixels, planes.deepest), (Pixels::U16(vec![4095, 0, 129]), Some(4095)));
     }
 
     #[test]
     fn floats_out_of_range_are_refused() {
-        assert_eq!(Planes::of_floats(&[0.0, 0.5, 1.0], 1, 1).unwrap().pixels, [0, 128, 255]);
+        let floats = Planes::of_floats(&[0.0, 0.5, 1.0], 1, 1).unwrap();
+        assert_eq!(floats.pixels, Pixels::F32(vec![0.0, 0.5, 1.0]));
         for value in [-0.1, 1.5, f32::NAN] {
             let reason = Planes::of_floats(&[0.0, value], 1, 1).unwrap_err();
             assert!(reason.starts_with(&format!("holds the value {value}; floats")), "{reason}");

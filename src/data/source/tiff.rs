@@ -8,6 +8,7 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::{ExtraSamples, Tag};
 
+use crate::data::pixels::Pixels;
 use crate::data::sample::Image;
 use crate::data::source::budget::Promise;
 use crate::data::source::planes::{Planes, planar};
@@ -22,7 +23,7 @@ pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<Option<(Image, Option<u1
     let Ok((width, height)) = decoder.dimensions() else { return Ok(None) };
     let (planes, channels) = read_bands(path, bytes, decoder, bands)?;
     let shape = ImageShape::new(channels, height as usize, width as usize);
-    Ok(Some((Image::new(shape, planes.pixels)?, planes.deepest)))
+    Ok(Some((Image::of(shape, planes.pixels, u16::MAX)?, planes.deepest)))
 }
 
 /// The number of samples in a pixel, and how many of them are channels; `None` if `image` reads
@@ -75,7 +76,9 @@ fn read_bands(
     let (width, height) = decoder.dimensions().map_err(|error| fault(error.to_string()))?;
     let values = u64::from(width) * u64::from(height) * samples as u64;
     let decoded = values.saturating_mul(u64::from(bits / 8));
-    let promise = Promise { width, height, decoded, channels: 2 * channels as u64, rotated: false };
+    let each = 1 + u64::from(bits / 8);
+    let promise =
+        Promise { width, height, decoded, channels: each * channels as u64, rotated: false };
     let left = promise.check(path, Some(ImageFormat::Tiff), bytes)?;
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut limits = Limits::default();
@@ -99,14 +102,16 @@ fn read_bands(
 }
 
 fn planes(data: DecodingResult, stride: usize, channels: usize) -> Result<Planes, String> {
-    let plain = |pixels| Planes { channels, pixels, deepest: None };
+    let plain = |pixels| Planes { channels, pixels: Pixels::U8(pixels), deepest: None };
     match data {
         DecodingResult::U8(values) if stride == 1 => Ok(plain(values)),
         DecodingResult::U8(values) => Ok(plain(planar(&values, stride, channels, |value| value))),
         DecodingResult::U16(values) => Ok(Planes::of_words(&values, stride, channels)),
         DecodingResult::U32(values) => {
-            let byte = |value: u32| (f64::from(value) * 255.0 / f64::from(u32::MAX)).round() as u8;
-            Ok(plain(planar(&values, stride, channels, byte)))
+            // All that a float can hold: 24 of the 32 bits.
+            let share = |value: u32| (f64::from(value) / f64::from(u32::MAX)) as f32;
+            let pixels = Pixels::F32(planar(&values, stride, channels, share));
+            Ok(Planes { channels, pixels, deepest: None })
         }
         DecodingResult::F16(values) => {
             let values: Vec<f32> = values.into_iter().map(f32::from).collect();
@@ -193,10 +198,10 @@ mod tests {
     }
 
     #[test]
-    fn deep_bands_are_brought_to_8_bits() {
+    fn deep_bands_stay_deep() {
         let data = [0_u16, 257, 65535, 40 * 257].map(u16::to_le_bytes).concat();
         let image = read_file(&tiff([1, 1], 4, 16, 1, &data)).unwrap();
-        assert_eq!(image.bytes().unwrap(), [0, 1, 255, 40]);
+        assert_eq!(*image.pixels(), Pixels::U16(vec![0, 257, 65535, 40 * 257]));
     }
 
     #[test]
@@ -204,15 +209,13 @@ mod tests {
         let floats =
             |values: [f32; 3]| tiff([3, 1], 1, 32, 3, &values.map(f32::to_le_bytes).concat());
         let image = read_file(&floats([0.0, 0.2, 1.0])).unwrap();
-        assert_eq!(
-            (image.shape(), image.bytes().unwrap()),
-            (ImageShape::new(1, 1, 3), &[0, 51, 255][..])
-        );
+        assert_eq!(image.shape(), ImageShape::new(1, 1, 3));
+        assert_eq!(*image.pixels(), Pixels::F32(vec![0.0, 0.2, 1.0]));
         let message = read_file(&floats([0.0, 300.0, 1.0])).unwrap_err().to_string();
         assert!(message.contains("a.tif: cannot be read as an image: holds the value 300; floats"));
         let halves = [0.0_f64, 0.6, 1.0].map(f64::to_le_bytes).concat();
         let image = read_file(&tiff([3, 1], 1, 64, 3, &halves)).unwrap();
-        assert_eq!(image.bytes().unwrap(), [0, 153, 255]);
+        assert_eq!(*image.pixels(), Pixels::F32(vec![0.0, 0.6, 1.0]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use image::ImageFormat;
 use crate::error::{Error, Result};
 
 /// Endings of image files that [`ImageFormat`] does not list; the contents decide the format.
-const MORE_ENDINGS: [&str; 1] = ["jpe"];
+const MORE_ENDINGS: [&str; 2] = ["jpe", "npy"];
 
 /// Folders that operating systems leave beside images: thumbnails, resource forks, and folders that
 /// nobody may read.
