@@ -18,6 +18,7 @@ mod selection;
 mod spread;
 mod uniform;
 mod unit_mask;
+mod visible_maps;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use region::RegionMask;
 pub use selection::Selection;
 pub use uniform::UniformMask;
 pub use unit_mask::UnitMask;
+pub use visible_maps::VisibleMaps;
 
 /// How the hidden cells of a sample are chosen.
 ///
