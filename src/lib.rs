@@ -130,7 +130,8 @@ pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{
     AnyDecoder, ConvDecoder, ConvDecoderConfig, CrossDecoder, Decoder, DecoderAttention,
-    DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder,
+    DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder, UNetDecoder,
+    UNetDecoderConfig,
 };
 pub use mask::{
     AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClosureMask, FixedMask, GridMask,
@@ -143,8 +144,8 @@ pub use method::{
     Eva, EvaConfig, FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig,
     LeJepa, LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat,
     MaskFeatConfig, Milan, MilanBatch, MilanConfig, RefineConfig, Refinement, Restoration,
-    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig, ViewContrast,
-    ViewContrastConfig,
+    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, Spark, SparkConfig,
+    TeacherConfig, ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,

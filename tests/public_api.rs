@@ -21,8 +21,8 @@ use burn_mim::{
     MaeConfig, Mask, MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig,
     PixelLoss, PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask,
     Reconstruct, RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SigReg, SimMim,
-    SimMimConfig, SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig, TokenizerConfig,
-    UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    SimMimConfig, Spark, SparkConfig, SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig,
+    TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -86,6 +86,7 @@ fn every_part_fulfils_its_contract() {
     target::<PixelTarget>();
     task::<Mae>();
     task::<Cae>();
+    task::<Spark>();
     task::<Cmae>();
     any_task::<IJepa>();
     any_task::<Milan>();
@@ -117,6 +118,7 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<DecoderConfig>();
     file::<MaeConfig>();
     file::<CaeConfig>();
+    file::<SparkConfig>();
     file::<CmaeConfig>();
     file::<IJepaConfig>();
     file::<EvaConfig>();
