@@ -15,6 +15,7 @@ mod multi_block;
 mod random;
 mod region;
 mod selection;
+mod shown;
 mod spread;
 mod uniform;
 mod unit_mask;
@@ -37,6 +38,7 @@ pub use multi_block::{BatchBlocks, BlockMasks, MultiBlock, MultiBlockConfig};
 pub use random::RandomMask;
 pub use region::RegionMask;
 pub use selection::Selection;
+pub use shown::Shown;
 pub use uniform::UniformMask;
 pub use unit_mask::UnitMask;
 
