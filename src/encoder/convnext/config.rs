@@ -162,16 +162,16 @@ mod tests {
     #[test]
     fn every_broken_rule_is_named_with_its_values() {
         let broken = |config: ConvNextV2Config| config.validate().unwrap_err().to_string();
-        let message = broken(config().with_depths(vec![2]));
+        let message = broken(ConvNextV2Config { depths: vec![2], ..config() });
         assert!(message.contains("depths [2] and widths [8, 12]"), "{message}");
-        let message = broken(config().with_widths(vec![8, 0]));
+        let message = broken(ConvNextV2Config { widths: vec![8, 0], ..config() });
         assert!(message.contains("widths [8, 0]"), "{message}");
         let message = broken(config().with_image(ImageShape::new(3, 7, 48)));
         assert!(message.contains("7×48 pixels has no cell left"), "{message}");
-        assert!(broken(config().with_patch(0)).contains("patches of 0"));
+        assert!(broken(ConvNextV2Config { patch: 0, ..config() }).contains("patches of 0"));
         assert!(broken(config().with_drop_path(1.0)).contains("[0, 1), got 1"));
         assert!(broken(config().with_pooled_norm(Some(0.0))).contains("norm_epsilon"));
-        let message = broken(config().with_widths(vec![usize::MAX, 8]));
+        let message = broken(ConvNextV2Config { widths: vec![usize::MAX, 8], ..config() });
         assert!(message.contains("must be at most"), "{message}");
     }
 
