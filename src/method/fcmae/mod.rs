@@ -1,5 +1,7 @@
 //! FCMAE, the fully convolutional masked autoencoder (Woo et al. 2023, arXiv 2301.00808).
 
+#[cfg(all(test, feature = "run"))]
+mod parity_tests;
 #[cfg(feature = "run")]
 mod presets;
 #[cfg(feature = "run")]
