@@ -124,13 +124,15 @@ pub mod viz;
 pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
     AnyBackbone, Backbone, BackboneConfig, ConvNextV2, ConvNextV2Config, Encoder, EncoderConfig,
-    GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, TokenConvNextV2, VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
+    GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, TokenConvNextV2, VisibleTokens, VisibleVit,
+    Vit, VitConfig, layers_above,
 };
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{
-    AnyDecoder, ConvDecoder, ConvDecoderConfig, ConvNextDecoder, ConvNextDecoderConfig, CrossDecoder, Decoder, DecoderAttention,
-    DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder,
+    AnyDecoder, ConvDecoder, ConvDecoderConfig, ConvNextDecoder, ConvNextDecoderConfig,
+    CrossDecoder, Decoder, DecoderAttention, DecoderConfig, LinearHead, Prediction, PredictionHead,
+    Predictor, PromptDecoder,
 };
 pub use mask::{
     AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClosureMask, FixedMask, GridMask,
@@ -139,11 +141,12 @@ pub use mask::{
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
-    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Eva, EvaConfig, FcMae, FcMaeConfig,
-    FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, LeJepa,
-    LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig,
-    Milan, MilanBatch, MilanConfig, RefineConfig, Refinement, Restoration, RestorationConfig,
-    Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig, ViewContrast, ViewContrastConfig,
+    CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Eva, EvaConfig,
+    FcMae, FcMaeConfig, FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt,
+    ImageGptConfig, LeJepa, LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask,
+    MaskFeat, MaskFeatConfig, Milan, MilanBatch, MilanConfig, RefineConfig, Refinement,
+    Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig,
+    ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,

@@ -29,7 +29,10 @@ struct Names {
 
 const TRANSFORMERS: Names = Names {
     stem: ["embeddings.patch_embeddings", "embeddings.layernorm"],
-    downsampling: ["encoder.stages.{}.downsampling_layer.0", "encoder.stages.{}.downsampling_layer.1"],
+    downsampling: [
+        "encoder.stages.{}.downsampling_layer.0",
+        "encoder.stages.{}.downsampling_layer.1",
+    ],
     block: "encoder.stages.{}.layers.{}",
     depthwise: "dwconv",
     norm: "layernorm",
@@ -150,7 +153,8 @@ impl ConvNextNames {
     fn downsampling_entries(&self, ours: &str, stage: usize, shape: [usize; 4]) -> Vec<Entry> {
         let [normed, reduction] = self.names.downsampling.map(|name| self.of_stage(name, &[stage]));
         let mut entries = norm(&format!("{ours}.downsampling.norm"), &normed, shape[1]);
-        let (ours, weight) = (format!("{ours}.downsampling.reduction"), format!("{reduction}.weight"));
+        let (ours, weight) =
+            (format!("{ours}.downsampling.reduction"), format!("{reduction}.weight"));
         entries.push(Entry::convolution(format!("{ours}.weight"), weight, shape));
         entries.push(bias(&ours, &reduction, shape[0]));
         entries

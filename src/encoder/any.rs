@@ -6,7 +6,8 @@ use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backbone, ConvNextV2, ConvNextV2Config, EncoderConfig, GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, VitBody, VitConfig,
+    Backbone, ConvNextV2, ConvNextV2Config, EncoderConfig, GridTokens, Swin, SwinConfig, SwinV2,
+    SwinV2Config, VitBody, VitConfig,
 };
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};

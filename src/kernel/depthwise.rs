@@ -18,12 +18,7 @@ use crate::grid::Grid;
 /// # Panics
 ///
 /// When the shapes are not these.
-pub fn depthwise(
-    cells: Tensor<3>,
-    kernel: Tensor<2>,
-    bias: Tensor<1>,
-    grid: Grid,
-) -> Tensor<3> {
+pub fn depthwise(cells: Tensor<3>, kernel: Tensor<2>, bias: Tensor<1>, grid: Grid) -> Tensor<3> {
     let [places, width] = kernel.dims();
     let side = places.isqrt();
     assert!(side * side == places && side % 2 == 1, "a window of {places} places has no odd side");
@@ -73,11 +68,7 @@ mod tests {
             (17, 2, 3, 17, 7),
         ] {
             let grid = Grid::new(rows, cols);
-            let case = Case::new([
-                &[batch, rows * cols, width],
-                &[side * side, width],
-                &[width],
-            ]);
+            let case = Case::new([&[batch, rows * cols, width], &[side * side, width], &[width]]);
             let parts = |[cells, kernel, bias]: [Tensor<1>; 3]| {
                 let cells = cells.reshape([batch, rows * cols, width]);
                 (cells, kernel.reshape([side * side, width]), bias)

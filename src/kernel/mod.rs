@@ -3,7 +3,8 @@
 //! burn differentiates what is composed of its operations, one recorded step each, and its CPU
 //! backend flex runs most of these steps on one thread, each through memory. The operations that
 //! take most of a transformer's time are fused here, each with a hand-written backward pass:
-//! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`]. Without a backward pass are
+//! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`], and of a ConvNeXt V2's [`depthwise()`]
+//! and [`gelu_response_norm()`]. Without a backward pass are
 //! [`adamw()`], which updates parameters in place, [`orthogonalize()`], of which Muon's steps are
 //! made, and [`direction_histograms()`], of which the targets of HOG are.
 //!

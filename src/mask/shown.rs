@@ -81,8 +81,7 @@ mod tests {
     #[test]
     fn what_is_not_shown_is_zero_on_the_grid() {
         let hidden = UnitMask::from_indices(Grid::new(1, 3), [1]).unwrap();
-        let shown =
-            Shown::visible(&Mask::new([hidden], &test_device()).unwrap(), Grid::new(2, 6));
+        let shown = Shown::visible(&Mask::new([hidden], &test_device()).unwrap(), Grid::new(2, 6));
         let values: Vec<f32> = (1..9).map(|value| value as f32).collect();
         let tokens = Tensor::<3>::from_data(TensorData::new(values, [1, 8, 1]), &test_device());
         let cells = shown.on_grid(tokens.clone());

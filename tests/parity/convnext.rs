@@ -122,7 +122,8 @@ fn a_configuration_that_does_not_fit_is_named() {
         change(&mut json);
         fs::write(out.path().join("config.json"), json.to_string()).unwrap();
         fs::copy(from.join("model.safetensors"), out.path().join("model.safetensors")).unwrap();
-        let opened = Transformers::open(out.path()).and_then(|opened| opened.load(STRICT, &device()));
+        let opened =
+            Transformers::open(out.path()).and_then(|opened| opened.load(STRICT, &device()));
         opened.map(|_| ()).unwrap_err().to_string()
     };
     let message = opened(&|json| json["num_stages"] = 4.into());

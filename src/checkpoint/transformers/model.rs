@@ -2,7 +2,8 @@
 
 use crate::checkpoint::report::{LoadReport, Loaded};
 use crate::encoder::{
-    ConvNextV2, ConvNextV2Config, GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
+    ConvNextV2, ConvNextV2Config, GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config,
+    VisibleVit, Vit, VitConfig,
 };
 use crate::head::LinearHead;
 use crate::method::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};

@@ -72,10 +72,7 @@ pub struct Downsampling {
 
 impl Downsampling {
     pub(super) fn new([from, to]: [usize; 2], weights: &mut InitialWeights) -> Self {
-        Self {
-            norm: weights.norm(from, EPSILON),
-            reduction: weights.linear(4 * from, to, INIT),
-        }
+        Self { norm: weights.norm(from, EPSILON), reduction: weights.linear(4 * from, to, INIT) }
     }
 
     /// The tokens of the cells `to` shows, from those that `from` shows; a last odd row or column is
@@ -118,10 +115,11 @@ fn joined(cells: Tensor<3>, grid: Grid) -> Tensor<3> {
     if (2 * half.rows, 2 * half.cols) != (grid.rows, grid.cols) {
         cells = cells.slice(s![.., 0..2 * half.rows, 0..2 * half.cols, ..]);
     }
-    cells
-        .reshape([batch, half.rows, 2, half.cols, 2, width])
-        .permute([0, 1, 3, 5, 2, 4])
-        .reshape([batch, half.cells(), 4 * width])
+    cells.reshape([batch, half.rows, 2, half.cols, 2, width]).permute([0, 1, 3, 5, 2, 4]).reshape([
+        batch,
+        half.cells(),
+        4 * width,
+    ])
 }
 
 #[cfg(test)]

@@ -75,9 +75,8 @@ fn block(block: &ConvNextV2Block, cells: &Sparse) -> Sparse {
         .collect();
     let mean = response.iter().sum::<f64>() / response.len() as f64 + 1e-6;
     let branch = |x: &[f64]| {
-        let x: Vec<f64> = (0..x.len())
-            .map(|i| gamma[i] * x[i] * response[i] / mean + beta[i] + x[i])
-            .collect();
+        let x: Vec<f64> =
+            (0..x.len()).map(|i| gamma[i] * x[i] * response[i] / mean + beta[i] + x[i]).collect();
         linear(&block.fc2, &x)
     };
     let add = |(place, x): &((usize, usize), Vec<f64>)| {
@@ -105,15 +104,19 @@ fn features_are_those_of_loops_over_the_visible_neighbors() {
         let patch: Vec<f64> = (0..8)
             .map(|i| pixels[(i / 4 * 16 + 2 * row + i / 2 % 2) * 24 + 2 * col + i % 2])
             .collect();
-        cells.insert((row, col), normed(&network.stem.norm, &linear(&network.stem.projection, &patch)));
+        cells.insert(
+            (row, col),
+            normed(&network.stem.norm, &linear(&network.stem.projection, &patch)),
+        );
     }
     cells = block(&network.stages[0].blocks[0], &cells);
     let downsampling = network.stages[1].downsampling.as_ref().unwrap();
     let mut merged = Sparse::new();
     for cell in hidden.at(Grid::new(4, 6)).unwrap().visible_indices() {
         let (row, col) = (cell / 6, cell % 6);
-        let four = [(0, 0), (0, 1), (1, 0), (1, 1)]
-            .map(|(down, right)| normed(&downsampling.norm, &cells[&(2 * row + down, 2 * col + right)]));
+        let four = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(down, right)| {
+            normed(&downsampling.norm, &cells[&(2 * row + down, 2 * col + right)])
+        });
         let joined: Vec<f64> = (0..12).map(|i| four[i % 4][i / 4]).collect();
         merged.insert((row, col), linear(&downsampling.reduction, &joined));
     }

@@ -82,7 +82,8 @@ impl Backward<Flex, 3> for Step {
         let [cells, kernel] =
             saved.map(|id| dense(checkpointer.retrieve_node_output::<FlexTensor>(id)));
         let gradient = dense(grads.consume::<Flex>(&ops.node));
-        let [of_cells, of_kernel, of_bias] = ops.parents.map(|parent| parent.map(|parent| parent.id));
+        let [of_cells, of_kernel, of_bias] =
+            ops.parents.map(|parent| parent.map(|parent| parent.id));
         let (x, gradient) = (values(&cells), values(&gradient));
         let (shape, width) = (kernel.layout().shape().clone(), kernel.layout().shape()[1]);
         if of_cells.is_some() {

@@ -21,7 +21,8 @@ fn config() -> FcMaeConfig {
 /// Two images; of the 2 × 3 cells of each the mask hides the first two and the last two.
 fn batch(weights: &mut InitialWeights) -> MimBatch {
     let images = weights.param([2, 2, 16, 24], Init::Normal { std: 1.0 }).val().inner();
-    let masks = [[0, 1], [4, 5]].map(|cells| UnitMask::from_indices(Grid::new(2, 3), cells).unwrap());
+    let masks =
+        [[0, 1], [4, 5]].map(|cells| UnitMask::from_indices(Grid::new(2, 3), cells).unwrap());
     MimBatch::new(images, Mask::new(masks, &test_device()).unwrap())
 }
 
@@ -72,7 +73,8 @@ struct Finite<'a> {
 
 impl ModuleVisitor for Finite<'_> {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        let gradient = parameter.val().grad(self.gradients).expect("every parameter has a gradient");
+        let gradient =
+            parameter.val().grad(self.gradients).expect("every parameter has a gradient");
         assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
         self.seen += 1;
     }

@@ -7,9 +7,9 @@ use burn::module::Module;
 use burn::nn::Linear;
 
 use crate::checkpoint::{
-    is_vit_or_beit, save_convnext_v2, save_convnext_v2_classifier, save_parameters, save_pixel_gpt, save_pretrained, save_swin,
-    save_swin_classifier, save_swin_v2, save_swin_v2_classifier, save_vit_classifier,
-    save_vit_features,
+    is_vit_or_beit, save_convnext_v2, save_convnext_v2_classifier, save_parameters, save_pixel_gpt,
+    save_pretrained, save_swin, save_swin_classifier, save_swin_v2, save_swin_v2_classifier,
+    save_vit_classifier, save_vit_features,
 };
 use crate::encoder::{Backbone, ConvNextV2, PixelGpt, Swin, SwinV2, TokenConvNextV2, Vit, VitBody};
 use crate::error::{Error, Result};

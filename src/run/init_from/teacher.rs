@@ -104,7 +104,10 @@ impl Kept {
             (found, source.statistics()?, Weights::Source(Box::new(source)))
         };
         let network = network.ok_or_else(|| {
-            Error::checkpoint(path, "holds an encoder that is neither a ViT, a Swin nor a ConvNeXt V2: no teacher")
+            Error::checkpoint(
+                path,
+                "holds an encoder that is neither a ViT, a Swin nor a ConvNeXt V2: no teacher",
+            )
         })?;
         Ok(Self { network, statistics, weights })
     }
