@@ -5,11 +5,11 @@ use burn::tensor::{DType, Tensor, assert_shape};
 use super::gelu;
 
 /// Added to the mean response that a feature's own is divided by (arXiv 2301.00808, official code).
-pub(super) const EPSILON: f64 = 1e-6;
+const EPSILON: f64 = 1e-6;
 
 /// Added to a sum of squares before its root is taken: of a feature that is 0 everywhere the root has no
 /// slope otherwise.
-pub(super) const TINY: f64 = 1e-30;
+const TINY: f64 = 1e-30;
 
 /// x + `gamma` · x · n + `beta` with x = GELU(`hidden`), and n = ‖x‖₂ over all tokens of a sample, over
 /// its mean of all features plus 1e-6 (arXiv 2301.00808 §4). What is of half precision is computed in
@@ -40,6 +40,8 @@ pub fn gelu_response_norm(hidden: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>) 
             hidden.into_dispatch(),
             gamma.into_dispatch(),
             beta.into_dispatch(),
+            EPSILON as f32,
+            TINY as f32,
         ));
     }
     gelu_response_norm_composed(hidden, gamma, beta)

@@ -1,17 +1,16 @@
 //! The configuration of a ConvNeXt V2 from the shapes of its weights.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::shapes::Guess;
 use crate::checkpoint::convnext_names::ConvNextNames;
 use crate::checkpoint::weights_file::WeightsFile;
 
 /// The largest number of stages, and of blocks in one, that are looked for.
 const MOST: usize = 1024;
 
-/// The sizes of the ConvNeXt V2 in `file`, if its keys are those of one, in the official code, in timm
+/// The configuration of the ConvNeXt V2 in `file`, and what does not follow from the shapes, if its keys are those of one, in the official code, in timm
 /// or in transformers.
-pub(super) fn guess(file: &WeightsFile) -> Option<Guess> {
+pub(super) fn guess(file: &WeightsFile) -> Option<(Value, String)> {
     let (names, prefix) = ConvNextNames::in_file(file)?;
     let shape = |key: &str| file.shape(&format!("{prefix}{key}"));
     let stem = shape(&names.stem())?;
@@ -36,5 +35,5 @@ pub(super) fn guess(file: &WeightsFile) -> Option<Guess> {
         "num_stages": depths.len(), "hidden_sizes": widths, "depths": depths,
         "layer_norm_eps": 1e-6,
     });
-    Some(Guess { json, assumed })
+    Some((json, assumed))
 }

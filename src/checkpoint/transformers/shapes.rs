@@ -91,8 +91,8 @@ const TRANSFORMERS: Spelling = Spelling {
 /// The configuration of the vision transformer in `file`, whose keys have the spelling of
 /// `save_pretrained` if they come from transformers.
 pub(super) fn guess(file: &WeightsFile) -> Result<Guess, String> {
-    if let Some(found) = convnext_shapes::guess(file) {
-        return Ok(found);
+    if let Some((json, assumed)) = convnext_shapes::guess(file) {
+        return Ok(Guess { json, assumed });
     }
     let spelling = [OFFICIAL, TRANSFORMERS].into_iter().find_map(|spelling| {
         let key = file.find(spelling.embedding)?;

@@ -13,7 +13,6 @@ use super::buffer::{dense, dims, register, tensor, values};
 use super::gelu::{gelu, gelu_and_slope};
 use super::simd::{sum, sum_of_rows, vectorized};
 use super::tiles::{by_tiles, total};
-use crate::kernel::response_norm::{EPSILON, TINY};
 
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait ResponseNormKernel: Backend {
@@ -21,6 +20,8 @@ pub(crate) trait ResponseNormKernel: Backend {
         hidden: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
+        epsilon: f32,
+        tiny: f32,
     ) -> FloatTensor<Self>;
 }
 
@@ -29,8 +30,10 @@ impl ResponseNormKernel for Flex {
         hidden: FlexTensor,
         gamma: FlexTensor,
         beta: FlexTensor,
+        epsilon: f32,
+        tiny: f32,
     ) -> FlexTensor {
-        forward([hidden, gamma, beta])
+        forward([hidden, gamma, beta], [epsilon, tiny])
     }
 }
 
@@ -39,22 +42,25 @@ impl<C: CheckpointStrategy> ResponseNormKernel for Autodiff<Flex, C> {
         hidden: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
+        epsilon: f32,
+        tiny: f32,
     ) -> FloatTensor<Self> {
-        let inputs = [hidden, gamma, beta];
+        let (inputs, small) = ([hidden, gamma, beta], [epsilon, tiny]);
         let nodes = inputs.each_ref().map(|input| input.node());
         match Step.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let saved = [0, 1].map(|input| prep.checkpoint(&inputs[input]));
-                prep.finish(saved, forward(inputs.map(|input| input.into_primitive())))
+                let output = forward(inputs.map(|input| input.into_primitive()), small);
+                prep.finish((saved, small), output)
             }
             OpsKind::UnTracked(prep) => {
-                prep.finish(forward(inputs.map(|input| input.into_primitive())))
+                prep.finish(forward(inputs.map(|input| input.into_primitive()), small))
             }
         }
     }
 }
 
-fn forward(inputs: [FlexTensor; 3]) -> FlexTensor {
+fn forward(inputs: [FlexTensor; 3], small: [f32; 2]) -> FlexTensor {
     let inputs = inputs.map(dense);
     let [hidden, gamma, beta] = inputs.each_ref().map(values);
     let [_, tokens, width] = dims(&inputs[0]);
@@ -62,7 +68,7 @@ fn forward(inputs: [FlexTensor; 3]) -> FlexTensor {
     let ([output], _) = by_tiles(rows, tokens, [beta], |first, [output]| {
         let mut x = vec![0.0; output.len()];
         gelu(&mut x, &hidden[first * width..][..output.len()]);
-        let Response { scale, .. } = Response::of(&x, gamma);
+        let Response { scale, .. } = Response::of(&x, gamma, small);
         add_scaled(output, &x, &scale);
     });
     tensor(output, inputs[0].layout().shape().clone())
@@ -79,11 +85,12 @@ struct Response {
 }
 
 impl Response {
-    fn of(x: &[f32], gamma: &[f32]) -> Self {
+    /// `small` is what is added to the mean, and to the sums of squares before their roots.
+    fn of(x: &[f32], gamma: &[f32], [epsilon, tiny]: [f32; 2]) -> Self {
         let mut own = vec![0.0; gamma.len()];
         add_products(&mut own, x, x);
-        own.iter_mut().for_each(|own| *own = (*own + TINY as f32).sqrt());
-        let over_mean = 1.0 / (sum(&own, |own| own) / own.len() as f32 + EPSILON as f32);
+        own.iter_mut().for_each(|own| *own = (*own + tiny).sqrt());
+        let over_mean = 1.0 / (sum(&own, |own| own) / own.len() as f32 + epsilon);
         let scale = own.iter().zip(gamma).map(|(own, gamma)| 1.0 + gamma * own * over_mean);
         Self { scale: scale.collect(), own, over_mean }
     }
@@ -93,8 +100,8 @@ impl Response {
 struct Step;
 
 impl Backward<Flex, 3> for Step {
-    /// The hidden features before the GELU, and gamma.
-    type State = [NodeId; 2];
+    /// The hidden features before the GELU and gamma, and what is added to mean and squares.
+    type State = ([NodeId; 2], [f32; 2]);
 
     fn backward(
         self,
@@ -102,11 +109,12 @@ impl Backward<Flex, 3> for Step {
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
+        let (saved, small) = ops.state;
         let [hidden, gamma] =
-            ops.state.map(|id| dense(checkpointer.retrieve_node_output::<FlexTensor>(id)));
+            saved.map(|id| dense(checkpointer.retrieve_node_output::<FlexTensor>(id)));
         let gradient = dense(grads.consume::<Flex>(&ops.node));
         let [_, tokens, width] = dims(&hidden);
-        let results = backward(values(&hidden), values(&gamma), values(&gradient), tokens);
+        let results = backward(values(&hidden), values(&gamma), values(&gradient), tokens, small);
         let shapes = [hidden.layout().shape().clone(), [width].into(), [width].into()];
         for ((parent, result), shape) in ops.parents.into_iter().zip(results).zip(shapes) {
             register(grads, parent.map(|parent| parent.id), result, shape);
@@ -118,7 +126,13 @@ impl Backward<Flex, 3> for Step {
 ///
 /// With P = Σ g · x over the tokens, R the responses and M their mean plus ε: n = R / M has the gradient
 /// q = γ · P, R has q / M − mean(q · R) / M², and x has g · (1 + γ · n) and x / R times R's.
-fn backward(hidden: &[f32], gamma: &[f32], gradient: &[f32], tokens: usize) -> [Vec<f32>; 3] {
+fn backward(
+    hidden: &[f32],
+    gamma: &[f32],
+    gradient: &[f32],
+    tokens: usize,
+    small: [f32; 2],
+) -> [Vec<f32>; 3] {
     let width = gamma.len();
     let (rows, ones) = (hidden.len() / width, vec![1.0; width]);
     let ([dh], sums) = by_tiles(rows, tokens, [&ones], |first, [dh]| {
@@ -126,7 +140,7 @@ fn backward(hidden: &[f32], gamma: &[f32], gradient: &[f32], tokens: usize) -> [
         let gradient = &gradient[range.clone()];
         let mut x = vec![0.0; dh.len()];
         gelu_and_slope(&mut x, dh, &hidden[range]);
-        let Response { own, over_mean, scale } = Response::of(&x, gamma);
+        let Response { own, over_mean, scale } = Response::of(&x, gamma, small);
         let mut products = vec![0.0; width];
         add_products(&mut products, &x, gradient);
         let each = || products.iter().zip(gamma).zip(&own);

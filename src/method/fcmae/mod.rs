@@ -6,7 +6,7 @@ mod parity_tests;
 mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
-#[cfg(test)]
+#[cfg(all(test, feature = "run"))]
 mod tests;
 
 use std::sync::Arc;
