@@ -211,6 +211,7 @@ fn convolutions_learn_from_images_that_are_not_square() {
         let mask = MaskConfig::Simmim { unit: 8, ratio: 0.6 };
         check_simmim(SimMimConfig::new(convnext.clone()).with_mask(mask), 2);
         let config = FcMaeConfig::new(convnext);
+        let config = FcMaeConfig { decoder: config.decoder.clone().with_width(16), ..config };
         let batch = masked(noise(config.encoder.image, 2), &config.mask().unwrap());
         let task = trained(config.init(&mut weights(3)), &batch);
         check_reconstruction(task.reconstruct(&batch), &batch);

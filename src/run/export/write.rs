@@ -68,7 +68,9 @@ pub(super) fn classifier<B: Backbone + Clone + 'static>(
     let (config, encoder) = (&tuned.config, &tuned.task.encoder as &dyn Any);
     let (head, names) = (&tuned.task.head, &config.class_names);
     // The only one whose features are normed after they are pooled.
-    if let (Some(network), Some(norm)) = (convnext_of(encoder), &tuned.task.norm) {
+    if let (Some(network), Some(norm), Pooling::Mean) =
+        (convnext_of(encoder), &tuned.task.norm, config.tuning.pooling)
+    {
         save_convnext_v2_classifier(folder, network, norm, head, names)?;
         return Ok(Some("ConvNextV2ForImageClassification"));
     }
