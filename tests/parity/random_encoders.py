@@ -30,13 +30,14 @@ ACTIVATIONS = ["gelu", "quick_gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "s
 
 
 def convolutions(draw: random.Random) -> dict:
-    """A ConvNeXt V2 of one to four stages, on images that neither patches nor stages need divide."""
+    """A ConvNeXt V2 of one to four stages, on images that neither patches nor stages need divide. The norm of
+    two or three features that are nearly alike would enlarge what rounds them without bound."""
     stages, patch = draw.randint(1, 4), draw.choice([1, 2, 3, 4, 5])
     least = patch * 2 ** (stages - 1)
     return dict(
         num_stages=stages,
         depths=[draw.randint(1, 3) for _ in range(stages)],
-        hidden_sizes=[draw.randint(1, 40) for _ in range(stages)],
+        hidden_sizes=[draw.randint(4, 40) for _ in range(stages)],
         patch_size=patch,
         num_channels=draw.choice([1, 2, 3, 4]),
         layer_norm_eps=draw.choice([1e-12, 1e-6, 1e-3]),

@@ -14,7 +14,7 @@ pub(super) fn all() -> Vec<Preset<FcMaeConfig>> {
             about: "FCMAE on a ConvNeXt V2 of three stages from 48 features on, patch 2: ours, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: FcMaeConfig::small_images,
-            recipe: Recipe::mae().with_epochs(8).with_base_lr(8e-3).with_warmup_epochs(0.5),
+            recipe: Recipe::mae().with_epochs(12).with_base_lr(8e-3).with_warmup_epochs(0.5),
             augmentation: Augmentation::mae(),
             batch_size: 64,
         },
