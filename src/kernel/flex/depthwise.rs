@@ -142,6 +142,9 @@ fn of_parameters(
     [total(kernels), total(biases)]
 }
 
+/// Numbers of the gradient that are read at a time for the gradient of the kernel.
+const CACHED: usize = 1 << 11;
+
 /// The places of a window of `side` whose middle is at `at`, that are within `length`.
 #[inline(always)]
 fn within(at: usize, length: usize, side: usize) -> std::ops::Range<usize> {
@@ -188,10 +191,15 @@ vectorized! {
 
     /// Adds to `sum`, a window, how `gradient` goes with the neighbors in `x`, of one image.
     fn correlate<A>(sum: &mut [f32], x: &[f32], gradient: &[f32], sizes: [usize; 3]) {
-        let [_, _, side] = sizes;
+        let [rows, cols, side] = sizes;
         let width = sum.len() / (side * side);
-        for (place, sum) in sum.chunks_exact_mut(width).enumerate() {
-            spans!(width, start => along::<A, _>(sum, x, gradient, sizes, [place, start]));
+        // So many rows stay in the nearest cache while all places of the window pass over them.
+        let block = (CACHED / (cols * width)).max(1);
+        for first in (0..rows).step_by(block) {
+            let block = [first, rows.min(first + block)];
+            for (place, sum) in sum.chunks_exact_mut(width).enumerate() {
+                spans!(width, start => along::<A, _>(sum, x, gradient, sizes, block, [place, start]));
+            }
         }
     }
 }
@@ -224,13 +232,14 @@ fn window<A: MulAdd, const N: usize>(
     *output = sum;
 }
 
-/// `N` features of one place of the window.
+/// `N` features of one place of the window, over the rows of the gradient from `first` to `end`.
 #[inline(always)]
 fn along<A: MulAdd, const N: usize>(
     output: &mut [f32],
     x: &[f32],
     gradient: &[f32],
     [rows, cols, side]: [usize; 3],
+    [first, end]: [usize; 2],
     [place, start]: [usize; 2],
 ) {
     let (width, half) = (output.len(), side / 2);
@@ -241,7 +250,8 @@ fn along<A: MulAdd, const N: usize>(
         half.saturating_sub(place)..length.min((length + half).saturating_sub(place))
     };
     let (down, right) = (place / side, place % side);
-    for row in inside(down, rows) {
+    let within = inside(down, rows);
+    for row in within.start.max(first)..within.end.min(end) {
         let other = (row + down - half) * cols;
         for col in inside(right, cols) {
             let neighbor = (other + col + right - half) * width + start;
