@@ -13,7 +13,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Debug, clap::Args)]
 struct Flags {
-    /// vit | swin | swin-v2: the network to pre-train [default: vit]
+    /// vit | swin | swin-v2 | convnext-v2: the network to pre-train [default: vit]
     #[arg(long)]
     encoder: Option<String>,
 }

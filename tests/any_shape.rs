@@ -10,8 +10,9 @@ use burn_mim::data::ChannelStatistics;
 use burn_mim::nn::sin_cos_table;
 use burn_mim::train::optimizer;
 use burn_mim::{
-    Backbone, DecoderConfig, EncoderConfig, Grid, ImageShape, MaeConfig, MaskConfig, MimBatch,
-    PretextTask, RandomMask, SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
+    Backbone, ConvNextV2Config, DecoderConfig, EncoderConfig, FcMaeConfig, Grid, ImageShape,
+    MaeConfig, MaskConfig, MimBatch, PretextTask, RandomMask, SimMimConfig, SwinConfig,
+    SwinV2Config, VitConfig,
 };
 use common::{loader, losses, mae, masked, noise, pretraining, recipe, simmim, weights};
 
@@ -204,7 +205,26 @@ fn simmim_on_both_swins_learns_from_images_that_are_not_square() {
 }
 
 #[test]
-fn a_swin_trained_at_one_size_reads_and_reconstructs_another() {
+fn convolutions_learn_from_images_that_are_not_square() {
+    for channels in [1, 3, 5] {
+        let convnext = convnext(ImageShape::new(channels, 24, 40));
+        let mask = MaskConfig::Simmim { unit: 8, ratio: 0.6 };
+        check_simmim(SimMimConfig::new(convnext.clone()).with_mask(mask), 2);
+        let config = FcMaeConfig::new(convnext);
+        let config = FcMaeConfig { decoder: config.decoder.clone().with_width(16), ..config };
+        let batch = masked(noise(config.encoder.image, 2), &config.mask().unwrap());
+        let task = trained(config.init(&mut weights(3)), &batch);
+        check_reconstruction(task.reconstruct(&batch), &batch);
+    }
+}
+
+/// Two stages over patches of 4.
+fn convnext(image: ImageShape) -> ConvNextV2Config {
+    ConvNextV2Config::new(image, 4, vec![8, 12], vec![1, 2])
+}
+
+#[test]
+fn a_hierarchy_trained_at_one_size_reads_and_reconstructs_another() {
     fn check<C: EncoderConfig>(config: SimMimConfig<C>) {
         let small = masked(noise(config.encoder.image(), 2), &config.mask().unwrap());
         let task = trained(config.init(&mut weights(3)), &small);
@@ -221,4 +241,5 @@ fn a_swin_trained_at_one_size_reads_and_reconstructs_another() {
     check(SimMimConfig::new(swin(image)).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 }));
     let swin_v2 = SwinV2Config::new(swin(image)).with_branch_norm(1.0);
     check(SimMimConfig::new(swin_v2).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 }));
+    check(SimMimConfig::new(convnext(image)).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 }));
 }

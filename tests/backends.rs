@@ -22,8 +22,8 @@ use burn_mim::run::device_named;
 use burn_mim::target::tokenizer::DvaeConfig;
 use burn_mim::train::{Interrupt, Precision, Pretraining, Recipe, optimizer};
 use burn_mim::{
-    BeitConfig, ImageShape, MaskConfig, MaskStrategy, MimBatch, PretextTask, Result, SimMimConfig,
-    SwinV2Config, TokenizerConfig, VitConfig,
+    BeitConfig, ConvNextV2Config, FcMaeConfig, ImageShape, MaskConfig, MaskStrategy, MimBatch,
+    PretextTask, Result, SimMimConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 use common::{IMAGE, encoder, loader_on, losses, mae, noise, pretraining, recipe, simmim, swin};
 
@@ -219,6 +219,15 @@ fn simmim_on_swin_v2_is_the_same_on_every_backend() {
         |weights| config.init(weights),
         |device| masked(&mask, IMAGE, device),
     );
+}
+
+#[test]
+fn fcmae_is_the_same_on_every_backend() {
+    let encoder = ConvNextV2Config::new(IMAGE, 2, vec![8, 12], vec![1, 1]);
+    let config = FcMaeConfig::new(encoder);
+    let config = FcMaeConfig { decoder: config.decoder.clone().with_width(16), ..config };
+    let mask = config.mask().unwrap();
+    agree("FCMAE", |weights| config.init(weights), |device| masked(&mask, IMAGE, device));
 }
 
 #[test]

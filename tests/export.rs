@@ -14,11 +14,13 @@ use burn_mim::eval::{FineTuning, Pooling};
 use burn_mim::method::{BuiltIn, Method};
 use burn_mim::nn::{InitialWeights, Positions, QkvBias};
 use burn_mim::run::{BackboneSource, Evaluation, Export, LoadedBackbone, Run};
-use burn_mim::{Backbone, ContextConfig, ImageShape, MaskConfig, Result, SimMimConfig, Swin};
+use burn_mim::{
+    Backbone, ContextConfig, ConvNextV2, ImageShape, MaskConfig, Result, SimMimConfig, Swin,
+};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use common::{IMAGE, device, encoder, mae, noise, recipe, swin, waves};
+use common::{IMAGE, device, encoder, fcmae, mae, noise, recipe, swin, waves};
 
 fn data(image: ImageShape) -> ImageData {
     let names = ["even", "odd"].map(String::from).to_vec();
@@ -141,6 +143,15 @@ fn a_fine_tuned_run_is_a_class_for_classification_or_an_encoder_with_its_classif
     let bytes = fs::read(out.join("model.safetensors")).unwrap();
     let weight = SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(weight.tensor("classifier.weight").unwrap().shape(), [2, 16]);
+
+    pretrained(&path("fcmae"), &fcmae(IMAGE), 1);
+    let class = export(&Export::new(), &path("fcmae"), &path("out fcmae")).unwrap();
+    assert_eq!(class, Some("ConvNextV2Model"));
+    same(&source::<ConvNextV2>(&path("fcmae")), &source::<ConvNextV2>(&path("out fcmae")));
+    tuned::<ConvNextV2>(&path("fcmae"), &path("fcmae tuned"), Pooling::Mean, true);
+    let class = export(&Export::new(), &path("fcmae tuned"), &path("out tuned")).unwrap();
+    assert_eq!(class, Some("ConvNextV2ForImageClassification"));
+    same(&source::<ConvNextV2>(&path("fcmae tuned")), &source::<ConvNextV2>(&path("out tuned")));
 
     let class = export(&Export::new(), &path("swin tuned"), &path("out swin")).unwrap();
     assert_eq!(class, Some("SwinForImageClassification"));

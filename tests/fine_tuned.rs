@@ -17,9 +17,12 @@ use burn_mim::run::{
     BackboneSource, EncoderSpec, Evaluation, FineTuned, FineTunedConfig, LoadedBackbone, Run,
 };
 use burn_mim::train::{Interrupt, RunFolder};
-use burn_mim::{Backbone, ContextConfig, Error, ImageShape, Result, Swin};
+use burn_mim::{
+    Backbone, ContextConfig, ConvNextV2, Error, ImageShape, Result, SimMimConfig, Swin,
+    TokenConvNextV2,
+};
 
-use common::{IMAGE, device, encoder, mae, noise, recipe, swin, waves, weights};
+use common::{IMAGE, device, encoder, fcmae, mae, noise, recipe, swin, waves, weights};
 
 fn data(image: ImageShape) -> ImageData {
     let names = ["even", "odd"].map(String::from).to_vec();
@@ -89,6 +92,14 @@ fn a_fine_tuned_run_is_read_back_whatever_encoder_it_has() {
     let config = swin(IMAGE);
     save_swin(path("swin"), &burn_mim::EncoderConfig::init(&config, &mut weights(0)), &config)
         .unwrap();
+    pretrained(&path("fcmae"), &fcmae(IMAGE));
+    let loaded = tuned(&source::<ConvNextV2>(&path("fcmae")), &path("fcmae tuned"));
+    assert!(matches!(loaded.config.encoder, Some(EncoderSpec::ConvNextV2(_))));
+    let simmim = SimMimConfig::in_small_squares(fcmae(IMAGE).encoder);
+    pretrained(&path("simmim"), &simmim);
+    let loaded = tuned(&source::<TokenConvNextV2>(&path("simmim")), &path("simmim tuned"));
+    assert!(matches!(loaded.config.encoder, Some(EncoderSpec::TokenConvNextV2(_))));
+
     let loaded = tuned(&source::<Swin>(&path("swin")), &path("swin tuned"));
     assert!(matches!(loaded.config.encoder, Some(EncoderSpec::Swin(_))));
 }

@@ -12,10 +12,10 @@ use burn_mim::encoder::{GptConfig, ResidualConfig};
 use burn_mim::method::{ContextBatch, ContextConfig, ImageGptBatch, ImageGptConfig, PatchPairs};
 use burn_mim::nn::{Init, InitialWeights, Positions};
 use burn_mim::{
-    CorruptionConfig, DecoderAttention, GradientTargetConfig, ImageShape, MaeConfig,
-    MaeTargetConfig, MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch, Normalization, PixelLoss,
-    PretextTask, RestorationBatch, RestorationConfig, SelfieConfig, SimMimConfig, SwinConfig,
-    SwinV2Config, ViewContrastConfig, VitConfig,
+    ConvNextV2Config, CorruptionConfig, DecoderAttention, FcMaeConfig, GradientTargetConfig,
+    ImageShape, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MaskStrategy, MimBatch,
+    Normalization, PixelLoss, PretextTask, RestorationBatch, RestorationConfig, SelfieConfig,
+    SimMimConfig, SwinConfig, SwinV2Config, ViewContrastConfig, VitConfig,
 };
 use common::{device, encoder, mae, masked, noise, simmim, weights};
 
@@ -235,6 +235,23 @@ fn gradients_of_simmim_on_swin_v2_are_those_of_its_loss() {
     let config = SimMimConfig::new(encoder)
         .with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 })
         .with_normalization(Normalization::Sliding { side: 5 });
+    let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+    assert!(fixed.is_empty(), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_fcmae_are_those_of_its_loss() {
+    let encoder = ConvNextV2Config::new(IMAGE, 2, vec![4, 6], vec![1, 2]);
+    let config = FcMaeConfig::new(encoder);
+    let config = FcMaeConfig { decoder: config.decoder.clone().with_width(8), ..config };
+    let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
+    assert!(fixed.is_empty(), "{fixed:?}");
+}
+
+#[test]
+fn gradients_of_simmim_on_convnext_v2_are_those_of_its_loss() {
+    let encoder = ConvNextV2Config::new(IMAGE, 2, vec![4, 6], vec![1, 2]);
+    let config = SimMimConfig::new(encoder).with_mask(MaskConfig::Simmim { unit: 4, ratio: 0.6 });
     let fixed = check(config.init(&mut weights(3)), &batch(&config.mask().unwrap()));
     assert!(fixed.is_empty(), "{fixed:?}");
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 20] = [
+const METHODS: [&str; 21] = [
     "MaeConfig",
     "SimMimConfig",
     "SparkConfig",
@@ -31,6 +31,7 @@ const METHODS: [&str; 20] = [
     "Data2VecConfig",
     "Data2VecV1Config",
     "EvaConfig",
+    "FcMaeConfig",
     "MilanConfig",
 ];
 

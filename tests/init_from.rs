@@ -16,7 +16,8 @@ use burn_mim::run::{Draft, Run, RunConfig, RunDocument};
 use burn_mim::target::tokenizer::{PaletteConfig, TokenizerConfig};
 use burn_mim::train::{Interrupt, Precision, Pretrained, RunFolder};
 use burn_mim::{
-    BeitConfig, ImageGptConfig, ImageShape, MaeConfig, PretextTask, SimMimConfig, VitConfig,
+    BeitConfig, FcMaeConfig, ImageGptConfig, ImageShape, MaeConfig, PretextTask, SimMimConfig,
+    VitConfig,
 };
 use common::{device, losses, recipe, waves, weights};
 use parity_folder::folder;
@@ -99,6 +100,32 @@ fn the_first_loss_is_that_of_published_simmims() {
     let method: SimMimConfig<SwinV2Config> = numbers("swin_v2_mim_padded");
     begins_with(&run_of("swin_v2_mim_padded", method.image()), &method, |_| {
         opened("swin_v2_mim_padded").swin_v2_simmim(options, &device).unwrap().model
+    });
+}
+
+#[test]
+fn the_first_loss_of_convolutions_is_that_of_the_published_network() {
+    let (out, options) = (tempfile::tempdir().unwrap(), LoadOptions::default());
+    let network = || opened("convnext_v2_model").convnext_v2(options, &device()).unwrap().model;
+    let encoder = network().config().clone().with_pooled_norm(None);
+    let run_of =
+        |name: &str| run(&folder("convnext_v2_model"), encoder.image, &out.path().join(name));
+    let method = FcMaeConfig::new(encoder.clone());
+    let plain = |mut network: burn_mim::ConvNextV2| {
+        network.pooled_norm = None;
+        network
+    };
+    // The decoder is fresh, and so that of the seed.
+    begins_with(&run_of("fcmae"), &method, |_| {
+        let fresh = method.init(&mut weights(0));
+        burn_mim::FcMae { encoder: plain(network()), ..fresh }
+    });
+    assert_eq!(report(&out.path().join("fcmae"))["loaded"], "encoder");
+    let method = SimMimConfig::in_small_squares(encoder.clone());
+    begins_with(&run_of("simmim"), &method, |_| {
+        let mut fresh = method.init(&mut weights(0));
+        fresh.encoder.network = plain(network());
+        fresh
     });
 }
 

@@ -170,6 +170,8 @@ fn absurd_sizes_are_refused_before_memory_is_taken() {
         ("swin_mim_padded", "window_size", "64"),
         ("swin_mim_padded", "depths", "[1, 1000000]"),
         ("swin_v2_mim_padded", "image_size", "8192"),
+        ("convnext_v2_model", "depths", "[1, 1000000, 1]"),
+        ("convnext_v2_model", "hidden_sizes", "[8, 12, 4294967296]"),
         ("image_gpt_model", "n_layer", "1000000"),
         ("image_gpt_model", "n_positions", "4194304"),
     ] {
@@ -218,6 +220,7 @@ fn no_value_of_a_configuration_is_more_than_an_error() {
         "vit_mim_rgb",
         "swin_mim_padded",
         "swin_v2_mim_padded",
+        "convnext_v2_model",
         "image_gpt_model",
         "beit_mim_shared",
     ];

@@ -16,10 +16,10 @@ use burn_mim::method::{
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
-    CaeConfig, CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig,
-    FeatureConfig, FeatureLayers, IBotConfig, IJepaConfig, ImageShape, LeJepaConfig, MaeConfig,
-    MaskConfig, MilanConfig, MultiBlockConfig, RestorationBatch, SigReg, SparkConfig,
-    TokenizerBatch, ViewContrastConfig, VitConfig,
+    CaeConfig, CmaeConfig, ConvDecoderConfig, ConvNextV2Config, Data2VecConfig, DecoderConfig,
+    EvaConfig, FcMaeConfig, FeatureConfig, FeatureLayers, IBotConfig, IJepaConfig, ImageShape,
+    LeJepaConfig, MaeConfig, MaskConfig, MilanConfig, MultiBlockConfig, RestorationBatch, SigReg,
+    SparkConfig, TokenizerBatch, ViewContrastConfig, VitConfig,
 };
 use common::{
     IMAGE, blocks, device, encoder, masked, noise, noised, statistics, teacher, views, weights,
@@ -71,6 +71,15 @@ fn spark() {
     let config = SparkConfig::small_images(IMAGE);
     let batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
     nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
+}
+
+#[test]
+fn a_masked_autoencoder_of_convolutions() {
+    let encoder = ConvNextV2Config::new(IMAGE, 4, vec![8, 12], vec![1, 1]);
+    let config = FcMaeConfig::new(encoder);
+    let config = FcMaeConfig { decoder: config.decoder.clone().with_width(16), ..config };
+    let batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
+    nearly_the_same(&config.init(&mut weights(3)), &batch);
 }
 
 #[test]

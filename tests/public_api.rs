@@ -14,15 +14,17 @@ use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, VitBody};
 use burn_mim::nn::Momentum;
 use burn_mim::{
     Beit, BeitConfig, BlockMask, Cae, CaeConfig, ClosureMask, Cmae, CmaeConfig, ContextConfig,
-    ContextPrediction, ConvDecoder, ConvDecoderConfig, Data2Vec, Data2VecConfig, Data2VecV1,
-    Data2VecV1Config, Decoder, DecoderConfig, Encoder, Error, Eva, EvaConfig, FeatureConfig,
+    ContextPrediction, ConvDecoder, ConvDecoderConfig, ConvNextDecoder, ConvNextV2,
+    ConvNextV2Config, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Decoder,
+    DecoderConfig, Encoder, Error, Eva, EvaConfig, FcMae, FcMaeConfig, FeatureConfig,
     FeatureTarget, FixedMask, Grid, GridMask, GridTokens, IBot, IBotConfig, IJepa, IJepaConfig,
     ImageGpt, ImageGptConfig, ImageShape, InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae,
     MaeConfig, Mask, MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig,
     PixelLoss, PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask,
-    Reconstruct, RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SigReg, SimMim,
+    Reconstruct, RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, Shown, SigReg, SimMim,
     SimMimConfig, Spark, SparkConfig, SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig,
-    TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    TokenConvNextV2, TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit,
+    VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -78,7 +80,10 @@ fn every_part_fulfils_its_contract() {
     strategy::<ClosureMask<fn(&mut dyn Rng) -> UnitMask>>();
     encoder::<Vit, GridTokens>();
     encoder::<VisibleVit, VisibleTokens>();
+    encoder::<ConvNextV2, VisibleTokens>();
+    encoder::<TokenConvNextV2, GridTokens>();
     head::<LinearHead, GridTokens>();
+    head::<ConvNextDecoder, VisibleTokens>();
     head::<Decoder, VisibleTokens>();
     head::<Predictor, VisibleTokens>();
     head::<PromptDecoder, VisibleTokens>();
@@ -91,6 +96,7 @@ fn every_part_fulfils_its_contract() {
     any_task::<IJepa>();
     any_task::<Milan>();
     task::<Eva>();
+    task::<FcMae>();
     any_task::<IBot>();
     any_task::<LeJepa>();
     task::<Data2Vec>();
@@ -122,6 +128,9 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<CmaeConfig>();
     file::<IJepaConfig>();
     file::<EvaConfig>();
+    file::<FcMaeConfig>();
+    file::<ConvNextV2Config>();
+    file::<SimMimConfig<ConvNextV2Config>>();
     file::<MilanConfig>();
     file::<TeacherConfig>();
     file::<IBotConfig>();
@@ -150,6 +159,7 @@ fn what_crosses_threads_can() {
     shared::<Error>();
     shared::<burn_mim::Result<GridMask>>();
     shared::<Mask>();
+    shared::<Shown>();
     shared::<MimBatch>();
     shared::<TaskOutput>();
     shared::<Arc<dyn MaskStrategy>>();

@@ -6,7 +6,8 @@ use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backbone, EncoderConfig, GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, VitBody, VitConfig,
+    Backbone, ConvNextV2, ConvNextV2Config, EncoderConfig, GridTokens, Swin, SwinConfig, SwinV2,
+    SwinV2Config, VitBody, VitConfig,
 };
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
@@ -23,6 +24,8 @@ pub enum BackboneConfig {
     Swin(SwinConfig),
     /// A [`SwinV2`].
     SwinV2(SwinV2Config),
+    /// A [`ConvNextV2`].
+    ConvNextV2(ConvNextV2Config),
 }
 
 /// A network of any of these kinds.
@@ -35,6 +38,8 @@ pub enum AnyBackbone {
     Swin(Swin),
     /// A Swin v2.
     SwinV2(SwinV2),
+    /// A ConvNeXt V2.
+    ConvNextV2(ConvNextV2),
 }
 
 /// The same expression of whichever kind it is.
@@ -44,6 +49,7 @@ macro_rules! each {
             $kind::Vit($it) => $body,
             $kind::Swin($it) => $body,
             $kind::SwinV2($it) => $body,
+            $kind::ConvNextV2($it) => $body,
         }
     };
 }
@@ -69,6 +75,7 @@ impl BackboneConfig {
             Self::Vit(config) => config.depth,
             Self::Swin(config) => config.depths.iter().sum(),
             Self::SwinV2(config) => config.sizes.depths.iter().sum(),
+            Self::ConvNextV2(config) => config.depths.iter().sum(),
         }
     }
 
@@ -91,6 +98,7 @@ impl BackboneConfig {
             Self::Vit(config) => AnyBackbone::Vit(VitBody::new(config, weights)),
             Self::Swin(config) => AnyBackbone::Swin(config.init(weights)),
             Self::SwinV2(config) => AnyBackbone::SwinV2(config.init(weights)),
+            Self::ConvNextV2(config) => AnyBackbone::ConvNextV2(config.init(weights)),
         }
     }
 }

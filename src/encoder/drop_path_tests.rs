@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::{
-    Backbone, CondensedVitConfig, Patchwise, RelativePositions, SwinConfig, SwinV2Config, VitConfig,
+    Backbone, CondensedVitConfig, ConvNextV2Config, EncoderConfig, Patchwise, RelativePositions,
+    SwinConfig, SwinV2Config, VitConfig,
 };
 use crate::grid::ImageShape;
 use crate::nn::{Init, InitialWeights, named_parameters, trainable};
@@ -73,6 +74,21 @@ fn swins_take_another_drop_path_and_keep_their_weights() {
     takes_another_probability(|probability| {
         SwinV2Config::new(swin(probability)).with_branch_norm(1.0).init(&mut weights())
     });
+}
+
+#[test]
+fn convolutions_take_another_drop_path_and_keep_their_weights() {
+    let convnext = |probability| {
+        let image = ImageShape::square(2, 8);
+        let convnext = ConvNextV2Config::new(image, 2, vec![8, 12], vec![2, 3]);
+        convnext.with_drop_path(probability)
+    };
+    takes_another_probability(|probability| convnext(probability).init(&mut weights()));
+    takes_another_probability(|probability| {
+        EncoderConfig::init(&convnext(probability), &mut weights())
+    });
+    let changed = convnext(0.0).init(&mut weights()).with_drop_path(0.2);
+    assert_eq!(changed.config().drop_path, 0.2);
 }
 
 #[test]

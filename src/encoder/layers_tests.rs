@@ -3,8 +3,8 @@
 use burn::tensor::{Tensor, Tolerance};
 
 use super::{
-    Backbone, CondensedVitConfig, Encoder, GptConfig, GridTokens, Patchwise, PixelGpt,
-    ResidualConfig, SwinConfig, SwinV2Config, VitConfig, layers_above,
+    Backbone, CondensedVitConfig, ConvNextV2Config, Encoder, GptConfig, GridTokens, Patchwise,
+    PixelGpt, ResidualConfig, SwinConfig, SwinV2Config, VitConfig, layers_above,
 };
 use crate::grid::{Grid, ImageShape};
 use crate::mask::Mask;
@@ -63,6 +63,8 @@ fn every_encoder_gives_the_features_of_its_layers() {
     has_layers(&swin().init(&mut weights()), |swin, tokens| normed(&swin.norm, tokens));
     let swin_v2 = SwinV2Config::new(swin()).with_branch_norm(1.0);
     has_layers(&swin_v2.init(&mut weights()), |swin, tokens| normed(&swin.norm, tokens));
+    let convnext = ConvNextV2Config::new(SHAPE, 2, vec![8, 12], vec![2, 1]);
+    has_layers(&convnext.init(&mut weights()), |_, tokens| tokens);
     let gpt = GptConfig::new(SHAPE, 8, 2, 2).with_colors(3).init(&mut weights());
     let palette = Tensor::from_floats([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &test_device());
     has_layers(&PixelGpt::new(gpt, Some(palette)).at_layer(2), |pixels, tokens| {
@@ -83,6 +85,8 @@ fn hierarchies_halve_their_grid_and_widen_their_features_by_stage() {
     let residual = ResidualConfig::new(2).with_widths(vec![8, 8, 16]).with_blocks(2);
     let residual = residual.init(&mut weights());
     assert_eq!(stages(&residual), [([8, 16], 8), ([4, 8], 8), ([2, 4], 16)]);
+    let convnext = ConvNextV2Config::new(SHAPE, 2, vec![8, 12], vec![2, 1]);
+    assert_eq!(stages(&convnext.init(&mut weights())), [([4, 8], 8), ([2, 4], 12)]);
     assert_eq!(stages(&vit().init_visible(&mut weights())), [([2, 4], 8)]);
 }
 

@@ -27,6 +27,7 @@
 mod any;
 mod condensed;
 mod config;
+pub mod convnext;
 #[cfg(test)]
 mod drop_path_tests;
 mod frozen;
@@ -49,6 +50,7 @@ use burn::tensor::Tensor;
 pub use any::{AnyBackbone, BackboneConfig};
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::EncoderConfig;
+pub use convnext::{ConvNextV2, ConvNextV2Config, TokenConvNextV2};
 pub(crate) use frozen::with_frozen_layers;
 pub use gpt::{Gpt, GptConfig, PixelGpt};
 pub use patchwise::Patchwise;

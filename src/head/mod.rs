@@ -2,6 +2,7 @@
 
 mod any;
 mod conv;
+mod convnext;
 mod cross;
 mod decoder;
 mod linear;
@@ -14,6 +15,7 @@ use burn::tensor::{FloatDType, Tensor};
 
 pub use any::AnyDecoder;
 pub use conv::{ConvDecoder, ConvDecoderConfig};
+pub use convnext::{ConvNextDecoder, ConvNextDecoderConfig};
 pub use cross::CrossDecoder;
 pub use decoder::{Decoder, DecoderAttention, DecoderConfig};
 pub use linear::LinearHead;

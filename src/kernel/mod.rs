@@ -3,7 +3,8 @@
 //! burn differentiates what is composed of its operations, one recorded step each, and its CPU
 //! backend flex runs most of these steps on one thread, each through memory. The operations that
 //! take most of a transformer's time are fused here, each with a hand-written backward pass:
-//! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`]. Without a backward pass are
+//! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`], and of a ConvNeXt V2's [`depthwise()`]
+//! and [`gelu_response_norm()`]. Without a backward pass are
 //! [`adamw()`], which updates parameters in place, [`orthogonalize()`], of which Muon's steps are
 //! made, and [`direction_histograms()`], of which the targets of HOG are.
 //!
@@ -21,6 +22,7 @@ mod attention;
 mod attention_mask_tests;
 #[cfg(test)]
 mod compare;
+mod depthwise;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
@@ -29,15 +31,18 @@ mod layer_norm;
 mod linear;
 mod mlp;
 mod orthogonalize;
+mod response_norm;
 
 pub use adamw::{AdamWStep, adamw, adamw_composed};
 pub use attention::{attend, attention, attention_composed, split_heads};
+pub use depthwise::{depthwise, depthwise_composed};
 pub use gelu::gelu;
 pub use histogram::{direction_histograms, direction_histograms_composed};
 pub use layer_norm::{layer_norm, layer_norm_composed};
 pub use linear::{linear, linear_composed};
 pub use mlp::{mlp, mlp_composed};
 pub use orthogonalize::{orthogonalize, orthogonalize_composed};
+pub use response_norm::{gelu_response_norm, gelu_response_norm_composed};
 
 /// Whether the kernel is used, given that all its tensors fit. Tests count how often it is.
 #[cfg(feature = "flex")]

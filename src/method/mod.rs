@@ -7,6 +7,7 @@ mod context;
 mod contract;
 mod data2vec;
 mod eva;
+mod fcmae;
 mod frozen_teacher;
 mod ibot;
 mod ijepa;
@@ -39,7 +40,7 @@ mod teacher;
 mod tokenizers;
 
 #[cfg(feature = "run")]
-use crate::encoder::{SwinConfig, SwinV2Config};
+use crate::encoder::{ConvNextV2Config, SwinConfig, SwinV2Config};
 pub(crate) use beit::check_vocabulary;
 pub use beit::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cae, CaeConfig, CaeHead, LatentBlock, LatentRegressor,
@@ -60,6 +61,7 @@ pub use contract::{DataFacts, Fitted, Inpainting, Method};
 use contract::{hidden_cells, picture_title};
 pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config};
 pub use eva::{Eva, EvaConfig};
+pub use fcmae::{FcMae, FcMaeConfig};
 pub use frozen_teacher::{FrozenTeacher, TeacherConfig};
 pub use ibot::{IBot, IBotConfig, OutputMeans};
 pub use ijepa::{IJepa, IJepaBatch, IJepaConfig};
@@ -123,7 +125,9 @@ pub use tokenizers::{
 #[cfg(feature = "run")]
 methods! {
     /// The methods of this crate.
-    pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig, SparkConfig,
-    BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
-    CaeConfig, CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>,
+    SimMimConfig<ConvNextV2Config>, BeitConfig, BeitV2Config, CaeConfig, FcMaeConfig, SparkConfig,
+    MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig, CmaeConfig,
+    Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig,
+    RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::data::ChannelStatistics;
 use crate::encoder::{
-    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitBody, VitConfig,
+    ConvNextV2, ConvNextV2Config, GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config,
+    TokenConvNextV2, Vit, VitBody, VitConfig,
 };
 use crate::grid::ImageShape;
 use crate::method::{Method, RunConfig};
@@ -26,6 +27,10 @@ pub enum EncoderSpec {
     Swin(SwinConfig),
     /// A [`SwinV2`](crate::SwinV2).
     SwinV2(SwinV2Config),
+    /// A [`ConvNextV2`].
+    ConvNextV2(ConvNextV2Config),
+    /// A [`TokenConvNextV2`], which has a mask token.
+    TokenConvNextV2(ConvNextV2Config),
     /// A [`PixelGpt`] with its palette.
     ImageGpt {
         /// The transformer.
@@ -54,6 +59,12 @@ impl EncoderSpec {
         }
         if let Some(vit) = encoder.downcast_ref::<Vit>() {
             return Some(Self::MaskedVit(vit.body.config().clone()));
+        }
+        if let Some(network) = encoder.downcast_ref::<ConvNextV2>() {
+            return Some(Self::ConvNextV2(network.config().clone()));
+        }
+        if let Some(token) = encoder.downcast_ref::<TokenConvNextV2>() {
+            return Some(Self::TokenConvNextV2(token.network.config().clone()));
         }
         let pixels = encoder.downcast_ref::<PixelGpt>().filter(|gpt| gpt.palette.is_some())?;
         Some(Self::ImageGpt { config: pixels.gpt.config().clone(), layer: pixels.layer })
@@ -86,6 +97,7 @@ impl EncoderSpec {
             Self::Vit(config) | Self::MaskedVit(config) => Some(config.image),
             Self::Swin(config) => Some(config.image),
             Self::SwinV2(config) => Some(config.sizes.image),
+            Self::ConvNextV2(config) | Self::TokenConvNextV2(config) => Some(config.image),
             Self::ImageGpt { config, .. } => Some(config.image),
             Self::Method { .. } => None,
         }

@@ -103,6 +103,10 @@ pub(super) fn of_published<V: BackboneVisitor>(
             let spec = EncoderSpec::SwinV2(l.config.clone());
             found.masked(l.model, l.config, spec, visitor)
         }
+        TransformersModel::ConvNextV2(l) => {
+            let (config, spec) = (l.config, EncoderSpec::of(&l.model));
+            found.hand(l.model, config.image, spec, move |weights| config.init(weights), visitor)
+        }
         TransformersModel::ImageGpt(l) => found.gpt(l.model.encoder, l.config.encoder, visitor),
         TransformersModel::PixelGpt(l) => found.gpt(l.model, l.config, visitor),
     }

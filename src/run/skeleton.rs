@@ -33,6 +33,13 @@ impl EncoderSpec {
             Self::MaskedVit(config) => masked(config, device, visitor),
             Self::Swin(config) => masked(config, device, visitor),
             Self::SwinV2(config) => masked(config, device, visitor),
+            Self::ConvNextV2(config) => {
+                config.validate()?;
+                let network = config.init(&mut InitialWeights::new(0, device));
+                let (image, init) = (config.image, move |weights: &mut _| Ok(config.init(weights)));
+                visitor.visit(LoadedBackbone::new(network, image, "ConvNeXt V2", init))
+            }
+            Self::TokenConvNextV2(config) => masked(config, device, visitor),
             Self::ImageGpt { config, layer } => gpt(config, layer, device, visitor),
             Self::Method { method, variant, numbers, statistics } => {
                 let of_method = OfMethod { numbers, statistics, device, visitor };

@@ -17,9 +17,9 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::{History, Pretraining, Progress, Recipe};
 use burn_mim::{
-    DecoderConfig, IJepaConfig, ImageShape, LeJepaConfig, MaeConfig, Mask, MaskConfig,
-    MaskStrategy, MimBatch, PretextTask, SimMimConfig, SwinConfig, TaskOutput, TeacherConfig,
-    VitConfig,
+    ConvNextV2Config, DecoderConfig, FcMaeConfig, IJepaConfig, ImageShape, LeJepaConfig, MaeConfig,
+    Mask, MaskConfig, MaskStrategy, MimBatch, PretextTask, SimMimConfig, SwinConfig, TaskOutput,
+    TeacherConfig, VitConfig,
 };
 
 /// 3×16×16 images.
@@ -41,6 +41,13 @@ pub(crate) fn simmim(image: ImageShape) -> SimMimConfig {
     let encoder = SimMimConfig::base_patch16().encoder;
     let encoder = VitConfig { image, patch: 4, width: 16, depth: 2, heads: 2, ..encoder };
     SimMimConfig::new(encoder).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 })
+}
+
+/// FCMAE on a ConvNeXt V2 of two stages, with a narrow decoder.
+pub(crate) fn fcmae(image: ImageShape) -> FcMaeConfig {
+    let encoder = ConvNextV2Config::new(image, 2, vec![8, 12], vec![1, 2]);
+    let fcmae = FcMaeConfig::new(encoder);
+    FcMaeConfig { decoder: fcmae.decoder.clone().with_width(16), ..fcmae }
 }
 
 /// Swin of two stages: windows of 2 × 2 tokens, every second block's shifted.

@@ -21,6 +21,7 @@ const REQUIRED: &[&str] = &[
     "depth",
     "heads",
     "depths",
+    "widths",
     "window",
     "channels",
     "height",

@@ -6,12 +6,13 @@ use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig, VqOutput};
 use burn_mim::{
     AskedConfig, BeitConfig, CaeConfig, CmaeConfig, ContextConfig, ConvDecoderConfig,
-    Data2VecConfig, Data2VecV1Config, DecoderAttention, DecoderConfig, EncoderConfig, EvaConfig,
-    FeatureConfig, FeatureLayers, GradientTargetConfig, IBotConfig, IJepaConfig, ImageGptConfig,
-    ImageShape, LeJepaConfig, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig,
-    MultiBlockConfig, Normalization, RefineConfig, RestorationConfig, SelfieConfig, SigReg,
-    SimMimConfig, SparkConfig, SwinConfig, SwinV2Config, TeacherConfig, TokenizerConfig,
-    UNetDecoderConfig, ViewContrastConfig, VitConfig,
+    ConvNextDecoderConfig, ConvNextV2Config, Data2VecConfig, Data2VecV1Config, DecoderAttention,
+    DecoderConfig, EncoderConfig, EvaConfig, FcMaeConfig, FeatureConfig, FeatureLayers,
+    GradientTargetConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig,
+    MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig, MultiBlockConfig,
+    Normalization, RefineConfig, RestorationConfig, SelfieConfig, SigReg, SimMimConfig,
+    SparkConfig, SwinConfig, SwinV2Config, TeacherConfig, TokenizerConfig, UNetDecoderConfig,
+    ViewContrastConfig, VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -56,6 +57,8 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(Data2VecConfig::small_images(IMAGE)),
         Box::new(Data2VecV1Config::small_images(IMAGE)),
         Box::new(EvaConfig::small_images(IMAGE)),
+        Box::new(FcMaeConfig::small_images(IMAGE)),
+        Box::new(simmim(ConvNextV2Config::small_images(IMAGE), 16)),
         Box::new(MilanConfig::small_images(IMAGE)),
         Box::new(RefineConfig::small(SwinConfig::small_images(IMAGE))),
     ]
@@ -126,6 +129,10 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
     let spark = SparkConfig::new(TINY, residual.clone())
         .with_patch(4)
         .with_decoder(UNetDecoderConfig::new().with_width(8).with_groups(2));
+    let convnext = ConvNextV2Config::new(TINY, 2, vec![4, 6], vec![1, 1]).with_drop_path(0.5);
+    let fcmae = FcMaeConfig::new(convnext.clone())
+        .with_decoder(ConvNextDecoderConfig::new().with_width(8))
+        .with_mask(MaskConfig::Mae { ratio: 0.5 });
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
@@ -146,6 +153,8 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(cmae.with_projector_hidden(6).with_projection(4).with_predictor_hidden(6)),
         Box::new(ijepa),
         Box::new(eva),
+        Box::new(fcmae),
+        Box::new(simmim(convnext.with_pooled_norm(Some(1e-6)), 4)),
         Box::new(milan),
         Box::new(ibot),
         Box::new(lejepa),

@@ -7,10 +7,11 @@ use burn_mim::method::{BeitV2Config, Method};
 use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, CaeConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error,
-    EvaConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig,
-    MaskConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, Result, SelfieConfig,
-    SimMimConfig, SparkConfig, SwinConfig, SwinV2Config, TokenizerConfig,
+    BeitConfig, CaeConfig, CmaeConfig, ContextConfig, ConvNextV2Config, Data2VecConfig,
+    Data2VecV1Config, Error, EvaConfig, FcMaeConfig, IBotConfig, IJepaConfig, ImageGptConfig,
+    ImageShape, LeJepaConfig, MaeConfig, MaskConfig, MaskFeatConfig, MilanConfig, RefineConfig,
+    RestorationConfig, Result, SelfieConfig, SimMimConfig, SparkConfig, SwinConfig, SwinV2Config,
+    TokenizerConfig,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +37,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     let swin_v2 = SwinV2Config::new(swin.clone());
     let mask = MaskConfig::Simmim { unit: 8, ratio: 0.6 };
     check(MaeConfig::small_images(image));
+    check(SimMimConfig::in_small_squares(ConvNextV2Config::small_images(image)));
     check(SimMimConfig::new(swin).with_mask(mask.clone()));
     check(SimMimConfig::new(swin_v2).with_mask(mask));
     check(beit.clone());
@@ -55,6 +57,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(Data2VecConfig::small_images(image));
     check(Data2VecV1Config::small_images(image));
     check(EvaConfig::small_images(image));
+    check(FcMaeConfig::small_images(image));
     check(MilanConfig::small_images(image));
 }
 

@@ -68,6 +68,7 @@ fn damaged_configurations_of_transformers_are_refused_or_read() {
         "beit_model",
         "swin_mim_three_stages",
         "swin_v2_mim_padded",
+        "convnext_v2_model",
         "image_gpt_model",
     ];
     let seeds = names.map(fixture);

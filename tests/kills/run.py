@@ -35,6 +35,7 @@ METHODS = {
     "cmae": ["cmae_cifar10"],
     "ijepa": ["ijepa_cifar10"],
     "eva": ["eva_cifar10"],
+    "fcmae": ["fcmae_cifar10"],
     "milan": ["milan_cifar10"],
     "ibot": ["ibot_cifar10"],
     "lejepa": ["lejepa_cifar10"],

@@ -10,10 +10,11 @@ use burn_mim::method::{
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, CaeConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config,
-    DecoderConfig, EvaConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig,
-    MaeConfig, MaeTargetConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig,
-    SelfieConfig, SimMimConfig, SparkConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    BeitConfig, CaeConfig, CmaeConfig, ContextConfig, ConvNextDecoderConfig, ConvNextV2Config,
+    Data2VecConfig, Data2VecV1Config, DecoderConfig, EvaConfig, FcMaeConfig, IBotConfig,
+    IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig, MaeTargetConfig,
+    MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig,
+    SparkConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 use serde_json::{Value, json, to_value};
 
@@ -74,6 +75,10 @@ fn constructors() -> Vec<(String, Value)> {
         VitConfig { tiny_patch16, small_patch16, base_patch16, large_patch16, huge_patch14 }
         SwinConfig { tiny, small, base, large, small_images(SMALL) }
         SwinV2Config { tiny, small, base, large, huge, giant, small_images(SMALL) }
+        ConvNextV2Config {
+            atto, femto, pico, nano, tiny, base, large, huge, small_images(SMALL),
+        }
+        ConvNextDecoderConfig { new }
         GptConfig { small, medium, large }
         ResidualConfig { new(3) }
         DecoderConfig { new }
@@ -106,6 +111,7 @@ fn constructors() -> Vec<(String, Value)> {
         Data2VecV1Config { base_patch16, large_patch16, small_images(SMALL) }
         Data2VecConfig { base_patch16, large_patch16, huge_patch14, small_images(SMALL) }
         EvaConfig { giant_patch14, small_images(SMALL) }
+        FcMaeConfig { new(ConvNextV2Config::base()), small_images(SMALL) }
         MilanConfig { base_patch16, large_patch16, small_images(SMALL) }
         RefineConfig { base_patch16, large_patch16, small_images(SMALL) }
         Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa }

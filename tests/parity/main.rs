@@ -5,6 +5,7 @@
 //! of the largest: they are sums over many more terms.
 
 mod beit;
+mod convnext;
 mod encoders;
 mod image_functions;
 mod image_gpt;

@@ -14,6 +14,9 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
     swin_model_*, swin_v2_model_*  transformers' SwinModel, Swinv2Model
     official_swin_*, official_swin_v2_*  microsoft/SimMIM and Swin-Transformer, `.pth`: transformers'
                           models under the official names
+    convnext_v2_*         transformers' ConvNextV2Model and ConvNextV2ForImageClassification
+    official_convnext_v2* facebookresearch/ConvNeXt-V2, `.pth`, with transformers' numbers
+    timm_convnext_v2      timm's ConvNeXt with response norms
     image_gpt_*           transformers' ImageGPTForCausalImageModeling and ImageGPTModel
     timm_vit_*            timm's VisionTransformer
     timm_parts_*          the same with registers, query-key norm, RMS norm or SwiGLU, and as DINOv2
@@ -50,6 +53,7 @@ from safetensors.torch import save_file
 
 from beit import beit_mim, beit_model, dalle, official_beit, official_beit_v2
 from check_restated import check_restated
+from convnext import CONVNEXT
 from encoders import ENCODERS
 from families import (
     as_named_in_memory,
@@ -95,7 +99,7 @@ SWIN = dict(patch_size=2, embed_dim=8, depths=[2, 3], num_heads=[2, 4], mlp_rati
 SWIN_V2 = SWIN | dict(depths=[2, 2], pretrained_window_sizes=[0, 0])
 GPT = dict(n_embd=12, n_layer=2, n_head=3, n_positions=16, vocab_size=8)
 
-FIXTURES = ENCODERS | {
+FIXTURES = ENCODERS | CONVNEXT | {
     "timm_parts_registers": (
         timm_vit_parts,
         PAPER | dict(channels=1, image_size=[8, 12], registers=3, query_key_norm=True),

@@ -24,12 +24,31 @@ from reference import grid_of, outputs_of
 
 PLAIN = ["ViTMSNModel", "IJepaModel"]
 DINOV2 = ["Dinov2Model", "Dinov2WithRegistersModel"]
-CLASSES = [*PLAIN, "Data2VecVisionModel", *DINOV2, "CLIPVisionModel"]
+CONVNEXT = ["ConvNextV2Model", "ConvNextV2ForImageClassification"]
+CLASSES = [*PLAIN, "Data2VecVisionModel", *DINOV2, "CLIPVisionModel", *CONVNEXT]
 ACTIVATIONS = ["gelu", "quick_gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu"]
+
+
+def convolutions(draw: random.Random) -> dict:
+    """A ConvNeXt V2 of one to four stages, on images that neither patches nor stages need divide. The norm of
+    two or three features that are nearly alike would enlarge what rounds them without bound."""
+    stages, patch = draw.randint(1, 4), draw.choice([1, 2, 3, 4, 5])
+    least = patch * 2 ** (stages - 1)
+    return dict(
+        num_stages=stages,
+        depths=[draw.randint(1, 3) for _ in range(stages)],
+        hidden_sizes=[draw.randint(4, 40) for _ in range(stages)],
+        patch_size=patch,
+        num_channels=draw.choice([1, 2, 3, 4]),
+        layer_norm_eps=draw.choice([1e-12, 1e-6, 1e-3]),
+        image_size=[draw.randint(least, 3 * least + 20) for _ in range(2)],
+    )
 
 
 def configuration(name: str, draw: random.Random) -> dict:
     """A configuration of the class `name` that transformers can run."""
+    if name in CONVNEXT:
+        return convolutions(draw)
     heads, patch = draw.choice([1, 2, 3, 4]), draw.choice([2, 3, 4, 7])
     # Positions are drawn from a sin-cos table, which has a multiple of 4 features.
     width = 4 * heads * draw.randint(1, 6)
@@ -79,6 +98,8 @@ def configuration(name: str, draw: random.Random) -> dict:
 
 def other_size(config: dict, draw: random.Random) -> list[int] | None:
     """Images of another size, where transformers reads them with positions of its own."""
+    if "depths" in config:
+        return [side + draw.randint(0, 9) for side in config["image_size"]]
     if not isinstance(config["image_size"], int):
         return None
     # With a single row or column, PyTorch's antialiased interpolation mixes up its axes.

@@ -209,7 +209,21 @@ def encoder_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
     return outputs
 
 
+def convnext_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
+    """`features`, the maps of the last stage cell by cell, and `pooled`, their mean after a norm."""
+    model = getattr(model, "convnextv2", model)
+    answer = model(inputs["pixel_values"])
+    features = answer.last_hidden_state.flatten(2).mT
+    outputs = {"features": features, "pooled": answer.pooler_output}
+    if "pixel_values_resized" in inputs:
+        resized = model(inputs["pixel_values_resized"]).last_hidden_state
+        outputs["features_resized"] = resized.flatten(2).mT
+    return outputs
+
+
 OUTPUTS = {
+    "ConvNextV2Model": convnext_outputs,
+    "ConvNextV2ForImageClassification": convnext_outputs,
     "ViTMSNModel": encoder_outputs,
     "Data2VecVisionModel": encoder_outputs,
     "IJepaModel": encoder_outputs,

@@ -69,7 +69,10 @@ pub(super) fn parsed<T: DeserializeOwned>(json: &Value) -> Result<T, String> {
 /// Fields with an upper limit that no model in use comes near. A larger value is a fault that would
 /// exhaust the machine's memory before any weights are compared.
 const LARGEST: [(&[&str], u64); 7] = [
-    (&["hidden_size", "intermediate_size", "embed_dim", "n_embd", "n_inner"], 1 << 17),
+    (
+        &["hidden_size", "hidden_sizes", "intermediate_size", "embed_dim", "n_embd", "n_inner"],
+        1 << 17,
+    ),
     (&["decoder_hidden_size", "decoder_intermediate_size"], 1 << 17),
     (&["image_size", "patch_size", "encoder_stride"], 1 << 13),
     (&["num_channels", "num_attention_heads", "num_heads", "n_head"], 1 << 12),

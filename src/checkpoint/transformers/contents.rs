@@ -75,6 +75,10 @@ impl Transformers {
                 let config = swin_v2()?.0;
                 Kind::encoder(&config, config.image())
             }
+            name if name.starts_with("ConvNextV2") => {
+                let config = self.convnext_config()?;
+                Kind::encoder(&config, config.image)
+            }
             name if name.starts_with("Swin") => {
                 let config = swin()?.0;
                 Kind::encoder(&config, config.image)
@@ -105,6 +109,7 @@ impl Transformers {
             Loaded::Encoder(loaded) => encoder(&loaded.model, &report),
             Loaded::Swin(loaded) => encoder(&loaded.model, &report),
             Loaded::SwinV2(loaded) => encoder(&loaded.model, &report),
+            Loaded::ConvNextV2(loaded) => encoder(&loaded.model, &report),
             Loaded::PixelGpt(loaded) => encoder(&loaded.model, &report),
             Loaded::BeitEncoder(loaded) => encoder(&loaded.model, &report),
         };

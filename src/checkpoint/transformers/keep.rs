@@ -209,7 +209,7 @@ fn with_head(body: VitBody, linear: Option<Linear>) -> Network<Vit, Head> {
 }
 
 /// `json` with the names of the classes.
-fn named(mut json: Value, class_names: &[String]) -> Value {
+pub(super) fn named(mut json: Value, class_names: &[String]) -> Value {
     let names = || class_names.iter().enumerate();
     let of_id = names().map(|(id, name)| (id.to_string(), json!(name)));
     let ids = names().map(|(id, name)| (name.clone(), json!(id)));

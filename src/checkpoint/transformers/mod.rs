@@ -5,6 +5,9 @@ mod beit_json;
 mod config_file;
 #[cfg(feature = "run")]
 mod contents;
+mod convnext;
+mod convnext_json;
+mod convnext_shapes;
 mod encoders;
 mod encoders_json;
 #[cfg(feature = "data")]
@@ -41,6 +44,7 @@ use crate::nn::InitialWeights;
 pub(crate) use contents::{Contents, Kind};
 
 pub use beit::{save_beit, save_beit_encoder};
+pub use convnext::{save_convnext_v2, save_convnext_v2_classifier};
 #[cfg(feature = "data")]
 pub use framing::save_framed_preprocessor;
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};
@@ -95,10 +99,11 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 11] = [
+static FAMILIES: [Family; 12] = [
     vit::FAMILY,
     swin::SWIN,
     swin::SWIN_V2,
+    convnext::FAMILY,
     beit::FAMILY,
     image_gpt::FAMILY,
     encoders::MSN,

@@ -2,7 +2,8 @@
 
 use crate::checkpoint::report::{LoadReport, Loaded};
 use crate::encoder::{
-    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
+    ConvNextV2, ConvNextV2Config, GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config,
+    VisibleVit, Vit, VitConfig,
 };
 use crate::head::LinearHead;
 use crate::method::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};
@@ -27,6 +28,8 @@ pub enum TransformersModel {
     SwinV2SimMim(Box<Loaded<SimMim<SwinV2>, SimMimConfig<SwinV2Config>>>),
     /// The encoder of a `Swinv2Model` or `Swinv2ForImageClassification`.
     SwinV2(Box<Loaded<SwinV2, SwinV2Config>>),
+    /// The network of a `ConvNextV2Model` or `ConvNextV2ForImageClassification`.
+    ConvNextV2(Box<Loaded<ConvNextV2, ConvNextV2Config>>),
     /// `ImageGPTForCausalImageModeling`.
     ImageGpt(Box<Loaded<ImageGpt, ImageGptConfig>>),
     /// The transformer of an `ImageGPTModel` or `ImageGPTForImageClassification`.
@@ -49,6 +52,7 @@ impl TransformersModel {
             Self::Swin(loaded) => &loaded.report,
             Self::SwinV2SimMim(loaded) => &loaded.report,
             Self::SwinV2(loaded) => &loaded.report,
+            Self::ConvNextV2(loaded) => &loaded.report,
             Self::ImageGpt(loaded) => &loaded.report,
             Self::PixelGpt(loaded) => &loaded.report,
             Self::Beit(loaded) => &loaded.report,

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::convnext_shapes;
 use crate::checkpoint::weights_file::WeightsFile;
 
 /// A configuration, and the assumptions that do not follow from the shapes.
@@ -90,6 +91,9 @@ const TRANSFORMERS: Spelling = Spelling {
 /// The configuration of the vision transformer in `file`, whose keys have the spelling of
 /// `save_pretrained` if they come from transformers.
 pub(super) fn guess(file: &WeightsFile) -> Result<Guess, String> {
+    if let Some((json, assumed)) = convnext_shapes::guess(file) {
+        return Ok(Guess { json, assumed });
+    }
     let spelling = [OFFICIAL, TRANSFORMERS].into_iter().find_map(|spelling| {
         let key = file.find(spelling.embedding)?;
         let prefix = key.strip_suffix(spelling.embedding)?.to_string();

@@ -4,14 +4,19 @@ use std::any::Any;
 
 use super::SimMimConfig;
 use crate::data::augment::Augmentation;
-use crate::encoder::{EncoderConfig, SwinConfig, SwinV2Config, VitConfig};
+use crate::encoder::{ConvNextV2Config, EncoderConfig, SwinConfig, SwinV2Config, VitConfig};
 use crate::grid::ImageShape;
 use crate::method::Preset;
 use crate::train::Recipe;
 
 /// The presets on the encoder `C`; none of encoders from elsewhere.
 pub(super) fn of_encoder<C: 'static>() -> Vec<Preset<SimMimConfig<C>>> {
-    let all: [Box<dyn Any>; 3] = [Box::new(on_vit()), Box::new(on_swin()), Box::new(on_swin_v2())];
+    let all: [Box<dyn Any>; 4] = [
+        Box::new(on_vit()),
+        Box::new(on_swin()),
+        Box::new(on_swin_v2()),
+        Box::new(on_convnext_v2()),
+    ];
     all.into_iter().find_map(|presets| presets.downcast().ok().map(|own| *own)).unwrap_or_default()
 }
 
@@ -74,6 +79,14 @@ fn on_swin_v2() -> Vec<Preset<SimMimConfig<SwinV2Config>>> {
             (192, Recipe::simmim_800()),
         ),
     ]
+}
+
+fn on_convnext_v2() -> Vec<Preset<SimMimConfig<ConvNextV2Config>>> {
+    vec![small(
+        "simmim_convnext_v2_small_images",
+        "SimMIM on a ConvNeXt V2 of three stages from 48 features on, patch 2: ours, for minutes on two cores",
+        |image| SimMimConfig::in_small_squares(ConvNextV2Config::small_images(image)),
+    )]
 }
 
 impl<C> SimMimConfig<C> {

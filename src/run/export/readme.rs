@@ -84,6 +84,11 @@ fn in_transformers(text: &mut String, class: &str, facts: &Facts) {
             "states = model(**inputs).last_hidden_state  # the cells of the last stage\n\
              embedding = states.mean(1)  # what burn-mim's embed writes\n",
         ),
+        "ConvNextV2Model" => text.push_str(
+            "states = model(**inputs).last_hidden_state  # the maps of the last stage, before any norm\n\
+             states = states.flatten(2).transpose(1, 2)  # cell by cell\n\
+             embedding = states.mean(1)  # what burn-mim's embed writes\n",
+        ),
         "ImageGPTModel" => {
             let layer = facts.layer.unwrap_or_default();
             let _ = write!(

@@ -7,11 +7,11 @@ use burn::module::Module;
 use burn::nn::Linear;
 
 use crate::checkpoint::{
-    is_vit_or_beit, save_parameters, save_pixel_gpt, save_pretrained, save_swin,
-    save_swin_classifier, save_swin_v2, save_swin_v2_classifier, save_vit_classifier,
-    save_vit_features,
+    is_vit_or_beit, save_convnext_v2, save_convnext_v2_classifier, save_parameters, save_pixel_gpt,
+    save_pretrained, save_swin, save_swin_classifier, save_swin_v2, save_swin_v2_classifier,
+    save_vit_classifier, save_vit_features,
 };
-use crate::encoder::{Backbone, PixelGpt, Swin, SwinV2, Vit, VitBody};
+use crate::encoder::{Backbone, ConvNextV2, PixelGpt, Swin, SwinV2, TokenConvNextV2, Vit, VitBody};
 use crate::error::{Error, Result};
 use crate::eval::Pooling;
 use crate::nn::Norm;
@@ -44,6 +44,9 @@ pub(super) fn encoder(
     if let Some(gpt) = encoder.downcast_ref::<PixelGpt>() {
         return save_pixel_gpt(folder, gpt, gpt.gpt.config()).map(|()| "ImageGPTModel");
     }
+    if let Some(network) = convnext_of(encoder) {
+        return save_convnext_v2(folder, network).map(|()| "ConvNextV2Model");
+    }
     match (encoder.downcast_ref::<Swin>(), encoder.downcast_ref::<SwinV2>(), spec) {
         (Some(swin), _, Some(EncoderSpec::Swin(config))) => {
             save_swin(folder, swin, config).map(|()| "SwinModel")
@@ -64,6 +67,13 @@ pub(super) fn classifier<B: Backbone + Clone + 'static>(
 ) -> Result<Option<&'static str>> {
     let (config, encoder) = (&tuned.config, &tuned.task.encoder as &dyn Any);
     let (head, names) = (&tuned.task.head, &config.class_names);
+    // The only one whose features are normed after they are pooled.
+    if let (Some(network), Some(norm), Pooling::Mean) =
+        (convnext_of(encoder), &tuned.task.norm, config.tuning.pooling)
+    {
+        save_convnext_v2_classifier(folder, network, norm, head, names)?;
+        return Ok(Some("ConvNextV2ForImageClassification"));
+    }
     if config.tuning.normalized {
         return Ok(None);
     }
@@ -92,6 +102,11 @@ pub(super) fn classifier<B: Backbone + Clone + 'static>(
 fn body_of(encoder: &dyn Any) -> Option<&VitBody> {
     let vit = encoder.downcast_ref::<Vit>().map(|vit| &vit.body);
     vit.or_else(|| encoder.downcast_ref())
+}
+
+fn convnext_of(encoder: &dyn Any) -> Option<&ConvNextV2> {
+    let token = encoder.downcast_ref::<TokenConvNextV2>().map(|token| &token.network);
+    token.or_else(|| encoder.downcast_ref())
 }
 
 /// The parts of a classifier on an encoder's features.

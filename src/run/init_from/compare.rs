@@ -4,8 +4,15 @@ use serde_json::Value;
 
 /// Fields of an encoder that decide how it starts, how it is trained and how it reads images of
 /// another size, and not what its weights compute. Images are compared by themselves.
-const TRAINING: [&str; 6] =
-    ["image", "drop_path", "init", "tokenizer_folder", "position_resize", "relative_resize"];
+const TRAINING: [&str; 7] = [
+    "image",
+    "drop_path",
+    "init",
+    "tokenizer_folder",
+    "position_resize",
+    "relative_resize",
+    "pooled_norm",
+];
 
 /// Names the fields of `here`, below `name`, with another value in `there`.
 pub(super) fn differences(name: &str, here: &Value, there: &Value) -> Vec<String> {

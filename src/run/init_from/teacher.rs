@@ -26,7 +26,7 @@ impl TeacherConfig {
     ///
     /// # Errors
     ///
-    /// When there is none, or it is neither a ViT nor a Swin.
+    /// When there is none, or it is neither a ViT, a Swin nor a ConvNeXt V2.
     pub fn of(path: &Path) -> Result<Self> {
         let Kept { network, statistics, .. } = Kept::open(path)?;
         Ok(Self::new(network).with_statistics(statistics).with_folder(Some(path.into())))
@@ -104,7 +104,10 @@ impl Kept {
             (found, source.statistics()?, Weights::Source(Box::new(source)))
         };
         let network = network.ok_or_else(|| {
-            Error::checkpoint(path, "holds an encoder that is neither a ViT nor a Swin: no teacher")
+            Error::checkpoint(
+                path,
+                "holds an encoder that is neither a ViT, a Swin nor a ConvNeXt V2: no teacher",
+            )
         })?;
         Ok(Self { network, statistics, weights })
     }
@@ -132,6 +135,9 @@ fn of_spec(spec: EncoderSpec) -> Option<BackboneConfig> {
         }
         EncoderSpec::Swin(config) => Some(BackboneConfig::Swin(config)),
         EncoderSpec::SwinV2(config) => Some(BackboneConfig::SwinV2(config)),
+        EncoderSpec::ConvNextV2(config) | EncoderSpec::TokenConvNextV2(config) => {
+            Some(BackboneConfig::ConvNextV2(config))
+        }
         EncoderSpec::ImageGpt { .. } | EncoderSpec::Method { .. } => None,
     }
 }
@@ -144,5 +150,6 @@ fn of_sizes(sizes: &Value) -> Option<BackboneConfig> {
     let vit = read(sizes).map(BackboneConfig::Vit);
     let swin = || read(sizes).map(BackboneConfig::Swin);
     let swin_v2 = || read(sizes).map(BackboneConfig::SwinV2);
-    vit.or_else(swin).or_else(swin_v2)
+    let convnext = || read(sizes).map(BackboneConfig::ConvNextV2);
+    vit.or_else(swin).or_else(swin_v2).or_else(convnext)
 }
