@@ -123,14 +123,15 @@ pub mod viz;
 
 pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
-    AnyBackbone, Backbone, BackboneConfig, Encoder, EncoderConfig, GridTokens, Swin, SwinConfig,
-    SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
+    AnyBackbone, Backbone, BackboneConfig, Encoder, EncoderConfig, GridTokens, Hiera, HieraConfig,
+    Swin, SwinConfig, SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
+    layers_above,
 };
 pub use error::{Error, Result};
 pub use grid::{Grid, ImageShape};
 pub use head::{
     AnyDecoder, ConvDecoder, ConvDecoderConfig, CrossDecoder, Decoder, DecoderAttention,
-    DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder,
+    DecoderConfig, FusionDecoder, LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder,
 };
 pub use mask::{
     AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClosureMask, FixedMask, GridMask,
@@ -140,10 +141,11 @@ pub use mask::{
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
     CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Eva, EvaConfig,
-    FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, LeJepa,
-    LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig,
-    Milan, MilanBatch, MilanConfig, RefineConfig, Refinement, Restoration, RestorationConfig,
-    Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig, ViewContrast, ViewContrastConfig,
+    FrozenTeacher, HieraMae, HieraMaeConfig, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt,
+    ImageGptConfig, LeJepa, LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask,
+    MaskFeat, MaskFeatConfig, Milan, MilanBatch, MilanConfig, RefineConfig, Refinement,
+    Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig,
+    ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,

@@ -31,6 +31,7 @@ mod config;
 mod drop_path_tests;
 mod frozen;
 mod gpt;
+pub mod hiera;
 #[cfg(test)]
 mod layers_tests;
 mod patchwise;
@@ -50,6 +51,7 @@ pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::EncoderConfig;
 pub(crate) use frozen::with_frozen_layers;
 pub use gpt::{Gpt, GptConfig, PixelGpt};
+pub use hiera::{Hiera, HieraConfig, StageTokens};
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};
 pub use stack::Stack;

@@ -8,6 +8,7 @@ mod contract;
 mod data2vec;
 mod eva;
 mod frozen_teacher;
+mod hiera_mae;
 mod ibot;
 mod ijepa;
 mod image_gpt;
@@ -58,6 +59,7 @@ use contract::{hidden_cells, picture_title};
 pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config};
 pub use eva::{Eva, EvaConfig};
 pub use frozen_teacher::{FrozenTeacher, TeacherConfig};
+pub use hiera_mae::{HieraMae, HieraMaeConfig};
 pub use ibot::{IBot, IBotConfig, OutputMeans};
 pub use ijepa::{IJepa, IJepaBatch, IJepaConfig};
 #[cfg(feature = "run")]
@@ -121,5 +123,6 @@ methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
     BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
-    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>,
+    HieraMaeConfig
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::data::ChannelStatistics;
 use crate::encoder::{
-    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitBody, VitConfig,
+    GptConfig, Hiera, HieraConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitBody,
+    VitConfig,
 };
 use crate::grid::ImageShape;
 use crate::method::{Method, RunConfig};
@@ -26,6 +27,8 @@ pub enum EncoderSpec {
     Swin(SwinConfig),
     /// A [`SwinV2`](crate::SwinV2).
     SwinV2(SwinV2Config),
+    /// A [`Hiera`].
+    Hiera(HieraConfig),
     /// A [`PixelGpt`] with its palette.
     ImageGpt {
         /// The transformer.
@@ -54,6 +57,9 @@ impl EncoderSpec {
         }
         if let Some(vit) = encoder.downcast_ref::<Vit>() {
             return Some(Self::MaskedVit(vit.body.config().clone()));
+        }
+        if let Some(hiera) = encoder.downcast_ref::<Hiera>() {
+            return Some(Self::Hiera(hiera.config().clone()));
         }
         let pixels = encoder.downcast_ref::<PixelGpt>().filter(|gpt| gpt.palette.is_some())?;
         Some(Self::ImageGpt { config: pixels.gpt.config().clone(), layer: pixels.layer })
@@ -86,6 +92,7 @@ impl EncoderSpec {
             Self::Vit(config) | Self::MaskedVit(config) => Some(config.image),
             Self::Swin(config) => Some(config.image),
             Self::SwinV2(config) => Some(config.sizes.image),
+            Self::Hiera(config) => Some(config.image),
             Self::ImageGpt { config, .. } => Some(config.image),
             Self::Method { .. } => None,
         }

@@ -33,6 +33,12 @@ impl EncoderSpec {
             Self::MaskedVit(config) => masked(config, device, visitor),
             Self::Swin(config) => masked(config, device, visitor),
             Self::SwinV2(config) => masked(config, device, visitor),
+            Self::Hiera(config) => {
+                config.validate()?;
+                let (image, init) = (config.image, move |weights: &mut _| Ok(config.init(weights)));
+                let hiera = init(&mut InitialWeights::new(0, device))?;
+                visitor.visit(LoadedBackbone::new(hiera, image, "Hiera", init))
+            }
             Self::ImageGpt { config, layer } => gpt(config, layer, device, visitor),
             Self::Method { method, variant, numbers, statistics } => {
                 let of_method = OfMethod { numbers, statistics, device, visitor };

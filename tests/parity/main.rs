@@ -6,6 +6,7 @@
 
 mod beit;
 mod encoders;
+mod hiera;
 mod image_functions;
 mod image_gpt;
 mod io;

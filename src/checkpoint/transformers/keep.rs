@@ -16,7 +16,8 @@ use super::swin_json::{swin_json, swin_v2_json};
 use super::vit_json::vit_json;
 use super::write::write;
 use super::{
-    save_beit, save_image_gpt, save_mae, save_simmim, save_swin_simmim, save_swin_v2_simmim,
+    save_beit, save_hiera_mae, save_image_gpt, save_mae, save_simmim, save_swin_simmim,
+    save_swin_v2_simmim,
 };
 use crate::checkpoint::layout;
 use crate::checkpoint::swin_names::SwinNames;
@@ -26,7 +27,8 @@ use crate::encoder::{
 };
 use crate::error::{Error, Result};
 use crate::method::{
-    Beit, BeitConfig, ImageGpt, ImageGptConfig, MaeConfig, MaeTask, SimMim, SimMimConfig,
+    Beit, BeitConfig, HieraMae, HieraMaeConfig, ImageGpt, ImageGptConfig, MaeConfig, MaeTask,
+    SimMim, SimMimConfig,
 };
 use crate::nn::{Positions, QkvBias};
 use crate::task::Network;
@@ -166,6 +168,9 @@ pub fn save_pretrained(
         let saved = save_beit(folder, &network, &config.encoder);
         return saved.map(|()| Some("BeitForMaskedImageModeling"));
     }
+    if let Some((task, config)) = pair::<HieraMae, HieraMaeConfig>(task, numbers) {
+        return save_hiera_mae(folder, task, config).map(|()| Some("HieraForPreTraining"));
+    }
     Ok(None)
 }
 
@@ -209,7 +214,7 @@ fn with_head(body: VitBody, linear: Option<Linear>) -> Network<Vit, Head> {
 }
 
 /// `json` with the names of the classes.
-fn named(mut json: Value, class_names: &[String]) -> Value {
+pub(super) fn named(mut json: Value, class_names: &[String]) -> Value {
     let names = || class_names.iter().enumerate();
     let of_id = names().map(|(id, name)| (id.to_string(), json!(name)));
     let ids = names().map(|(id, name)| (name.clone(), json!(id)));

@@ -9,6 +9,8 @@ mod encoders;
 mod encoders_json;
 #[cfg(feature = "data")]
 mod framing;
+mod hiera;
+mod hiera_json;
 mod image_gpt;
 mod image_gpt_json;
 mod json;
@@ -43,6 +45,7 @@ pub(crate) use contents::{Contents, Kind};
 pub use beit::{save_beit, save_beit_encoder};
 #[cfg(feature = "data")]
 pub use framing::save_framed_preprocessor;
+pub use hiera::{save_hiera, save_hiera_classifier, save_hiera_mae};
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};
 #[cfg(feature = "run")]
 pub(crate) use keep::is_vit_or_beit;
@@ -95,7 +98,7 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 11] = [
+static FAMILIES: [Family; 12] = [
     vit::FAMILY,
     swin::SWIN,
     swin::SWIN_V2,
@@ -107,6 +110,7 @@ static FAMILIES: [Family; 11] = [
     encoders::DINOV2_FAMILY,
     encoders::REGISTERS,
     encoders::CLIP,
+    hiera::FAMILY,
 ];
 
 /// Endings of keys that hold no weights: indices of biases and positions, ImageGPT's causal masks.

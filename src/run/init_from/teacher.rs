@@ -132,7 +132,7 @@ fn of_spec(spec: EncoderSpec) -> Option<BackboneConfig> {
         }
         EncoderSpec::Swin(config) => Some(BackboneConfig::Swin(config)),
         EncoderSpec::SwinV2(config) => Some(BackboneConfig::SwinV2(config)),
-        EncoderSpec::ImageGpt { .. } | EncoderSpec::Method { .. } => None,
+        EncoderSpec::Hiera(_) | EncoderSpec::ImageGpt { .. } | EncoderSpec::Method { .. } => None,
     }
 }
 
