@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 18] = [
+const METHODS: [&str; 19] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
@@ -30,6 +30,7 @@ const METHODS: [&str; 18] = [
     "Data2VecV1Config",
     "EvaConfig",
     "MilanConfig",
+    "HieraMaeConfig",
 ];
 
 fn folder(name: &str) -> PathBuf {

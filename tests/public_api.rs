@@ -10,19 +10,20 @@ use burn_mim::data::{
     DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, PackOptions, Packed,
     SampleFile, Subset,
 };
-use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, VitBody};
+use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, StageTokens, VitBody};
 use burn_mim::nn::Momentum;
 use burn_mim::{
     Beit, BeitConfig, BlockMask, ClosureMask, Cmae, CmaeConfig, ContextConfig, ContextPrediction,
     ConvDecoder, ConvDecoderConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config,
     Decoder, DecoderConfig, Encoder, Error, Eva, EvaConfig, FeatureConfig, FeatureTarget,
-    FixedMask, Grid, GridMask, GridTokens, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt,
-    ImageGptConfig, ImageShape, InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae, MaeConfig,
-    Mask, MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss,
-    PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct,
-    RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SigReg, SimMim, SimMimConfig,
-    SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig, TokenizerConfig, UniformMask,
-    UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    FixedMask, FusionDecoder, Grid, GridMask, GridTokens, Hiera, HieraConfig, HieraMae,
+    HieraMaeConfig, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, ImageShape,
+    InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae, MaeConfig, Mask, MaskConfig,
+    MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss, PixelTarget,
+    PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct, RefineConfig,
+    Refinement, RegionMask, Selfie, SelfieConfig, SigReg, SimMim, SimMimConfig, SwinConfig,
+    SwinV2Config, Target, TaskOutput, TeacherConfig, TokenizerConfig, UniformMask, UnitMask,
+    VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -78,6 +79,8 @@ fn every_part_fulfils_its_contract() {
     strategy::<ClosureMask<fn(&mut dyn Rng) -> UnitMask>>();
     encoder::<Vit, GridTokens>();
     encoder::<VisibleVit, VisibleTokens>();
+    encoder::<Hiera, StageTokens>();
+    head::<FusionDecoder, StageTokens>();
     head::<LinearHead, GridTokens>();
     head::<Decoder, VisibleTokens>();
     head::<Predictor, VisibleTokens>();
@@ -89,6 +92,7 @@ fn every_part_fulfils_its_contract() {
     any_task::<IJepa>();
     any_task::<Milan>();
     task::<Eva>();
+    task::<HieraMae>();
     any_task::<IBot>();
     any_task::<LeJepa>();
     task::<Data2Vec>();
@@ -118,6 +122,8 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<CmaeConfig>();
     file::<IJepaConfig>();
     file::<EvaConfig>();
+    file::<HieraConfig>();
+    file::<HieraMaeConfig>();
     file::<MilanConfig>();
     file::<TeacherConfig>();
     file::<IBotConfig>();

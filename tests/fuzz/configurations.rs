@@ -8,8 +8,8 @@ use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error, EvaConfig,
-    IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig,
-    MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, Result, SelfieConfig,
+    HieraMaeConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig,
+    MaskConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, Result, SelfieConfig,
     SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig,
 };
 use serde::Serialize;
@@ -53,6 +53,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(Data2VecConfig::small_images(image));
     check(Data2VecV1Config::small_images(image));
     check(EvaConfig::small_images(image));
+    check(HieraMaeConfig::small_images(image));
     check(MilanConfig::small_images(image));
 }
 

@@ -34,6 +34,7 @@ METHODS = {
     "ijepa": ["ijepa_cifar10"],
     "eva": ["eva_cifar10"],
     "milan": ["milan_cifar10"],
+    "hiera_mae": ["hiera_cifar10"],
     "ibot": ["ibot_cifar10"],
     "lejepa": ["lejepa_cifar10"],
     "data2vec": ["data2vec_cifar10"],
