@@ -2,24 +2,18 @@
 
 use std::path::Path;
 
-use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::Device;
 
 use super::hiera_json::{HieraJson, hiera_json, hiera_mae_json};
-use super::keep::named;
 use super::write::write;
 use super::{Family, Transformers, TransformersModel};
 use crate::checkpoint::hiera_names::HieraNames;
 use crate::checkpoint::layout;
 use crate::checkpoint::report::{LoadOptions, Loaded};
-use crate::checkpoint::vit_names::{linear, norm};
 use crate::encoder::{Hiera, HieraConfig};
-use crate::error::{Result, ensure};
+use crate::error::Result;
 use crate::grid::Grid;
 use crate::method::{HieraMae, HieraMaeConfig};
-use crate::nn::Norm;
-use crate::task::Network;
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["hiera"],
@@ -123,42 +117,4 @@ pub fn save_hiera(folder: impl AsRef<Path>, model: &Hiera) -> Result<()> {
     let config = model.config();
     let entries = HieraNames::transformers("").hiera("", config);
     write(folder.as_ref(), hiera_json(config, "HieraModel"), layout::save(model, &entries))
-}
-
-/// Writes a folder that transformers loads as `HieraForImageClassification`: `head` reads the mean of
-/// the features, once `norm` normed it.
-///
-/// # Errors
-///
-/// When the norm's epsilon is not the encoder's, of which transformers' class has one, or a file cannot
-/// be written.
-pub fn save_hiera_classifier(
-    folder: impl AsRef<Path>,
-    hiera: &Hiera,
-    pooled: &Norm,
-    head: &Linear,
-    class_names: &[String],
-) -> Result<()> {
-    let (config, width) = (hiera.config(), hiera.config().output_width());
-    ensure!(
-        pooled.epsilon == config.norm_epsilon,
-        "transformers' Hiera has one epsilon for all norms, and this classifier has {:?} after \
-         {:?} in its encoder",
-        pooled.epsilon,
-        config.norm_epsilon
-    );
-    let head = Head { norm: pooled.clone(), linear: head.clone() };
-    let network = Network { encoder: hiera.clone(), head };
-    let mut entries = HieraNames::transformers("hiera.").hiera("encoder.", config);
-    entries.extend(norm("head.norm", "hiera.pooler.layernorm", width));
-    entries.extend(linear("head.linear", "classifier", width, class_names.len()));
-    let json = named(hiera_json(config, "HieraForImageClassification"), class_names);
-    write(folder.as_ref(), json, layout::save(&network, &entries))
-}
-
-/// What reads the pooled features.
-#[derive(Module, Debug)]
-struct Head {
-    norm: Norm,
-    linear: Linear,
 }

@@ -45,13 +45,13 @@ pub(crate) use contents::{Contents, Kind};
 pub use beit::{save_beit, save_beit_encoder};
 #[cfg(feature = "data")]
 pub use framing::save_framed_preprocessor;
-pub use hiera::{save_hiera, save_hiera_classifier, save_hiera_mae};
+pub use hiera::{save_hiera, save_hiera_mae};
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};
 #[cfg(feature = "run")]
 pub(crate) use keep::is_vit_or_beit;
 pub use keep::{
-    save_parameters, save_pretrained, save_swin_classifier, save_swin_v2_classifier,
-    save_vit_classifier, save_vit_features,
+    save_hiera_classifier, save_parameters, save_pretrained, save_swin_classifier,
+    save_swin_v2_classifier, save_vit_classifier, save_vit_features,
 };
 pub use model::TransformersModel;
 pub use preprocessor::save_preprocessor;
