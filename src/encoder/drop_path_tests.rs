@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::{
-    Backbone, CondensedVitConfig, Patchwise, RelativePositions, SwinConfig, SwinV2Config, VitConfig,
+    Backbone, CondensedVitConfig, HieraConfig, Patchwise, RelativePositions, SwinConfig,
+    SwinV2Config, VitConfig,
 };
 use crate::grid::ImageShape;
 use crate::nn::{Init, InitialWeights, named_parameters, trainable};
@@ -72,6 +73,14 @@ fn swins_take_another_drop_path_and_keep_their_weights() {
     takes_another_probability(|probability| swin(probability).init(&mut weights()));
     takes_another_probability(|probability| {
         SwinV2Config::new(swin(probability)).with_branch_norm(1.0).init(&mut weights())
+    });
+}
+
+#[test]
+fn hieras_take_another_drop_path_and_keep_their_weights() {
+    takes_another_probability(|probability| {
+        let hiera = HieraConfig::small_images(ImageShape::square(2, 8)).with_drop_path(probability);
+        HieraConfig { width: 8, ..hiera }.init(&mut weights())
     });
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, Tolerance};
 
 use super::{
-    Backbone, CondensedVitConfig, Encoder, GptConfig, GridTokens, Patchwise, PixelGpt,
+    Backbone, CondensedVitConfig, Encoder, GptConfig, GridTokens, HieraConfig, Patchwise, PixelGpt,
     ResidualConfig, SwinConfig, SwinV2Config, VitConfig, layers_above,
 };
 use crate::grid::{Grid, ImageShape};
@@ -65,6 +65,8 @@ fn every_encoder_gives_the_features_of_its_layers() {
     has_layers(&swin().init(&mut weights()), |swin, tokens| normed(&swin.norm, tokens));
     let swin_v2 = SwinV2Config::new(swin()).with_branch_norm(1.0);
     has_layers(&swin_v2.init(&mut weights()), |swin, tokens| normed(&swin.norm, tokens));
+    let hiera = HieraConfig { width: 8, ..HieraConfig::small_images(SHAPE) };
+    has_layers(&hiera.init(&mut weights()), |_, tokens| tokens);
     let gpt = GptConfig::new(SHAPE, 8, 2, 2).with_colors(3).init(&mut weights());
     let palette = Tensor::from_floats([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &test_device());
     has_layers(&PixelGpt::new(gpt, Some(palette)).at_layer(2), |pixels, tokens| {

@@ -22,7 +22,7 @@ pub struct UnitAttention {
     /// Heads.
     pub heads: usize,
     #[module(skip)]
-    attends: Attends,
+    pub(super) attends: Attends,
 }
 
 impl UnitAttention {

@@ -71,6 +71,23 @@ impl Hiera {
         &self.config
     }
 
+    /// The same encoder, its weights and their identities kept, whose first `pools` stages after the
+    /// first one pool: the paper fine-tunes with one more than it pre-trains with.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`HieraConfig::validate`] when that fails.
+    pub fn with_pools(mut self, pools: usize) -> Self {
+        self.config.pools = pools;
+        self.config.validate().unwrap_or_else(|error| panic!("{error}"));
+        for (number, stage) in self.stages.iter_mut().enumerate() {
+            for (index, block) in stage.blocks.iter_mut().enumerate() {
+                block.attention.attends = self.config.attends(number, index);
+            }
+        }
+        self
+    }
+
     /// The features of whole images in the order in which they lie: transformers'
     /// `last_hidden_state`. Where the stages pool less often than they could, that is group by group,
     /// the finest places first, and not row by row as in [`Backbone::represent`].

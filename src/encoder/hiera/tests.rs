@@ -102,6 +102,17 @@ fn tokens_see_their_mask_unit_alone_until_a_stage_attends_to_all() {
 }
 
 #[test]
+fn another_stage_may_pool_with_the_same_weights() {
+    let more = config().init(&mut weights()).with_pools(2);
+    let made = config().with_pools(2).init(&mut weights());
+    assert_eq!((more.config(), more.config().stride()), (made.config(), [8, 8]));
+    let features = more.represent(images(16, 24));
+    assert_eq!(features.grid, Grid::new(2, 3));
+    let expected = made.represent(images(16, 24)).tokens.into_data();
+    features.tokens.into_data().assert_eq(&expected, true);
+}
+
+#[test]
 fn images_of_other_sizes_are_read_by_interpolating_positions() {
     let hiera = config().init(&mut weights());
     for (size, grid) in [([8, 8], Grid::new(2, 2)), ([32, 16], Grid::new(8, 4))] {
