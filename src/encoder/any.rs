@@ -6,7 +6,8 @@ use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backbone, EncoderConfig, GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, VitBody, VitConfig,
+    Backbone, EncoderConfig, GridTokens, Hiera, HieraConfig, Swin, SwinConfig, SwinV2,
+    SwinV2Config, VitBody, VitConfig,
 };
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
@@ -23,6 +24,8 @@ pub enum BackboneConfig {
     Swin(SwinConfig),
     /// A [`SwinV2`].
     SwinV2(SwinV2Config),
+    /// A [`Hiera`].
+    Hiera(HieraConfig),
 }
 
 /// A network of any of these kinds.
@@ -35,6 +38,8 @@ pub enum AnyBackbone {
     Swin(Swin),
     /// A Swin v2.
     SwinV2(SwinV2),
+    /// A Hiera.
+    Hiera(Hiera),
 }
 
 /// The same expression of whichever kind it is.
@@ -44,14 +49,50 @@ macro_rules! each {
             $kind::Vit($it) => $body,
             $kind::Swin($it) => $body,
             $kind::SwinV2($it) => $body,
+            $kind::Hiera($it) => $body,
         }
     };
+}
+
+/// What sizes of any kind say.
+trait Sizes {
+    fn image(&self) -> ImageShape;
+    fn cells(&self) -> Result<Grid>;
+    fn check(&self) -> Result<()>;
+}
+
+impl<C: EncoderConfig> Sizes for C {
+    fn image(&self) -> ImageShape {
+        EncoderConfig::image(self)
+    }
+
+    fn cells(&self) -> Result<Grid> {
+        EncoderConfig::image(self).grid(self.stride())
+    }
+
+    fn check(&self) -> Result<()> {
+        self.validate()
+    }
+}
+
+impl Sizes for HieraConfig {
+    fn image(&self) -> ImageShape {
+        self.image
+    }
+
+    fn cells(&self) -> Result<Grid> {
+        self.validate().map(|()| self.stage_grid(self.pools))
+    }
+
+    fn check(&self) -> Result<()> {
+        self.validate()
+    }
 }
 
 impl BackboneConfig {
     /// The images it is made for.
     pub fn image(&self) -> ImageShape {
-        each!(BackboneConfig, self, config => EncoderConfig::image(config))
+        each!(BackboneConfig, self, config => Sizes::image(config))
     }
 
     /// The grid of its features.
@@ -60,7 +101,7 @@ impl BackboneConfig {
     ///
     /// When its patches do not divide its images.
     pub fn grid(&self) -> Result<Grid> {
-        self.image().grid(each!(BackboneConfig, self, config => EncoderConfig::stride(config)))
+        each!(BackboneConfig, self, config => config.cells())
     }
 
     /// Its blocks one after another.
@@ -69,6 +110,7 @@ impl BackboneConfig {
             Self::Vit(config) => config.depth,
             Self::Swin(config) => config.depths.iter().sum(),
             Self::SwinV2(config) => config.sizes.depths.iter().sum(),
+            Self::Hiera(config) => config.depths.iter().sum(),
         }
     }
 
@@ -78,7 +120,7 @@ impl BackboneConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        each!(BackboneConfig, self, config => EncoderConfig::validate(config))
+        each!(BackboneConfig, self, config => Sizes::check(config))
     }
 
     /// The network with fresh weights.
@@ -91,6 +133,7 @@ impl BackboneConfig {
             Self::Vit(config) => AnyBackbone::Vit(VitBody::new(config, weights)),
             Self::Swin(config) => AnyBackbone::Swin(config.init(weights)),
             Self::SwinV2(config) => AnyBackbone::SwinV2(config.init(weights)),
+            Self::Hiera(config) => AnyBackbone::Hiera(config.init(weights)),
         }
     }
 }

@@ -54,6 +54,7 @@ impl TeacherConfig {
             BackboneConfig::Vit(vit) => vit.image = image,
             BackboneConfig::Swin(swin) => swin.image = image,
             BackboneConfig::SwinV2(swin) => swin.sizes.image = image,
+            BackboneConfig::Hiera(hiera) => hiera.image = image,
         }
         self
     }

@@ -26,7 +26,7 @@ impl TeacherConfig {
     ///
     /// # Errors
     ///
-    /// When there is none, or it is neither a ViT nor a Swin.
+    /// When there is none, or it is neither a ViT, nor a Swin, nor a Hiera.
     pub fn of(path: &Path) -> Result<Self> {
         let Kept { network, statistics, .. } = Kept::open(path)?;
         Ok(Self::new(network).with_statistics(statistics).with_folder(Some(path.into())))
@@ -104,7 +104,9 @@ impl Kept {
             (found, source.statistics()?, Weights::Source(Box::new(source)))
         };
         let network = network.ok_or_else(|| {
-            Error::checkpoint(path, "holds an encoder that is neither a ViT nor a Swin: no teacher")
+            let reason =
+                "holds an encoder that is neither a ViT, nor a Swin, nor a Hiera: no teacher";
+            Error::checkpoint(path, reason)
         })?;
         Ok(Self { network, statistics, weights })
     }
@@ -132,7 +134,8 @@ fn of_spec(spec: EncoderSpec) -> Option<BackboneConfig> {
         }
         EncoderSpec::Swin(config) => Some(BackboneConfig::Swin(config)),
         EncoderSpec::SwinV2(config) => Some(BackboneConfig::SwinV2(config)),
-        EncoderSpec::Hiera(_) | EncoderSpec::ImageGpt { .. } | EncoderSpec::Method { .. } => None,
+        EncoderSpec::Hiera(config) => Some(BackboneConfig::Hiera(config)),
+        EncoderSpec::ImageGpt { .. } | EncoderSpec::Method { .. } => None,
     }
 }
 
@@ -144,5 +147,6 @@ fn of_sizes(sizes: &Value) -> Option<BackboneConfig> {
     let vit = read(sizes).map(BackboneConfig::Vit);
     let swin = || read(sizes).map(BackboneConfig::Swin);
     let swin_v2 = || read(sizes).map(BackboneConfig::SwinV2);
-    vit.or_else(swin).or_else(swin_v2)
+    let hiera = || read(sizes).map(BackboneConfig::Hiera);
+    vit.or_else(swin).or_else(swin_v2).or_else(hiera)
 }
