@@ -1,11 +1,14 @@
 //! Hiera: transformers' folders, and the official files.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn_mim::checkpoint::{
     LoadOptions, Transformers, TransformersModel, load_official_hiera, load_official_hiera_mae,
-    save_hiera, save_hiera_mae, save_official_hiera, save_official_hiera_mae,
+    save_hiera, save_hiera_classifier, save_hiera_mae, save_official_hiera,
+    save_official_hiera_mae,
 };
+use burn_mim::eval::{Classification, Pooling};
+use burn_mim::nn::InitialWeights;
 use burn_mim::{
     Backbone, DecoderConfig, Encoder, Hiera, HieraConfig, HieraMae, HieraMaeConfig, ImageShape,
     MimBatch, PretextTask,
@@ -51,7 +54,7 @@ fn check_mae(name: &str, io: &Io, model: HieraMae, config: &HieraMaeConfig) {
     let gradients = model.loss(batch).loss.backward();
     let expect = |key: &str, shape: Vec<usize>| (shape, io.0[&format!("grad.{key}")].1.clone());
     // Of a layer whose weights have outputs last.
-    let check = |key: &str, weight: &burn::module::Param<Tensor<2>>| {
+    let check = |key: &str, weight: &Param<Tensor<2>>| {
         let got = gradient(&gradients, weight).transpose();
         close(key, got.clone(), &expect(key, got.dims().into()), 1e-3);
     };
@@ -115,6 +118,34 @@ fn what_norms_pooled_features_is_unused_and_said_to_be() {
         let hiera = opened.hiera(LoadOptions::default(), &device()).unwrap();
         check_encoder(name, &Io::open(name), &hiera.model);
     }
+}
+
+/// The tensor `key` of a folder's weights, a matrix transposed.
+fn weights<const D: usize>(name: &str, key: &str) -> Tensor<D> {
+    let io = Io::read(&folder(name).join("model.safetensors"));
+    let tensor = io.tensor::<D>(key);
+    if D == 2 { tensor.transpose() } else { tensor }
+}
+
+#[test]
+fn a_classifier_is_that_of_transformers_and_is_written_as_one() {
+    let name = "hiera_classifier";
+    let opened = Transformers::open(folder(name)).unwrap();
+    let hiera = opened.hiera(LoadOptions::default(), &device()).unwrap().model;
+    let mut task =
+        Classification::new(hiera, Pooling::Mean, 3, &mut InitialWeights::new(0, &device()));
+    let norm = task.norm.as_mut().unwrap();
+    norm.gamma = Param::from_tensor(weights(name, "hiera.pooler.layernorm.weight"));
+    norm.beta = Some(Param::from_tensor(weights(name, "hiera.pooler.layernorm.bias")));
+    task.head.weight = Param::from_tensor(weights(name, "classifier.weight"));
+    task.head.bias = Some(Param::from_tensor(weights(name, "classifier.bias")));
+    let io = Io::open(name);
+    close("logits", task.logits(io.tensor("pixel_values")), &io.0["logits"], TOLERANCE);
+    let out = tempfile::tempdir().unwrap();
+    let names: Vec<_> = ["a", "b", "c"].map(String::from).into();
+    let norm = task.norm.as_ref().unwrap();
+    save_hiera_classifier(out.path(), &task.encoder, norm, &task.head, &names).unwrap();
+    assert_eq!(weights_in(out.path()), weights_in(&folder(name)));
 }
 
 #[test]
