@@ -20,7 +20,7 @@ pub(super) fn all() -> Vec<Preset<HieraMaeConfig>> {
             about: "MAE on a Hiera of 48 to 192 features, 1-2-2 blocks, mask units of 8 pixels, decoder 64 × 2: ours, for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: HieraMaeConfig::small_images,
-            recipe: Recipe::mae().with_epochs(12).with_base_lr(4e-3).with_warmup_epochs(0.5),
+            recipe: Recipe::mae().with_epochs(7).with_base_lr(4e-3).with_warmup_epochs(0.5),
             augmentation: Augmentation::mae(),
             batch_size: 64,
         },
