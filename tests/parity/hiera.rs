@@ -203,6 +203,11 @@ fn official_files_are_read_and_written() {
     check_mae(name, &Io::open(name), loaded.model, &config);
     let loaded = load_official_hiera_mae(&again, &config, STRICT, &device()).unwrap();
     check_mae(name, &Io::open(name), loaded.model, &config);
+    // With a configuration of transformers beside it, the file says the rest itself.
+    let opened = Transformers::open(folder(name).join("model.pth")).unwrap();
+    let loaded = opened.hiera_mae(STRICT, &device()).unwrap();
+    assert_eq!(loaded.config.encoder, config.encoder);
+    check_mae(name, &Io::open(name), loaded.model, &loaded.config);
 
     let name = "official_hiera";
     let config = HieraConfig {

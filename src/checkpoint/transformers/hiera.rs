@@ -41,7 +41,7 @@ impl Transformers {
         device: &Device,
     ) -> Result<Loaded<HieraMae, HieraMaeConfig>> {
         let (config, grid) = self.hiera_mae_config()?;
-        let entries = HieraNames::transformers("hiera.").mae(&config);
+        let entries = self.hiera_names("hiera.").mae(&config);
         self.fill(|c, w| c.init(w), config, &entries, Some(grid), options, device)
     }
 
@@ -61,8 +61,16 @@ impl Transformers {
             true => "hiera.",
             false => "",
         };
-        let entries = HieraNames::transformers(prefix).hiera("", &config);
+        let entries = self.hiera_names(prefix).hiera("", &config);
         self.fill(|c, w| c.init(w), config, &entries, Some(grid), options, device)
+    }
+
+    /// The names of the keys, which may be the official code's.
+    fn hiera_names(&self, prefix: &str) -> HieraNames {
+        match self.file.find("blocks.0.norm1.weight") {
+            Some(_) => HieraNames::official(),
+            None => HieraNames::transformers(prefix),
+        }
     }
 
     /// The configuration for the images asked for, and the grid of the folder's own images.
