@@ -10,9 +10,9 @@ use burn_mim::data::ChannelStatistics;
 use burn_mim::nn::sin_cos_table;
 use burn_mim::train::optimizer;
 use burn_mim::{
-    Backbone, ConvNextV2Config, DecoderConfig, EncoderConfig, FcMaeConfig, Grid, ImageShape,
-    MaeConfig, MaskConfig, MimBatch, PretextTask, RandomMask, SimMimConfig, SwinConfig,
-    SwinV2Config, VitConfig,
+    Backbone, ConvNextV2Config, DecoderConfig, EncoderConfig, FcMaeConfig, Grid, HieraConfig,
+    HieraMaeConfig, ImageShape, MaeConfig, MaskConfig, MimBatch, PretextTask, RandomMask,
+    SimMimConfig, SwinConfig, SwinV2Config, VitConfig,
 };
 use common::{loader, losses, mae, masked, noise, pretraining, recipe, simmim, weights};
 
@@ -242,4 +242,16 @@ fn a_hierarchy_trained_at_one_size_reads_and_reconstructs_another() {
     let swin_v2 = SwinV2Config::new(swin(image)).with_branch_norm(1.0);
     check(SimMimConfig::new(swin_v2).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 }));
     check(SimMimConfig::new(convnext(image)).with_mask(MaskConfig::Simmim { unit: 8, ratio: 0.6 }));
+}
+
+#[test]
+fn a_masked_hiera_reads_rectangles_of_any_channels() {
+    for image in [ImageShape::new(1, 24, 40), ImageShape::new(5, 40, 16)] {
+        let encoder = HieraConfig { width: 8, ..HieraConfig::small_images(image) };
+        let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
+        let config = HieraMaeConfig::new(encoder).with_decoder(decoder);
+        let batch = masked(noise(image, 4), &config.mask().unwrap());
+        let task = trained(config.init(&mut weights(3)), &batch);
+        check_reconstruction(task.reconstruct(&batch), &batch);
+    }
 }

@@ -15,7 +15,8 @@ use burn_mim::method::{BuiltIn, Method};
 use burn_mim::nn::{InitialWeights, Positions, QkvBias};
 use burn_mim::run::{BackboneSource, Evaluation, Export, LoadedBackbone, Run};
 use burn_mim::{
-    Backbone, ContextConfig, ConvNextV2, ImageShape, MaskConfig, Result, SimMimConfig, Swin,
+    Backbone, ContextConfig, ConvNextV2, DecoderConfig, Hiera, HieraConfig, HieraMaeConfig,
+    ImageShape, MaskConfig, Result, SimMimConfig, Swin,
 };
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -165,6 +166,26 @@ fn a_fine_tuned_run_is_a_class_for_classification_or_an_encoder_with_its_classif
         SafeTensors::deserialize(&bytes).unwrap().names().into_iter().map(String::from).collect();
     keys.sort();
     assert_eq!(keys, ["head.bias", "head.weight", "norm.beta", "norm.gamma"]);
+}
+
+#[test]
+fn a_hiera_is_its_classes_of_transformers_with_the_norm_of_its_pooled_features() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let encoder = HieraConfig { width: 8, ..HieraConfig::small_images(IMAGE) };
+    let decoder = DecoderConfig::new().with_width(8).with_depth(1).with_heads(2);
+    pretrained(&path("run"), &HieraMaeConfig::new(encoder).with_decoder(decoder), 1);
+    let class = export(&Export::new(), &path("run"), &path("encoder")).unwrap();
+    assert_eq!(class, Some("HieraModel"));
+    same(&source::<Hiera>(&path("run")), &source::<Hiera>(&path("encoder")));
+    let whole = Export::new().with_whole(true);
+    let class = export(&whole, &path("run"), &path("whole")).unwrap();
+    assert_eq!(class, Some("HieraForPreTraining"));
+    same(&source::<Hiera>(&path("run")), &source::<Hiera>(&path("whole")));
+    tuned::<Hiera>(&path("encoder"), &path("tuned"), Pooling::Mean, true);
+    let class = export(&Export::new(), &path("tuned"), &path("classifier")).unwrap();
+    assert_eq!(class, Some("HieraForImageClassification"));
+    same(&source::<Hiera>(&path("tuned")), &source::<Hiera>(&path("classifier")));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 #![cfg(feature = "train")]
 
 mod common;
+#[path = "gradients/hiera.rs"]
+mod hiera;
 #[path = "gradients/teachers.rs"]
 mod teachers;
 

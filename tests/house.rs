@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 21] = [
+const METHODS: [&str; 22] = [
     "MaeConfig",
     "SimMimConfig",
     "SparkConfig",
@@ -33,6 +33,7 @@ const METHODS: [&str; 21] = [
     "EvaConfig",
     "FcMaeConfig",
     "MilanConfig",
+    "HieraMaeConfig",
 ];
 
 fn folder(name: &str) -> PathBuf {

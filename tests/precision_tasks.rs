@@ -17,9 +17,9 @@ use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig, VqOutput};
 use burn_mim::{
     CaeConfig, CmaeConfig, ConvDecoderConfig, ConvNextV2Config, Data2VecConfig, DecoderConfig,
-    EvaConfig, FcMaeConfig, FeatureConfig, FeatureLayers, IBotConfig, IJepaConfig, ImageShape,
-    LeJepaConfig, MaeConfig, MaskConfig, MilanConfig, MultiBlockConfig, RestorationBatch, SigReg,
-    SparkConfig, TokenizerBatch, ViewContrastConfig, VitConfig,
+    EvaConfig, FcMaeConfig, FeatureConfig, FeatureLayers, HieraConfig, HieraMaeConfig, IBotConfig,
+    IJepaConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig, MilanConfig, MultiBlockConfig,
+    RestorationBatch, SigReg, SparkConfig, TokenizerBatch, ViewContrastConfig, VitConfig,
 };
 use common::{
     IMAGE, blocks, device, encoder, masked, noise, noised, statistics, teacher, views, weights,
@@ -152,6 +152,15 @@ fn a_frozen_teachers_features_with_a_prompting_decoder() {
     let config = MilanConfig::new(encoder(IMAGE), teacher(&encoder(IMAGE))).with_decoder(decoder);
     let batch = noised(masked(noise(IMAGE, 4), &config.mask().unwrap()));
     nearly_the_same(&config.init(&statistics(3), &mut weights(3)), &batch);
+}
+
+#[test]
+fn a_masked_hierarchy() {
+    let encoder = HieraConfig { width: 16, ..HieraConfig::small_images(IMAGE) };
+    let decoder = DecoderConfig::new().with_width(16).with_depth(1).with_heads(2);
+    let config = HieraMaeConfig::new(encoder).with_decoder(decoder);
+    let batch = masked(noise(IMAGE, 8), &config.mask().unwrap());
+    nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
 }
 
 #[test]

@@ -10,18 +10,19 @@ use burn_mim::data::{
     DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, PackOptions, Packed,
     SampleFile, Subset,
 };
-use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, VitBody};
+use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, StageTokens, VitBody};
 use burn_mim::nn::Momentum;
 use burn_mim::{
     Beit, BeitConfig, BlockMask, Cae, CaeConfig, ClosureMask, Cmae, CmaeConfig, ContextConfig,
     ContextPrediction, ConvDecoder, ConvDecoderConfig, ConvNextDecoder, ConvNextV2,
     ConvNextV2Config, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Decoder,
     DecoderConfig, Encoder, Error, Eva, EvaConfig, FcMae, FcMaeConfig, FeatureConfig,
-    FeatureTarget, FixedMask, Grid, GridMask, GridTokens, IBot, IBotConfig, IJepa, IJepaConfig,
-    ImageGpt, ImageGptConfig, ImageShape, InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae,
-    MaeConfig, Mask, MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig,
-    PixelLoss, PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask,
-    Reconstruct, RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, Shown, SigReg, SimMim,
+    FeatureTarget, FixedMask, FusionDecoder, Grid, GridMask, GridTokens, Hiera, HieraConfig,
+    HieraMae, HieraMaeConfig, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig,
+    ImageShape, InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae, MaeConfig, Mask,
+    MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss,
+    PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct,
+    RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, Shown, SigReg, SimMim,
     SimMimConfig, Spark, SparkConfig, SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig,
     TokenConvNextV2, TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit,
     VitConfig, mask_fn,
@@ -82,6 +83,8 @@ fn every_part_fulfils_its_contract() {
     encoder::<VisibleVit, VisibleTokens>();
     encoder::<ConvNextV2, VisibleTokens>();
     encoder::<TokenConvNextV2, GridTokens>();
+    encoder::<Hiera, StageTokens>();
+    head::<FusionDecoder, StageTokens>();
     head::<LinearHead, GridTokens>();
     head::<ConvNextDecoder, VisibleTokens>();
     head::<Decoder, VisibleTokens>();
@@ -97,6 +100,7 @@ fn every_part_fulfils_its_contract() {
     any_task::<Milan>();
     task::<Eva>();
     task::<FcMae>();
+    task::<HieraMae>();
     any_task::<IBot>();
     any_task::<LeJepa>();
     task::<Data2Vec>();
@@ -131,6 +135,8 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<FcMaeConfig>();
     file::<ConvNextV2Config>();
     file::<SimMimConfig<ConvNextV2Config>>();
+    file::<HieraConfig>();
+    file::<HieraMaeConfig>();
     file::<MilanConfig>();
     file::<TeacherConfig>();
     file::<IBotConfig>();

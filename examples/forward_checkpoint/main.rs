@@ -16,7 +16,9 @@
 //! transformers' `last_hidden_state`. An encoder alone yields `features`, its
 //! `last_hidden_state`: registers after the class token, no class token of an I-JEPA, a CLIP's
 //! before its `post_layernorm`, a ConvNeXt V2's cells row by row; of whole images unless `noise` is given. An Image GPT yields `features`, after its last norm, and `logits`
-//! f32 [b, tokens, colors] where it has a head.
+//! f32 [b, tokens, colors] where it has a head. A Hiera yields `features`, the `last_hidden_state` of
+//! whole images in its order; a masked autoencoder on it, where there is `noise` f32 [b, mask units],
+//! also `loss`, `hidden` and `logits` f32 [b, cells, values of a cell].
 
 mod input;
 mod outputs;
@@ -124,6 +126,21 @@ fn run(args: &Args) -> Result<()> {
         }
         TransformersModel::ConvNextV2(loaded) => {
             outputs.add("features", loaded.model.represent(input.images(&device)?).tokens);
+        }
+        TransformersModel::HieraMae(loaded) => {
+            let images = input.images(&device)?;
+            outputs.add("features", loaded.model.encoder.last_hidden_state(images.clone()));
+            if input.has("noise") {
+                let (_, masks) = input.noise(&*loaded.config.mask()?)?;
+                let batch = MimBatch::new(images.clone(), Mask::new(masks, &device)?);
+                let features = loaded.model.encoder.encode(images, &batch.mask);
+                outputs.add("logits", loaded.model.head.predict_all(features, &batch.mask));
+                outputs.hidden(&batch.mask);
+                outputs.add("loss", loaded.model.loss(batch).loss);
+            }
+        }
+        TransformersModel::Hiera(loaded) => {
+            outputs.add("features", loaded.model.last_hidden_state(input.images(&device)?));
         }
         TransformersModel::ImageGpt(loaded) => {
             let ids = input.ids(&loaded.config.encoder, &device)?;

@@ -40,9 +40,11 @@
 
 mod convnext_names;
 mod dalle;
+mod hiera_names;
 mod layout;
 mod official;
 mod official_data2vec;
+mod official_hiera;
 mod official_swin;
 mod parameters;
 mod report;
@@ -58,6 +60,9 @@ pub use official::{
     load_official_simmim, load_timm, save_official_beit, save_official_beit_v2,
 };
 pub use official_data2vec::load_official_data2vec;
+pub use official_hiera::{
+    load_official_hiera, load_official_hiera_mae, save_official_hiera, save_official_hiera_mae,
+};
 pub use official_swin::{
     load_official_simmim_swin, load_official_simmim_swin_v2, save_official_simmim_swin,
     save_official_simmim_swin_v2,
@@ -67,10 +72,10 @@ pub use report::{LoadOptions, LoadReport, Loaded};
 pub use transformers::save_framed_preprocessor;
 pub use transformers::{
     Transformers, TransformersModel, save_beit, save_beit_encoder, save_convnext_v2,
-    save_convnext_v2_classifier, save_image_gpt, save_mae, save_parameters, save_pixel_gpt,
-    save_preprocessor, save_pretrained, save_simmim, save_swin, save_swin_classifier,
-    save_swin_simmim, save_swin_v2, save_swin_v2_classifier, save_swin_v2_simmim, save_vit,
-    save_vit_classifier, save_vit_features,
+    save_convnext_v2_classifier, save_hiera, save_hiera_classifier, save_hiera_mae, save_image_gpt,
+    save_mae, save_parameters, save_pixel_gpt, save_preprocessor, save_pretrained, save_simmim,
+    save_swin, save_swin_classifier, save_swin_simmim, save_swin_v2, save_swin_v2_classifier,
+    save_swin_v2_simmim, save_vit, save_vit_classifier, save_vit_features,
 };
 pub use weights_file::WeightsFile;
 

@@ -6,8 +6,8 @@ use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backbone, ConvNextV2, ConvNextV2Config, EncoderConfig, GridTokens, Swin, SwinConfig, SwinV2,
-    SwinV2Config, VitBody, VitConfig,
+    Backbone, ConvNextV2, ConvNextV2Config, EncoderConfig, GridTokens, Hiera, HieraConfig, Swin,
+    SwinConfig, SwinV2, SwinV2Config, VitBody, VitConfig,
 };
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
@@ -26,6 +26,8 @@ pub enum BackboneConfig {
     SwinV2(SwinV2Config),
     /// A [`ConvNextV2`].
     ConvNextV2(ConvNextV2Config),
+    /// A [`Hiera`].
+    Hiera(HieraConfig),
 }
 
 /// A network of any of these kinds.
@@ -40,6 +42,8 @@ pub enum AnyBackbone {
     SwinV2(SwinV2),
     /// A ConvNeXt V2.
     ConvNextV2(ConvNextV2),
+    /// A Hiera.
+    Hiera(Hiera),
 }
 
 /// The same expression of whichever kind it is.
@@ -50,14 +54,50 @@ macro_rules! each {
             $kind::Swin($it) => $body,
             $kind::SwinV2($it) => $body,
             $kind::ConvNextV2($it) => $body,
+            $kind::Hiera($it) => $body,
         }
     };
+}
+
+/// What sizes of any kind say.
+trait Sizes {
+    fn image(&self) -> ImageShape;
+    fn cells(&self) -> Result<Grid>;
+    fn check(&self) -> Result<()>;
+}
+
+impl<C: EncoderConfig> Sizes for C {
+    fn image(&self) -> ImageShape {
+        EncoderConfig::image(self)
+    }
+
+    fn cells(&self) -> Result<Grid> {
+        EncoderConfig::image(self).grid(self.stride())
+    }
+
+    fn check(&self) -> Result<()> {
+        self.validate()
+    }
+}
+
+impl Sizes for HieraConfig {
+    fn image(&self) -> ImageShape {
+        self.image
+    }
+
+    fn cells(&self) -> Result<Grid> {
+        self.validate().map(|()| self.stage_grid(self.pools))
+    }
+
+    fn check(&self) -> Result<()> {
+        self.validate()
+    }
 }
 
 impl BackboneConfig {
     /// The images it is made for.
     pub fn image(&self) -> ImageShape {
-        each!(BackboneConfig, self, config => EncoderConfig::image(config))
+        each!(BackboneConfig, self, config => Sizes::image(config))
     }
 
     /// The grid of its features.
@@ -66,7 +106,7 @@ impl BackboneConfig {
     ///
     /// When its patches do not divide its images.
     pub fn grid(&self) -> Result<Grid> {
-        self.image().grid(each!(BackboneConfig, self, config => EncoderConfig::stride(config)))
+        each!(BackboneConfig, self, config => config.cells())
     }
 
     /// Its blocks one after another.
@@ -76,6 +116,7 @@ impl BackboneConfig {
             Self::Swin(config) => config.depths.iter().sum(),
             Self::SwinV2(config) => config.sizes.depths.iter().sum(),
             Self::ConvNextV2(config) => config.depths.iter().sum(),
+            Self::Hiera(config) => config.depths.iter().sum(),
         }
     }
 
@@ -85,7 +126,7 @@ impl BackboneConfig {
     ///
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
-        each!(BackboneConfig, self, config => EncoderConfig::validate(config))
+        each!(BackboneConfig, self, config => Sizes::check(config))
     }
 
     /// The network with fresh weights.
@@ -99,6 +140,7 @@ impl BackboneConfig {
             Self::Swin(config) => AnyBackbone::Swin(config.init(weights)),
             Self::SwinV2(config) => AnyBackbone::SwinV2(config.init(weights)),
             Self::ConvNextV2(config) => AnyBackbone::ConvNextV2(config.init(weights)),
+            Self::Hiera(config) => AnyBackbone::Hiera(config.init(weights)),
         }
     }
 }

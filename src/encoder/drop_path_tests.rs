@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::{
-    Backbone, CondensedVitConfig, ConvNextV2Config, EncoderConfig, Patchwise, RelativePositions,
-    SwinConfig, SwinV2Config, VitConfig,
+    Backbone, CondensedVitConfig, ConvNextV2Config, EncoderConfig, HieraConfig, Patchwise,
+    RelativePositions, SwinConfig, SwinV2Config, VitConfig,
 };
 use crate::grid::ImageShape;
 use crate::nn::{Init, InitialWeights, named_parameters, trainable};
@@ -89,6 +89,14 @@ fn convolutions_take_another_drop_path_and_keep_their_weights() {
     });
     let changed = convnext(0.0).init(&mut weights()).with_drop_path(0.2);
     assert_eq!(changed.config().drop_path, 0.2);
+}
+
+#[test]
+fn hieras_take_another_drop_path_and_keep_their_weights() {
+    takes_another_probability(|probability| {
+        let hiera = HieraConfig::small_images(ImageShape::square(2, 8)).with_drop_path(probability);
+        HieraConfig { width: 8, ..hiera }.init(&mut weights())
+    });
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use burn::tensor::{Tensor, Tolerance};
 
 use super::{
-    Backbone, CondensedVitConfig, ConvNextV2Config, Encoder, GptConfig, GridTokens, Patchwise,
-    PixelGpt, ResidualConfig, SwinConfig, SwinV2Config, VitConfig, layers_above,
+    Backbone, CondensedVitConfig, ConvNextV2Config, Encoder, GptConfig, GridTokens, HieraConfig,
+    Patchwise, PixelGpt, ResidualConfig, SwinConfig, SwinV2Config, VitConfig, layers_above,
 };
 use crate::grid::{Grid, ImageShape};
 use crate::mask::Mask;
@@ -65,6 +65,8 @@ fn every_encoder_gives_the_features_of_its_layers() {
     has_layers(&swin_v2.init(&mut weights()), |swin, tokens| normed(&swin.norm, tokens));
     let convnext = ConvNextV2Config::new(SHAPE, 2, vec![8, 12], vec![2, 1]);
     has_layers(&convnext.init(&mut weights()), |_, tokens| tokens);
+    let hiera = HieraConfig { width: 8, ..HieraConfig::small_images(SHAPE) };
+    has_layers(&hiera.init(&mut weights()), |_, tokens| tokens);
     let gpt = GptConfig::new(SHAPE, 8, 2, 2).with_colors(3).init(&mut weights());
     let palette = Tensor::from_floats([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &test_device());
     has_layers(&PixelGpt::new(gpt, Some(palette)).at_layer(2), |pixels, tokens| {

@@ -32,6 +32,7 @@ pub mod convnext;
 mod drop_path_tests;
 mod frozen;
 mod gpt;
+pub mod hiera;
 #[cfg(test)]
 mod layers_tests;
 mod patchwise;
@@ -53,6 +54,7 @@ pub use config::EncoderConfig;
 pub use convnext::{ConvNextV2, ConvNextV2Config, TokenConvNextV2};
 pub(crate) use frozen::with_frozen_layers;
 pub use gpt::{Gpt, GptConfig, PixelGpt};
+pub use hiera::{Hiera, HieraConfig, StageTokens};
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};
 pub use stack::Stack;

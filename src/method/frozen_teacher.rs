@@ -55,6 +55,7 @@ impl TeacherConfig {
             BackboneConfig::Swin(swin) => swin.image = image,
             BackboneConfig::SwinV2(swin) => swin.sizes.image = image,
             BackboneConfig::ConvNextV2(convnext) => convnext.image = image,
+            BackboneConfig::Hiera(hiera) => hiera.image = image,
         }
         self
     }

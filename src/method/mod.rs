@@ -9,6 +9,7 @@ mod data2vec;
 mod eva;
 mod fcmae;
 mod frozen_teacher;
+mod hiera_mae;
 mod ibot;
 mod ijepa;
 mod image_gpt;
@@ -63,6 +64,7 @@ pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config};
 pub use eva::{Eva, EvaConfig};
 pub use fcmae::{FcMae, FcMaeConfig};
 pub use frozen_teacher::{FrozenTeacher, TeacherConfig};
+pub use hiera_mae::{HieraMae, HieraMaeConfig};
 pub use ibot::{IBot, IBotConfig, OutputMeans};
 pub use ijepa::{IJepa, IJepaBatch, IJepaConfig};
 #[cfg(feature = "run")]
@@ -126,8 +128,8 @@ pub use tokenizers::{
 methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>,
-    SimMimConfig<ConvNextV2Config>, BeitConfig, BeitV2Config, CaeConfig, FcMaeConfig, SparkConfig,
-    MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig, CmaeConfig,
+    SimMimConfig<ConvNextV2Config>, BeitConfig, BeitV2Config, CaeConfig, FcMaeConfig, HieraMaeConfig,
+    SparkConfig, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig, CmaeConfig,
     Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig,
     RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::data::ChannelStatistics;
 use crate::encoder::{
-    ConvNextV2, ConvNextV2Config, GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config,
-    TokenConvNextV2, Vit, VitBody, VitConfig,
+    ConvNextV2, ConvNextV2Config, GptConfig, Hiera, HieraConfig, PixelGpt, Swin, SwinConfig,
+    SwinV2, SwinV2Config, TokenConvNextV2, Vit, VitBody, VitConfig,
 };
 use crate::grid::ImageShape;
 use crate::method::{Method, RunConfig};
@@ -31,6 +31,8 @@ pub enum EncoderSpec {
     ConvNextV2(ConvNextV2Config),
     /// A [`TokenConvNextV2`], which has a mask token.
     TokenConvNextV2(ConvNextV2Config),
+    /// A [`Hiera`].
+    Hiera(HieraConfig),
     /// A [`PixelGpt`] with its palette.
     ImageGpt {
         /// The transformer.
@@ -66,6 +68,9 @@ impl EncoderSpec {
         if let Some(token) = encoder.downcast_ref::<TokenConvNextV2>() {
             return Some(Self::TokenConvNextV2(token.network.config().clone()));
         }
+        if let Some(hiera) = encoder.downcast_ref::<Hiera>() {
+            return Some(Self::Hiera(hiera.config().clone()));
+        }
         let pixels = encoder.downcast_ref::<PixelGpt>().filter(|gpt| gpt.palette.is_some())?;
         Some(Self::ImageGpt { config: pixels.gpt.config().clone(), layer: pixels.layer })
     }
@@ -98,6 +103,7 @@ impl EncoderSpec {
             Self::Swin(config) => Some(config.image),
             Self::SwinV2(config) => Some(config.sizes.image),
             Self::ConvNextV2(config) | Self::TokenConvNextV2(config) => Some(config.image),
+            Self::Hiera(config) => Some(config.image),
             Self::ImageGpt { config, .. } => Some(config.image),
             Self::Method { .. } => None,
         }

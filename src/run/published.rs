@@ -8,7 +8,7 @@ use super::encoder_spec::EncoderSpec;
 use super::loaded::{BackboneVisitor, LoadedBackbone};
 use crate::checkpoint::{LoadOptions, LoadReport, Transformers, TransformersModel};
 use crate::data::ChannelStatistics;
-use crate::encoder::{Backbone, EncoderConfig, GptConfig, PixelGpt, VitBody, VitConfig};
+use crate::encoder::{Backbone, EncoderConfig, GptConfig, Hiera, PixelGpt, VitBody, VitConfig};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::nn::InitialWeights;
@@ -107,6 +107,8 @@ pub(super) fn of_published<V: BackboneVisitor>(
             let (config, spec) = (l.config, EncoderSpec::of(&l.model));
             found.hand(l.model, config.image, spec, move |weights| config.init(weights), visitor)
         }
+        TransformersModel::HieraMae(l) => found.hiera(l.model.encoder, visitor),
+        TransformersModel::Hiera(l) => found.hiera(l.model, visitor),
         TransformersModel::ImageGpt(l) => found.gpt(l.model.encoder, l.config.encoder, visitor),
         TransformersModel::PixelGpt(l) => found.gpt(l.model, l.config, visitor),
     }
@@ -122,6 +124,11 @@ impl Loaded<'_> {
     fn vit<V: BackboneVisitor>(self, body: VitBody, config: VitConfig, to: V) -> Result<V::Output> {
         let spec = EncoderSpec::of(&body);
         self.hand(body, config.image, spec, move |weights| VitBody::new(&config, weights), to)
+    }
+
+    fn hiera<V: BackboneVisitor>(self, hiera: Hiera, to: V) -> Result<V::Output> {
+        let (spec, config) = (EncoderSpec::of(&hiera), hiera.config().clone());
+        self.hand(hiera, config.image, spec, move |weights| config.init(weights), to)
     }
 
     fn masked<C, V>(

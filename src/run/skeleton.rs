@@ -40,6 +40,12 @@ impl EncoderSpec {
                 visitor.visit(LoadedBackbone::new(network, image, "ConvNeXt V2", init))
             }
             Self::TokenConvNextV2(config) => masked(config, device, visitor),
+            Self::Hiera(config) => {
+                config.validate()?;
+                let (image, init) = (config.image, move |weights: &mut _| Ok(config.init(weights)));
+                let hiera = init(&mut InitialWeights::new(0, device))?;
+                visitor.visit(LoadedBackbone::new(hiera, image, "Hiera", init))
+            }
             Self::ImageGpt { config, layer } => gpt(config, layer, device, visitor),
             Self::Method { method, variant, numbers, statistics } => {
                 let of_method = OfMethod { numbers, statistics, device, visitor };

@@ -15,6 +15,7 @@ use crate::presets::{methods, tokenizers};
 /// Fields that a file must have: there is no number that is usually right. `target`, `asked`,
 /// `kind`, `method` and `tokenizer` say which of several things is meant.
 const REQUIRED: &[&str] = &[
+    "unit_attention",
     "image",
     "patch",
     "width",

@@ -8,11 +8,11 @@ use burn_mim::{
     AskedConfig, BeitConfig, CaeConfig, CmaeConfig, ContextConfig, ConvDecoderConfig,
     ConvNextDecoderConfig, ConvNextV2Config, Data2VecConfig, Data2VecV1Config, DecoderAttention,
     DecoderConfig, EncoderConfig, EvaConfig, FcMaeConfig, FeatureConfig, FeatureLayers,
-    GradientTargetConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig,
-    MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig, MultiBlockConfig,
-    Normalization, RefineConfig, RestorationConfig, SelfieConfig, SigReg, SimMimConfig,
-    SparkConfig, SwinConfig, SwinV2Config, TeacherConfig, TokenizerConfig, UNetDecoderConfig,
-    ViewContrastConfig, VitConfig,
+    GradientTargetConfig, HieraConfig, HieraMaeConfig, IBotConfig, IJepaConfig, ImageGptConfig,
+    ImageShape, LeJepaConfig, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig,
+    MultiBlockConfig, Normalization, RefineConfig, RestorationConfig, SelfieConfig, SigReg,
+    SimMimConfig, SparkConfig, SwinConfig, SwinV2Config, TeacherConfig, TokenizerConfig,
+    UNetDecoderConfig, ViewContrastConfig, VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -60,6 +60,7 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(FcMaeConfig::small_images(IMAGE)),
         Box::new(simmim(ConvNextV2Config::small_images(IMAGE), 16)),
         Box::new(MilanConfig::small_images(IMAGE)),
+        Box::new(HieraMaeConfig::small_images(IMAGE)),
         Box::new(RefineConfig::small(SwinConfig::small_images(IMAGE))),
     ]
 }
@@ -116,6 +117,13 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
     let teacher = TeacherConfig::new(BackboneConfig::Vit(vit.clone()));
     let eva = EvaConfig::new(vit.clone(), teacher.clone()).with_mask(MaskConfig::blocks(0.5, 1));
     let milan = MilanConfig::new(vit.clone(), teacher).with_decoder(decoder.clone());
+    let hiera = HieraConfig::new(TINY, 4, vec![1, 1], vec![1, 2], vec![true, false])
+        .with_patch_kernel([3, 3])
+        .with_patch_stride([2, 2])
+        .with_patch_padding([1, 1])
+        .with_unit([2, 2])
+        .with_pools(1);
+    let hiera_mae = HieraMaeConfig::new(hiera).with_decoder(decoder.clone());
     let ibot = IBotConfig::new(vit.clone())
         .with_mask(MaskConfig::blocks(0.5, 1))
         .with_head_hidden(6)
@@ -156,6 +164,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(fcmae),
         Box::new(simmim(convnext.with_pooled_norm(Some(1e-6)), 4)),
         Box::new(milan),
+        Box::new(hiera_mae),
         Box::new(ibot),
         Box::new(lejepa),
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),

@@ -8,10 +8,10 @@ use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, CaeConfig, CmaeConfig, ContextConfig, ConvNextV2Config, Data2VecConfig,
-    Data2VecV1Config, Error, EvaConfig, FcMaeConfig, IBotConfig, IJepaConfig, ImageGptConfig,
-    ImageShape, LeJepaConfig, MaeConfig, MaskConfig, MaskFeatConfig, MilanConfig, RefineConfig,
-    RestorationConfig, Result, SelfieConfig, SimMimConfig, SparkConfig, SwinConfig, SwinV2Config,
-    TokenizerConfig,
+    Data2VecV1Config, Error, EvaConfig, FcMaeConfig, HieraMaeConfig, IBotConfig, IJepaConfig,
+    ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig, MaskFeatConfig, MilanConfig,
+    RefineConfig, RestorationConfig, Result, SelfieConfig, SimMimConfig, SparkConfig, SwinConfig,
+    SwinV2Config, TokenizerConfig,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -58,6 +58,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(Data2VecV1Config::small_images(image));
     check(EvaConfig::small_images(image));
     check(FcMaeConfig::small_images(image));
+    check(HieraMaeConfig::small_images(image));
     check(MilanConfig::small_images(image));
 }
 

@@ -70,6 +70,8 @@ fn damaged_configurations_of_transformers_are_refused_or_read() {
         "swin_v2_mim_padded",
         "convnext_v2_model",
         "image_gpt_model",
+        "hiera_mae",
+        "hiera_model_unpooled",
     ];
     let seeds = names.map(fixture);
     fuzz("transformers-configurations", 60, &seeds, ends_in("config.json"), transformers);

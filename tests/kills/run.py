@@ -37,6 +37,7 @@ METHODS = {
     "eva": ["eva_cifar10"],
     "fcmae": ["fcmae_cifar10"],
     "milan": ["milan_cifar10"],
+    "hiera_mae": ["hiera_cifar10"],
     "ibot": ["ibot_cifar10"],
     "lejepa": ["lejepa_cifar10"],
     "data2vec": ["data2vec_cifar10"],

@@ -11,10 +11,10 @@ use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
     BeitConfig, CaeConfig, CmaeConfig, ContextConfig, ConvNextDecoderConfig, ConvNextV2Config,
-    Data2VecConfig, Data2VecV1Config, DecoderConfig, EvaConfig, FcMaeConfig, IBotConfig,
-    IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig, MaeTargetConfig,
-    MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig,
-    SparkConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    Data2VecConfig, Data2VecV1Config, DecoderConfig, EvaConfig, FcMaeConfig, HieraConfig,
+    HieraMaeConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig,
+    MaeTargetConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, SelfieConfig,
+    SimMimConfig, SparkConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 use serde_json::{Value, json, to_value};
 
@@ -112,6 +112,8 @@ fn constructors() -> Vec<(String, Value)> {
         Data2VecConfig { base_patch16, large_patch16, huge_patch14, small_images(SMALL) }
         EvaConfig { giant_patch14, small_images(SMALL) }
         FcMaeConfig { new(ConvNextV2Config::base()), small_images(SMALL) }
+        HieraConfig { tiny, small, base, base_plus, large, huge, small_images(SMALL) }
+        HieraMaeConfig { tiny, small, base, base_plus, large, huge, small_images(SMALL) }
         MilanConfig { base_patch16, large_patch16, small_images(SMALL) }
         RefineConfig { base_patch16, large_patch16, small_images(SMALL) }
         Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa }

@@ -51,7 +51,7 @@ def main():
     states = base(pixel_values=inputs).last_hidden_state
     if model.config.model_type == "clip_vision_model":
         states = model.post_layernorm(states)
-    first = 0 if model.config.model_type in ("swin", "swinv2", "ijepa") else 1
+    first = 0 if model.config.model_type in ("swin", "swinv2", "ijepa", "hiera") else 1
     first += getattr(model.config, "num_register_tokens", 0)
     means = states[:, first:].mean(1).numpy()
     expected = np.load(arguments.features / "features.npy")

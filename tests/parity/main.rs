@@ -7,6 +7,7 @@
 mod beit;
 mod convnext;
 mod encoders;
+mod hiera;
 mod image_functions;
 mod image_gpt;
 mod io;

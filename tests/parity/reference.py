@@ -221,9 +221,43 @@ def convnext_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
     return outputs
 
 
+def hiera_outputs(model: transformers.HieraModel, inputs: dict) -> dict[str, Tensor]:
+    """`features`, and row by row `stage.N`, after each stage."""
+    base = getattr(model, "hiera", model)
+    answer = base(inputs["pixel_values"], output_hidden_states=True)
+    outputs = {"features": answer.last_hidden_state}
+    stages = answer.reshaped_hidden_states[1:]
+    outputs |= {f"stage.{at}": stage.flatten(1, 2).clone() for at, stage in enumerate(stages)}
+    if "pixel_values_resized" in inputs:
+        resized = base(inputs["pixel_values_resized"], interpolate_pos_encoding=True)
+        outputs["features_resized"] = resized.last_hidden_state
+    if hasattr(model, "classifier"):
+        outputs["logits"] = model(inputs["pixel_values"]).logits
+    return outputs
+
+
+def hiera_mae_outputs(model: transformers.HieraForPreTraining, inputs: dict) -> dict[str, Tensor]:
+    """`features` of whole images, for which the encoder must be told that it does not mask."""
+    images, noise = inputs["pixel_values"], inputs["noise"]
+    answer = model(images, noise=noise)
+    with patch.object(model.hiera.embeddings.patch_embeddings, "is_mae", False):
+        features = model.hiera(images).last_hidden_state
+    kept = int(noise.shape[1] * (1 - model.config.mask_ratio))
+    mask = noise.argsort(1).argsort(1) >= kept
+    return {
+        "loss": answer.loss.reshape(1),
+        "features": features,
+        "hidden": hidden_cells(mask),
+        "logits": answer.logits,
+    }
+
+
 OUTPUTS = {
     "ConvNextV2Model": convnext_outputs,
     "ConvNextV2ForImageClassification": convnext_outputs,
+    "HieraForImageClassification": hiera_outputs,
+    "HieraModel": hiera_outputs,
+    "HieraForPreTraining": hiera_mae_outputs,
     "ViTMSNModel": encoder_outputs,
     "Data2VecVisionModel": encoder_outputs,
     "IJepaModel": encoder_outputs,

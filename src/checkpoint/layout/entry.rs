@@ -81,14 +81,23 @@ impl Entry {
     ) -> Self {
         let entry = Self::tensor(ours, theirs, &[1, rows + grid.cells(), width]);
         let resize = PositionResize::Bicubic;
-        Self { resize: Some(Resize::Positions { rows, grid, resize }), ..entry }
+        let pooled = [1, 1];
+        Self { resize: Some(Resize::Positions { rows, grid, resize, pooled }), ..entry }
+    }
+
+    /// The same position table, of which a cell is as many rows and columns of the file's grid.
+    pub(in crate::checkpoint) fn of_pooled(mut self, by: [usize; 2]) -> Self {
+        if let Some(Resize::Positions { pooled, .. }) = &mut self.resize {
+            *pooled = by;
+        }
+        self
     }
 
     /// The same position table, read on another grid as `how` says.
     pub(in crate::checkpoint) fn read_by(self, how: PositionResize) -> Self {
         let resize = match self.resize {
-            Some(Resize::Positions { rows, grid, .. }) => {
-                Some(Resize::Positions { rows, grid, resize: how })
+            Some(Resize::Positions { rows, grid, pooled, .. }) => {
+                Some(Resize::Positions { rows, grid, resize: how, pooled })
             }
             other => other,
         };

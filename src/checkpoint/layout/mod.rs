@@ -35,6 +35,13 @@ pub(super) struct Source<'a> {
     pub(super) device: Device,
 }
 
+impl Source<'_> {
+    /// The grid of which each cell is as many rows and columns of the file's.
+    fn pooled_grid(&self, [rows, cols]: [usize; 2]) -> Option<Grid> {
+        self.grid.map(|grid| Grid::new(grid.rows / rows, grid.cols / cols))
+    }
+}
+
 /// Makes a model by `make`, and loads the tensors that `entries` find in `source` into it.
 ///
 /// Nothing is read and no model is made until all shapes are known to fit. `buffers` are endings of

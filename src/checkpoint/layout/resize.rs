@@ -10,8 +10,9 @@ use crate::nn::{PositionResize, TableResize, resize_offsets};
 /// How a tensor can be made to fit when its shape differs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Resize {
-    /// A table `[.., rows + cells, width]` whose first rows are not cells.
-    Positions { rows: usize, grid: Grid, resize: PositionResize },
+    /// A table `[.., rows + cells, width]` whose first rows are not cells. It may be of a coarser grid
+    /// than the file's: `pooled` are the rows and columns of cells of which it has one.
+    Positions { rows: usize, grid: Grid, resize: PositionResize, pooled: [usize; 2] },
     /// Weights `[outputs, channels, patch, patch]`.
     Channels,
     /// A table `[offsets, heads]` of the offsets within a square window of `window` cells a side.
@@ -41,7 +42,9 @@ pub(super) fn fit(
 ) -> Option<Fit> {
     let same_grid = match resize {
         // A table of equally many cells may belong to another grid.
-        Some(Resize::Positions { grid, .. }) => source.grid.is_none_or(|from| from == grid),
+        Some(Resize::Positions { grid, pooled, .. }) => {
+            source.pooled_grid(pooled).is_none_or(|from| from == grid)
+        }
         _ => true,
     };
     if from == to && same_grid {
@@ -65,8 +68,8 @@ pub(super) fn fit(
         (Resize::Channels, &[o1, old, h1, w1], &[o2, _, h2, w2]) => {
             [o1, h1, w1] == [o2, h2, w2] && old > 0
         }
-        (Resize::Positions { rows, .. }, &[.., old, w1], &[.., _, w2]) => {
-            w1 == w2 && grid_of(old, rows, source.grid).is_some()
+        (Resize::Positions { rows, pooled, .. }, &[.., old, w1], &[.., _, w2]) => {
+            w1 == w2 && grid_of(old, rows, source.pooled_grid(pooled)).is_some()
         }
         (Resize::Offsets { .. }, &[rows, h1], &[_, h2]) => h1 == h2 && window_of(rows).is_some(),
         _ => false,
@@ -84,9 +87,9 @@ pub(super) fn resized(
     let device = &source.device;
     let values = match resize {
         Resize::Channels => inflate(tensor, to)?,
-        Resize::Positions { rows, grid, resize } => {
+        Resize::Positions { rows, grid, resize, pooled } => {
             let &[.., old, _] = tensor.shape.as_slice() else { return None };
-            let from = grid_of(old, rows, source.grid)?;
+            let from = grid_of(old, rows, source.pooled_grid(pooled))?;
             resize_positions(tensor, rows, [from, grid], resize, device)?
         }
         Resize::Offsets { window, resize, .. } => {

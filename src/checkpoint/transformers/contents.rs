@@ -87,6 +87,11 @@ impl Transformers {
                 let config = self.gpt_config()?;
                 Kind::encoder(&config, config.image)
             }
+            "HieraForPreTraining" => Kind::method(&self.hiera_mae_config()?.0),
+            name if name.starts_with("Hiera") => {
+                let config = self.hiera_config()?.0;
+                Kind::encoder(&config, config.image)
+            }
             _ => {
                 let config = self.encoder_config()?.0;
                 Kind::encoder(&config, config.image)
@@ -106,6 +111,8 @@ impl Transformers {
             Loaded::SwinV2SimMim(loaded) => whole(&loaded.model, &report),
             Loaded::ImageGpt(loaded) => whole(&loaded.model, &report),
             Loaded::Beit(loaded) => whole(&loaded.model, &report),
+            Loaded::HieraMae(loaded) => whole(&loaded.model, &report),
+            Loaded::Hiera(loaded) => encoder(&loaded.model, &report),
             Loaded::Encoder(loaded) => encoder(&loaded.model, &report),
             Loaded::Swin(loaded) => encoder(&loaded.model, &report),
             Loaded::SwinV2(loaded) => encoder(&loaded.model, &report),

@@ -12,23 +12,27 @@ use serde_json::{Map, Value, json};
 use super::beit::encoder_entries;
 use super::beit_json::beit_json;
 use super::encoders::written;
+use super::hiera_json::hiera_json;
 use super::swin_json::{swin_json, swin_v2_json};
 use super::vit_json::vit_json;
 use super::write::write;
 use super::{
-    save_beit, save_image_gpt, save_mae, save_simmim, save_swin_simmim, save_swin_v2_simmim,
+    save_beit, save_hiera_mae, save_image_gpt, save_mae, save_simmim, save_swin_simmim,
+    save_swin_v2_simmim,
 };
+use crate::checkpoint::hiera_names::HieraNames;
 use crate::checkpoint::layout;
 use crate::checkpoint::swin_names::SwinNames;
-use crate::checkpoint::vit_names::{VitNames, linear};
+use crate::checkpoint::vit_names::{VitNames, linear, norm};
 use crate::encoder::{
-    RelativePositions, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitBody, VitConfig,
+    Hiera, RelativePositions, Swin, SwinConfig, SwinV2, SwinV2Config, Vit, VitBody, VitConfig,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::method::{
-    Beit, BeitConfig, ImageGpt, ImageGptConfig, MaeConfig, MaeTask, SimMim, SimMimConfig,
+    Beit, BeitConfig, HieraMae, HieraMaeConfig, ImageGpt, ImageGptConfig, MaeConfig, MaeTask,
+    SimMim, SimMimConfig,
 };
-use crate::nn::{Positions, QkvBias};
+use crate::nn::{Norm, Positions, QkvBias};
 use crate::task::Network;
 
 /// Writes a folder that transformers loads as `ViTModel` without a pooler, as `BeitModel` where the
@@ -130,6 +134,37 @@ pub fn save_swin_v2_classifier(
     write(folder.as_ref(), named(json, class_names), layout::save(&network, &entries))
 }
 
+/// Writes a folder that transformers loads as `HieraForImageClassification`: `head` reads the mean of
+/// the features, once `norm` normed it.
+///
+/// # Errors
+///
+/// When the norm's epsilon is not the encoder's, of which transformers' class has one, or a file cannot
+/// be written.
+pub fn save_hiera_classifier(
+    folder: impl AsRef<Path>,
+    hiera: &Hiera,
+    pooled: &Norm,
+    head: &Linear,
+    class_names: &[String],
+) -> Result<()> {
+    let (config, width) = (hiera.config(), hiera.config().output_width());
+    ensure!(
+        pooled.epsilon == config.norm_epsilon,
+        "transformers' Hiera has one epsilon for all norms, and this classifier has {:?} after \
+         {:?} in its encoder",
+        pooled.epsilon,
+        config.norm_epsilon
+    );
+    let head = PooledHead { norm: pooled.clone(), linear: head.clone() };
+    let network = Network { encoder: hiera.clone(), head };
+    let mut entries = HieraNames::transformers("hiera.").hiera("encoder.", config);
+    entries.extend(norm("head.norm", "hiera.pooler.layernorm", width));
+    entries.extend(linear("head.linear", "classifier", width, class_names.len()));
+    let json = named(hiera_json(config, "HieraForImageClassification"), class_names);
+    write(folder.as_ref(), json, layout::save(&network, &entries))
+}
+
 /// Writes a whole pre-trained model, `task` with its numbers, as the class of transformers for it.
 /// Yields the name of the class; `None` if there is none.
 ///
@@ -166,6 +201,9 @@ pub fn save_pretrained(
         let saved = save_beit(folder, &network, &config.encoder);
         return saved.map(|()| Some("BeitForMaskedImageModeling"));
     }
+    if let Some((task, config)) = pair::<HieraMae, HieraMaeConfig>(task, numbers) {
+        return save_hiera_mae(folder, task, config).map(|()| Some("HieraForPreTraining"));
+    }
     Ok(None)
 }
 
@@ -199,6 +237,13 @@ fn is_beit(config: &VitConfig) -> bool {
 #[derive(Module, Debug)]
 struct Head {
     linear: Option<Linear>,
+}
+
+/// A head on features that are normed once they are pooled.
+#[derive(Module, Debug)]
+struct PooledHead {
+    norm: Norm,
+    linear: Linear,
 }
 
 /// A body at the path `encoder.body`, with a mask token of zeros, and a head at `head.linear`.

@@ -12,6 +12,8 @@ mod encoders;
 mod encoders_json;
 #[cfg(feature = "data")]
 mod framing;
+mod hiera;
+mod hiera_json;
 mod image_gpt;
 mod image_gpt_json;
 mod json;
@@ -47,12 +49,13 @@ pub use beit::{save_beit, save_beit_encoder};
 pub use convnext::{save_convnext_v2, save_convnext_v2_classifier};
 #[cfg(feature = "data")]
 pub use framing::save_framed_preprocessor;
+pub use hiera::{save_hiera, save_hiera_mae};
 pub use image_gpt::{save_image_gpt, save_pixel_gpt};
 #[cfg(feature = "run")]
 pub(crate) use keep::is_vit_or_beit;
 pub use keep::{
-    save_parameters, save_pretrained, save_swin_classifier, save_swin_v2_classifier,
-    save_vit_classifier, save_vit_features,
+    save_hiera_classifier, save_parameters, save_pretrained, save_swin_classifier,
+    save_swin_v2_classifier, save_vit_classifier, save_vit_features,
 };
 pub use model::TransformersModel;
 pub use preprocessor::save_preprocessor;
@@ -99,7 +102,7 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 12] = [
+static FAMILIES: [Family; 13] = [
     vit::FAMILY,
     swin::SWIN,
     swin::SWIN_V2,
@@ -112,6 +115,7 @@ static FAMILIES: [Family; 12] = [
     encoders::DINOV2_FAMILY,
     encoders::REGISTERS,
     encoders::CLIP,
+    hiera::FAMILY,
 ];
 
 /// Endings of keys that hold no weights: indices of biases and positions, ImageGPT's causal masks.

@@ -2,11 +2,13 @@
 
 use crate::checkpoint::report::{LoadReport, Loaded};
 use crate::encoder::{
-    ConvNextV2, ConvNextV2Config, GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config,
-    VisibleVit, Vit, VitConfig,
+    ConvNextV2, ConvNextV2Config, GptConfig, Hiera, HieraConfig, PixelGpt, Swin, SwinConfig,
+    SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
 };
 use crate::head::LinearHead;
-use crate::method::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};
+use crate::method::{
+    HieraMae, HieraMaeConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig,
+};
 use crate::task::Network;
 
 /// The models that a folder can hold.
@@ -39,6 +41,10 @@ pub enum TransformersModel {
     /// The encoder of a `BeitModel`, `Data2VecVisionModel`, `Dinov2Model`,
     /// `Dinov2WithRegistersModel`, or of a classifier with one of them.
     BeitEncoder(Box<Loaded<Vit, VitConfig>>),
+    /// `HieraForPreTraining`.
+    HieraMae(Box<Loaded<HieraMae, HieraMaeConfig>>),
+    /// The encoder of a `HieraModel` or `HieraForImageClassification`.
+    Hiera(Box<Loaded<Hiera, HieraConfig>>),
 }
 
 impl TransformersModel {
@@ -57,6 +63,8 @@ impl TransformersModel {
             Self::PixelGpt(loaded) => &loaded.report,
             Self::Beit(loaded) => &loaded.report,
             Self::BeitEncoder(loaded) => &loaded.report,
+            Self::HieraMae(loaded) => &loaded.report,
+            Self::Hiera(loaded) => &loaded.report,
         }
     }
 }

@@ -5,7 +5,9 @@ use burn::tensor::{Tensor, Tolerance};
 
 use super::*;
 use crate::batch::MimBatch;
-use crate::encoder::{AnyBackbone, Backbone, BackboneConfig, SwinConfig, SwinV2Config, VitBody};
+use crate::encoder::{
+    AnyBackbone, Backbone, BackboneConfig, HieraConfig, SwinConfig, SwinV2Config, VitBody,
+};
 use crate::grid::Grid;
 use crate::image::normalize;
 use crate::mask::{Mask, UnitMask};
@@ -128,11 +130,14 @@ fn a_teacher_sees_images_as_they_were_normalized_for_it() {
 }
 
 #[test]
-fn a_swin_of_either_version_can_be_the_teacher() {
+fn a_hierarchy_can_be_the_teacher() {
     let image = ImageShape::square(3, 16);
     let swin = SwinConfig::new(image, 2, 8, vec![2, 2], vec![2, 4], 2);
     let second = SwinV2Config::new(swin.clone());
-    for network in [BackboneConfig::Swin(swin), BackboneConfig::SwinV2(second)] {
+    let hiera = HieraConfig { width: 4, ..HieraConfig::small_images(image) };
+    for network in
+        [BackboneConfig::Swin(swin), BackboneConfig::SwinV2(second), BackboneConfig::Hiera(hiera)]
+    {
         let mut config = with_teacher(network.clone());
         config.encoder.image = image;
         config.validate().unwrap();

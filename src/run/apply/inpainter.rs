@@ -72,6 +72,7 @@ impl Inpainter {
             TransformersModel::SimMim(l) => inpainting(&l.config, l.model)?,
             TransformersModel::SwinSimMim(l) => inpainting(&l.config, l.model)?,
             TransformersModel::SwinV2SimMim(l) => inpainting(&l.config, l.model)?,
+            TransformersModel::HieraMae(l) => inpainting(&l.config, l.model)?,
             _ => {
                 let title = opened.architecture();
                 return Err(other(opened.path(), &format!("holds a {title}")));

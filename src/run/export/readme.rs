@@ -49,7 +49,9 @@ pub(super) fn readme(class: Option<&str>, facts: &Facts) -> String {
 
 fn in_transformers(text: &mut String, class: &str, facts: &Facts) {
     let pooler = match class {
-        "ViTModel" | "BeitModel" | "SwinModel" | "Swinv2Model" => ", add_pooling_layer=False",
+        "ViTModel" | "BeitModel" | "SwinModel" | "Swinv2Model" | "HieraModel" => {
+            ", add_pooling_layer=False"
+        }
         _ => "",
     };
     let _ = write!(
@@ -80,7 +82,7 @@ fn in_transformers(text: &mut String, class: &str, facts: &Facts) {
              class_token, cells = states[:, 0], states[:, 1:]  # features, after the final norm\n\
              embedding = cells.mean(1)  # what burn-mim's embed writes\n",
         ),
-        "SwinModel" | "Swinv2Model" => text.push_str(
+        "SwinModel" | "Swinv2Model" | "HieraModel" => text.push_str(
             "states = model(**inputs).last_hidden_state  # the cells of the last stage\n\
              embedding = states.mean(1)  # what burn-mim's embed writes\n",
         ),

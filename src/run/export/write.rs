@@ -7,11 +7,14 @@ use burn::module::Module;
 use burn::nn::Linear;
 
 use crate::checkpoint::{
-    is_vit_or_beit, save_convnext_v2, save_convnext_v2_classifier, save_parameters, save_pixel_gpt,
-    save_pretrained, save_swin, save_swin_classifier, save_swin_v2, save_swin_v2_classifier,
-    save_vit_classifier, save_vit_features,
+    is_vit_or_beit, save_convnext_v2, save_convnext_v2_classifier, save_hiera,
+    save_hiera_classifier, save_parameters, save_pixel_gpt, save_pretrained, save_swin,
+    save_swin_classifier, save_swin_v2, save_swin_v2_classifier, save_vit_classifier,
+    save_vit_features,
 };
-use crate::encoder::{Backbone, ConvNextV2, PixelGpt, Swin, SwinV2, TokenConvNextV2, Vit, VitBody};
+use crate::encoder::{
+    Backbone, ConvNextV2, Hiera, PixelGpt, Swin, SwinV2, TokenConvNextV2, Vit, VitBody,
+};
 use crate::error::{Error, Result};
 use crate::eval::Pooling;
 use crate::nn::Norm;
@@ -47,6 +50,9 @@ pub(super) fn encoder(
     if let Some(network) = convnext_of(encoder) {
         return save_convnext_v2(folder, network).map(|()| "ConvNextV2Model");
     }
+    if let Some(hiera) = encoder.downcast_ref::<Hiera>() {
+        return save_hiera(folder, hiera).map(|()| "HieraModel");
+    }
     match (encoder.downcast_ref::<Swin>(), encoder.downcast_ref::<SwinV2>(), spec) {
         (Some(swin), _, Some(EncoderSpec::Swin(config))) => {
             save_swin(folder, swin, config).map(|()| "SwinModel")
@@ -73,6 +79,13 @@ pub(super) fn classifier<B: Backbone + Clone + 'static>(
     {
         save_convnext_v2_classifier(folder, network, norm, head, names)?;
         return Ok(Some("ConvNextV2ForImageClassification"));
+    }
+    if let (Pooling::Mean, Some(hiera), Some(norm)) =
+        (config.tuning.pooling, encoder.downcast_ref::<Hiera>(), &tuned.task.norm)
+        && norm.epsilon == hiera.config().norm_epsilon
+    {
+        save_hiera_classifier(folder, hiera, norm, head, names)?;
+        return Ok(Some("HieraForImageClassification"));
     }
     if config.tuning.normalized {
         return Ok(None);

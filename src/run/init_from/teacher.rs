@@ -26,7 +26,7 @@ impl TeacherConfig {
     ///
     /// # Errors
     ///
-    /// When there is none, or it is neither a ViT, a Swin nor a ConvNeXt V2.
+    /// When there is none, or it is neither a ViT, a Swin, a ConvNeXt V2 nor a Hiera.
     pub fn of(path: &Path) -> Result<Self> {
         let Kept { network, statistics, .. } = Kept::open(path)?;
         Ok(Self::new(network).with_statistics(statistics).with_folder(Some(path.into())))
@@ -104,10 +104,9 @@ impl Kept {
             (found, source.statistics()?, Weights::Source(Box::new(source)))
         };
         let network = network.ok_or_else(|| {
-            Error::checkpoint(
-                path,
-                "holds an encoder that is neither a ViT, a Swin nor a ConvNeXt V2: no teacher",
-            )
+            let reason = "holds an encoder that is neither a ViT, a Swin, a ConvNeXt V2 nor a Hiera: no \
+                          teacher";
+            Error::checkpoint(path, reason)
         })?;
         Ok(Self { network, statistics, weights })
     }
@@ -138,6 +137,7 @@ fn of_spec(spec: EncoderSpec) -> Option<BackboneConfig> {
         EncoderSpec::ConvNextV2(config) | EncoderSpec::TokenConvNextV2(config) => {
             Some(BackboneConfig::ConvNextV2(config))
         }
+        EncoderSpec::Hiera(config) => Some(BackboneConfig::Hiera(config)),
         EncoderSpec::ImageGpt { .. } | EncoderSpec::Method { .. } => None,
     }
 }
@@ -151,5 +151,6 @@ fn of_sizes(sizes: &Value) -> Option<BackboneConfig> {
     let swin = || read(sizes).map(BackboneConfig::Swin);
     let swin_v2 = || read(sizes).map(BackboneConfig::SwinV2);
     let convnext = || read(sizes).map(BackboneConfig::ConvNextV2);
-    vit.or_else(swin).or_else(swin_v2).or_else(convnext)
+    let hiera = || read(sizes).map(BackboneConfig::Hiera);
+    vit.or_else(swin).or_else(swin_v2).or_else(convnext).or_else(hiera)
 }
