@@ -123,11 +123,12 @@ pub mod viz;
 
 pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
-    AnyBackbone, Backbone, BackboneConfig, Encoder, EncoderConfig, GridTokens, Swin, SwinConfig,
-    SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
+    AnyBackbone, Backbone, BackboneConfig, ClipVit, ClipVitConfig, Encoder, EncoderConfig,
+    GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
+    layers_above,
 };
 pub use error::{Error, Result};
-pub use grid::{Grid, ImageShape};
+pub use grid::{ClipGrid, ClipShape, Grid, ImageShape};
 pub use head::{
     AnyDecoder, ConvDecoder, ConvDecoderConfig, CrossDecoder, Decoder, DecoderAttention,
     DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder,
