@@ -134,9 +134,9 @@ pub use head::{
     DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder,
 };
 pub use mask::{
-    AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClosureMask, FixedMask, GridMask,
-    InverseBlockMask, Mask, MaskConfig, MaskStrategy, MultiBlock, MultiBlockConfig, RandomMask,
-    RegionMask, UniformMask, UnitMask, mask_fn,
+    AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClipMaskConfig, ClosureMask, FixedMask,
+    GridMask, InverseBlockMask, Mask, MaskConfig, MaskStrategy, MultiBlock, MultiBlockConfig,
+    RandomMask, RegionMask, StepMask, TubeMask, UniformMask, UnitMask, mask_fn,
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cae, CaeConfig, Cmae, CmaeConfig, ContextConfig,

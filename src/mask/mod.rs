@@ -6,6 +6,7 @@
 mod asked;
 mod batch;
 mod block;
+mod clip_config;
 mod closure;
 mod config;
 mod count;
@@ -16,6 +17,8 @@ mod random;
 mod region;
 mod selection;
 mod spread;
+mod steps;
+mod tube;
 mod uniform;
 mod unit_mask;
 
@@ -29,6 +32,7 @@ use crate::grid::Grid;
 pub use asked::AskedConfig;
 pub use batch::{GridMask, KnownGrids, Mask};
 pub use block::BlockMask;
+pub use clip_config::ClipMaskConfig;
 pub use closure::{ClosureMask, mask_fn};
 pub use config::MaskConfig;
 pub use fixed::FixedMask;
@@ -37,6 +41,8 @@ pub use multi_block::{BatchBlocks, BlockMasks, MultiBlock, MultiBlockConfig};
 pub use random::RandomMask;
 pub use region::RegionMask;
 pub use selection::Selection;
+pub use steps::StepMask;
+pub use tube::TubeMask;
 pub use uniform::UniformMask;
 pub use unit_mask::UnitMask;
 
