@@ -121,7 +121,7 @@ pub mod train;
 #[cfg(feature = "viz")]
 pub mod viz;
 
-pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
+pub use batch::{ClipBatch, MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
     AnyBackbone, Backbone, BackboneConfig, ClipVit, ClipVitConfig, Encoder, EncoderConfig,
     GridTokens, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleTokens, VisibleVit, Vit, VitConfig,
@@ -130,8 +130,9 @@ pub use encoder::{
 pub use error::{Error, Result};
 pub use grid::{ClipGrid, ClipShape, Grid, ImageShape};
 pub use head::{
-    AnyDecoder, ConvDecoder, ConvDecoderConfig, CrossDecoder, Decoder, DecoderAttention,
-    DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder,
+    AnyDecoder, ClipDecoderConfig, ConvDecoder, ConvDecoderConfig, CrossDecoder, Decoder,
+    DecoderAttention, DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor,
+    PromptDecoder,
 };
 pub use mask::{
     AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClipMaskConfig, ClosureMask, FixedMask,
@@ -144,13 +145,13 @@ pub use method::{
     Eva, EvaConfig, FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig,
     LeJepa, LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat,
     MaskFeatConfig, Milan, MilanBatch, MilanConfig, RefineConfig, Refinement, Restoration,
-    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig, ViewContrast,
-    ViewContrastConfig,
+    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig, VideoMae,
+    VideoMaeConfig, ViewContrast, ViewContrastConfig,
 };
 pub use target::{
-    Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,
-    GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss, PixelTarget,
-    Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
+    Both, ClipPixelTarget, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm,
+    FeatureTarget, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,
+    PixelTarget, Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
 pub use task::{Measured, Mim, Network, Observed, PretextTask, SigReg, StepEnd, TaskOutput};
 

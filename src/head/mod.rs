@@ -1,6 +1,7 @@
 //! Prediction heads, which predict hidden patches from an encoder's features.
 
 mod any;
+mod clip_decoder;
 mod conv;
 mod cross;
 mod decoder;
@@ -12,6 +13,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
 
 pub use any::AnyDecoder;
+pub use clip_decoder::ClipDecoderConfig;
 pub use conv::{ConvDecoder, ConvDecoderConfig};
 pub use cross::CrossDecoder;
 pub use decoder::{Decoder, DecoderAttention, DecoderConfig};

@@ -36,6 +36,7 @@ mod simmim;
 mod stage;
 mod teacher;
 mod tokenizers;
+mod videomae;
 
 #[cfg(feature = "run")]
 use crate::encoder::{SwinConfig, SwinV2Config};
@@ -117,6 +118,7 @@ pub use tokenizers::{
     FittedTokenizer, Teacher, TokenizerCollate, TokenizerRecipe, TokenizerReport, has_tokenizer,
     load_tokenizer, tokenizer_config,
 };
+pub use videomae::{VideoMae, VideoMaeConfig};
 
 #[cfg(feature = "run")]
 methods! {

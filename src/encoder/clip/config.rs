@@ -40,7 +40,7 @@ config! {
     }
 }
 
-/// 16 frames of 224 × 224 RGB, the paper's input (§4.1).
+/// 16 frames of 224 × 224 RGB, the paper's input.
 const KINETICS: ClipShape = ClipShape::new(ImageShape::square(3, 224), 16);
 
 impl ClipVitConfig {
@@ -49,7 +49,7 @@ impl ClipVitConfig {
         Self::new(KINETICS, 2, 16, 384, 12, 6)
     }
 
-    /// ViT-B/16 on tubelets of two frames: 768 features, 12 blocks, 12 heads (Table 6).
+    /// ViT-B/16 on tubelets of two frames: 768 features, 12 blocks, 12 heads.
     pub fn base_patch16() -> Self {
         Self::new(KINETICS, 2, 16, 768, 12, 12)
     }
