@@ -65,10 +65,11 @@ pub use report::{LoadOptions, LoadReport, Loaded};
 #[cfg(feature = "data")]
 pub use transformers::save_framed_preprocessor;
 pub use transformers::{
-    Transformers, TransformersModel, save_beit, save_beit_encoder, save_image_gpt, save_mae,
-    save_parameters, save_pixel_gpt, save_preprocessor, save_pretrained, save_simmim, save_swin,
-    save_swin_classifier, save_swin_simmim, save_swin_v2, save_swin_v2_classifier,
-    save_swin_v2_simmim, save_vit, save_vit_classifier, save_vit_features,
+    Transformers, TransformersModel, save_beit, save_beit_encoder, save_clip_encoder,
+    save_image_gpt, save_mae, save_parameters, save_pixel_gpt, save_preprocessor, save_pretrained,
+    save_simmim, save_swin, save_swin_classifier, save_swin_simmim, save_swin_v2,
+    save_swin_v2_classifier, save_swin_v2_simmim, save_videomae, save_vit, save_vit_classifier,
+    save_vit_features,
 };
 pub use weights_file::WeightsFile;
 

@@ -83,6 +83,7 @@ impl Transformers {
                 let config = self.gpt_config()?;
                 Kind::encoder(&config, config.image)
             }
+            name if name.starts_with("VideoMAE") => Err(self.reads_clips()),
             _ => {
                 let config = self.encoder_config()?.0;
                 Kind::encoder(&config, config.image)
@@ -107,6 +108,7 @@ impl Transformers {
             Loaded::SwinV2(loaded) => encoder(&loaded.model, &report),
             Loaded::PixelGpt(loaded) => encoder(&loaded.model, &report),
             Loaded::BeitEncoder(loaded) => encoder(&loaded.model, &report),
+            Loaded::VideoMae(_) | Loaded::ClipEncoder(_) => return Err(self.reads_clips()),
         };
         Ok(Contents { kind: self.kind()?, values, report })
     }

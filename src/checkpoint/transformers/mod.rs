@@ -18,6 +18,8 @@ mod preprocessor;
 mod shapes;
 mod swin;
 mod swin_json;
+mod videomae;
+mod videomae_json;
 mod vit;
 mod vit_json;
 mod write;
@@ -53,6 +55,7 @@ pub use keep::{
 pub use model::TransformersModel;
 pub use preprocessor::save_preprocessor;
 pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
+pub use videomae::{save_clip_encoder, save_videomae};
 pub use vit::{save_mae, save_simmim, save_vit};
 
 /// The fields that every `config.json` has.
@@ -95,7 +98,7 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 11] = [
+static FAMILIES: [Family; 12] = [
     vit::FAMILY,
     swin::SWIN,
     swin::SWIN_V2,
@@ -107,6 +110,7 @@ static FAMILIES: [Family; 11] = [
     encoders::DINOV2_FAMILY,
     encoders::REGISTERS,
     encoders::CLIP,
+    videomae::FAMILY,
 ];
 
 /// Endings of keys that hold no weights: indices of biases and positions, ImageGPT's causal masks.

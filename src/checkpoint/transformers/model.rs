@@ -2,10 +2,13 @@
 
 use crate::checkpoint::report::{LoadReport, Loaded};
 use crate::encoder::{
-    GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
+    ClipVit, ClipVitConfig, GptConfig, PixelGpt, Swin, SwinConfig, SwinV2, SwinV2Config,
+    VisibleVit, Vit, VitConfig,
 };
 use crate::head::LinearHead;
-use crate::method::{ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig};
+use crate::method::{
+    ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig, VideoMae, VideoMaeConfig,
+};
 use crate::task::Network;
 
 /// The models that a folder can hold.
@@ -36,6 +39,10 @@ pub enum TransformersModel {
     /// The encoder of a `BeitModel`, `Data2VecVisionModel`, `Dinov2Model`,
     /// `Dinov2WithRegistersModel`, or of a classifier with one of them.
     BeitEncoder(Box<Loaded<Vit, VitConfig>>),
+    /// `VideoMAEForPreTraining`.
+    VideoMae(Box<Loaded<VideoMae, VideoMaeConfig>>),
+    /// The encoder of a `VideoMAEModel` or `VideoMAEForVideoClassification`.
+    ClipEncoder(Box<Loaded<ClipVit, ClipVitConfig>>),
 }
 
 impl TransformersModel {
@@ -53,6 +60,8 @@ impl TransformersModel {
             Self::PixelGpt(loaded) => &loaded.report,
             Self::Beit(loaded) => &loaded.report,
             Self::BeitEncoder(loaded) => &loaded.report,
+            Self::VideoMae(loaded) => &loaded.report,
+            Self::ClipEncoder(loaded) => &loaded.report,
         }
     }
 }

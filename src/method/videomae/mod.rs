@@ -88,12 +88,21 @@ impl VideoMaeConfig {
         self.mask.build(clip.grid(tubelet, patch)?)
     }
 
+    /// What the clips are normalized by, as far as it is known.
+    pub fn statistics(&self) -> Option<ChannelStatistics> {
+        let usual = (self.encoder.clip.image.channels == 3).then(imagenet);
+        self.statistics.clone().or(usual)
+    }
+
     fn target(&self) -> ClipPixelTarget {
         let ClipVitConfig { clip, tubelet, patch, .. } = self.encoder;
-        let channels = clip.image.channels;
-        let usual = (channels == 3).then(imagenet);
-        let statistics = self.statistics.clone().or(usual);
-        ClipPixelTarget { channels, tubelet, patch, normalized: self.normalized, statistics }
+        ClipPixelTarget {
+            channels: clip.image.channels,
+            tubelet,
+            patch,
+            normalized: self.normalized,
+            statistics: self.statistics(),
+        }
     }
 
     /// The model with fresh weights.
