@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 19] = [
+const METHODS: [&str; 20] = [
     "MaeConfig",
     "SimMimConfig",
     "BeitConfig",
@@ -31,6 +31,7 @@ const METHODS: [&str; 19] = [
     "Data2VecV1Config",
     "EvaConfig",
     "MilanConfig",
+    "VideoMaeConfig",
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -13,16 +13,17 @@ use burn_mim::data::{
 use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, VitBody};
 use burn_mim::nn::Momentum;
 use burn_mim::{
-    Beit, BeitConfig, BlockMask, Cae, CaeConfig, ClosureMask, Cmae, CmaeConfig, ContextConfig,
-    ContextPrediction, ConvDecoder, ConvDecoderConfig, Data2Vec, Data2VecConfig, Data2VecV1,
-    Data2VecV1Config, Decoder, DecoderConfig, Encoder, Error, Eva, EvaConfig, FeatureConfig,
-    FeatureTarget, FixedMask, Grid, GridMask, GridTokens, IBot, IBotConfig, IJepa, IJepaConfig,
-    ImageGpt, ImageGptConfig, ImageShape, InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae,
-    MaeConfig, Mask, MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig,
-    PixelLoss, PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask,
-    Reconstruct, RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, SigReg, SimMim,
-    SimMimConfig, SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig, TokenizerConfig,
-    UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    Beit, BeitConfig, BlockMask, Cae, CaeConfig, ClipMaskConfig, ClipVit, ClosureMask, Cmae,
+    CmaeConfig, ContextConfig, ContextPrediction, ConvDecoder, ConvDecoderConfig, Data2Vec,
+    Data2VecConfig, Data2VecV1, Data2VecV1Config, Decoder, DecoderConfig, Encoder, Error, Eva,
+    EvaConfig, FeatureConfig, FeatureTarget, FixedMask, Grid, GridMask, GridTokens, IBot,
+    IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, ImageShape, InverseBlockMask, LeJepa,
+    LeJepaConfig, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Milan, MilanConfig,
+    Mim, MimBatch, MultiBlockConfig, PixelLoss, PixelTarget, PredictionHead, Predictor,
+    PretextTask, PromptDecoder, RandomMask, Reconstruct, RefineConfig, Refinement, RegionMask,
+    Selfie, SelfieConfig, SigReg, SimMim, SimMimConfig, StepMask, SwinConfig, SwinV2Config, Target,
+    TaskOutput, TeacherConfig, TokenizerConfig, TubeMask, UniformMask, UnitMask, VideoMae,
+    VideoMaeConfig, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -73,6 +74,8 @@ fn every_part_fulfils_its_contract() {
     strategy::<BlockMask>();
     strategy::<InverseBlockMask>();
     strategy::<RegionMask>();
+    strategy::<TubeMask>();
+    strategy::<StepMask>();
     strategy::<UniformMask>();
     strategy::<FixedMask>();
     strategy::<ClosureMask<fn(&mut dyn Rng) -> UnitMask>>();
@@ -105,6 +108,8 @@ fn every_part_fulfils_its_contract() {
     task::<Selfie<ResidualNet>>();
     any_task::<ImageGpt>();
     any_task::<Refinement<VitBody>>();
+    any_task::<VideoMae>();
+    head::<Decoder, <ClipVit as Encoder>::Features>();
 }
 
 #[test]
@@ -138,6 +143,8 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<ImageGptConfig>();
     file::<BeitConfig>();
     file::<TokenizerConfig>();
+    file::<ClipMaskConfig>();
+    file::<VideoMaeConfig>();
     file::<SimMimConfig<SwinV2Config>>();
     file::<SwinConfig>();
     file::<SwinV2Config>();

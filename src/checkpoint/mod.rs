@@ -39,6 +39,7 @@
 //! ```
 
 mod dalle;
+mod inflate;
 mod layout;
 mod official;
 mod official_data2vec;
@@ -52,6 +53,7 @@ mod vit_names;
 mod weights_file;
 
 pub use dalle::load_dalle_encoder;
+pub use inflate::{deflate, inflate};
 pub use official::{
     load_official_beit, load_official_beit_v2, load_official_mae, load_official_mae_encoder,
     load_official_simmim, load_timm, save_official_beit, save_official_beit_v2,

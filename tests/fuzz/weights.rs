@@ -69,6 +69,7 @@ fn damaged_configurations_of_transformers_are_refused_or_read() {
         "swin_mim_three_stages",
         "swin_v2_mim_padded",
         "image_gpt_model",
+        "videomae",
     ];
     let seeds = names.map(fixture);
     fuzz("transformers-configurations", 60, &seeds, ends_in("config.json"), transformers);

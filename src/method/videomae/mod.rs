@@ -178,3 +178,109 @@ impl PretextTask for VideoMae {
         layers_above(&self.encoder, "encoder", parameter)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::ImageShape;
+    use crate::mask::Mask;
+    use crate::rng::{Purpose, stream};
+    use crate::test_device;
+    use burn::optim::{AdamWConfig, GradientsParams};
+    use burn::tensor::TensorData;
+
+    /// Four tubelets of 4 × 4 pixels at each of two steps.
+    fn config() -> VideoMaeConfig {
+        let encoder = ClipVitConfig::new(clip(), 2, 4, 24, 2, 2);
+        let decoder = ClipDecoderConfig::new().with_width(16).with_depth(1).with_heads(2);
+        VideoMaeConfig::new(encoder)
+            .with_decoder(decoder)
+            .with_mask(ClipMaskConfig::Tube { ratio: 0.5 })
+    }
+
+    fn clip() -> ClipShape {
+        ClipShape::new(ImageShape::square(1, 8), 4)
+    }
+
+    /// Gradients of brightness that move to the right, each with a phase of its own.
+    fn batch(config: &VideoMaeConfig) -> ClipBatch {
+        let value = |at: usize| {
+            let (clip, frame, row, col) = (at / 256, at / 64 % 4, at / 8 % 8, at % 8);
+            ((clip * 5 + frame + 2 * row + col) as f32 * 0.6).sin()
+        };
+        let values: Vec<f32> = (0..8 * 256).map(value).collect();
+        let clips = Tensor::from_data(TensorData::new(values, [8, 1, 4, 8, 8]), &test_device());
+        let mask = config.mask().unwrap();
+        let masks = (0..8).map(|at| mask.sample(&mut stream(0, Purpose::Mask, 0, at)));
+        ClipBatch::new(clips, Mask::new(masks.collect::<Vec<_>>(), &test_device()).unwrap())
+    }
+
+    #[test]
+    fn presets_are_valid_and_hide_what_the_official_code_hides() {
+        for config in [
+            VideoMaeConfig::small_patch16(),
+            VideoMaeConfig::base_patch16(),
+            VideoMaeConfig::large_patch16(),
+        ] {
+            config.validate().unwrap();
+            assert_eq!(config.mask().unwrap().hidden(), 1408);
+            assert_eq!(config.target().width(), 1536);
+            assert_eq!(config.decoder.width * 2, config.encoder.width);
+        }
+        VideoMaeConfig::small_clips(ClipShape::new(ImageShape::new(3, 24, 32), 8))
+            .validate()
+            .unwrap();
+    }
+
+    #[test]
+    fn a_few_steps_beat_the_trivial_prediction() {
+        let config = config();
+        let mut weights = InitialWeights::new(0, &test_device().autodiff());
+        let mut model = config.init(&mut weights);
+        let batch = batch(&config);
+        let trivial = model.trivial_loss(&batch).unwrap().into_scalar::<f32>();
+        let mut optimizer = AdamWConfig::new().init();
+        for _ in 0..60 {
+            let gradients = model.loss(batch.clone()).loss.backward();
+            let gradients = GradientsParams::from_grads(gradients, &model);
+            model = optimizer.step(3e-3, model, gradients);
+        }
+        let loss = model.loss(batch).loss.into_scalar::<f32>();
+        assert!(loss < 0.5 * trivial, "{loss} of {trivial}");
+    }
+
+    #[test]
+    fn half_precision_of_the_same_type_is_the_same_and_layers_are_counted() {
+        let (config, mut weights) = (config(), InitialWeights::new(0, &test_device()));
+        let model = config.init(&mut weights);
+        let whole = model.loss(batch(&config)).loss.into_data();
+        let cast = model.loss_in(batch(&config), FloatDType::F32).unwrap().loss.into_data();
+        assert_eq!(cast, whole);
+        assert_eq!(model.layers_above("encoder.patch_embed.weight"), 3);
+        assert_eq!(model.layers_above("encoder.transformer.blocks.1.norm1.gamma"), 1);
+        assert_eq!(model.layers_above("head.embed.weight"), 0);
+    }
+
+    #[test]
+    fn predictions_are_put_where_they_belong() {
+        let (config, mut weights) = (config(), InitialWeights::new(0, &test_device()));
+        let (model, batch) = (config.init(&mut weights), batch(&config));
+        let shown = model.reconstruct(&batch);
+        assert_eq!(shown.dims(), [8, 1, 4, 8, 8]);
+        let share = shown.not_equal_elem(0.0).float().mean().into_scalar::<f32>();
+        assert!((share - 0.5).abs() < 1e-6, "{share}");
+    }
+
+    #[test]
+    fn every_broken_part_is_named() {
+        let broken = |config: VideoMaeConfig| config.validate().unwrap_err().to_string();
+        let mask = ClipMaskConfig::Tube { ratio: 0.1 };
+        assert!(broken(config().with_mask(mask)).contains("got 0 hidden of the 4 cells"));
+        let decoder = ClipDecoderConfig::new().with_heads(5);
+        assert!(broken(config().with_decoder(decoder)).contains("5 heads"));
+        let statistics = Some(ChannelStatistics::none(2));
+        assert!(broken(config().with_statistics(statistics)).contains("statistics of 2"));
+        let single = ClipVitConfig::new(clip(), 1, 1, 8, 1, 2);
+        assert!(broken(VideoMaeConfig::new(single)).contains("a tubelet of 1 value"));
+    }
+}
