@@ -90,7 +90,7 @@ mod tests {
         let mask = units.sample(&mut stream(3, Purpose::Mask, 0, 0));
         let patches = mask.at(ClipGrid::new(2, Grid::new(2, 4)).flat()).unwrap();
         let unit = ["██··", "··██"];
-        let rows = unit.map(|row| vec![row; 4].join("\n"));
+        let rows = unit.map(|row| [row; 4].join("\n"));
         assert!(rows.contains(&patches.to_string()), "{patches}");
     }
 

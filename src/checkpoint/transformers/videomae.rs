@@ -11,7 +11,7 @@ use crate::checkpoint::layout::{self, Entry};
 use crate::checkpoint::report::{LoadOptions, Loaded};
 use crate::checkpoint::vit_names::{VIDEOMAE, VitNames, linear, norm};
 use crate::encoder::{ClipVit, ClipVitConfig};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::method::{VideoMae, VideoMaeConfig};
 
 const ENCODER: Load = |folder, options, device| {
@@ -98,7 +98,7 @@ impl Transformers {
 
     /// Why a model of clips is not what was asked for.
     #[cfg(feature = "run")]
-    pub(crate) fn reads_clips(&self) -> Error {
+    pub(crate) fn reads_clips(&self) -> crate::error::Error {
         self.fault(format!("a {} reads clips, and here only images are read", self.architecture))
     }
 }

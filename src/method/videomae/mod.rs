@@ -122,6 +122,31 @@ impl VideoMaeConfig {
 }
 
 /// VideoMAE: encode a tenth of the tubelets of a clip, decode all of them, compare the hidden pixels.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mim::nn::InitialWeights;
+/// use burn_mim::rng::{Purpose, stream};
+/// use burn_mim::{Backbone, ClipBatch, ClipShape, ImageShape, Mask, PretextTask, VideoMaeConfig};
+///
+/// // Four frames of 16 × 16 RGB: two steps of 4 × 4 tubelets.
+/// let device = Device::flex();
+/// let config = VideoMaeConfig::small_clips(ClipShape::new(ImageShape::square(3, 16), 4));
+/// let model = config.init(&mut InitialWeights::new(0, &device));
+///
+/// let clips = Tensor::<5>::ones([1, 3, 4, 16, 16], &device);
+/// let hidden = config.mask()?.sample(&mut stream(0, Purpose::Mask, 0, 0));
+/// assert_eq!(hidden.visible(), 4); // two tubes
+/// let batch = ClipBatch::new(clips.clone(), Mask::new([hidden], &device)?);
+/// assert_eq!(model.predict(&batch).dims(), [1, 28, 3 * 2 * 4 * 4]);
+/// assert!(model.loss(batch).loss.into_scalar::<f32>().is_finite());
+///
+/// // What is kept: features of all tubelets, by time, row and column.
+/// assert_eq!(model.encoder.represent(clips).tokens.dims(), [1, 32, 128]);
+/// # }
+/// # Ok::<(), burn_mim::Error>(())
+/// ```
 #[derive(Module, Debug)]
 pub struct VideoMae {
     /// What is kept after pre-training.
