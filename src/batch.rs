@@ -93,6 +93,22 @@ impl MimBatch {
     }
 }
 
+/// A batch of normalized clips with their masks.
+#[derive(Debug, Clone)]
+pub struct ClipBatch {
+    /// `[batch, channels, frames, height, width]`, normalized per channel.
+    pub clips: Tensor<5>,
+    /// The masks, one for each clip, of a [`ClipGrid::flat`](crate::grid::ClipGrid::flat).
+    pub mask: Mask,
+}
+
+impl ClipBatch {
+    /// A batch of clips and masks.
+    pub fn new(clips: Tensor<5>, mask: Mask) -> Self {
+        Self { clips, mask }
+    }
+}
+
 /// A batch of images to train a tokenizer on.
 #[derive(Debug, Clone)]
 pub struct TokenizerBatch {

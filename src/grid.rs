@@ -102,6 +102,81 @@ impl fmt::Display for ImageShape {
     }
 }
 
+/// A grid of tubelets: a grid of cells at each step of time.
+///
+/// [`flat`](Self::flat) is how masks, selections and features see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClipGrid {
+    /// Steps of time (the clip's frames in tubelets).
+    pub times: usize,
+    /// The cells of each step.
+    pub space: Grid,
+}
+
+impl ClipGrid {
+    /// A grid of `times` steps of `space`.
+    pub const fn new(times: usize, space: Grid) -> Self {
+        Self { times, space }
+    }
+
+    /// The number of cells; `usize::MAX` if the product overflows.
+    pub const fn cells(self) -> usize {
+        self.flat().cells()
+    }
+
+    /// The steps one below the other: a grid of times · rows × columns, whose row-major order is that
+    /// of times, rows and columns. A coarser grid of the same steps stays a coarser grid, so that a
+    /// mask unit may cover several patches of a step.
+    pub const fn flat(self) -> Grid {
+        Grid::new(self.times.saturating_mul(self.space.rows), self.space.cols)
+    }
+}
+
+impl fmt::Display for ClipGrid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}×{}", self.times, self.space)
+    }
+}
+
+/// Frames of one shape, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClipShape {
+    /// The shape of each frame.
+    pub image: ImageShape,
+    /// The number of frames.
+    pub frames: usize,
+}
+
+impl ClipShape {
+    /// A clip of `frames` frames of shape `image`.
+    pub const fn new(image: ImageShape, frames: usize) -> Self {
+        Self { image, frames }
+    }
+
+    /// The grid of tubelets, `tubelet` frames of `patch` × `patch` pixels each, that tile the clip.
+    ///
+    /// # Errors
+    ///
+    /// When `patch` does not divide the height and the width, or `tubelet` the frames.
+    pub fn grid(self, tubelet: usize, patch: usize) -> Result<ClipGrid> {
+        let Self { image, frames } = self;
+        if tubelet == 0 || frames == 0 || !frames.is_multiple_of(tubelet) {
+            return Err(Error::config(format!(
+                "a clip of {frames} frames cannot be cut into tubelets of {tubelet} frames"
+            )));
+        }
+        Ok(ClipGrid::new(frames / tubelet, image.grid(patch)?))
+    }
+}
+
+impl fmt::Display for ClipShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} frames of {}", self.frames, self.image)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +199,27 @@ mod tests {
             "invalid configuration: an image of 30×32 pixels cannot be cut into squares of 4 pixels"
         );
         assert_eq!(ImageShape::new(1, 24, 40).grid(4).unwrap(), Grid::new(6, 10));
+    }
+
+    #[test]
+    fn the_cells_of_a_clip_are_counted_by_time_then_row_then_column() {
+        let grid = ClipGrid::new(4, Grid::new(3, 5));
+        assert_eq!((grid.cells(), grid.flat()), (60, Grid::new(12, 5)));
+        assert_eq!(grid.to_string(), "4×3×5");
+        // The cell of time 2, row 1, column 3.
+        assert_eq!((2 * 3 + 1) * grid.flat().cols + 3, 2 * 15 + 5 + 3);
+        let finer = ClipGrid::new(4, Grid::new(6, 10));
+        assert_eq!(grid.flat().refinement(finer.flat()), Some(2));
+    }
+
+    #[test]
+    fn frames_that_a_tubelet_does_not_divide_are_named() {
+        let clip = ClipShape::new(ImageShape::new(3, 32, 48), 15);
+        let message = clip.grid(2, 16).unwrap_err().to_string();
+        assert!(message.contains("15 frames") && message.contains("tubelets of 2"), "{message}");
+        assert!(clip.grid(0, 16).unwrap_err().to_string().contains("tubelets of 0 frames"));
+        assert!(clip.grid(3, 5).unwrap_err().to_string().contains("squares of 5 pixels"));
+        assert_eq!(clip.grid(3, 16).unwrap(), ClipGrid::new(5, Grid::new(2, 3)));
+        assert_eq!(clip.to_string(), "15 frames of 3×32×48");
     }
 }

@@ -121,23 +121,24 @@ pub mod train;
 #[cfg(feature = "viz")]
 pub mod viz;
 
-pub use batch::{MimBatch, RestorationBatch, TokenizerBatch};
+pub use batch::{ClipBatch, MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
-    AnyBackbone, Backbone, BackboneConfig, ConvNextV2, ConvNextV2Config, Encoder, EncoderConfig,
-    GridTokens, Hiera, HieraConfig, Swin, SwinConfig, SwinV2, SwinV2Config, TokenConvNextV2,
-    VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
+    AnyBackbone, Backbone, BackboneConfig, ClipVit, ClipVitConfig, ConvNextV2, ConvNextV2Config,
+    Encoder, EncoderConfig, GridTokens, Hiera, HieraConfig, Swin, SwinConfig, SwinV2, SwinV2Config,
+    TokenConvNextV2, VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
 };
 pub use error::{Error, Result};
-pub use grid::{Grid, ImageShape};
+pub use grid::{ClipGrid, ClipShape, Grid, ImageShape};
 pub use head::{
-    AnyDecoder, ConvDecoder, ConvDecoderConfig, ConvNextDecoder, ConvNextDecoderConfig,
-    CrossDecoder, Decoder, DecoderAttention, DecoderConfig, FusionDecoder, LinearHead, Prediction,
-    PredictionHead, Predictor, PromptDecoder, UNetDecoder, UNetDecoderConfig,
+    AnyDecoder, ClipDecoderConfig, ConvDecoder, ConvDecoderConfig, ConvNextDecoder,
+    ConvNextDecoderConfig, CrossDecoder, Decoder, DecoderAttention, DecoderConfig, FusionDecoder,
+    LinearHead, Prediction, PredictionHead, Predictor, PromptDecoder, UNetDecoder,
+    UNetDecoderConfig,
 };
 pub use mask::{
-    AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClosureMask, FixedMask, GridMask,
-    InverseBlockMask, Mask, MaskConfig, MaskStrategy, MultiBlock, MultiBlockConfig, RandomMask,
-    RegionMask, Shown, UniformMask, UnitMask, mask_fn,
+    AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClipMaskConfig, ClosureMask, FixedMask,
+    GridMask, InverseBlockMask, Mask, MaskConfig, MaskStrategy, MultiBlock, MultiBlockConfig,
+    RandomMask, RegionMask, Shown, StepMask, TubeMask, UniformMask, UnitMask, mask_fn,
 };
 pub use method::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cae, CaeConfig, Cmae, CmaeConfig, ContextConfig,
@@ -146,12 +147,13 @@ pub use method::{
     IJepa, IJepaConfig, ImageGpt, ImageGptConfig, LeJepa, LeJepaConfig, Mae, MaeConfig, MaeTarget,
     MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig, Milan, MilanBatch, MilanConfig,
     RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
-    SimMimConfig, Spark, SparkConfig, TeacherConfig, ViewContrast, ViewContrastConfig,
+    SimMimConfig, Spark, SparkConfig, TeacherConfig, VideoMae, VideoMaeConfig, ViewContrast,
+    ViewContrastConfig,
 };
 pub use target::{
-    Both, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget,
-    GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss, PixelTarget,
-    Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
+    Both, ClipPixelTarget, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm,
+    FeatureTarget, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,
+    PixelTarget, Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
 };
 pub use task::{Measured, Mim, Network, Observed, PretextTask, SigReg, StepEnd, TaskOutput};
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 22] = [
+const METHODS: [&str; 23] = [
     "MaeConfig",
     "SimMimConfig",
     "SparkConfig",
@@ -34,6 +34,7 @@ const METHODS: [&str; 22] = [
     "FcMaeConfig",
     "MilanConfig",
     "HieraMaeConfig",
+    "VideoMaeConfig",
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -13,9 +13,9 @@ use burn_mim::data::{
 use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, StageTokens, VitBody};
 use burn_mim::nn::Momentum;
 use burn_mim::{
-    Beit, BeitConfig, BlockMask, Cae, CaeConfig, ClosureMask, Cmae, CmaeConfig, ContextConfig,
-    ContextPrediction, ConvDecoder, ConvDecoderConfig, ConvNextDecoder, ConvNextV2,
-    ConvNextV2Config, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Decoder,
+    Beit, BeitConfig, BlockMask, Cae, CaeConfig, ClipMaskConfig, ClipVit, ClosureMask, Cmae,
+    CmaeConfig, ContextConfig, ContextPrediction, ConvDecoder, ConvDecoderConfig, ConvNextDecoder,
+    ConvNextV2, ConvNextV2Config, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config, Decoder,
     DecoderConfig, Encoder, Error, Eva, EvaConfig, FcMae, FcMaeConfig, FeatureConfig,
     FeatureTarget, FixedMask, FusionDecoder, Grid, GridMask, GridTokens, Hiera, HieraConfig,
     HieraMae, HieraMaeConfig, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig,
@@ -23,9 +23,9 @@ use burn_mim::{
     MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss,
     PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct,
     RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, Shown, SigReg, SimMim,
-    SimMimConfig, Spark, SparkConfig, SwinConfig, SwinV2Config, Target, TaskOutput, TeacherConfig,
-    TokenConvNextV2, TokenizerConfig, UniformMask, UnitMask, VisibleTokens, VisibleVit, Vit,
-    VitConfig, mask_fn,
+    SimMimConfig, Spark, SparkConfig, StepMask, SwinConfig, SwinV2Config, Target, TaskOutput,
+    TeacherConfig, TokenConvNextV2, TokenizerConfig, TubeMask, UniformMask, UnitMask, VideoMae,
+    VideoMaeConfig, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -76,6 +76,8 @@ fn every_part_fulfils_its_contract() {
     strategy::<BlockMask>();
     strategy::<InverseBlockMask>();
     strategy::<RegionMask>();
+    strategy::<TubeMask>();
+    strategy::<StepMask>();
     strategy::<UniformMask>();
     strategy::<FixedMask>();
     strategy::<ClosureMask<fn(&mut dyn Rng) -> UnitMask>>();
@@ -116,6 +118,8 @@ fn every_part_fulfils_its_contract() {
     task::<Selfie<ResidualNet>>();
     any_task::<ImageGpt>();
     any_task::<Refinement<VitBody>>();
+    any_task::<VideoMae>();
+    head::<Decoder, <ClipVit as Encoder>::Features>();
 }
 
 #[test]
@@ -155,6 +159,8 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<ImageGptConfig>();
     file::<BeitConfig>();
     file::<TokenizerConfig>();
+    file::<ClipMaskConfig>();
+    file::<VideoMaeConfig>();
     file::<SimMimConfig<SwinV2Config>>();
     file::<SwinConfig>();
     file::<SwinV2Config>();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_mim::encoder::GptConfig;
-use burn_mim::{Error, Grid, MaskStrategy, Result, UnitMask};
+use burn_mim::{ClipShape, Error, Grid, ImageShape, MaskStrategy, Result, UnitMask};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 /// The input file.
@@ -45,6 +45,18 @@ impl<'a> Input<'a> {
     pub(crate) fn images(&self, device: &Device) -> Result<Tensor<4>> {
         let (shape, values) = self.floats("pixel_values", 4)?;
         Ok(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+
+    /// Clips `[b, c, frames, h, w]` of the shape `clip`, from transformers' `[b, frames, c, h, w]`.
+    pub(crate) fn clips(&self, clip: ClipShape, device: &Device) -> Result<Tensor<5>> {
+        let (shape, values) = self.floats("pixel_values", 5)?;
+        let got = ClipShape::new(ImageShape::new(shape[2], shape[3], shape[4]), shape[1]);
+        if got != clip {
+            let reason = format!("pixel_values: are {got}, the model reads {clip}");
+            return Err(Error::data(self.path, reason));
+        }
+        let clips = Tensor::<5>::from_data(TensorData::new(values, shape), device);
+        Ok(clips.permute([0, 2, 1, 3, 4]))
     }
 
     /// Ids that an Image GPT of `config` can read.

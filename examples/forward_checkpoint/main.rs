@@ -19,7 +19,13 @@
 //! f32 [b, tokens, colors] where it has a head. A Hiera yields `features`, the `last_hidden_state` of
 //! whole images in its order; a masked autoencoder on it, where there is `noise` f32 [b, mask units],
 //! also `loss`, `hidden` and `logits` f32 [b, cells, values of a cell].
+//!
+//! A VideoMAE reads `pixel_values` f32 [b, frames, c, h, w] and `bool_masked_pos` [b, cells], by time,
+//! row and column, and yields `loss`, `hidden`, the `features` of the visible cells, and `logits` f32
+//! [b, k, width], its predictions of the hidden ones; its encoder alone yields the `features` of all
+//! cells, or of the visible ones where `bool_masked_pos` is given.
 
+mod clips;
 mod input;
 mod outputs;
 mod partly_hidden;
@@ -38,6 +44,7 @@ use burn_mim::{
     Result, VisibleTokens, VisibleVit,
 };
 use clap::Parser;
+use clips::{clip_features, videomae};
 use input::Input;
 use outputs::Outputs;
 use partly_hidden::simmim;
@@ -171,6 +178,12 @@ fn run(args: &Args) -> Result<()> {
         TransformersModel::BeitEncoder(loaded) => {
             let images = input.images(&device)?;
             outputs.add("features", folder.last_hidden_state(&loaded.model.body, images));
+        }
+        TransformersModel::VideoMae(loaded) => {
+            videomae(&loaded.model, &input, &mut outputs, &device)?
+        }
+        TransformersModel::ClipEncoder(loaded) => {
+            outputs.add("features", clip_features(&loaded.model, &input, &device)?);
         }
         other => return Err(Error::data(&args.model, format!("cannot be run: {other:?}"))),
     }

@@ -41,6 +41,7 @@
 mod convnext_names;
 mod dalle;
 mod hiera_names;
+mod inflate;
 mod layout;
 mod official;
 mod official_data2vec;
@@ -55,6 +56,7 @@ mod vit_names;
 mod weights_file;
 
 pub use dalle::load_dalle_encoder;
+pub use inflate::{deflate, inflate};
 pub use official::{
     load_official_beit, load_official_beit_v2, load_official_mae, load_official_mae_encoder,
     load_official_simmim, load_timm, save_official_beit, save_official_beit_v2,
@@ -71,11 +73,12 @@ pub use report::{LoadOptions, LoadReport, Loaded};
 #[cfg(feature = "data")]
 pub use transformers::save_framed_preprocessor;
 pub use transformers::{
-    Transformers, TransformersModel, save_beit, save_beit_encoder, save_convnext_v2,
-    save_convnext_v2_classifier, save_hiera, save_hiera_classifier, save_hiera_mae, save_image_gpt,
-    save_mae, save_parameters, save_pixel_gpt, save_preprocessor, save_pretrained, save_simmim,
-    save_swin, save_swin_classifier, save_swin_simmim, save_swin_v2, save_swin_v2_classifier,
-    save_swin_v2_simmim, save_vit, save_vit_classifier, save_vit_features,
+    Transformers, TransformersModel, save_beit, save_beit_encoder, save_clip_encoder,
+    save_convnext_v2, save_convnext_v2_classifier, save_hiera, save_hiera_classifier,
+    save_hiera_mae, save_image_gpt, save_mae, save_parameters, save_pixel_gpt, save_preprocessor,
+    save_pretrained, save_simmim, save_swin, save_swin_classifier, save_swin_simmim, save_swin_v2,
+    save_swin_v2_classifier, save_swin_v2_simmim, save_videomae, save_vit, save_vit_classifier,
+    save_vit_features,
 };
 pub use weights_file::WeightsFile;
 

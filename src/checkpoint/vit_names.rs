@@ -74,6 +74,12 @@ pub(super) const TRANSFORMERS: BlockNames = BlockNames {
     relative_positions: "attention.attention.relative_position_bias",
 };
 
+/// The names in transformers' VideoMAE.
+pub(super) const VIDEOMAE: BlockNames = BlockNames {
+    query_value_bias: ["attention.attention.q_bias", "attention.attention.v_bias"],
+    ..TRANSFORMERS
+};
+
 /// The names in transformers' DINOv2.
 pub(super) const DINOV2: BlockNames = BlockNames {
     norm1: "norm1",

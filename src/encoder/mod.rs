@@ -25,6 +25,7 @@
 //! ```
 
 mod any;
+mod clip;
 mod condensed;
 mod config;
 pub mod convnext;
@@ -49,6 +50,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use any::{AnyBackbone, BackboneConfig};
+pub use clip::{ClipVit, ClipVitConfig};
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::EncoderConfig;
 pub use convnext::{ConvNextV2, ConvNextV2Config, TokenConvNextV2};
@@ -191,8 +193,8 @@ pub fn layers_above<Images, B: Backbone<Images>>(
     note = "masked image modelling needs an `Encoder`, such as `Vit`, `VisibleVit` or `Swin`"
 )]
 pub trait Encoder: Backbone<<Self as Encoder>::Images> {
-    /// A batch of what it reads: `Tensor<4>` in every encoder here; an encoder of video clips would
-    /// have another.
+    /// A batch of what it reads: `Tensor<4>` for images, `Tensor<5>` for clips
+    /// (`[batch, channels, frames, height, width]`).
     type Images;
 
     /// What a [`PredictionHead`](crate::PredictionHead) reads.

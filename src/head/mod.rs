@@ -1,6 +1,7 @@
 //! Prediction heads, which predict hidden patches from an encoder's features.
 
 mod any;
+mod clip_decoder;
 mod conv;
 mod convnext;
 mod cross;
@@ -15,6 +16,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
 
 pub use any::AnyDecoder;
+pub use clip_decoder::ClipDecoderConfig;
 pub use conv::{ConvDecoder, ConvDecoderConfig};
 pub use convnext::{ConvNextDecoder, ConvNextDecoderConfig};
 pub use cross::CrossDecoder;

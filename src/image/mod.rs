@@ -1,5 +1,6 @@
-//! Images as tensors: patches, normalization, gradients, frequencies, and the similarity of two images.
+//! Images and clips as tensors: patches, normalization, gradients, frequencies, and the similarity of two images.
 
+mod clip;
 mod gradient;
 mod low_pass;
 mod nearest;
@@ -8,6 +9,8 @@ mod patchify;
 mod quality;
 mod statistics;
 
+pub(crate) use clip::clip_grid_of;
+pub use clip::{patchify_clip, unpatchify_clip};
 pub(crate) use gradient::magnitude;
 pub use gradient::{GradientOperator, sobel};
 pub use low_pass::low_pass;

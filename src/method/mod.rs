@@ -39,6 +39,7 @@ mod spark;
 mod stage;
 mod teacher;
 mod tokenizers;
+mod videomae;
 
 #[cfg(feature = "run")]
 use crate::encoder::{ConvNextV2Config, SwinConfig, SwinV2Config};
@@ -123,6 +124,7 @@ pub use tokenizers::{
     FittedTokenizer, Teacher, TokenizerCollate, TokenizerRecipe, TokenizerReport, has_tokenizer,
     load_tokenizer, tokenizer_config,
 };
+pub use videomae::{VideoMae, VideoMaeConfig};
 
 #[cfg(feature = "run")]
 methods! {

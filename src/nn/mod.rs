@@ -58,7 +58,7 @@ pub use norm::{Norm, NormKind};
 pub(crate) use parameters::NamedParameter;
 pub(crate) use parameters::named_parameters;
 pub use per_token::per_token;
-pub use position::{PositionResize, PositionTable, Positions, sin_cos_table};
+pub use position::{PositionResize, PositionTable, Positions, sequence_table, sin_cos_table};
 pub use projection::{Projection, ProjectionLayer};
 pub use relative_position::{RelativePositionBias, relative_position_index};
 pub use response_norm::ResponseNorm;

@@ -58,8 +58,9 @@ pub struct PositionTable {
     pub table: Param<Tensor<2>>,
     #[module(skip)]
     grid: Grid,
+    /// `None` where it is read on no other grid.
     #[module(skip)]
-    resize: PositionResize,
+    resize: Option<PositionResize>,
 }
 
 impl PositionTable {
@@ -94,12 +95,25 @@ impl PositionTable {
                 Param::uninitialized(ParamId::new(), table, device, false, shape.into())
             }
         };
-        Some(Self { table, grid, resize: PositionResize::Bicubic })
+        Some(Self { table, grid, resize: Some(PositionResize::Bicubic) })
+    }
+
+    /// The fixed table of the cells of `grid` one after the other, [`sequence_table`], which is read
+    /// on no other grid.
+    pub fn sequence(grid: Grid, width: usize, weights: &InitialWeights) -> Self {
+        let shape = [grid.cells(), width];
+        let table = move |device: &Device, _require_grad| {
+            let values = sequence_table(shape[0], width);
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        let device = weights.device().clone();
+        let table = Param::uninitialized(ParamId::new(), table, device, false, shape.into());
+        Self { table, grid, resize: None }
     }
 
     /// The same table, read on other grids as `resize` says.
     pub fn with_resize(self, resize: PositionResize) -> Self {
-        Self { resize, ..self }
+        Self { resize: Some(resize), ..self }
     }
 
     /// The grid the table was made for.
@@ -120,9 +134,20 @@ impl PositionTable {
 
     /// The cells' rows, `[cells, width]`; interpolated in two dimensions when `grid` is not the
     /// table's own, bicubically unless told otherwise.
+    ///
+    /// # Panics
+    ///
+    /// When `grid` is not the own one of a [`sequence`](Self::sequence).
     pub fn cells(&self, grid: Grid) -> Tensor<2> {
         let cells = self.table.val().slice(s![self.class_rows().., ..]);
-        if grid == self.grid { cells } else { self.resize.resized(cells, self.grid, grid) }
+        if grid == self.grid {
+            return cells;
+        }
+        let own = self.grid;
+        match self.resize {
+            Some(resize) => resize.resized(cells, own, grid),
+            None => panic!("positions of a sequence of {own} cells are not read on {grid}"),
+        }
     }
 
     fn class_rows(&self) -> usize {
@@ -181,6 +206,20 @@ pub fn sin_cos_table(grid: Grid, width: usize) -> Vec<f32> {
     table
 }
 
+/// The fixed table of a sequence, `[cells, width]`: feature 2i of place p is sin(p · 10000^(−2i /
+/// width)), feature 2i + 1 its cosine (Vaswani et al. 2017, arXiv 1706.03762 §3.5; VideoMAE's
+/// `get_sinusoid_encoding_table`).
+pub fn sequence_table(cells: usize, width: usize) -> Vec<f32> {
+    let angle = |place: usize, feature: usize| {
+        place as f64 / 10_000f64.powf((2 * (feature / 2)) as f64 / width as f64)
+    };
+    let value = |place, feature: usize| match feature % 2 {
+        0 => angle(place, feature).sin() as f32,
+        _ => angle(place, feature).cos() as f32,
+    };
+    (0..cells * width).map(|at| value(at / width, at % width)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +248,23 @@ mod tests {
         for (got, want) in table[5 * 8..].iter().zip(expected) {
             assert!((f64::from(*got) - want).abs() < 1e-7, "{got} {want}");
         }
+    }
+
+    #[test]
+    fn a_sequences_row_is_sin_and_cos_in_turns_for_any_width() {
+        let table = sequence_table(3, 5);
+        let slow = [1.0, 10_000f64.powf(0.4), 10_000f64.powf(0.8)];
+        let [a, b, c] = slow.map(|by| 2.0 / by);
+        for (got, want) in table[10..].iter().zip([a.sin(), a.cos(), b.sin(), b.cos(), c.sin()]) {
+            assert!((f64::from(*got) - want).abs() < 1e-7, "{got} {want}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "positions of a sequence of 4×3 cells are not read on 2×6")]
+    fn a_sequences_positions_are_read_on_no_other_grid() {
+        let weights = InitialWeights::new(0, &test_device());
+        PositionTable::sequence(Grid::new(4, 3), 8, &weights).cells(Grid::new(2, 6));
     }
 
     #[test]

@@ -111,6 +111,9 @@ pub(super) fn of_published<V: BackboneVisitor>(
         TransformersModel::Hiera(l) => found.hiera(l.model, visitor),
         TransformersModel::ImageGpt(l) => found.gpt(l.model.encoder, l.config.encoder, visitor),
         TransformersModel::PixelGpt(l) => found.gpt(l.model, l.config, visitor),
+        TransformersModel::VideoMae(_) | TransformersModel::ClipEncoder(_) => {
+            Err(opened.reads_clips())
+        }
     }
 }
 

@@ -30,6 +30,7 @@
 //! ```
 
 mod both;
+mod clip_pixels;
 mod features;
 mod gradients;
 mod hog;
@@ -46,6 +47,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use both::Both;
+pub use clip_pixels::ClipPixelTarget;
 pub(crate) use features::first_cells;
 pub use features::{FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget};
 pub use gradients::{GradientTarget, GradientTargetConfig};

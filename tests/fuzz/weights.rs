@@ -72,6 +72,7 @@ fn damaged_configurations_of_transformers_are_refused_or_read() {
         "image_gpt_model",
         "hiera_mae",
         "hiera_model_unpooled",
+        "videomae",
     ];
     let seeds = names.map(fixture);
     fuzz("transformers-configurations", 60, &seeds, ends_in("config.json"), transformers);

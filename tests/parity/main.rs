@@ -15,4 +15,5 @@ mod mim_targets;
 mod operations;
 mod parts;
 mod swin;
+mod videomae;
 mod vit;

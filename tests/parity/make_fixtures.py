@@ -36,6 +36,8 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
                           CLIPVisionModel, CLIPModel
     hiera_*               transformers' HieraForPreTraining, HieraModel, HieraForImageClassification
     official_hiera*       facebookresearch/hiera, `.pth`: the same under the official names
+    videomae*             transformers' VideoMAEForPreTraining, VideoMAEModel,
+                          VideoMAEForVideoClassification
     dalle_encoder         OpenAI's dVAE, its state dict, restated in beit.py
 
 The `config.json` of the first four groups is transformers' own; timm's and the official files
@@ -79,6 +81,7 @@ from families import (
 from hiera import HIERA
 from operations import operations
 from optional_parts import timm_deit, timm_dinov3, timm_vit_parts
+from videomae import VIDEOMAE
 
 HERE = Path(__file__).parent
 LIMIT = 300_000
@@ -102,7 +105,7 @@ SWIN = dict(patch_size=2, embed_dim=8, depths=[2, 3], num_heads=[2, 4], mlp_rati
 SWIN_V2 = SWIN | dict(depths=[2, 2], pretrained_window_sizes=[0, 0])
 GPT = dict(n_embd=12, n_layer=2, n_head=3, n_positions=16, vocab_size=8)
 
-FIXTURES = ENCODERS | CONVNEXT | HIERA | {
+FIXTURES = ENCODERS | CONVNEXT | HIERA | VIDEOMAE | {
     "timm_parts_registers": (
         timm_vit_parts,
         PAPER | dict(channels=1, image_size=[8, 12], registers=3, query_key_norm=True),

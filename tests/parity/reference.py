@@ -8,6 +8,7 @@ Tensors of an `io.safetensors` (b samples, c channels, k hidden cells, grid h/p 
     pixel_values      f32 [b, c, h, w]       input
     noise             f32 [b, cells]         input of MAE: the cells of smallest noise are kept
     bool_masked_pos   u8  [b, cells]         input of the others: 1 = hidden
+    pixel_values      f32 [b, frames, c, h, w]  input of VideoMAE; its outputs are with its function
     input_ids         i64 [b, tokens]        input of ImageGPT, whose outputs are with its function
     loss              f32 [1]
     features          f32 [b, tokens, width] after the encoder's final norm; class token first, then
@@ -252,12 +253,28 @@ def hiera_mae_outputs(model: transformers.HieraForPreTraining, inputs: dict) -> 
     }
 
 
+def videomae_outputs(model: nn.Module, inputs: dict) -> dict[str, Tensor]:
+    """`features` of the visible cells, of all where nothing is hidden; of a whole model its `logits`
+    of the hidden cells and its `loss` as well."""
+    mask = inputs["bool_masked_pos"].bool() if "bool_masked_pos" in inputs else None
+    encoder, clips = getattr(model, "videomae", model), inputs["pixel_values"]
+    outputs = {"features": encoder(clips, bool_masked_pos=mask).last_hidden_state}
+    if hasattr(model, "decoder"):
+        answer = model(clips, bool_masked_pos=mask)
+        outputs |= {"loss": answer.loss.reshape(1), "logits": answer.logits}
+        outputs["hidden"] = hidden_cells(mask)
+    return outputs
+
+
 OUTPUTS = {
     "ConvNextV2Model": convnext_outputs,
     "ConvNextV2ForImageClassification": convnext_outputs,
     "HieraForImageClassification": hiera_outputs,
     "HieraModel": hiera_outputs,
     "HieraForPreTraining": hiera_mae_outputs,
+    "VideoMAEForPreTraining": videomae_outputs,
+    "VideoMAEModel": videomae_outputs,
+    "VideoMAEForVideoClassification": videomae_outputs,
     "ViTMSNModel": encoder_outputs,
     "Data2VecVisionModel": encoder_outputs,
     "IJepaModel": encoder_outputs,

@@ -71,6 +71,16 @@ impl Entry {
         Self { resize: Some(Resize::Channels), ..Self::convolution(ours, theirs, shape) }
     }
 
+    /// The convolution `[outputs, channels, frames, side, side]` that embeds tubelets, as a linear layer
+    /// on them.
+    pub(in crate::checkpoint) fn clip_embedding(
+        ours: String,
+        theirs: String,
+        shape: [usize; 5],
+    ) -> Self {
+        Self::new(ours, vec![theirs], shape.to_vec(), true)
+    }
+
     /// A position table `[1, rows + cells, width]` over `grid`.
     pub(in crate::checkpoint) fn positions(
         ours: String,

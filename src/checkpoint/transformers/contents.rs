@@ -92,6 +92,7 @@ impl Transformers {
                 let config = self.hiera_config()?.0;
                 Kind::encoder(&config, config.image)
             }
+            name if name.starts_with("VideoMAE") => Err(self.reads_clips()),
             _ => {
                 let config = self.encoder_config()?.0;
                 Kind::encoder(&config, config.image)
@@ -119,6 +120,7 @@ impl Transformers {
             Loaded::ConvNextV2(loaded) => encoder(&loaded.model, &report),
             Loaded::PixelGpt(loaded) => encoder(&loaded.model, &report),
             Loaded::BeitEncoder(loaded) => encoder(&loaded.model, &report),
+            Loaded::VideoMae(_) | Loaded::ClipEncoder(_) => return Err(self.reads_clips()),
         };
         Ok(Contents { kind: self.kind()?, values, report })
     }

@@ -23,6 +23,8 @@ mod preprocessor;
 mod shapes;
 mod swin;
 mod swin_json;
+mod videomae;
+mod videomae_json;
 mod vit;
 mod vit_json;
 mod write;
@@ -60,6 +62,7 @@ pub use keep::{
 pub use model::TransformersModel;
 pub use preprocessor::save_preprocessor;
 pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
+pub use videomae::{save_clip_encoder, save_videomae};
 pub use vit::{save_mae, save_simmim, save_vit};
 
 /// The fields that every `config.json` has.
@@ -102,7 +105,7 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 13] = [
+static FAMILIES: [Family; 14] = [
     vit::FAMILY,
     swin::SWIN,
     swin::SWIN_V2,
@@ -116,6 +119,7 @@ static FAMILIES: [Family; 13] = [
     encoders::REGISTERS,
     encoders::CLIP,
     hiera::FAMILY,
+    videomae::FAMILY,
 ];
 
 /// Endings of keys that hold no weights: indices of biases and positions, ImageGPT's causal masks.

@@ -2,12 +2,13 @@
 
 use crate::checkpoint::report::{LoadReport, Loaded};
 use crate::encoder::{
-    ConvNextV2, ConvNextV2Config, GptConfig, Hiera, HieraConfig, PixelGpt, Swin, SwinConfig,
-    SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
+    ClipVit, ClipVitConfig, ConvNextV2, ConvNextV2Config, GptConfig, Hiera, HieraConfig, PixelGpt,
+    Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
 };
 use crate::head::LinearHead;
 use crate::method::{
     HieraMae, HieraMaeConfig, ImageGpt, ImageGptConfig, Mae, MaeConfig, SimMim, SimMimConfig,
+    VideoMae, VideoMaeConfig,
 };
 use crate::task::Network;
 
@@ -45,6 +46,10 @@ pub enum TransformersModel {
     HieraMae(Box<Loaded<HieraMae, HieraMaeConfig>>),
     /// The encoder of a `HieraModel` or `HieraForImageClassification`.
     Hiera(Box<Loaded<Hiera, HieraConfig>>),
+    /// `VideoMAEForPreTraining`.
+    VideoMae(Box<Loaded<VideoMae, VideoMaeConfig>>),
+    /// The encoder of a `VideoMAEModel` or `VideoMAEForVideoClassification`.
+    ClipEncoder(Box<Loaded<ClipVit, ClipVitConfig>>),
 }
 
 impl TransformersModel {
@@ -65,6 +70,8 @@ impl TransformersModel {
             Self::BeitEncoder(loaded) => &loaded.report,
             Self::HieraMae(loaded) => &loaded.report,
             Self::Hiera(loaded) => &loaded.report,
+            Self::VideoMae(loaded) => &loaded.report,
+            Self::ClipEncoder(loaded) => &loaded.report,
         }
     }
 }

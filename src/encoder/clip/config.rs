@@ -1,0 +1,182 @@
+//! The sizes of a vision transformer of clips.
+
+use super::ClipVit;
+use crate::config::config;
+use crate::error::{Result, ensure};
+use crate::grid::{ClipGrid, ClipShape, ImageShape};
+use crate::limits;
+use crate::nn::{Init, InitialWeights, MlpActivation, PositionTable, QkvBias, TransformerConfig};
+
+config! {
+    /// A vision transformer of clips (VideoMAE, arXiv 2203.12602 §3.3): all tubelets of a clip look at
+    /// each other ("joint space-time attention").
+    #[derive(Debug, PartialEq)]
+    pub struct ClipVitConfig {
+        /// The clips it reads.
+        pub clip: ClipShape,
+        /// Frames of a tubelet.
+        pub tubelet: usize,
+        /// Side of a tubelet in pixels.
+        pub patch: usize,
+        /// Features per token.
+        pub width: usize,
+        /// Blocks.
+        pub depth: usize,
+        /// Attention heads.
+        pub heads: usize,
+        /// Width of the MLP between its layers, over `width`. Default: 4
+        pub mlp_ratio: f64 = 4.0,
+        /// What comes between the layers of an MLP. Default: the exact GELU
+        pub activation: MlpActivation = MlpActivation::Gelu,
+        /// Epsilon of every layer norm. Default: 1e-6
+        pub norm_epsilon: f64 = 1e-6,
+        /// Which of query, key and value have a bias. Default: query and value
+        pub qkv_bias: QkvBias = QkvBias::QueryValue,
+        /// Whether a norm follows the last block. Default: yes; VideoMAE's fine-tuned encoders have
+        /// none, but one after the mean of all tokens
+        pub final_norm: bool = true,
+        /// Drop-path probability of the last block, growing linearly from 0 at the first. Default: 0
+        pub drop_path: f64 = 0.0,
+    }
+}
+
+/// 16 frames of 224 × 224 RGB, the paper's input.
+const KINETICS: ClipShape = ClipShape::new(ImageShape::square(3, 224), 16);
+
+impl ClipVitConfig {
+    /// ViT-S/16 on tubelets of two frames: 384 features, 12 blocks, 6 heads.
+    pub fn small_patch16() -> Self {
+        Self::new(KINETICS, 2, 16, 384, 12, 6)
+    }
+
+    /// ViT-B/16 on tubelets of two frames: 768 features, 12 blocks, 12 heads.
+    pub fn base_patch16() -> Self {
+        Self::new(KINETICS, 2, 16, 768, 12, 12)
+    }
+
+    /// ViT-L/16 on tubelets of two frames: 1024 features, 24 blocks, 16 heads.
+    pub fn large_patch16() -> Self {
+        Self::new(KINETICS, 2, 16, 1024, 24, 16)
+    }
+
+    /// An encoder for clips of a few dozen pixels that a laptop's processor trains in minutes: tubelets
+    /// of two frames and 4 × 4 pixels, 128 features, 6 blocks, 4 heads.
+    pub fn small_clips(clip: ClipShape) -> Self {
+        Self::new(clip, 2, 4, 128, 6, 4)
+    }
+
+    /// The grid of tubelets.
+    ///
+    /// # Panics
+    ///
+    /// When the tubelets do not tile the clip; [`ClipVitConfig::validate`] says so as an error.
+    pub fn grid(&self) -> ClipGrid {
+        self.clip.grid(self.tubelet, self.patch).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Checks every rule the sizes must keep.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that is broken and the values.
+    pub fn validate(&self) -> Result<()> {
+        limits::image(self.clip.image)?;
+        let (frames, values) = (self.clip.frames, self.clip.image.values());
+        limits::at_most("the frames of a clip", frames, limits::TOKENS)?;
+        let all = limits::product(&[frames, values]);
+        limits::at_most("the values of a clip", all, limits::IMAGE_VALUES)?;
+        let tokens = self.clip.grid(self.tubelet, self.patch)?.cells();
+        let width = self.width;
+        ensure!(
+            self.mlp_width() > 0,
+            "an mlp_ratio of {:?} leaves no MLP for a width of {width}",
+            self.mlp_ratio
+        );
+        self.transformer().validate()?;
+        limits::at_most("the number of tubelets", tokens, limits::TOKENS)?;
+        limits::parameters(limits::product(&[tokens, width]))?;
+        limits::parameters(limits::product(&[self.patch_values(), width]))
+    }
+
+    /// Features between the MLP's two layers.
+    pub fn mlp_width(&self) -> usize {
+        (self.width as f64 * self.mlp_ratio).round() as usize
+    }
+
+    /// Values in one tubelet of pixels.
+    pub fn patch_values(&self) -> usize {
+        limits::product(&[self.clip.image.channels, self.tubelet, self.patch, self.patch])
+    }
+
+    /// The configuration of the blocks.
+    pub fn transformer(&self) -> TransformerConfig {
+        TransformerConfig {
+            mlp_width: self.mlp_width(),
+            activation: self.activation,
+            norm_epsilon: self.norm_epsilon,
+            qkv_bias: self.qkv_bias,
+            drop_path: self.drop_path,
+            ..TransformerConfig::new(self.width, self.depth, self.heads)
+        }
+    }
+
+    /// The encoder with fresh weights: Xavier-uniform matrices, as the official code's.
+    ///
+    /// # Panics
+    ///
+    /// With the message of [`ClipVitConfig::validate`] when that fails.
+    pub fn init(&self, weights: &mut InitialWeights) -> ClipVit {
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
+        let patch_embed = weights.linear(self.patch_values(), self.width, Init::XavierUniform);
+        let positions = PositionTable::sequence(self.grid().flat(), self.width, weights);
+        let mut transformer = self.transformer().init(weights);
+        transformer.norm = transformer.norm.filter(|_| self.final_norm);
+        ClipVit { patch_embed, positions, transformer, config: self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::Grid;
+
+    #[test]
+    fn presets_are_valid_and_have_the_papers_grid() {
+        for config in [
+            ClipVitConfig::small_patch16(),
+            ClipVitConfig::base_patch16(),
+            ClipVitConfig::large_patch16(),
+        ] {
+            config.validate().unwrap();
+            assert_eq!(config.grid(), ClipGrid::new(8, Grid::square(14)));
+            assert_eq!((config.grid().cells(), config.width / config.heads), (1568, 64));
+        }
+        let small = ClipShape::new(ImageShape::new(1, 24, 40), 8);
+        let small = ClipVitConfig::small_clips(small);
+        small.validate().unwrap();
+        assert_eq!(small.grid(), ClipGrid::new(4, Grid::new(6, 10)));
+    }
+
+    #[test]
+    fn every_broken_rule_is_named_with_its_values() {
+        let base = ClipVitConfig::base_patch16;
+        let broken = |config: ClipVitConfig| config.validate().unwrap_err().to_string();
+        let clip = |frames, side| ClipShape::new(ImageShape::square(3, side), frames);
+        for (config, rule) in [
+            (ClipVitConfig { tubelet: 3, ..base() }, "16 frames cannot be cut into tubelets of 3"),
+            (ClipVitConfig { tubelet: 0, ..base() }, "tubelets of 0 frames"),
+            (ClipVitConfig { clip: clip(0, 224), ..base() }, "a clip of 0 frames"),
+            (ClipVitConfig { clip: clip(16, 225), ..base() }, "225×225 pixels cannot be cut"),
+            (ClipVitConfig { patch: 0, ..base() }, "squares of 0 pixels"),
+            (ClipVitConfig { heads: 5, ..base() }, "5 heads do not divide a width of 768"),
+            (ClipVitConfig { depth: 0, ..base() }, "at least one block"),
+            (base().with_mlp_ratio(0.0), "leaves no MLP"),
+            (base().with_drop_path(1.0), "[0, 1), got 1"),
+            (ClipVitConfig { clip: clip(1 << 20, 16), ..base() }, "the frames of a clip"),
+            (ClipVitConfig { clip: clip(1 << 12, 1024), ..base() }, "the values of a clip"),
+        ] {
+            let message = broken(config);
+            assert!(message.contains(rule), "{message}");
+        }
+    }
+}
