@@ -89,7 +89,7 @@ fn tokens_see_their_mask_unit_alone_until_a_stage_attends_to_all() {
     let hiera = config().with_image(ImageShape::new(1, 16, 24)).init(&mut weights());
     let image = |value: f32| {
         let mut pixels = vec![0.0; 16 * 24];
-        pixels[1 * 24 + 2] = value;
+        pixels[24 + 2] = value;
         Tensor::<1>::from_floats(pixels.as_slice(), &test_device()).reshape([1, 1, 16, 24])
     };
     let asked = [1, 2, 3];
