@@ -132,7 +132,7 @@ pub use grid::{ClipGrid, ClipShape, Grid, ImageShape};
 pub use head::{
     AnyDecoder, ClipDecoderConfig, ConvDecoder, ConvDecoderConfig, CrossDecoder, Decoder,
     DecoderAttention, DecoderConfig, LinearHead, Prediction, PredictionHead, Predictor,
-    PromptDecoder,
+    PromptDecoder, UNetDecoder, UNetDecoderConfig,
 };
 pub use mask::{
     AskedConfig, BatchBlocks, BlockMask, BlockMasks, ClipMaskConfig, ClosureMask, FixedMask,
@@ -145,8 +145,8 @@ pub use method::{
     Eva, EvaConfig, FrozenTeacher, IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig,
     LeJepa, LeJepaConfig, Mae, MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat,
     MaskFeatConfig, Milan, MilanBatch, MilanConfig, RefineConfig, Refinement, Restoration,
-    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, TeacherConfig, VideoMae,
-    VideoMaeConfig, ViewContrast, ViewContrastConfig,
+    RestorationConfig, Selfie, SelfieConfig, SimMim, SimMimConfig, Spark, SparkConfig,
+    TeacherConfig, VideoMae, VideoMaeConfig, ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, ClipPixelTarget, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm,

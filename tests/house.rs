@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use sources::{code, sources};
 
 /// The numbers of every method: what its folder defines and the rest of `src` need not name.
-const METHODS: [&str; 20] = [
+const METHODS: [&str; 21] = [
     "MaeConfig",
     "SimMimConfig",
+    "SparkConfig",
     "BeitConfig",
     "BeitV2Config",
     "CaeConfig",

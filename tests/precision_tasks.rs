@@ -18,8 +18,8 @@ use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, Vq
 use burn_mim::{
     CaeConfig, CmaeConfig, ConvDecoderConfig, Data2VecConfig, DecoderConfig, EvaConfig,
     FeatureConfig, FeatureLayers, IBotConfig, IJepaConfig, ImageShape, LeJepaConfig, MaeConfig,
-    MaskConfig, MilanConfig, MultiBlockConfig, RestorationBatch, SigReg, TokenizerBatch,
-    ViewContrastConfig, VitConfig,
+    MaskConfig, MilanConfig, MultiBlockConfig, RestorationBatch, SigReg, SparkConfig,
+    TokenizerBatch, ViewContrastConfig, VitConfig,
 };
 use common::{
     IMAGE, blocks, device, encoder, masked, noise, noised, statistics, teacher, views, weights,
@@ -64,6 +64,13 @@ fn cae() {
     batch.target_view = Some(unit(4));
     let (mean, std) = ([0.5; 3], [0.2; 3]);
     nearly_the_same(&config.init(tokenizer, &mean, &std, &mut weights(3)), &batch);
+}
+
+#[test]
+fn spark() {
+    let config = SparkConfig::small_images(IMAGE);
+    let batch = masked(noise(IMAGE, 4), &config.mask().unwrap());
+    nearly_the_same_but_for_kinks(&config.init(&mut weights(3)), &batch);
 }
 
 #[test]

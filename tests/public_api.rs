@@ -21,9 +21,9 @@ use burn_mim::{
     LeJepaConfig, LinearHead, Mae, MaeConfig, Mask, MaskConfig, MaskStrategy, Milan, MilanConfig,
     Mim, MimBatch, MultiBlockConfig, PixelLoss, PixelTarget, PredictionHead, Predictor,
     PretextTask, PromptDecoder, RandomMask, Reconstruct, RefineConfig, Refinement, RegionMask,
-    Selfie, SelfieConfig, SigReg, SimMim, SimMimConfig, StepMask, SwinConfig, SwinV2Config, Target,
-    TaskOutput, TeacherConfig, TokenizerConfig, TubeMask, UniformMask, UnitMask, VideoMae,
-    VideoMaeConfig, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    Selfie, SelfieConfig, SigReg, SimMim, SimMimConfig, Spark, SparkConfig, StepMask, SwinConfig,
+    SwinV2Config, Target, TaskOutput, TeacherConfig, TokenizerConfig, TubeMask, UniformMask,
+    UnitMask, VideoMae, VideoMaeConfig, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -89,6 +89,7 @@ fn every_part_fulfils_its_contract() {
     target::<PixelTarget>();
     task::<Mae>();
     task::<Cae>();
+    task::<Spark>();
     task::<Cmae>();
     any_task::<IJepa>();
     any_task::<Milan>();
@@ -122,6 +123,7 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<DecoderConfig>();
     file::<MaeConfig>();
     file::<CaeConfig>();
+    file::<SparkConfig>();
     file::<CmaeConfig>();
     file::<IJepaConfig>();
     file::<EvaConfig>();

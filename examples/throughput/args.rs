@@ -22,9 +22,16 @@ pub(crate) struct Args {
     /// vit | swin
     #[arg(long, default_value = "vit")]
     encoder: String,
-    /// Side of the images in pixels
-    #[arg(long, default_value_t = 32, value_parser = side)]
-    image_size: usize,
+    /// Any preset of any method, such as selfie_small_images, in place of --method and its sizes: its
+    /// steps on its own batches, without the time that these take
+    #[arg(long, conflicts_with_all = ["method", "encoder"])]
+    pub(crate) preset: Option<String>,
+    /// What the preset's encoder takes for whole images, without gradients, in place of steps
+    #[arg(long, requires = "preset")]
+    pub(crate) inference: bool,
+    /// Side of the images in pixels [default: 32, or the preset's]
+    #[arg(long, value_parser = side)]
+    image_size: Option<usize>,
     /// Channels of the images
     #[arg(long, default_value_t = 3, value_parser = positive)]
     pub(crate) channels: usize,
@@ -77,7 +84,15 @@ pub(crate) enum Case {
     Beit(BeitConfig),
 }
 
+/// Side of the images where nothing says another.
+const SIDE: usize = 32;
+
 impl Args {
+    /// The side of the images that was asked for.
+    pub(crate) fn side(&self) -> Option<usize> {
+        self.image_size
+    }
+
     /// Refuses what would not act.
     fn check(&self) -> Result<()> {
         let decoder = [self.decoder_width, self.decoder_depth, self.decoder_heads];
@@ -95,7 +110,7 @@ impl Args {
     /// What is trained.
     pub(crate) fn case(&self) -> Result<Case> {
         self.check()?;
-        let image = ImageShape::square(self.channels, self.image_size);
+        let image = ImageShape::square(self.channels, self.side().unwrap_or(SIDE));
         Ok(match (self.method.as_str(), self.encoder.as_str()) {
             ("mae", "vit") => {
                 let decoder = DecoderConfig::new()
@@ -145,7 +160,8 @@ impl Args {
 
     /// Images of uniform noise with mean 0.
     pub(crate) fn images(&self, device: &Device) -> Tensor<4> {
-        let shape = [self.batch, self.channels, self.image_size, self.image_size];
+        let side = self.side().unwrap_or(SIDE);
+        let shape = [self.batch, self.channels, side, side];
         let mut noise = stream(0, Purpose::Data, 0, 0);
         let values: Vec<f32> =
             (0..shape.iter().product()).map(|_| noise.random_range(-1.0..1.0)).collect();

@@ -11,6 +11,7 @@
 mod args;
 mod flop;
 mod memory;
+mod preset;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -47,8 +48,11 @@ fn main() -> ExitCode {
 }
 
 fn measure(args: &Args) -> Result<()> {
-    let case = args.case()?;
     let device = device_named(&args.device)?;
+    if let Some(name) = &args.preset {
+        return exit::answer(line(name, args.batch, preset::timed(name, args, &device)?));
+    }
+    let case = args.case()?;
     let (mask, timing) = match &case {
         Case::Mae(mae) => (mae.mask()?, trained(mae, mae.mask()?, args, &device)?),
         Case::SimMim(simmim) => (simmim.mask()?, trained(simmim, simmim.mask()?, args, &device)?),
@@ -100,9 +104,7 @@ fn steps<T: PretextTask<Batch = MimBatch>>(
 }
 
 fn report(args: &Args, flop: f64, timing: Timing, device: &Device) -> Result<()> {
-    let Timing { mut seconds, losses, parameters } = timing;
-    seconds.sort_by(f64::total_cmp);
-    let (fastest, median) = (seconds[0], median(&seconds));
+    let median = timing.median();
     let peak = flop::peak(device);
     exit::tell(format_args!(
         "{:.0} GFLOP of matrix products per step, {:.1} GFLOP/s, {:.0} % of the measured peak of {:.1}",
@@ -111,24 +113,32 @@ fn report(args: &Args, flop: f64, timing: Timing, device: &Device) -> Result<()>
         100.0 * flop / median / peak,
         peak / 1e9,
     ));
-    let line = json!({
-        "method": args.method,
-        "images_per_s": args.batch as f64 / median,
-        "step_s_median": median,
-        "step_s_min": fastest,
+    exit::answer(line(&args.method, args.batch, timing))
+}
+
+/// The answer.
+fn line(method: &str, batch: usize, timing: Timing) -> serde_json::Value {
+    let Timing { seconds, losses, parameters } = &timing;
+    json!({
+        "method": method,
+        "images_per_s": batch as f64 / timing.median(),
+        "step_s_median": timing.median(),
+        "step_s_min": seconds.iter().copied().fold(f64::INFINITY, f64::min),
         "peak_rss_mb": memory::peak_rss_mb(),
         "loss_first": losses[0],
         "loss_last": losses[losses.len() - 1],
         "parameters": parameters,
-    });
-    exit::answer(line)
+    })
 }
 
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    if sorted.len().is_multiple_of(2) {
-        (sorted[middle - 1] + sorted[middle]) / 2.0
-    } else {
-        sorted[middle]
+impl Timing {
+    fn median(&self) -> f64 {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        match sorted.len().is_multiple_of(2) {
+            true => (sorted[middle - 1] + sorted[middle]) / 2.0,
+            false => sorted[middle],
+        }
     }
 }

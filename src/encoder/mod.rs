@@ -36,6 +36,7 @@ mod gpt;
 mod layers_tests;
 mod patchwise;
 mod residual;
+mod residual_masked;
 mod stack;
 pub mod swin;
 pub mod swin_v2;
@@ -244,4 +245,11 @@ pub struct VisibleTokens {
     pub class_token: Option<Tensor<2>>,
     /// The whole grid the visible cells are part of.
     pub grid: Grid,
+}
+
+/// Features of each stage of a hierarchy as maps, finest first, zeros at hidden cells.
+#[derive(Debug, Clone)]
+pub struct FeatureMaps {
+    /// `[batch, features, rows, cols]` of every stage.
+    pub stages: Vec<Tensor<4>>,
 }

@@ -8,6 +8,7 @@ mod decoder;
 mod linear;
 mod predictor;
 mod prompt;
+mod unet;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{FloatDType, Tensor};
@@ -20,6 +21,7 @@ pub use decoder::{Decoder, DecoderAttention, DecoderConfig};
 pub use linear::LinearHead;
 pub use predictor::Predictor;
 pub use prompt::PromptDecoder;
+pub use unet::{Densify, UNetBlock, UNetDecoder, UNetDecoderConfig};
 
 use crate::mask::Mask;
 

@@ -21,6 +21,7 @@ mod steps;
 mod tube;
 mod uniform;
 mod unit_mask;
+mod visible_maps;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub use steps::StepMask;
 pub use tube::TubeMask;
 pub use uniform::UniformMask;
 pub use unit_mask::UnitMask;
+pub use visible_maps::VisibleMaps;
 
 /// How the hidden cells of a sample are chosen.
 ///

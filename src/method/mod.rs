@@ -32,6 +32,7 @@ mod run;
 mod saved;
 mod selfie;
 mod simmim;
+mod spark;
 #[cfg(feature = "run")]
 mod stage;
 mod teacher;
@@ -107,6 +108,7 @@ pub use saved::{LoadedRun, RunConfig};
 pub use selfie::selfie_sheet;
 pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
 pub use simmim::{SimMim, SimMimConfig};
+pub use spark::{Spark, SparkConfig};
 #[cfg(feature = "run")]
 pub use stage::RefineStage;
 pub use teacher::ContrastTeacher;
@@ -123,7 +125,7 @@ pub use videomae::{VideoMae, VideoMaeConfig};
 #[cfg(feature = "run")]
 methods! {
     /// The methods of this crate.
-    pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig,
+    pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>, BeitConfig, SparkConfig,
     BeitV2Config, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig,
     CaeConfig, CmaeConfig, Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

@@ -10,8 +10,8 @@ use burn_mim::{
     FeatureConfig, FeatureLayers, GradientTargetConfig, IBotConfig, IJepaConfig, ImageGptConfig,
     ImageShape, LeJepaConfig, MaeConfig, MaeTargetConfig, MaskConfig, MaskFeatConfig, MilanConfig,
     MultiBlockConfig, Normalization, RefineConfig, RestorationConfig, SelfieConfig, SigReg,
-    SimMimConfig, SwinConfig, SwinV2Config, TeacherConfig, TokenizerConfig, ViewContrastConfig,
-    VitConfig,
+    SimMimConfig, SparkConfig, SwinConfig, SwinV2Config, TeacherConfig, TokenizerConfig,
+    UNetDecoderConfig, ViewContrastConfig, VitConfig,
 };
 
 use crate::any_method::AnyMethod;
@@ -38,6 +38,7 @@ pub(crate) fn methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(simmim(SwinConfig::small_images(IMAGE), 16)),
         Box::new(simmim(swin_v2, 16).with_normalization(sliding)),
         Box::new(BeitConfig::small_images(palette.clone())),
+        Box::new(SparkConfig::small_images(IMAGE)),
         Box::new(CaeConfig::small_images(palette.clone())),
         Box::new(BeitV2Config::small_images(palette)),
         Box::new(MaskFeatConfig::small_images(IMAGE)),
@@ -122,6 +123,9 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         .with_projector_hidden(6)
         .with_embedding(4)
         .with_sigreg(SigReg::new().with_slices(4).with_knots(5));
+    let spark = SparkConfig::new(TINY, residual.clone())
+        .with_patch(4)
+        .with_decoder(UNetDecoderConfig::new().with_width(8).with_groups(2));
     let refine = RefineConfig::new(vit.clone()).with_frozen(1).with_queue(9);
     let maskfeat = MaskFeatConfig::new(vit.clone()).with_target(hog);
     vec![
@@ -148,6 +152,7 @@ pub(crate) fn tiny_methods() -> Vec<Box<dyn AnyMethod>> {
         Box::new(simmim(vit, 4).with_normalization(Normalization::Cell)),
         Box::new(simmim(swin, 4)),
         Box::new(simmim(swin_v2, 4).with_normalization(sliding)),
+        Box::new(spark),
         Box::new(CaeConfig::new(beit.clone()).with_regressor_depth(2).with_decoder_depth(1)),
         Box::new(beit),
         Box::new(BeitV2Config::new(beit_v2).with_early_blocks(1).with_condenser_blocks(1)),

@@ -10,7 +10,7 @@ use burn_mim::{
     BeitConfig, CaeConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config, Error,
     EvaConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig,
     MaskConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, Result, SelfieConfig,
-    SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig,
+    SimMimConfig, SparkConfig, SwinConfig, SwinV2Config, TokenizerConfig,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +44,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(MaskFeatConfig::small_images(image));
     check(ContextConfig::small_images(image));
     check(SelfieConfig::small_images(image));
+    check(SparkConfig::small_images(image));
     check(ImageGptConfig::small_images(image));
     check(RestorationConfig::small_images(image));
     check(RefineConfig::small_images(image));

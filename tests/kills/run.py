@@ -31,6 +31,7 @@ METHODS = {
     "restoration": ["restoration_cifar10"],
     "refine": ["refine_cifar10"],
     "cae": ["cae_cifar10"],
+    "spark": ["spark_cifar10"],
     "cmae": ["cmae_cifar10"],
     "ijepa": ["ijepa_cifar10"],
     "eva": ["eva_cifar10"],

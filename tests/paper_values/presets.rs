@@ -13,7 +13,7 @@ use burn_mim::{
     BeitConfig, CaeConfig, CmaeConfig, ContextConfig, Data2VecConfig, Data2VecV1Config,
     DecoderConfig, EvaConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig,
     MaeConfig, MaeTargetConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig,
-    SelfieConfig, SimMimConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    SelfieConfig, SimMimConfig, SparkConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
 };
 use serde_json::{Value, json, to_value};
 
@@ -95,6 +95,7 @@ fn constructors() -> Vec<(String, Value)> {
         PatchPairs { large_images(SMALL), small_images(SMALL) }
         ContextConfig { small_images(SMALL) }
         SelfieConfig { small_images(SMALL) }
+        SparkConfig { small_images(SMALL) }
         RestorationConfig { small_images(SMALL) }
         CmaeConfig { base_patch16, small_images(SMALL) }
         IJepaConfig {

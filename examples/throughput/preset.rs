@@ -1,0 +1,115 @@
+//! Steps of any method, as a preset has it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use burn_mim::data::source::MemoryDataset;
+use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig};
+use burn_mim::method::{BuiltIn, DataFacts, Method, MethodVisitor, Methods};
+use burn_mim::nn::InitialWeights;
+use burn_mim::rng::{Purpose, stream};
+use burn_mim::train::optimizer;
+use burn_mim::{Backbone, Error, ImageShape, PretextTask, Result, StepEnd, TaskOutput};
+use rand::RngExt;
+
+use crate::Timing;
+use crate::args::Args;
+
+/// Times the steps of the preset `name`, or, where that is asked for, what its encoder takes to
+/// represent images without a gradient.
+pub(crate) fn timed(name: &str, args: &Args, device: &Device) -> Result<Timing> {
+    let entry = BuiltIn::preset(name)?;
+    BuiltIn::visit(entry.method, entry.variant, Steps { name, args, device })
+}
+
+struct Steps<'a> {
+    name: &'a str,
+    args: &'a Args,
+    device: &'a Device,
+}
+
+impl MethodVisitor for Steps<'_> {
+    type Output = Timing;
+
+    fn visit<M: Method>(self) -> Result<Timing> {
+        let Self { name, args, device } = self;
+        let preset = M::presets().into_iter().find(|preset| preset.name == name);
+        let preset = preset.expect("its entry is of this method");
+        let side = args.side().unwrap_or(preset.image.height);
+        let image = ImageShape::square(args.channels, side);
+        let method = (preset.numbers)(image);
+        method.validate()?;
+        let facts = DataFacts::new(ChannelStatistics::none(args.channels));
+        let collate = method.collate(&facts, preset.augmentation)?;
+        let loader = Loader::new(
+            Arc::new(noise(image, args.batch)?),
+            collate,
+            LoaderConfig { batch_size: args.batch, seed: 0, workers: 0, training: true },
+            device,
+        )?;
+        let trained = device.clone().autodiff();
+        let task = method.init(&facts, &mut InitialWeights::new(0, &trained))?;
+        let mut task = method.begin(task);
+        if args.inference {
+            return represented::<M>(&task, method.image(), args, device);
+        }
+        let (mut timing, mut optimizer) = (Timing::of(&task), optimizer(&task, &preset.recipe));
+        for step in 0..args.steps {
+            let batch = loader.epoch(step as u64, 0).next().expect("a batch of all images")?;
+            let start = Instant::now();
+            let TaskOutput { loss, observed } = task.loss(batch);
+            let gradients = GradientsParams::from_grads(loss.backward(), &task);
+            task = optimizer.step(1e-4, task, gradients);
+            let progress = (step + 1) as f64 / args.steps as f64;
+            task = task.after_step(StepEnd { progress, observed: vec![observed] });
+            timing.add(start, loss.into_scalar(), device)?;
+        }
+        Ok(timing)
+    }
+}
+
+/// Batches of whole images through the encoder alone.
+fn represented<M: Method>(
+    task: &M::Task,
+    image: ImageShape,
+    args: &Args,
+    device: &Device,
+) -> Result<Timing> {
+    let encoder = M::encoder(task).valid();
+    let mut timing = Timing::of(&encoder);
+    let ImageShape { channels, height, width } = image;
+    let images = InitialWeights::new(1, device)
+        .param([args.batch, channels, height, width], burn_mim::nn::Init::Normal { std: 1.0 });
+    let images: Tensor<4> = images.val().without_autodiff();
+    for _ in 0..args.steps {
+        let start = Instant::now();
+        let mean = encoder.represent(images.clone()).tokens.mean();
+        timing.add(start, mean.into_scalar(), device)?;
+    }
+    Ok(timing)
+}
+
+/// So many images of noise.
+fn noise(image: ImageShape, count: usize) -> Result<MemoryDataset> {
+    let mut rng = stream(0, Purpose::Weights, 0, 0);
+    let pixels = (0..count * image.values()).map(|_| rng.random::<u8>()).collect();
+    MemoryDataset::new(image, pixels, None)
+}
+
+impl Timing {
+    /// Nothing timed yet.
+    fn of(module: &impl Module) -> Self {
+        Self { seconds: vec![], losses: vec![], parameters: Module::num_params(module) }
+    }
+
+    /// One more step, which is waited for.
+    fn add(&mut self, start: Instant, loss: f32, device: &Device) -> Result<()> {
+        self.losses.push(loss);
+        device.sync().map_err(|error| Error::Config(error.to_string()))?;
+        self.seconds.push(start.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
