@@ -8,21 +8,21 @@ use crate::nn::{NormKind, Positions, QkvBias, TransformerConfig};
 /// The names within one block in one family of files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BlockNames {
-    norm1: &'static str,
+    pub(super) norm1: &'static str,
     /// The name of one fused layer, or the names of query, key and value.
-    query_key_value: &'static [&'static str],
+    pub(super) query_key_value: &'static [&'static str],
     /// The names of the biases, if only query and value have one.
-    query_value_bias: [&'static str; 2],
-    out: &'static str,
-    norm2: &'static str,
+    pub(super) query_value_bias: [&'static str; 2],
+    pub(super) out: &'static str,
+    pub(super) norm2: &'static str,
     /// After a query and a key are projected, where they are normalized.
-    query_key_norm: [&'static str; 2],
+    pub(super) query_key_norm: [&'static str; 2],
     /// The name of one layer, or of the gate and of what it scales.
-    fc1: &'static [&'static str],
-    fc2: &'static str,
+    pub(super) fc1: &'static [&'static str],
+    pub(super) fc2: &'static str,
     /// The names of the layer scales of both branches.
-    layer_scale: [&'static str; 2],
-    relative_positions: &'static str,
+    pub(super) layer_scale: [&'static str; 2],
+    pub(super) relative_positions: &'static str,
 }
 
 /// The names around the blocks in one family of files; every name includes its prefix.
@@ -72,12 +72,6 @@ pub(super) const TRANSFORMERS: BlockNames = BlockNames {
     fc2: "output.dense",
     layer_scale: ["lambda_1", "lambda_2"],
     relative_positions: "attention.attention.relative_position_bias",
-};
-
-/// The names in transformers' VideoMAE.
-pub(super) const VIDEOMAE: BlockNames = BlockNames {
-    query_value_bias: ["attention.attention.q_bias", "attention.attention.v_bias"],
-    ..TRANSFORMERS
 };
 
 /// The names in transformers' DINOv2.

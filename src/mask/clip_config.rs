@@ -24,7 +24,7 @@ pub enum ClipMaskConfig {
         ratio: f64,
     },
     /// Cells of all steps at random, a share of them rounded down (MAE of video, arXiv 2205.09113
-    /// §3.1 "space-time agnostic").
+    /// §3 "Masking").
     Random {
         /// Hidden share (0.9).
         #[serde(default = "ratio")]

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::grid::{ClipGrid, Grid};
 
 /// Hides all cells of some steps of a clip: the last ones, so that the future is predicted, or random
-/// ones (MAE of video, Feichtenhofer et al. 2022, arXiv 2205.09113 Figure 5: "time-only").
+/// ones (MAE of video, Feichtenhofer et al. 2022, arXiv 2205.09113 Figure 2: "time-only").
 ///
 /// Its grid is [`ClipGrid::flat`] of the steps.
 #[derive(Debug, Clone)]

@@ -109,9 +109,9 @@ impl ClipPixelTarget {
         mean_of_cells(value)
     }
 
-    /// Predictions as clips, zero where nothing was asked, in the units of [`statistics`](
-    /// Self::statistics): what was normalized is brought back with the true mean and deviation of each
-    /// hidden tubelet, which the model never saw.
+    /// Predictions as clips, zero where nothing was asked, in [0, 1] where the statistics are known:
+    /// what was normalized is brought back with the true mean and deviation of each hidden tubelet,
+    /// which the model never saw.
     ///
     /// # Shapes
     ///

@@ -9,7 +9,7 @@ use super::write::write;
 use super::{Family, Load, Transformers, TransformersModel};
 use crate::checkpoint::layout::{self, Entry};
 use crate::checkpoint::report::{LoadOptions, Loaded};
-use crate::checkpoint::vit_names::{VIDEOMAE, VitNames, linear, norm};
+use crate::checkpoint::vit_names::{BlockNames, TRANSFORMERS, VitNames, linear, norm};
 use crate::encoder::{ClipVit, ClipVitConfig};
 use crate::error::Result;
 use crate::method::{VideoMae, VideoMaeConfig};
@@ -29,6 +29,12 @@ pub(super) const FAMILY: Family = Family {
     ],
     as_saved,
     by_key: &[("encoder_to_decoder.weight", "VideoMAEForPreTraining"), ("", "VideoMAEModel")],
+};
+
+/// The names within a block.
+const BLOCK: BlockNames = BlockNames {
+    query_value_bias: ["attention.attention.q_bias", "attention.attention.v_bias"],
+    ..TRANSFORMERS
 };
 
 /// `key` as `save_pretrained` spells it: biases of the modules of transformers 5 in memory have the
@@ -132,7 +138,7 @@ pub fn save_clip_encoder(folder: impl AsRef<Path>, encoder: &ClipVit) -> Result<
 /// The entries of an encoder at the path `ours`, whose names in the file follow `prefix`.
 fn encoder_entries(ours: &str, prefix: &str, config: &ClipVitConfig) -> Vec<Entry> {
     let ClipVitConfig { clip, tubelet, patch, width, .. } = *config;
-    let names = VitNames { block: VIDEOMAE, ..VitNames::transformers(prefix) };
+    let names = VitNames { block: BLOCK, ..VitNames::transformers(prefix) };
     let path = |name: &str| format!("{ours}{name}");
     let key = |part: &str| format!("{}.{part}", names.patch_embed);
     let kernel = [width, clip.image.channels, tubelet, patch, patch];
@@ -157,7 +163,7 @@ fn videomae_entries(config: &VideoMaeConfig) -> Vec<Entry> {
     let token = "mask_token".into();
     entries.push(Entry::tensor("head.mask_token".into(), token, &[1, 1, width]));
     let blocks = "decoder.decoder_layers".into();
-    let names = VitNames { blocks, block: VIDEOMAE, ..VitNames::transformers("") };
+    let names = VitNames { blocks, block: BLOCK, ..VitNames::transformers("") };
     entries.extend(names.blocks("head.transformer.blocks", &transformer));
     entries.extend(norm("head.transformer.norm", "decoder.norm", width));
     entries.extend(linear("head.projection", "decoder.head", width, encoder.patch_values()));
