@@ -239,7 +239,7 @@ fn no_value_of_a_configuration_is_more_than_an_error() {
                 {
                     let message = error.to_string();
                     let reason = message.rsplit('/').next().unwrap();
-                    assert!(reason.len() < 500, "{name} {field} {value}: {message}");
+                    assert!(reason.len() < 700, "{name} {field} {value}: {message}");
                 }
             }
         }

@@ -10,16 +10,20 @@ use burn_mim::method::{
 use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, CaeConfig, CmaeConfig, ContextConfig, ConvNextDecoderConfig, ConvNextV2Config,
-    Data2VecConfig, Data2VecV1Config, DecoderConfig, EvaConfig, FcMaeConfig, HieraConfig,
-    HieraMaeConfig, IBotConfig, IJepaConfig, ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig,
-    MaeTargetConfig, MaskFeatConfig, MilanConfig, RefineConfig, RestorationConfig, SelfieConfig,
-    SimMimConfig, SparkConfig, SwinConfig, SwinV2Config, TokenizerConfig, VitConfig,
+    BeitConfig, CaeConfig, ClipDecoderConfig, ClipShape, ClipVitConfig, CmaeConfig, ContextConfig,
+    ConvNextDecoderConfig, ConvNextV2Config, Data2VecConfig, Data2VecV1Config, DecoderConfig,
+    EvaConfig, FcMaeConfig, HieraConfig, HieraMaeConfig, IBotConfig, IJepaConfig, ImageGptConfig,
+    ImageShape, LeJepaConfig, MaeConfig, MaeTargetConfig, MaskFeatConfig, MilanConfig,
+    RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SparkConfig, SwinConfig,
+    SwinV2Config, TokenizerConfig, VideoMaeConfig, VitConfig,
 };
 use serde_json::{Value, json, to_value};
 
 /// What models for small images are made for here.
 const SMALL: ImageShape = ImageShape::new(3, 32, 48);
+
+/// Clips of them.
+const CLIP: ClipShape = ClipShape::new(SMALL, 4);
 
 /// `$type::$name` of each constructor, without arguments or with those that are given.
 macro_rules! presets {
@@ -79,6 +83,9 @@ fn constructors() -> Vec<(String, Value)> {
             atto, femto, pico, nano, tiny, base, large, huge, small_images(SMALL),
         }
         ConvNextDecoderConfig { new }
+        ClipDecoderConfig { new }
+        ClipVitConfig { small_patch16, base_patch16, large_patch16, small_clips(CLIP) }
+        VideoMaeConfig { small_patch16, base_patch16, large_patch16, small_clips(CLIP) }
         GptConfig { small, medium, large }
         ResidualConfig { new(3) }
         DecoderConfig { new }
