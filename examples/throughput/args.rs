@@ -88,6 +88,12 @@ pub(crate) enum Case {
 const SIDE: usize = 32;
 
 impl Args {
+    /// The device to train on.
+    pub(crate) fn trained_on(&self, device: &Device) -> Device {
+        let trained = device.clone().autodiff();
+        if self.checkpointing { trained.gradient_checkpointing() } else { trained }
+    }
+
     /// The side of the images that was asked for.
     pub(crate) fn side(&self) -> Option<usize> {
         self.image_size

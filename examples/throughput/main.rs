@@ -67,10 +67,7 @@ where
     M: Method<Task: PretextTask<Batch = MimBatch>>,
 {
     method.validate()?;
-    let mut trained = device.clone().autodiff();
-    if args.checkpointing {
-        trained = trained.gradient_checkpointing();
-    }
+    let trained = args.trained_on(device);
     let facts = DataFacts::new(ChannelStatistics::none(args.channels));
     let task = method.init(&facts, &mut InitialWeights::new(0, &trained))?;
     steps(task, args, mask, device)
@@ -84,8 +81,7 @@ fn steps<T: PretextTask<Batch = MimBatch>>(
 ) -> Result<Timing> {
     let images = args.images(device);
     let mut optimizer = optimizer(&task, &Recipe::mae());
-    let mut timing =
-        Timing { seconds: vec![], losses: vec![], parameters: Module::num_params(&task) };
+    let mut timing = Timing::of(&task);
     for step in 0..args.steps as u64 {
         let start = Instant::now();
         let sample = |sample| mask.sample(&mut stream(0, Purpose::Mask, step, sample));
@@ -96,9 +92,7 @@ fn steps<T: PretextTask<Batch = MimBatch>>(
         let loss = task.loss(batch).loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &task);
         task = optimizer.step(1e-4, task, gradients);
-        timing.losses.push(loss.into_scalar());
-        device.sync().map_err(|error| Error::Config(error.to_string()))?;
-        timing.seconds.push(start.elapsed().as_secs_f64());
+        timing.add(start, loss.into_scalar(), device)?;
     }
     Ok(timing)
 }
@@ -132,6 +126,19 @@ fn line(method: &str, batch: usize, timing: Timing) -> serde_json::Value {
 }
 
 impl Timing {
+    /// Nothing timed yet.
+    fn of(module: &impl Module) -> Self {
+        Self { seconds: vec![], losses: vec![], parameters: Module::num_params(module) }
+    }
+
+    /// One more step, which is waited for.
+    fn add(&mut self, start: Instant, loss: f32, device: &Device) -> Result<()> {
+        self.losses.push(loss);
+        device.sync().map_err(|error| Error::Config(error.to_string()))?;
+        self.seconds.push(start.elapsed().as_secs_f64());
+        Ok(())
+    }
+
     fn median(&self) -> f64 {
         let mut sorted = self.seconds.clone();
         sorted.sort_by(f64::total_cmp);

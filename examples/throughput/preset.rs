@@ -12,7 +12,7 @@ use burn_mim::method::{BuiltIn, DataFacts, Method, MethodVisitor, Methods};
 use burn_mim::nn::InitialWeights;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::train::optimizer;
-use burn_mim::{Backbone, Error, ImageShape, PretextTask, Result, StepEnd, TaskOutput};
+use burn_mim::{Backbone, ImageShape, PretextTask, Result, StepEnd, TaskOutput};
 use rand::RngExt;
 
 use crate::Timing;
@@ -50,7 +50,7 @@ impl MethodVisitor for Steps<'_> {
             LoaderConfig { batch_size: args.batch, seed: 0, workers: 0, training: true },
             device,
         )?;
-        let trained = device.clone().autodiff();
+        let trained = args.trained_on(device);
         let task = method.init(&facts, &mut InitialWeights::new(0, &trained))?;
         let mut task = method.begin(task);
         if args.inference {
@@ -97,19 +97,4 @@ fn noise(image: ImageShape, count: usize) -> Result<MemoryDataset> {
     let mut rng = stream(0, Purpose::Weights, 0, 0);
     let pixels = (0..count * image.values()).map(|_| rng.random::<u8>()).collect();
     MemoryDataset::new(image, pixels, None)
-}
-
-impl Timing {
-    /// Nothing timed yet.
-    fn of(module: &impl Module) -> Self {
-        Self { seconds: vec![], losses: vec![], parameters: Module::num_params(module) }
-    }
-
-    /// One more step, which is waited for.
-    fn add(&mut self, start: Instant, loss: f32, device: &Device) -> Result<()> {
-        self.losses.push(loss);
-        device.sync().map_err(|error| Error::Config(error.to_string()))?;
-        self.seconds.push(start.elapsed().as_secs_f64());
-        Ok(())
-    }
 }

@@ -213,20 +213,16 @@ fn load<M: burn::module::Module, C: Clone>(
     let mut file = WeightsFile::open(path)?;
     // timm's layer scale has another name in the official code.
     file.rename(|key| key.replace(".ls1.gamma", ".gamma_1").replace(".ls2.gamma", ".gamma_2"));
-    let grid = grid_of(&file, encoder);
+    let grid = table_grid(&file, encoder.class_tokens(), encoder.grid());
     let form = "official and timm ViT";
     let source = Source { grid, file: &file, form, device: device.clone() };
     let (model, report) = layout::load(make, entries, &source, &BUFFERS, options)?;
     Ok(Loaded { model, config: config.clone(), report })
 }
 
-/// The grid of the file's position table, which these formats do not state. It is the encoder's
+/// The grid of the file's position table, which these formats do not state. It is the `encoder`'s
 /// grid if that has as many cells, and otherwise a square, like the grid of every published file.
-fn grid_of(file: &WeightsFile, encoder: &VitConfig) -> Option<Grid> {
+pub(super) fn table_grid(file: &WeightsFile, class_tokens: usize, encoder: Grid) -> Option<Grid> {
     let rows = *file.shape(file.find("pos_embed")?)?.get(1)?;
-    let cells = rows.checked_sub(encoder.class_tokens())?;
-    if cells == encoder.grid().cells() {
-        return Some(encoder.grid());
-    }
-    Some(Grid::square(cells.isqrt())).filter(|grid| grid.cells() == cells)
+    layout::grid_of(rows, class_tokens, Some(encoder))
 }

@@ -8,12 +8,12 @@ use burn::tensor::Device;
 
 use super::hiera_names::HieraNames;
 use super::layout::{self, Entry, Source};
+use super::official::table_grid;
 use super::report::{LoadOptions, Loaded};
 use super::safetensors_file::write_safetensors;
 use super::weights_file::WeightsFile;
 use crate::encoder::{Hiera, HieraConfig};
 use crate::error::Result;
-use crate::grid::Grid;
 use crate::method::{HieraMae, HieraMaeConfig};
 use crate::nn::InitialWeights;
 
@@ -89,18 +89,9 @@ fn load<M: Module, C: Clone>(
     device: &Device,
 ) -> Result<Loaded<M, C>> {
     let file = WeightsFile::open(path)?;
+    let grid = table_grid(&file, 0, encoder.grid());
     let (form, device) = ("official Hiera", device.clone());
-    let source = Source { file: &file, form, grid: grid_of(&file, encoder), device };
+    let source = Source { file: &file, form, grid, device };
     let (model, report) = layout::load(make, entries, &source, &[], options)?;
     Ok(Loaded { model, config: config.clone(), report })
-}
-
-/// The grid of the file's position table: the encoder's if that has as many cells, and otherwise a
-/// square, like the grid of every published file.
-fn grid_of(file: &WeightsFile, encoder: &HieraConfig) -> Option<Grid> {
-    let cells = *file.shape(file.find("pos_embed")?)?.get(1)?;
-    if cells == encoder.grid().cells() {
-        return Some(encoder.grid());
-    }
-    Some(Grid::square(cells.isqrt())).filter(|grid| grid.cells() == cells)
 }

@@ -214,7 +214,8 @@ impl Block {
     }
 }
 
-fn scaled(output: Tensor<3>, scale: &Option<LayerScale>) -> Tensor<3> {
+/// A branch, scaled where it has a scale.
+pub(crate) fn scaled(output: Tensor<3>, scale: &Option<LayerScale>) -> Tensor<3> {
     match scale {
         Some(scale) => scale.forward(output),
         None => output,

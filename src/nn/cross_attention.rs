@@ -75,18 +75,21 @@ impl CrossAttention {
     /// - memory: `[batch, others, memory width]`
     pub fn forward(&self, tokens: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
         let (width, heads) = (tokens.dims()[2], self.heads);
-        let split = |joined: Tensor<3>| {
-            let [batch, tokens, _] = joined.dims();
-            joined.reshape([batch, tokens, heads, width / heads]).swap_dims(1, 2)
-        };
-        let query = split(per_token(&self.query, tokens));
+        let query = split_heads(per_token(&self.query, tokens), heads);
         let key_value = per_token(&self.key_value, memory);
         let (key, value) =
             (key_value.clone().narrow(2, 0, width), key_value.narrow(2, width, width));
         let scale = ((width / heads) as f64).powf(-0.5);
-        let attended = kernel::attend(query, split(key), split(value), scale, None);
+        let attended =
+            kernel::attend(query, split_heads(key, heads), split_heads(value, heads), scale, None);
         per_token(&self.out, attended)
     }
+}
+
+/// The heads of `[batch, tokens, width]` apart, `[batch, heads, tokens, width / heads]`.
+pub(crate) fn split_heads(tokens: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, count, width] = tokens.dims();
+    tokens.reshape([batch, count, heads, width / heads]).swap_dims(1, 2)
 }
 
 /// x + attention(norm(x), memory), then x + mlp(norm(x)): the tokens never look at each other

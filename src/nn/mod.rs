@@ -36,11 +36,13 @@ mod windows_cache;
 
 pub use attention::{Attention, AttentionConfig, KeysValues, QkvBias};
 pub use batch_norm::BatchNorm;
+pub(crate) use block::scaled;
 pub use block::{Block, BlockConfig};
 pub use cast::cast_parameters;
 pub use checkpointed::checkpointed;
 pub use continuous_position::ContinuousPositionBias;
 pub use cosine_attention::CosineAttention;
+pub(crate) use cross_attention::split_heads;
 pub use cross_attention::{CrossAttention, CrossBlock, CrossBlockConfig};
 pub use depthwise::DepthwiseConv;
 pub use dino_head::DinoHead;

@@ -18,6 +18,7 @@ use crate::grid::Grid;
 pub(super) use entry::Entry;
 use locate::{Place, places};
 use resize::Fit;
+pub(super) use resize::grid_of;
 
 /// How many values a model may have that its file lacks, such as a decoder that is to be trained
 /// anew.

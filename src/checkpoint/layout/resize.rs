@@ -135,7 +135,11 @@ fn inflate(tensor: &HostTensor, shape: &[usize]) -> Option<Vec<f32>> {
 
 /// The grid of a table of `table` rows, of which the first `rows` are not cells. It is the known
 /// grid if that has as many cells, and otherwise a square.
-fn grid_of(table: usize, rows: usize, known: Option<Grid>) -> Option<Grid> {
+pub(in crate::checkpoint) fn grid_of(
+    table: usize,
+    rows: usize,
+    known: Option<Grid>,
+) -> Option<Grid> {
     let cells = table.checked_sub(rows).filter(|cells| *cells > 0)?;
     let square = Grid::square(cells.isqrt());
     known.into_iter().chain([square]).find(|grid| grid.cells() == cells)

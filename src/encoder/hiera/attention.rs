@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, s};
 
 use super::sizes::Attends;
 use crate::kernel;
-use crate::nn::{Init, InitialWeights, per_token};
+use crate::nn::{Init, InitialWeights, per_token, split_heads};
 
 /// softmax(Q Kᵀ / √depth) V, where a query may be the maximum of several (arXiv 2306.00989 §3.2).
 ///
@@ -66,16 +66,10 @@ impl UnitAttention {
             let [query, others] =
                 [query, others].map(|part| Windowed { batch, groups, windows }.split(part));
             let [key, value] = others.chunk(2, 2).try_into().expect("two halves");
-            let [query, key, value] = [query, key, value].map(|part| self.by_head(part));
+            let [query, key, value] = [query, key, value].map(|part| split_heads(part, self.heads));
             kernel::attend(query, key, value, scale, None)
         };
         per_token(&self.out, Windowed { batch, groups, windows }.join(mixed))
-    }
-
-    /// `[batch, tokens, width]` as `[batch, heads, tokens, depth]`.
-    fn by_head(&self, tokens: Tensor<3>) -> Tensor<4> {
-        let [batch, count, width] = tokens.dims();
-        tokens.reshape([batch, count, self.heads, width / self.heads]).swap_dims(1, 2)
     }
 }
 

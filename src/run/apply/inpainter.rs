@@ -151,7 +151,6 @@ fn other(path: &Path, found: &str) -> Error {
 
 /// The mean and deviation of each channel of one image.
 fn statistics_of(image: &Image) -> Result<ChannelStatistics> {
-    let pixels =
-        MemoryDataset::new(image.shape(), image.clone().in_8_bits().bytes()?.to_vec(), None)?;
+    let pixels = MemoryDataset::new(image.shape(), image.bytes()?.to_vec(), None)?;
     ChannelStatistics::of(&pixels, 1)
 }

@@ -9,8 +9,8 @@ use crate::head::PredictionHead;
 use crate::kernel;
 use crate::mask::{GridMask, Mask};
 use crate::nn::{
-    BlockConfig, DropPath, Dropped, Init, InitialWeights, LayerScale, Mlp, Norm, PositionTable,
-    Positions, QkvBias, Transformer, TransformerConfig, per_token,
+    BlockConfig, DropPath, Init, InitialWeights, LayerScale, Mlp, Norm, PositionTable, Positions,
+    QkvBias, Transformer, TransformerConfig, per_token, scaled, split_heads,
 };
 
 /// Latent contextual regressor, decoder and the layer that tells tokens: from the features of the
@@ -179,12 +179,6 @@ impl LatentBlock {
         others: Tensor<3>,
         [own, all]: [Tensor<3>; 2],
     ) -> Tensor<3> {
-        let branch = |branch: Tensor<3>, scale: &Option<LayerScale>, dropped: &Dropped| {
-            dropped.apply(match scale {
-                Some(scale) => scale.forward(branch),
-                None => branch,
-            })
-        };
         let dropped = self.drop_path.draw_two(&tokens);
         let seen = Tensor::cat(vec![others, tokens.clone()], 1);
         let attended = self.attend(
@@ -192,17 +186,13 @@ impl LatentBlock {
             self.key_norm.forward(seen.clone() + all),
             self.value_norm.forward(seen),
         );
-        let tokens = self.norm.forward(tokens + branch(attended, &self.scale1, &dropped[0]));
+        let tokens = self.norm.forward(tokens + dropped[0].apply(scaled(attended, &self.scale1)));
         let transformed = self.mlp.forward(tokens.clone());
-        tokens + branch(transformed, &self.scale2, &dropped[1])
+        tokens + dropped[1].apply(scaled(transformed, &self.scale2))
     }
 
     fn attend(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
-        let split = |layer: &Linear, tokens: Tensor<3>| {
-            let [batch, count, width] = tokens.dims();
-            let shape = [batch, count, self.heads, width / self.heads];
-            per_token(layer, tokens).reshape(shape).swap_dims(1, 2)
-        };
+        let split = |layer: &Linear, tokens| split_heads(per_token(layer, tokens), self.heads);
         let scale = ((query.dims()[2] / self.heads) as f64).powf(-0.5);
         let [query, key] =
             [(&self.query, query), (&self.key, key)].map(|(layer, x)| split(layer, x));

@@ -32,8 +32,8 @@ struct Seen {
     latents: Tensor<3>,
     /// Those that the encoder has of them when it sees them alone.
     known: Tensor<3>,
-    /// The means of the visible patches' features, `[batch, width]`.
-    feature: Tensor<2>,
+    /// The features of the visible patches, without a gradient.
+    visible: Tensor<3>,
 }
 
 fn aligned(latents: Tensor<3>, known: Tensor<3>) -> Tensor<1> {
@@ -51,13 +51,13 @@ impl<K: Tokenizer> Cae<K> {
             let plain = images.clone().without_autodiff();
             let known = encoder.valid().encode_visible(plain, &hidden).tokens;
             let visible = encoder.encode_visible(images, &mask);
-            let feature = visible.tokens.clone().without_autodiff().mean_dim(1).squeeze_dim(1);
+            let features = visible.tokens.clone().without_autodiff();
             let [latents, logits] = head.predict_both(visible, &mask);
             Seen {
                 logits: logits.cast(whole),
                 latents: latents.cast(whole),
                 known: known.cast(whole),
-                feature: feature.cast(whole),
+                visible: features.cast(whole),
             }
         };
         let Mim { encoder, head, .. } = &self.mim;
@@ -95,12 +95,12 @@ impl<K: Tokenizer> PretextTask for Cae<K> {
     /// of the visible patches and `target` of the hidden ones, means over both.
     fn measure(&self, batch: MimBatch) -> Measured {
         let value = self.mim.target.of(&batch);
-        let Seen { logits, latents, known, feature } = self.see(&batch, None);
+        let Seen { logits, latents, known, visible } = self.see(&batch, None);
         let mut metrics = self.mim.target.metrics(&logits, &value);
-        let target = known.clone().mean_dim(1).squeeze_dim(1);
+        let mean = |cells: Tensor<3>| cells.mean_dim(1).squeeze_dim(1);
+        let embeddings = vec![("feature", mean(visible)), ("target", mean(known.clone()))];
         let (tokens, aligned) = (self.mim.target.loss(logits, value), aligned(latents, known));
         metrics.extend([("tokens", tokens.clone()), ("aligned", aligned.clone())]);
-        let embeddings = vec![("feature", feature), ("target", target)];
         Measured { loss: tokens + aligned * self.alignment, metrics, embeddings }
     }
 
