@@ -59,6 +59,21 @@ impl Pixels {
         each!(self, values => values[range].to_vec().into())
     }
 
+    /// All values of `parts`, one after the other; `None` when there are none or they are of
+    /// different kinds.
+    pub(super) fn joined(mut parts: impl Iterator<Item = Self>) -> Option<Self> {
+        let mut all = parts.next()?;
+        for part in parts {
+            match (&mut all, part) {
+                (Self::U8(all), Self::U8(part)) => all.extend(part),
+                (Self::U16(all), Self::U16(part)) => all.extend(part),
+                (Self::F32(all), Self::F32(part)) => all.extend(part),
+                _ => return None,
+            }
+        }
+        Some(all)
+    }
+
     /// All planes three times.
     pub(super) fn thrice(&self) -> Self {
         each!(self, values => values.repeat(3).into())

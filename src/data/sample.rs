@@ -10,13 +10,15 @@ use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
 /// A planar image: `channels` planes of `height` × `width`, whose values have 8 bits, 16 bits, or are
-/// floating-point numbers.
+/// floating-point numbers. A clip is one too: its frames lie one below the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
     shape: ImageShape,
     pixels: Pixels,
     /// The 16-bit value that is shown as 1.
     white: u16,
+    /// How many frames lie one below the other.
+    frames: usize,
 }
 
 impl Image {
@@ -41,7 +43,68 @@ impl Image {
                 pixels.len()
             )));
         }
-        Ok(Self { shape, pixels, white })
+        Ok(Self { shape, pixels, white, frames: 1 })
+    }
+
+    /// A clip of `frames`, from the first to the last.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, or one differs from the first in shape, kind of values or white, or is a
+    /// clip itself.
+    pub fn clip(frames: &[Self]) -> Result<Self> {
+        let Some(first) = frames.first() else {
+            return Err(Error::config("a clip of no frames"));
+        };
+        for (index, frame) in frames.iter().enumerate() {
+            let alike = frame.shape == first.shape
+                && frame.white == first.white
+                && frame.pixels.kind() == first.pixels.kind();
+            if !alike || frame.frames != 1 {
+                return Err(Error::config(format!(
+                    "frame {index} of a clip is {} of {} values, the first one {} of {}",
+                    frame.shape,
+                    frame.pixels.kind(),
+                    first.shape,
+                    first.pixels.kind()
+                )));
+            }
+        }
+        let ImageShape { channels, height, width } = first.shape;
+        let plane = height * width;
+        let planes = (0..channels)
+            .flat_map(|channel| frames.iter().map(move |frame| (channel, frame)))
+            .map(|(channel, frame)| frame.pixels.part(channel * plane..(channel + 1) * plane));
+        let pixels = Pixels::joined(planes).expect("there is a frame, and frames have one kind");
+        let shape = ImageShape { height: height * frames.len(), ..first.shape };
+        Ok(Self { frames: frames.len(), ..Self::of(shape, pixels, first.white)? })
+    }
+
+    /// How many frames lie one below the other: 1 unless this is a [`clip`](Self::clip).
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// The shape of one frame.
+    pub fn frame_shape(&self) -> ImageShape {
+        ImageShape { height: self.shape.height / self.frames, ..self.shape }
+    }
+
+    /// Frame `index` as an image.
+    ///
+    /// # Panics
+    ///
+    /// When there are not so many frames.
+    pub fn frame(&self, index: usize) -> Self {
+        assert!(index < self.frames, "frame {index} of a clip of {}", self.frames);
+        let shape = self.frame_shape();
+        let plane = shape.height * shape.width;
+        let planes = (0..shape.channels).map(|channel| {
+            let start = (channel * self.frames + index) * plane;
+            self.pixels.part(start..start + plane)
+        });
+        let pixels = Pixels::joined(planes).unwrap_or_else(|| self.pixels.part(0..0));
+        Self { shape, pixels, white: self.white, frames: 1 }
     }
 
     /// The same 16-bit image with another value for white, such as 4095 where a sensor has 12 bits.
@@ -141,7 +204,7 @@ impl Image {
                 )));
             }
         };
-        Self::of(shape, pixels, self.white)
+        Ok(Self { frames: self.frames, ..Self::of(shape, pixels, self.white)? })
     }
 }
 
@@ -265,6 +328,23 @@ mod tests {
         assert_eq!(color.with_channels(1).unwrap(), gray);
         let message = gray.with_channels(4).unwrap_err().to_string();
         assert!(message.contains("an image of 1 channels cannot be brought to 4"), "{message}");
+    }
+
+    #[test]
+    fn a_clip_has_its_frames_one_below_the_other() {
+        let frame = |first: u8| {
+            let values = (first..first + 12).collect::<Vec<_>>();
+            Image::new(ImageShape::new(2, 2, 3), values).unwrap()
+        };
+        let clip = Image::clip(&[frame(0), frame(100)]).unwrap();
+        assert_eq!((clip.shape(), clip.frames()), (ImageShape::new(2, 4, 3), 2));
+        assert_eq!(clip.frame_shape(), ImageShape::new(2, 2, 3));
+        assert_eq!(clip.plane(1).unwrap(), [6, 7, 8, 9, 10, 11, 106, 107, 108, 109, 110, 111]);
+        assert_eq!((clip.frame(0), clip.frame(1)), (frame(0), frame(100)));
+        let small = Image::new(ImageShape::new(2, 1, 3), vec![0_u8; 6]).unwrap();
+        let message = Image::clip(&[frame(0), small]).unwrap_err().to_string();
+        assert!(message.contains("frame 1 of a clip is"), "{message}");
+        assert!(Image::clip(&[]).is_err());
     }
 
     #[test]
