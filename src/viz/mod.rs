@@ -2,8 +2,8 @@
 //!
 //! Everything ends as a [`Picture`], a small RGB image that is magnified, pasted and saved as a PNG
 //! file. A [`PictureGrid`] lays pictures out under column titles; [`ReconstructionSheet`] is that grid
-//! for masked images, and [`reconstruction_sheet`] fills it from a model. [`LossCurve`] is the one
-//! chart.
+//! for masked images, and [`reconstruction_sheet`] fills it from a model. An [`Animation`] is pictures one
+//! after the other. [`LossCurve`] is the one chart.
 //!
 //! ```
 //! use burn_mim::ImageShape;
@@ -30,6 +30,7 @@
 //! # Ok::<(), burn_mim::Error>(())
 //! ```
 
+mod animation;
 mod canvas;
 mod chart;
 mod curve;
@@ -43,6 +44,7 @@ mod reconstruct;
 mod sheet;
 mod text;
 
+pub use animation::Animation;
 pub use curve::LossCurve;
 pub use depiction::depiction_sheet;
 pub(crate) use depiction::masked;
