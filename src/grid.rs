@@ -48,6 +48,9 @@ impl fmt::Display for Grid {
 }
 
 /// Channels, height and width of an image in pixels.
+///
+/// A clip is an image whose frames lie one below the other, as [`ClipGrid::flat`] sees its cells:
+/// `height` is that of all frames together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageShape {
@@ -57,17 +60,42 @@ pub struct ImageShape {
     pub height: usize,
     /// Width in pixels.
     pub width: usize,
+    /// Frames of a clip, which divide the height; 1 of an image.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub frames: usize,
+    /// Of a clip that a model reads, how many frames of its source apart its frames are; 1 otherwise.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub stride: usize,
+}
+
+const fn one() -> usize {
+    1
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 impl ImageShape {
     /// An image of `channels` × `height` × `width`.
     pub const fn new(channels: usize, height: usize, width: usize) -> Self {
-        Self { channels, height, width }
+        Self { channels, height, width, frames: 1, stride: 1 }
     }
 
     /// An image of `side` × `side` pixels.
     pub const fn square(channels: usize, side: usize) -> Self {
         Self::new(channels, side, side)
+    }
+
+    /// The shape of one frame of a clip; of an image its own.
+    pub const fn frame(self) -> Self {
+        let frames = if self.frames == 0 { 1 } else { self.frames };
+        Self::new(self.channels, self.height / frames, self.width)
+    }
+
+    /// Whether the frames are those of a clip, each of which is a whole number of rows.
+    pub(crate) const fn check_frames(self) -> bool {
+        self.frames > 0 && self.stride > 0 && self.height.is_multiple_of(self.frames)
     }
 
     /// The number of values in one image; `usize::MAX` if the product overflows.
@@ -98,7 +126,11 @@ impl ImageShape {
 
 impl fmt::Display for ImageShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}×{}×{}", self.channels, self.height, self.width)
+        if self.frames > 1 {
+            write!(f, "{} frames of ", self.frames)?;
+        }
+        let Self { channels, height, width, .. } = self.frame();
+        write!(f, "{channels}×{height}×{width}")
     }
 }
 
@@ -153,6 +185,12 @@ impl ClipShape {
     /// A clip of `frames` frames of shape `image`.
     pub const fn new(image: ImageShape, frames: usize) -> Self {
         Self { image, frames }
+    }
+
+    /// The clip as an image: its frames one below the other.
+    pub const fn stacked(self) -> ImageShape {
+        let Self { image: ImageShape { channels, height, width, .. }, frames } = self;
+        ImageShape { frames, ..ImageShape::new(channels, height.saturating_mul(frames), width) }
     }
 
     /// The grid of tubelets, `tubelet` frames of `patch` × `patch` pixels each, that tile the clip.
@@ -221,5 +259,18 @@ mod tests {
         assert!(clip.grid(3, 5).unwrap_err().to_string().contains("squares of 5 pixels"));
         assert_eq!(clip.grid(3, 16).unwrap(), ClipGrid::new(5, Grid::new(2, 3)));
         assert_eq!(clip.to_string(), "15 frames of 3×32×48");
+    }
+
+    #[test]
+    fn a_clip_is_an_image_of_its_frames_one_below_the_other() {
+        let stacked = ClipShape::new(ImageShape::new(3, 32, 48), 15).stacked();
+        assert_eq!((stacked.height, stacked.width, stacked.frames), (480, 48, 15));
+        assert_eq!(stacked.frame(), ImageShape::new(3, 32, 48));
+        assert_eq!(stacked.to_string(), "15 frames of 3×32×48");
+        let json = serde_json::to_string(&stacked).unwrap();
+        assert_eq!(json, r#"{"channels":3,"height":480,"width":48,"frames":15}"#);
+        assert_eq!(serde_json::from_str::<ImageShape>(&json).unwrap(), stacked);
+        let image = r#"{"channels":3,"height":32,"width":48}"#;
+        assert_eq!(serde_json::from_str::<ImageShape>(image).unwrap(), stacked.frame());
     }
 }

@@ -77,8 +77,9 @@ pub(crate) fn counts(what: &str, value: usize, limit: usize) -> Result<()> {
 
 /// Checks that an image holds pixels, and that its numbers are within the limits.
 pub(crate) fn image(image: ImageShape) -> Result<()> {
-    let ImageShape { channels, height, width } = image;
+    let ImageShape { channels, height, width, .. } = image;
     ensure!(channels > 0 && height > 0 && width > 0, "an image of {image} holds no pixels");
+    ensure!(image.check_frames(), "{height} rows are not those of {} frames", image.frames);
     at_most("an image's channels", channels, CHANNELS)?;
     at_most("an image's height", height, SIDE)?;
     at_most("an image's width", width, SIDE)?;

@@ -212,7 +212,7 @@ impl Collate for Pairs {
         items: &mut dyn ExactSizeIterator<Item = Result<Item<Self::Sample>>>,
         device: &Device,
     ) -> Result<LabelledBatch> {
-        let ImageShape { channels, height, width } = self.0;
+        let ImageShape { channels, height, width, .. } = self.0;
         let (shape, mut values) = ([items.len(), channels, height, width], Vec::new());
         let mut labels = Vec::new();
         for item in items {

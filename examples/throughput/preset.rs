@@ -80,7 +80,7 @@ fn represented<M: Method>(
 ) -> Result<Timing> {
     let encoder = M::encoder(task).valid();
     let mut timing = Timing::of(&encoder);
-    let ImageShape { channels, height, width } = image;
+    let ImageShape { channels, height, width, .. } = image;
     let images = InitialWeights::new(1, device)
         .param([args.batch, channels, height, width], burn_mim::nn::Init::Normal { std: 1.0 });
     let images: Tensor<4> = images.val().without_autodiff();

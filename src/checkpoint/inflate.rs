@@ -32,10 +32,7 @@ pub fn inflate(
 ) -> Result<Loaded<ClipVit, ClipVitConfig>> {
     let body = &encoder.body;
     let from = body.config();
-    let newer = from.newer_part().or(from.layer_scale.map(|_| "layer scale"));
-    let relative = from.relative_positions != RelativePositions::None;
-    let newer = newer.or(relative.then_some("relative positions"));
-    ensure!(newer.is_none(), "an encoder of clips has no {}", newer.unwrap_or_default());
+    check_inflatable(from)?;
     ensure!(
         from.image.channels == clip.image.channels,
         "an encoder of images of {} channels cannot read clips of {}",
@@ -51,13 +48,31 @@ pub fn inflate(
     config.validate()?;
     let device = body.patch_embed.weight.device();
     let model = config.init(&mut InitialWeights::new(0, &device));
-    let (pixels, by) = (patch * patch, tubelet as f32);
-    let repeated = |weights: &[f32]| {
-        let channels = weights.chunks(pixels * width);
-        channels.flat_map(|channel| channel.repeat(tubelet)).map(|value| value / by).collect()
-    };
-    let (model, report) = moved(body, model, "an encoder of images", repeated);
+    let channel = patch * patch * width;
+    let (model, report) =
+        moved(body, model, "an encoder of images", |weights| repeated(weights, channel, tubelet));
     Ok(Loaded { model, config, report })
+}
+
+/// Checks that an encoder of images has no part that one of clips lacks.
+///
+/// # Errors
+///
+/// Names the part.
+pub(crate) fn check_inflatable(from: &VitConfig) -> Result<()> {
+    let newer = from.newer_part().or(from.layer_scale.map(|_| "layer scale"));
+    let relative = from.relative_positions != RelativePositions::None;
+    let newer = newer.or(relative.then_some("relative positions"));
+    ensure!(newer.is_none(), "an encoder of clips has no {}", newer.unwrap_or_default());
+    Ok(())
+}
+
+/// The embedding of patches, whose channels have `channel` weights each, over the frames of a tubelet,
+/// divided by their number.
+pub(crate) fn repeated(weights: &[f32], channel: usize, tubelet: usize) -> Vec<f32> {
+    let channels = weights.chunks(channel);
+    let repeated = channels.flat_map(|channel| channel.repeat(tubelet));
+    repeated.map(|value| value / tubelet as f32).collect()
 }
 
 /// The encoder of images that sees an image as the first step of a still clip: the inverse of

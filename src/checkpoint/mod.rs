@@ -56,6 +56,8 @@ mod vit_names;
 mod weights_file;
 
 pub use dalle::load_dalle_encoder;
+#[cfg(feature = "run")]
+pub(crate) use inflate::{check_inflatable, repeated};
 pub use inflate::{deflate, inflate};
 pub use official::{
     load_official_beit, load_official_beit_v2, load_official_mae, load_official_mae_encoder,

@@ -60,6 +60,9 @@ pub(crate) struct Args {
     /// mean (over all cells) | class (token) | both (side by side): how tokens become one vector
     #[arg(long, default_value = "mean")]
     pub(crate) pooling: Pooling,
+    /// Parts of a clip, one after the other, whose features are averaged, for the read-outs of one vector
+    #[arg(long, default_value_t = 1, value_parser = positive)]
+    pub(crate) clip_views: usize,
     /// The features that attentive and dense read: last | stages | layers by number, such as 2,4,6
     #[arg(long, default_value = "last")]
     pub(crate) cells: CellSource,
@@ -160,6 +163,7 @@ fn measure<B: Backbone + Clone>(
     evaluation.pooling = args.pooling;
     evaluation.cells = args.cells.clone();
     evaluation.labels = args.labels;
+    evaluation.clip_views = args.clip_views;
     evaluation.batch_size = args.batch_size;
     evaluation.workers = args.workers;
     (evaluation.seed, evaluation.seeds) = (args.seed, args.seeds);

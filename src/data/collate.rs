@@ -11,7 +11,7 @@ use crate::data::loader::{Collate, Item};
 use crate::data::preprocess::Preprocess;
 use crate::data::sample::Sample;
 use crate::error::{Error, Result, ensure};
-use crate::grid::ImageShape;
+use crate::grid::{Grid, ImageShape};
 use crate::image::ChannelStatistics;
 use crate::mask::{AskedConfig, KnownGrids, Mask, MaskStrategy};
 use crate::rng::Purpose;
@@ -45,7 +45,7 @@ impl MimCollate {
         mask: Arc<dyn MaskStrategy>,
     ) -> Result<Self> {
         let (grid, preprocess) = (mask.grid(), Preprocess::new(shape, statistics, augmentation)?);
-        if grid.rows == 0 || shape.grid(shape.height / grid.rows.max(1)).ok() != Some(grid) {
+        if !tiles(grid, shape) {
             return Err(Error::config(format!(
                 "a mask of {grid} units does not fit images of {}×{} pixels",
                 shape.height, shape.width
@@ -121,6 +121,17 @@ impl MimCollate {
     }
 }
 
+/// Whether the units of a mask tile images of `shape`; of a clip those of the same frames tile each of
+/// these ([`ClipGrid::flat`](crate::grid::ClipGrid::flat)).
+fn tiles(units: Grid, shape: ImageShape) -> bool {
+    let frame = shape.frame();
+    let Some(side) = frame.width.checked_div(units.cols) else { return false };
+    let Ok(space) = frame.grid(side) else { return false };
+    let times = units.rows / space.rows;
+    let fits = space.cols == units.cols && units.rows == times * space.rows;
+    fits && times > 0 && shape.frames.is_multiple_of(times)
+}
+
 /// What the crop and the colors, the mask, and the asked cells of each view of an image are drawn for.
 const VIEWS: [[Purpose; 3]; 2] = [
     [Purpose::Augmentation, Purpose::Mask, Purpose::Asked],
@@ -181,7 +192,6 @@ mod tests {
     use super::*;
     use crate::data::sample::Image;
     use crate::data::{Loader, LoaderConfig};
-    use crate::grid::Grid;
     use crate::mask::{RandomMask, UnitMask};
     use crate::test_device;
     use burn::data::dataset::InMemDataset;

@@ -290,6 +290,9 @@ fn found(folder: &Path) -> Result<Found> {
 /// An image as a PNG file.
 fn png(image: &Image) -> Result<SampleFile, String> {
     let shape = image.shape();
+    if shape.frames > 1 {
+        return Err("is a clip, which no PNG file holds".into());
+    }
     let bytes = image.bytes().map_err(|error| error.to_string())?;
     let (width, height) = (shape.width as u32, shape.height as u32);
     let area = shape.height * shape.width;

@@ -208,7 +208,7 @@ impl Rendering<'_> {
 
 /// As many images of `shape` as `values` are of: `[batch, channels, height, width]`.
 pub(crate) fn images(values: Vec<f32>, shape: ImageShape, device: &Device) -> Tensor<4> {
-    let ImageShape { channels, height, width } = shape;
+    let ImageShape { channels, height, width, .. } = shape;
     let batch = values.len() / shape.values();
     Tensor::from_data(TensorData::new(values, [batch, channels, height, width]), device)
 }

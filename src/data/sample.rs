@@ -7,7 +7,7 @@ use burn::data::dataset::{Dataset, DatasetError, InMemDataset};
 
 use crate::data::{BadImage, LabelMap, Pixels};
 use crate::error::{Error, Result};
-use crate::grid::ImageShape;
+use crate::grid::{ClipShape, ImageShape};
 
 /// A planar image: `channels` planes of `height` × `width`, whose values have 8 bits, 16 bits, or are
 /// floating-point numbers. A clip is one too: its frames lie one below the other.
@@ -17,8 +17,6 @@ pub struct Image {
     pixels: Pixels,
     /// The 16-bit value that is shown as 1.
     white: u16,
-    /// How many frames lie one below the other.
-    frames: usize,
 }
 
 impl Image {
@@ -36,14 +34,14 @@ impl Image {
     }
 
     pub(super) fn of(shape: ImageShape, pixels: Pixels, white: u16) -> Result<Self> {
-        if pixels.len() != shape.values() {
+        if pixels.len() != shape.values() || !shape.check_frames() {
             return Err(Error::config(format!(
                 "an image of {shape} holds {} values, got {}",
                 shape.values(),
                 pixels.len()
             )));
         }
-        Ok(Self { shape, pixels, white, frames: 1 })
+        Ok(Self { shape, pixels, white })
     }
 
     /// A clip of `frames`, from the first to the last.
@@ -60,7 +58,7 @@ impl Image {
             let alike = frame.shape == first.shape
                 && frame.white == first.white
                 && frame.pixels.kind() == first.pixels.kind();
-            if !alike || frame.frames != 1 {
+            if !alike || frame.frames() != 1 {
                 return Err(Error::config(format!(
                     "frame {index} of a clip is {} of {} values, the first one {} of {}",
                     frame.shape,
@@ -70,24 +68,23 @@ impl Image {
                 )));
             }
         }
-        let ImageShape { channels, height, width } = first.shape;
+        let ImageShape { channels, height, width, .. } = first.shape;
         let plane = height * width;
         let planes = (0..channels)
             .flat_map(|channel| frames.iter().map(move |frame| (channel, frame)))
             .map(|(channel, frame)| frame.pixels.part(channel * plane..(channel + 1) * plane));
         let pixels = Pixels::joined(planes).expect("there is a frame, and frames have one kind");
-        let shape = ImageShape { height: height * frames.len(), ..first.shape };
-        Ok(Self { frames: frames.len(), ..Self::of(shape, pixels, first.white)? })
+        Self::of(ClipShape::new(first.shape, frames.len()).stacked(), pixels, first.white)
     }
 
     /// How many frames lie one below the other: 1 unless this is a [`clip`](Self::clip).
     pub fn frames(&self) -> usize {
-        self.frames
+        self.shape.frames
     }
 
     /// The shape of one frame.
     pub fn frame_shape(&self) -> ImageShape {
-        ImageShape { height: self.shape.height / self.frames, ..self.shape }
+        self.shape.frame()
     }
 
     /// Frame `index` as an image.
@@ -96,15 +93,15 @@ impl Image {
     ///
     /// When there are not so many frames.
     pub fn frame(&self, index: usize) -> Self {
-        assert!(index < self.frames, "frame {index} of a clip of {}", self.frames);
+        assert!(index < self.frames(), "frame {index} of a clip of {}", self.frames());
         let shape = self.frame_shape();
         let plane = shape.height * shape.width;
         let planes = (0..shape.channels).map(|channel| {
-            let start = (channel * self.frames + index) * plane;
+            let start = (channel * self.frames() + index) * plane;
             self.pixels.part(start..start + plane)
         });
         let pixels = Pixels::joined(planes).unwrap_or_else(|| self.pixels.part(0..0));
-        Self { shape, pixels, white: self.white, frames: 1 }
+        Self { shape, pixels, white: self.white }
     }
 
     /// The same 16-bit image with another value for white, such as 4095 where a sensor has 12 bits.
@@ -204,7 +201,7 @@ impl Image {
                 )));
             }
         };
-        Ok(Self { frames: self.frames, ..Self::of(shape, pixels, self.white)? })
+        Self::of(shape, pixels, self.white)
     }
 }
 
@@ -337,7 +334,10 @@ mod tests {
             Image::new(ImageShape::new(2, 2, 3), values).unwrap()
         };
         let clip = Image::clip(&[frame(0), frame(100)]).unwrap();
-        assert_eq!((clip.shape(), clip.frames()), (ImageShape::new(2, 4, 3), 2));
+        assert_eq!(
+            (clip.shape(), clip.frames()),
+            (ClipShape::new(ImageShape::new(2, 2, 3), 2).stacked(), 2)
+        );
         assert_eq!(clip.frame_shape(), ImageShape::new(2, 2, 3));
         assert_eq!(clip.plane(1).unwrap(), [6, 7, 8, 9, 10, 11, 106, 107, 108, 109, 110, 111]);
         assert_eq!((clip.frame(0), clip.frame(1)), (frame(0), frame(100)));

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::grid::ImageShape;
 
 const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx:DIR, folder:DIR, tar:DIR or parquet:DIR";
 
@@ -70,6 +71,11 @@ impl DataSpec {
                 Err(Error::config(format!("unknown data `{text}`, expected {CHOICES}")))
             }
         }
+    }
+
+    /// The built-in data for a model that reads images, or clips, of shape `image`.
+    pub(crate) fn built_in(image: ImageShape) -> Self {
+        if image.frames > 1 { Self::Shapes } else { Self::Shapes }
     }
 
     fn path(&self) -> Option<&Path> {

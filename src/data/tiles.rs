@@ -17,7 +17,7 @@ pub(crate) fn eight_bits(shape: ImageShape, values: &[f32]) -> Result<Image> {
 
 /// A batch of tiles, `[tiles, channels, height, width]`.
 pub(crate) fn batch(tiles: Vec<f32>, tile: ImageShape, device: &Device) -> Tensor<4> {
-    let ImageShape { channels, height, width } = tile;
+    let ImageShape { channels, height, width, .. } = tile;
     let count = tiles.len() / tile.values();
     Tensor::from_data(TensorData::new(tiles, [count, channels, height, width]), device)
 }

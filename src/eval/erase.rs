@@ -44,12 +44,13 @@ impl RandomErasing {
         Ok(())
     }
 
-    /// Erases a part of a planar, normalized `image`, or none.
+    /// Erases a part of a planar, normalized `image`, or none; of a clip the same of all frames.
     pub(super) fn apply(&self, image: &mut [f32], shape: ImageShape, rng: &mut dyn Rng) {
         if self.probability == 0.0 || !rng.random_bool(self.probability) {
             return;
         }
-        let ImageShape { channels, height, width } = shape;
+        let planes = shape.channels * shape.frames;
+        let ImageShape { height, width, .. } = shape.frame();
         for _ in 0..ATTEMPTS {
             let area = rng.random_range(AREA[0]..AREA[1]) * (height * width) as f64;
             let ratio = rng.random_range(RATIO.ln()..-RATIO.ln()).exp();
@@ -60,7 +61,7 @@ impl RandomErasing {
             }
             let top = rng.random_range(0..=height - rows);
             let left = rng.random_range(0..=width - cols);
-            for row in (0..channels).flat_map(|c| (top..top + rows).map(move |y| c * height + y)) {
+            for row in (0..planes).flat_map(|p| (top..top + rows).map(move |y| p * height + y)) {
                 for value in &mut image[row * width + left..][..cols] {
                     *value = StandardNormal.sample(rng);
                 }

@@ -52,6 +52,8 @@ pub struct LabelledCollate {
     erasing: RandomErasing,
     mixing: Mixing,
     smoothing: f32,
+    /// Where in time all clips are seen, if not where the augmentation says.
+    time: Option<f64>,
 }
 
 impl LabelledCollate {
@@ -75,6 +77,7 @@ impl LabelledCollate {
             erasing: RandomErasing::none(),
             mixing: Mixing::none(),
             smoothing: 0.0,
+            time: None,
         })
     }
 
@@ -125,6 +128,13 @@ impl LabelledCollate {
         Ok(self)
     }
 
+    /// The same batches of clips, seen at `time`: from 0, their first frames, to 1, their last ones
+    /// ([`Transform::time`](crate::data::augment::Transform::time)). Papers average over several.
+    #[must_use]
+    pub fn at_time(self, time: f64) -> Self {
+        Self { time: Some(time), ..self }
+    }
+
     /// The number of classes.
     pub fn classes(&self) -> usize {
         self.classes
@@ -161,7 +171,8 @@ impl Collate for LabelledCollate {
         let (mut labels, mut mixed) = (Vec::with_capacity(batch), None);
         for (item, target) in items.zip(targets.chunks_exact_mut(self.classes)) {
             let item = item?;
-            let (transform, mut rng) = self.preprocess.draw(&item);
+            let (mut transform, mut rng) = self.preprocess.draw(&item);
+            transform.time = self.time.unwrap_or(transform.time);
             self.erasing.apply(images.push_now(&item, &transform)?, shape, &mut rng);
             labels.push(self.label(&item)?);
             self.write_target(labels[labels.len() - 1], target);

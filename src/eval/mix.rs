@@ -61,7 +61,7 @@ impl Mixing {
         Ok(())
     }
 
-    /// Draws how a batch of images of `shape` is mixed.
+    /// Draws how a batch of images of `shape` is mixed; all frames of clips alike.
     pub fn sample(&self, shape: ImageShape, rng: &mut dyn Rng) -> Mix {
         let cut = match (self.mixup > 0.0, self.cutmix > 0.0) {
             (false, false) => return Mix::None,
@@ -83,7 +83,8 @@ fn paste(share: f64, shape: ImageShape, rng: &mut dyn Rng) -> Mix {
         let center = rng.random_range(0..size);
         [center.saturating_sub(half), (center + half).min(size)]
     };
-    Mix::Paste { rows: range(shape.height), cols: range(shape.width) }
+    let frame = shape.frame();
+    Mix::Paste { rows: range(frame.height), cols: range(frame.width) }
 }
 
 impl Mix {
@@ -94,7 +95,7 @@ impl Mix {
             Self::Blend(share) => share,
             Self::Paste { rows, cols } => {
                 let area = (rows[1] - rows[0]) * (cols[1] - cols[0]);
-                1.0 - area as f32 / (shape.height * shape.width) as f32
+                1.0 - area as f32 / (shape.frame().height * shape.width) as f32
             }
         }
     }
@@ -117,9 +118,10 @@ impl Mix {
             Self::None => {}
             Self::Blend(share) => blend(own, other, share),
             Self::Paste { rows, cols } => {
-                for row in (0..shape.channels).flat_map(|channel| {
-                    (rows[0]..rows[1]).map(move |row| channel * shape.height + row)
-                }) {
+                let height = shape.frame().height;
+                for row in (0..shape.channels * shape.frames)
+                    .flat_map(|plane| (rows[0]..rows[1]).map(move |row| plane * height + row))
+                {
                     let part = row * shape.width + cols[0]..row * shape.width + cols[1];
                     own[part.clone()].swap_with_slice(&mut other[part]);
                 }

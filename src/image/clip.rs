@@ -80,6 +80,31 @@ pub fn unpatchify_clip(
     clips.reshape([batch, channels, frames, space.rows * patch, space.cols * patch])
 }
 
+/// Clips whose frames lie one below the other, as data sets have them, frame by frame.
+///
+/// # Shapes
+///
+/// - images: `[batch, channels, frames · height, width]`
+/// - output: `[batch, channels, frames, height, width]`
+///
+/// # Panics
+///
+/// When the frames do not divide the rows.
+pub fn unstack_frames(images: Tensor<4>, frames: usize) -> Tensor<5> {
+    let [batch, channels, rows, width] = images.dims();
+    assert!(
+        frames > 0 && rows.is_multiple_of(frames),
+        "{rows} rows are not those of {frames} frames"
+    );
+    images.reshape([batch, channels, frames, rows / frames, width])
+}
+
+/// The inverse of [`unstack_frames`].
+pub fn stack_frames(clips: Tensor<5>) -> Tensor<4> {
+    let [batch, channels, frames, height, width] = clips.dims();
+    clips.reshape([batch, channels, frames * height, width])
+}
+
 /// The grid of tubelets over `clips`.
 ///
 /// # Panics

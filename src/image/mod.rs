@@ -10,7 +10,7 @@ mod quality;
 mod statistics;
 
 pub(crate) use clip::clip_grid_of;
-pub use clip::{patchify_clip, unpatchify_clip};
+pub use clip::{patchify_clip, stack_frames, unpatchify_clip, unstack_frames};
 pub(crate) use gradient::magnitude;
 pub use gradient::{GradientOperator, sobel};
 pub use low_pass::low_pass;

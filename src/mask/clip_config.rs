@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tube::rounded_down;
 use super::{MaskStrategy, RandomMask, StepMask, TubeMask};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::grid::ClipGrid;
 
 /// The strategies for clips with their parameters, as in `{"strategy": "tube", "ratio": 0.9}`.
@@ -43,6 +43,21 @@ pub enum ClipMaskConfig {
 }
 
 impl ClipMaskConfig {
+    /// The same strategy with another hidden share.
+    ///
+    /// # Errors
+    ///
+    /// When the strategy hides no share; names it.
+    pub fn with_ratio(self, ratio: f64) -> Result<Self> {
+        match self {
+            Self::Tube { .. } => Ok(Self::Tube { ratio }),
+            Self::Random { .. } => Ok(Self::Random { ratio }),
+            Self::Future { .. } | Self::Steps { .. } => Err(Error::config(format!(
+                "a mask ratio of {ratio} cannot be chosen for a mask of whole steps, {self:?}"
+            ))),
+        }
+    }
+
     /// The strategy on the model's tubelets; its own grid is `grid.flat()`.
     ///
     /// # Errors

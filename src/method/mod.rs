@@ -124,6 +124,8 @@ pub use tokenizers::{
     FittedTokenizer, Teacher, TokenizerCollate, TokenizerRecipe, TokenizerReport, has_tokenizer,
     load_tokenizer, tokenizer_config,
 };
+#[cfg(feature = "run")]
+pub use videomae::{ClipCollate, ClipStrips, clip_strips};
 pub use videomae::{VideoMae, VideoMaeConfig};
 
 #[cfg(feature = "run")]
@@ -133,5 +135,5 @@ methods! {
     SimMimConfig<ConvNextV2Config>, BeitConfig, BeitV2Config, CaeConfig, FcMaeConfig, HieraMaeConfig,
     SparkConfig, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig, CmaeConfig,
     Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig,
-    RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
+    VideoMaeConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

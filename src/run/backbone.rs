@@ -144,7 +144,7 @@ fn of_size<B: Backbone + Clone + 'static, V: BackboneVisitor>(
     encoder: LoadedBackbone<B>,
     visitor: V,
 ) -> Result<V::Output> {
-    let (image, run) = (encoder.image, &encoder.run);
+    let (image, run) = (encoder.image.frame(), &encoder.run);
     match side {
         Some(side) if [image.height, image.width] != [side; 2] => {
             let reason = format!("was trained on {image}; its encoder reads no other size");

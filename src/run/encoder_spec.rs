@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::data::ChannelStatistics;
 use crate::encoder::{
-    ConvNextV2, ConvNextV2Config, GptConfig, Hiera, HieraConfig, PixelGpt, Swin, SwinConfig,
-    SwinV2, SwinV2Config, TokenConvNextV2, Vit, VitBody, VitConfig,
+    ClipVit, ClipVitConfig, ConvNextV2, ConvNextV2Config, GptConfig, Hiera, HieraConfig, PixelGpt,
+    Swin, SwinConfig, SwinV2, SwinV2Config, TokenConvNextV2, Vit, VitBody, VitConfig,
 };
 use crate::grid::ImageShape;
 use crate::method::{Method, RunConfig};
@@ -33,6 +33,8 @@ pub enum EncoderSpec {
     TokenConvNextV2(ConvNextV2Config),
     /// A [`Hiera`].
     Hiera(HieraConfig),
+    /// A [`ClipVit`].
+    ClipVit(ClipVitConfig),
     /// A [`PixelGpt`] with its palette.
     ImageGpt {
         /// The transformer.
@@ -71,6 +73,9 @@ impl EncoderSpec {
         if let Some(hiera) = encoder.downcast_ref::<Hiera>() {
             return Some(Self::Hiera(hiera.config().clone()));
         }
+        if let Some(clip) = encoder.downcast_ref::<ClipVit>() {
+            return Some(Self::ClipVit(clip.config().clone()));
+        }
         let pixels = encoder.downcast_ref::<PixelGpt>().filter(|gpt| gpt.palette.is_some())?;
         Some(Self::ImageGpt { config: pixels.gpt.config().clone(), layer: pixels.layer })
     }
@@ -104,6 +109,7 @@ impl EncoderSpec {
             Self::SwinV2(config) => Some(config.sizes.image),
             Self::ConvNextV2(config) | Self::TokenConvNextV2(config) => Some(config.image),
             Self::Hiera(config) => Some(config.image),
+            Self::ClipVit(config) => Some(config.image()),
             Self::ImageGpt { config, .. } => Some(config.image),
             Self::Method { .. } => None,
         }

@@ -31,6 +31,9 @@ pub struct Evaluation<'a, B> {
     pub cells: CellSource,
     /// How many of the labelled training images are used.
     pub labels: Labels,
+    /// How many parts of a clip, one after the other from its beginning to its end, its features are the
+    /// mean of.
+    pub clip_views: usize,
     /// Images per batch.
     pub batch_size: usize,
     /// Threads that prepare batches.
@@ -48,7 +51,7 @@ pub struct Evaluation<'a, B> {
 }
 
 impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
-    /// An evaluation of `encoder` on `data`: mean features, all labels, batches of 64 that one
+    /// An evaluation of `encoder` on `data`: mean features of the middle of clips, all labels, batches of 64 that one
     /// thread prepares, the single seed 0, and no reports. All of these are public fields.
     pub fn new(encoder: &'a LoadedBackbone<B>, data: &'a ImageData, device: &Device) -> Self {
         Self {
@@ -57,6 +60,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             pooling: Pooling::Mean,
             cells: CellSource::Last,
             labels: Labels::ALL,
+            clip_views: 1,
             batch_size: 64,
             workers: 1,
             seed: 0,
@@ -96,8 +100,14 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             self.seeds,
             self.seed
         );
+        ensure!(
+            (1..=limits::SEEDS as usize).contains(&self.clip_views),
+            "features are means of 1 to {} parts of a clip, got {}",
+            limits::SEEDS,
+            self.clip_views
+        );
         if self.pooling != Pooling::Mean {
-            let ImageShape { channels, height, width } = self.encoder.image;
+            let ImageShape { channels, height, width, .. } = self.encoder.image;
             let black = Tensor::zeros([1, channels, height, width], &self.device);
             self.pooling.of(self.encoder.backbone.represent(black))?;
         }

@@ -88,10 +88,19 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
             Subject::Hog => Handmade::Hog,
             Subject::Given | Subject::Random => {
                 let backbone = self.backbone(subject, seed)?;
-                let loader = self.loader(images, self.collate()?, self.seed, false)?;
-                return Features::read_all(&loader, |images| {
-                    self.vectors(&backbone, images, layers)
-                });
+                let of_view = |time: f64| {
+                    let collate = self.collate()?.at_time(time);
+                    let loader = self.loader(images, collate, self.seed, false)?;
+                    Features::read_all(&loader, |images| self.vectors(&backbone, images, layers))
+                };
+                return match self.clip_views {
+                    1 => of_view(0.5),
+                    views => {
+                        let time = |view| view as f64 / (views - 1) as f64;
+                        let all = (0..views).map(|view| of_view(time(view)));
+                        Ok(means(&all.collect::<Result<Vec<_>>>()?))
+                    }
+                };
             }
         };
         let image = self.encoder.image;
@@ -113,4 +122,16 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         };
         tokens.into_iter().map(|tokens| self.pooling.of(tokens)).collect()
     }
+}
+
+/// The mean features of several views, of each kind.
+fn means(views: &[Vec<Features>]) -> Vec<Features> {
+    let kinds = views[0].iter().enumerate();
+    let mean = |(kind, first): (usize, &Features)| {
+        let sum = views[1..]
+            .iter()
+            .fold(first.values.clone(), |sum, view| sum + view[kind].values.clone());
+        Features { values: sum / views.len() as f64, ..first.clone() }
+    };
+    kinds.map(mean).collect()
 }

@@ -8,7 +8,9 @@ use super::encoder_spec::EncoderSpec;
 use super::loaded::{BackboneVisitor, LoadedBackbone};
 use crate::checkpoint::{LoadOptions, LoadReport, Transformers, TransformersModel};
 use crate::data::ChannelStatistics;
-use crate::encoder::{Backbone, EncoderConfig, GptConfig, Hiera, PixelGpt, VitBody, VitConfig};
+use crate::encoder::{
+    Backbone, ClipVit, EncoderConfig, GptConfig, Hiera, PixelGpt, VitBody, VitConfig,
+};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::nn::InitialWeights;
@@ -111,9 +113,8 @@ pub(super) fn of_published<V: BackboneVisitor>(
         TransformersModel::Hiera(l) => found.hiera(l.model, visitor),
         TransformersModel::ImageGpt(l) => found.gpt(l.model.encoder, l.config.encoder, visitor),
         TransformersModel::PixelGpt(l) => found.gpt(l.model, l.config, visitor),
-        TransformersModel::VideoMae(_) | TransformersModel::ClipEncoder(_) => {
-            Err(opened.reads_clips())
-        }
+        TransformersModel::VideoMae(l) => found.clips(l.model.encoder, visitor),
+        TransformersModel::ClipEncoder(l) => found.clips(l.model, visitor),
     }
 }
 
@@ -132,6 +133,11 @@ impl Loaded<'_> {
     fn hiera<V: BackboneVisitor>(self, hiera: Hiera, to: V) -> Result<V::Output> {
         let (spec, config) = (EncoderSpec::of(&hiera), hiera.config().clone());
         self.hand(hiera, config.image, spec, move |weights| config.init(weights), to)
+    }
+
+    fn clips<V: BackboneVisitor>(self, clip: ClipVit, to: V) -> Result<V::Output> {
+        let (spec, config) = (EncoderSpec::of(&clip), clip.config().clone());
+        self.hand(clip, config.image(), spec, move |weights| config.init(weights), to)
     }
 
     fn masked<C, V>(
@@ -179,7 +185,7 @@ impl Loaded<'_> {
         let title = format!("{} {}", opened.architecture(), encoder.describe());
         let mut loaded =
             LoadedBackbone::new(encoder, image, title, move |weights| Ok(random(weights)));
-        loaded.framing = opened.framing(image)?.unwrap_or_default();
+        loaded.framing = opened.framing(image.frame())?.unwrap_or_default();
         (loaded.statistics, loaded.report, loaded.notes) = (statistics, Some(report), notes);
         loaded.spec = spec;
         to.visit(loaded)

@@ -46,6 +46,13 @@ impl EncoderSpec {
                 let hiera = init(&mut InitialWeights::new(0, device))?;
                 visitor.visit(LoadedBackbone::new(hiera, image, "Hiera", init))
             }
+            Self::ClipVit(config) => {
+                config.validate()?;
+                let (image, init) =
+                    (config.image(), move |weights: &mut _| Ok(config.init(weights)));
+                let clip = init(&mut InitialWeights::new(0, device))?;
+                visitor.visit(LoadedBackbone::new(clip, image, "ViT of clips", init))
+            }
             Self::ImageGpt { config, layer } => gpt(config, layer, device, visitor),
             Self::Method { method, variant, numbers, statistics } => {
                 let of_method = OfMethod { numbers, statistics, device, visitor };

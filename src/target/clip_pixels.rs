@@ -83,7 +83,15 @@ impl ClipPixelTarget {
     ///
     /// When the clips have other channels, the tubelets do not tile them, or the mask does not fit.
     pub fn of(&self, batch: &ClipBatch) -> Tensor<3> {
-        let raw = self.raw(batch);
+        self.values(self.raw(batch))
+    }
+
+    /// The values of all tubelets of `clips`, `[batch, cells, width]`, without gradient.
+    pub(crate) fn of_all(&self, clips: &Tensor<5>) -> Tensor<3> {
+        self.values(self.in_units(self.patches(clips)))
+    }
+
+    fn values(&self, raw: Tensor<3>) -> Tensor<3> {
         match self.normalized {
             true => {
                 let (mean, std) = self.moments(raw.clone());
@@ -137,18 +145,25 @@ impl ClipPixelTarget {
 
     /// The asked tubelets' pixels, in the units of the target.
     fn raw(&self, batch: &ClipBatch) -> Tensor<3> {
-        let [_, channels, ..] = batch.clips.dims();
+        self.in_units(self.mask(batch).asked.select(self.patches(&batch.clips)))
+    }
+
+    fn patches(&self, clips: &Tensor<5>) -> Tensor<3> {
+        let [_, channels, ..] = clips.dims();
         assert!(
             channels == self.channels,
             "a target of {} channels got clips of {channels}",
             self.channels
         );
-        let clips = batch.clips.clone().detach();
-        let patches = patchify_clip(clips, self.tubelet, self.patch, PatchLayout::ChannelsLast);
-        let raw = self.mask(batch).asked.select(patches);
+        let clips = clips.clone().detach();
+        patchify_clip(clips, self.tubelet, self.patch, PatchLayout::ChannelsLast)
+    }
+
+    /// Tubelets' pixels of the batch's units in those of the target.
+    fn in_units(&self, raw: Tensor<3>) -> Tensor<3> {
         let Some(ChannelStatistics { mean, std }) = &self.statistics else { return raw };
         // Channels are the innermost: one value for each, over and over.
-        let pixels = self.width() / channels;
+        let pixels = self.width() / self.channels;
         let row = |values: &[f32]| {
             let data = TensorData::new(values.repeat(pixels), [1, 1, self.width()]);
             Tensor::<3>::from_data(data, (&raw.device(), raw.dtype()))

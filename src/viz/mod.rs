@@ -53,4 +53,5 @@ pub use line::EpochValue;
 pub use picture::Picture;
 pub use picture_grid::PictureGrid;
 pub use reconstruct::reconstruction_sheet;
+pub(crate) use sheet::HIDDEN;
 pub use sheet::{ReconstructionSheet, SheetRow};

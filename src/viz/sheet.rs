@@ -11,7 +11,7 @@ use crate::viz::picture_grid::{PictureGrid, magnification};
 const COLUMNS: [&str; 4] = ["input", "masked", "prediction", "prediction + visible"];
 
 /// Covers what the encoder does not see.
-pub(super) const HIDDEN: [u8; 3] = [173, 181, 189];
+pub(crate) const HIDDEN: [u8; 3] = [173, 181, 189];
 
 /// The two grays of the hatching over cells without a prediction.
 const HATCHING: [[u8; 3]; 2] = [[222, 226, 230], [248, 249, 250]];

@@ -169,7 +169,7 @@ pub(crate) fn weights(seed: u64) -> InitialWeights {
 
 /// `count` images of unit normal noise.
 pub(crate) fn noise(image: ImageShape, count: usize) -> Tensor<4> {
-    let ImageShape { channels, height, width } = image;
+    let ImageShape { channels, height, width, .. } = image;
     let shape = [count, channels, height, width];
     InitialWeights::new(99, &device()).param(shape, Init::Normal { std: 1.0 }).val()
 }

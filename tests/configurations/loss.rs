@@ -17,7 +17,7 @@ fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     InitialWeights::new(2, &Device::flex()).param(shape, Init::Normal { std: 1.0 }).val()
 }
 
-fn images(ImageShape { channels, height, width }: ImageShape) -> Tensor<4> {
+fn images(ImageShape { channels, height, width, .. }: ImageShape) -> Tensor<4> {
     noise([BATCH, channels, height, width])
 }
 

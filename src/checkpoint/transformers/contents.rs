@@ -92,7 +92,11 @@ impl Transformers {
                 let config = self.hiera_config()?.0;
                 Kind::encoder(&config, config.image)
             }
-            name if name.starts_with("VideoMAE") => Err(self.reads_clips()),
+            "VideoMAEForPreTraining" => Kind::method(&self.videomae_config()?),
+            name if name.starts_with("VideoMAE") => {
+                let config = self.clip_config()?;
+                Kind::encoder(&config, config.image())
+            }
             _ => {
                 let config = self.encoder_config()?.0;
                 Kind::encoder(&config, config.image)
@@ -120,7 +124,8 @@ impl Transformers {
             Loaded::ConvNextV2(loaded) => encoder(&loaded.model, &report),
             Loaded::PixelGpt(loaded) => encoder(&loaded.model, &report),
             Loaded::BeitEncoder(loaded) => encoder(&loaded.model, &report),
-            Loaded::VideoMae(_) | Loaded::ClipEncoder(_) => return Err(self.reads_clips()),
+            Loaded::VideoMae(loaded) => whole(&loaded.model, &report),
+            Loaded::ClipEncoder(loaded) => encoder(&loaded.model, &report),
         };
         Ok(Contents { kind: self.kind()?, values, report })
     }

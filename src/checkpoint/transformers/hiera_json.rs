@@ -120,7 +120,7 @@ impl HieraJson {
 
 /// The configuration transformers reads for such an encoder.
 pub(super) fn hiera_json(config: &HieraConfig, architecture: &str) -> Value {
-    let ImageShape { channels, height, width } = config.image;
+    let ImageShape { channels, height, width, .. } = config.image;
     json!({
         "architectures": [architecture],
         "model_type": "hiera",

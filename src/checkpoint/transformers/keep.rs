@@ -18,7 +18,7 @@ use super::vit_json::vit_json;
 use super::write::write;
 use super::{
     save_beit, save_hiera_mae, save_image_gpt, save_mae, save_simmim, save_swin_simmim,
-    save_swin_v2_simmim,
+    save_swin_v2_simmim, save_videomae,
 };
 use crate::checkpoint::hiera_names::HieraNames;
 use crate::checkpoint::layout;
@@ -30,7 +30,7 @@ use crate::encoder::{
 use crate::error::{Error, Result, ensure};
 use crate::method::{
     Beit, BeitConfig, HieraMae, HieraMaeConfig, ImageGpt, ImageGptConfig, MaeConfig, MaeTask,
-    SimMim, SimMimConfig,
+    SimMim, SimMimConfig, VideoMae, VideoMaeConfig,
 };
 use crate::nn::{Norm, Positions, QkvBias};
 use crate::task::Network;
@@ -200,6 +200,9 @@ pub fn save_pretrained(
         let network = Network { encoder: task.encoder.clone(), head: task.head.clone() };
         let saved = save_beit(folder, &network, &config.encoder);
         return saved.map(|()| Some("BeitForMaskedImageModeling"));
+    }
+    if let Some((task, config)) = pair::<VideoMae, VideoMaeConfig>(task, numbers) {
+        return save_videomae(folder, task, config).map(|()| Some("VideoMAEForPreTraining"));
     }
     if let Some((task, config)) = pair::<HieraMae, HieraMaeConfig>(task, numbers) {
         return save_hiera_mae(folder, task, config).map(|()| Some("HieraForPreTraining"));

@@ -55,7 +55,7 @@ impl Transformers {
         options: LoadOptions,
         device: &Device,
     ) -> Result<Loaded<VideoMae, VideoMaeConfig>> {
-        let config = self.clips(VideoMaeJson::videomae, |config| &config.encoder)?;
+        let config = self.videomae_config()?;
         let entries = videomae_entries(&config);
         self.fill(|c, w| c.init(w), config, &entries, None, options, device)
     }
@@ -72,7 +72,7 @@ impl Transformers {
         options: LoadOptions,
         device: &Device,
     ) -> Result<Loaded<ClipVit, ClipVitConfig>> {
-        let config = self.clips(VideoMaeJson::encoder, |config| config)?;
+        let config = self.clip_config()?;
         let prefix = if self.architecture == "VideoMAEModel" { "" } else { "videomae." };
         let entries = encoder_entries("", prefix, &config);
         self.fill(|c, w| c.init(w), config, &entries, None, options, device)
@@ -94,7 +94,7 @@ impl Transformers {
         let config = read(&self.parsed()?).map_err(|error| self.fault(error))?;
         let own = encoder(&config).clip.image;
         match self.image {
-            Some(image) if image != own => Err(self.fault(format!(
+            Some(image) if image.frame() != own => Err(self.fault(format!(
                 "a VideoMAE has the positions of a sequence and reads frames of {own} alone, not of \
                  {image}"
             ))),
@@ -102,10 +102,14 @@ impl Transformers {
         }
     }
 
-    /// Why a model of clips is not what was asked for.
-    #[cfg(feature = "run")]
-    pub(crate) fn reads_clips(&self) -> crate::error::Error {
-        self.fault(format!("a {} reads clips, and here only images are read", self.architecture))
+    /// The sizes of a masked autoencoder of video.
+    pub(super) fn videomae_config(&self) -> Result<VideoMaeConfig> {
+        self.clips(VideoMaeJson::videomae, |config| &config.encoder)
+    }
+
+    /// The sizes of its encoder.
+    pub(super) fn clip_config(&self) -> Result<ClipVitConfig> {
+        self.clips(VideoMaeJson::encoder, |config| config)
     }
 }
 

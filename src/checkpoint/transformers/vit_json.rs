@@ -64,7 +64,7 @@ impl Default for VitJson {
 impl VitJson {
     /// The same model for other images.
     pub(super) fn with_image(mut self, image: Option<ImageShape>) -> Self {
-        if let Some(ImageShape { channels, height, width }) = image {
+        if let Some(ImageShape { channels, height, width, .. }) = image {
             self.image_size = Size::HeightWidth([height, width]);
             self.num_channels = channels;
         }

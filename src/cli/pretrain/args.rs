@@ -123,6 +123,12 @@ pub(in crate::cli) struct Args {
     /// Blocks, not of Swin [default: the preset's]
     #[arg(long, value_parser = positive)]
     depth: Option<usize>,
+    /// Frames of a clip, for methods that read clips [default: the preset's]
+    #[arg(long, value_parser = positive)]
+    frames: Option<usize>,
+    /// Of the frames of a source every so many-th is one of a clip [default: the preset's]
+    #[arg(long, value_parser = positive)]
+    frame_stride: Option<usize>,
     /// A folder with a tokenizer, for methods that predict tokens [default: one is trained first]
     #[arg(long, value_name = "FOLDER")]
     tokenizer: Option<PathBuf>,
@@ -221,8 +227,9 @@ impl Args {
         }
         draft.put("budget", self.steps.map(Budget::Steps), "--steps")?;
         draft.put("budget", self.minutes.map(Budget::Minutes), "--minutes")?;
-        let Self { mask_ratio, patch_size, width, depth, .. } = *self;
+        let Self { mask_ratio, patch_size, width, depth, frames, frame_stride, .. } = *self;
         let knobs = &mut draft.knobs;
+        (knobs.frames, knobs.frame_stride) = (frames, frame_stride);
         (knobs.mask_ratio, knobs.patch_size) = (mask_ratio, patch_size);
         (knobs.width, knobs.depth) = (width, depth);
         (knobs.tokenizer, knobs.teacher) = (self.tokenizer.clone(), self.teacher.clone());

@@ -9,7 +9,7 @@ pub(super) use args::{ABOUT, Args};
 
 use super::data::{Reading, saved_statistics};
 use super::exit::{self, say, tell};
-use crate::data::ImageData;
+use crate::data::{DataSpec, ImageData};
 use crate::error::{Error, Result};
 use crate::method::{Method, MethodVisitor, Methods, Run};
 use crate::run::{
@@ -61,11 +61,14 @@ pub(super) fn run<L: Methods>(
     let start = Instant::now();
     // First of all, so that one of several processes tells a fault of the document.
     let ranks = exit::ranks()?;
-    let draft = args.draft(method, own)?;
+    let mut draft = args.draft(method, own)?;
     let (name, variant) = draft.method::<L>()?;
-    if let Some(second) = L::visit(&name, &variant, Check { draft: &draft })? {
+    let (second, data) = L::visit(&name, &variant, Check { draft: &draft })?;
+    if let Some(second) = second {
         L::visit(REFINE, second.variant, Check { draft: &second.draft })?;
     }
+    let is_absent = draft.get("data").is_none();
+    draft.put("data", data.filter(|_| is_absent), "the method")?;
     // Not before it is known that there is a device to train on.
     device_named(&args.device)?;
     let written = draft.text("out")?.map(PathBuf::from);
@@ -98,21 +101,21 @@ fn folder(method: &str) -> PathBuf {
 }
 
 /// Refuses a wrong document before the images are opened, which may take minutes; answers what the run
-/// goes on with.
+/// goes on with, and its images.
 struct Check<'a> {
     draft: &'a Draft,
 }
 
 impl MethodVisitor for Check<'_> {
-    type Output = Option<Second>;
+    type Output = (Option<Second>, Option<DataSpec>);
 
-    fn visit<M: Method>(self) -> Result<Option<Second>> {
+    fn visit<M: Method>(self) -> Result<Self::Output> {
         let document = self.draft.check::<M>()?;
         let second = |stage: &RefineStage| {
             let variant = refined_variant::<M>()?;
             Ok(Second { variant, draft: refine_draft(stage, variant)? })
         };
-        document.refine.as_ref().map(second).transpose()
+        Ok((document.refine.as_ref().map(second).transpose()?, document.data))
     }
 }
 

@@ -39,7 +39,7 @@ impl EvalView {
     pub fn transform(&self, image: ImageShape) -> Transform {
         Transform::of(match self.framing {
             Framing::Center => Frame::Center,
-            Framing::Whole => Frame::Crop(CropBox::whole(image)),
+            Framing::Whole => Frame::Crop(CropBox::whole(image.frame())),
             Framing::Edge(edge) => Frame::Edge(edge),
         })
     }

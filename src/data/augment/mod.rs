@@ -13,8 +13,10 @@ use crate::grid::ImageShape;
 mod crop;
 mod eval_view;
 mod flip;
+mod frames;
 mod jitter;
 mod map_view;
+mod multi_scale;
 mod normalize;
 mod operation;
 mod rand_augment;
@@ -25,6 +27,7 @@ pub use crop::{CropBox, CropRange};
 pub use eval_view::{EvalView, Framing};
 pub use flip::flip_horizontal;
 pub use jitter::{Adjustment, Jitter, JitterRange};
+pub use multi_scale::MultiScaleCrop;
 pub use normalize::Normalization;
 pub use operation::{Geometry, Operation};
 pub use rand_augment::{Operations, RandAugment};
@@ -37,8 +40,12 @@ pub use view::{Frame, Scratch, Transform, View};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
-    /// Random resized crop; `None` shows the middle, as evaluation does.
+    /// Random resized crop, of a clip in time as well: its first frame is drawn. `None` shows the middle
+    /// of both, as evaluation does.
     pub crop: Option<CropRange>,
+    /// A crop of one of a few sizes in place of the random resized one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_scale: Option<MultiScaleCrop>,
     /// Mirror every other image left to right, at random.
     pub flip: bool,
     /// Change the colors.
@@ -61,6 +68,7 @@ impl Augmentation {
     pub const fn mae() -> Self {
         Self {
             crop: Some(CropRange::new([0.2, 1.0])),
+            multi_scale: None,
             flip: true,
             jitter: None,
             rand_augment: None,
@@ -151,10 +159,20 @@ impl Augmentation {
         }
     }
 
+    /// VideoMAE (arXiv 2203.12602, official code): multi-scale crops, bilinear, and no flip.
+    pub const fn videomae() -> Self {
+        Self {
+            multi_scale: Some(MultiScaleCrop::videomae()),
+            interpolation: Interpolation::Bilinear,
+            ..Self::none()
+        }
+    }
+
     /// Nothing random: the middle of the image, for evaluation.
     pub const fn none() -> Self {
         Self {
             crop: None,
+            multi_scale: None,
             flip: false,
             jitter: None,
             rand_augment: None,
@@ -171,6 +189,11 @@ impl Augmentation {
     /// When a range is broken; names it and its values.
     pub fn validate(&self) -> Result<()> {
         self.crop.iter().try_for_each(CropRange::validate)?;
+        self.multi_scale.iter().try_for_each(MultiScaleCrop::validate)?;
+        ensure!(
+            self.crop.is_none() || self.multi_scale.is_none(),
+            "augmentation.crop and augmentation.multi_scale are two crops: leave one of them out"
+        );
         self.jitter.iter().try_for_each(JitterRange::validate)?;
         self.rand_augment.iter().try_for_each(RandAugment::validate)?;
         for (name, probability) in [("gray", self.gray), ("solarize", self.solarize)] {
@@ -182,16 +205,19 @@ impl Augmentation {
         Ok(())
     }
 
-    /// Draws what happens to an image of shape `image`.
+    /// Draws what happens to an image of shape `image`, or to all frames of a clip alike.
     ///
     /// # Panics
     ///
     /// May panic on what [`Augmentation::validate`] refuses.
     pub fn sample(&self, image: ImageShape, rng: &mut dyn Rng) -> Transform {
-        let frame = match &self.crop {
-            None => Frame::Center,
-            Some(range) => Frame::Crop(range.sample(image, rng)),
+        let frame = match (&self.crop, &self.multi_scale) {
+            (Some(range), _) => Frame::Crop(range.sample(image.frame(), rng)),
+            (None, Some(range)) => Frame::Crop(range.sample(image.frame(), rng)),
+            (None, None) => Frame::Center,
         };
+        let is_drawn = frame != Frame::Center && image.frames > 1;
+        let time = if is_drawn { rng.random() } else { 0.5 };
         let flipped = self.flip && rng.random();
         let jitter = self.jitter.as_ref().map(|range| range.sample(rng));
         // Nothing is drawn for what is off: the numbers of all others stay what they were.
@@ -202,7 +228,7 @@ impl Augmentation {
         let gray = sometimes(self.gray, Operation::Color(0.0));
         let solarized = sometimes(self.solarize, Operation::Solarize(128));
         let [first, second] = self.rand_augment.map_or([None; 2], |range| range.sample(rng));
-        Transform { frame, flipped, jitter, operations: [gray, solarized, first, second] }
+        Transform { frame, flipped, jitter, operations: [gray, solarized, first, second], time }
     }
 }
 
@@ -211,135 +237,4 @@ fn is_zero(probability: &f64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::sample::Image;
-    use crate::rng::{Purpose, stream};
-
-    const PHOTO: ImageShape = ImageShape::new(3, 60, 80);
-
-    fn photo() -> Image {
-        let values = (0..PHOTO.values()).map(|i| (i * i / 97 % 256) as u8).collect();
-        Image::new(PHOTO, values).unwrap()
-    }
-
-    #[test]
-    fn the_presets_are_valid_and_survive_json() {
-        let presets = [
-            Augmentation::mae(),
-            Augmentation::simmim(),
-            Augmentation::beit(),
-            Augmentation::maskfeat(),
-            Augmentation::two_views(),
-            Augmentation::colors(),
-            Augmentation::cmae(),
-            Augmentation::ijepa(),
-            Augmentation::ibot(),
-            Augmentation::lejepa(),
-            Augmentation::none(),
-        ];
-        for preset in presets {
-            preset.validate().unwrap();
-            let json = serde_json::to_string(&preset).unwrap();
-            assert_eq!(serde_json::from_str::<Augmentation>(&json).unwrap(), preset, "{json}");
-        }
-    }
-
-    #[test]
-    fn what_a_file_leaves_out_is_off_and_what_it_misspells_is_refused() {
-        let json = r#"{ "crop": { "scale": [0.2, 1.0] }, "flip": true }"#;
-        assert_eq!(serde_json::from_str::<Augmentation>(json).unwrap(), Augmentation::mae());
-        assert_eq!(serde_json::from_str::<Augmentation>("{}").unwrap(), Augmentation::none());
-        let message = serde_json::from_str::<Augmentation>(r#"{ "flips": true }"#).unwrap_err();
-        assert!(message.to_string().contains("flips"));
-    }
-
-    #[test]
-    fn a_broken_part_is_refused() {
-        let crop = Augmentation { crop: Some(CropRange::new([0.0, 1.0])), ..Augmentation::mae() };
-        assert!(crop.validate().unwrap_err().to_string().contains("crop.scale"));
-        let jitter = Some(JitterRange::uniform(f32::NAN));
-        let jitter = Augmentation { jitter, ..Augmentation::mae() };
-        assert!(jitter.validate().unwrap_err().to_string().contains("jitter.brightness"));
-    }
-
-    #[test]
-    fn a_probability_outside_its_range_is_refused_by_name() {
-        let gray = Augmentation { gray: 1.5, ..Augmentation::none() };
-        let message = gray.validate().unwrap_err().to_string();
-        assert!(message.contains("augmentation.gray") && message.contains("1.5"), "{message}");
-        let solarize = Augmentation { solarize: f64::NAN, ..Augmentation::none() };
-        assert!(solarize.validate().unwrap_err().to_string().contains("augmentation.solarize"));
-    }
-
-    #[test]
-    fn gray_and_solarized_images_have_pillows_values() {
-        // Pillow 13: `image.convert("L")` in all three channels, and `ImageOps.solarize(image, 128)`.
-        let shape = ImageShape::new(3, 1, 4);
-        let pixels = vec![0u8, 37, 200, 255, 91, 133, 175, 127, 255, 128, 64, 3];
-        let image = Image::new(shape, pixels).unwrap();
-        let shown = |augmentation: Augmentation| {
-            let mut rng = stream(3, Purpose::Augmentation, 0, 0);
-            let transform = augmentation.sample(shape, &mut rng);
-            let mut out = vec![0; shape.values()];
-            let view = View::new(shape).unwrap();
-            view.render(&image, &transform, &mut Scratch::default(), &mut out).unwrap();
-            out
-        };
-        let gray = Augmentation { gray: 1.0, ..Augmentation::none() };
-        assert_eq!(shown(gray), [82, 104, 170, 151].repeat(3));
-        let solarized = Augmentation { solarize: 1.0, ..Augmentation::none() };
-        assert_eq!(shown(solarized), [0, 37, 55, 0, 91, 122, 80, 127, 0, 127, 64, 3]);
-    }
-
-    #[test]
-    fn as_many_images_become_gray_as_the_probability_says() {
-        let mut rng = stream(3, Purpose::Augmentation, 0, 0);
-        let mut gray = |augmentation: Augmentation| {
-            let drawn = (0..1000).map(|_| augmentation.sample(PHOTO, &mut rng));
-            drawn.filter(|transform| transform.operations[0].is_some()).count()
-        };
-        assert!((160..240).contains(&gray(Augmentation::two_views())));
-        assert_eq!(gray(Augmentation::mae()), 0);
-    }
-
-    #[test]
-    fn half_of_the_images_are_flipped() {
-        let mut rng = stream(3, Purpose::Augmentation, 0, 0);
-        let mut flipped = |augmentation: Augmentation| {
-            (0..1000).filter(|_| augmentation.sample(PHOTO, &mut rng).flipped).count()
-        };
-        assert!((450..550).contains(&flipped(Augmentation::mae())));
-        assert_eq!(flipped(Augmentation::none()), 0);
-    }
-
-    #[test]
-    fn the_same_key_shows_the_same_pixels() {
-        let view = View::new(ImageShape::square(3, 16)).unwrap();
-        let mut scratch = Scratch::default();
-        let mut show = |index| {
-            let mut rng = stream(3, Purpose::Augmentation, 1, index);
-            let transform = Augmentation::beit().sample(PHOTO, &mut rng);
-            let mut out = vec![0; view.shape().values()];
-            view.render(&photo(), &transform, &mut scratch, &mut out).unwrap();
-            out
-        };
-        let first = show(0);
-        assert_ne!(first, show(1));
-        assert_eq!(first, show(0));
-    }
-
-    #[test]
-    fn two_views_of_one_transform_show_the_same_part() {
-        let transform =
-            Augmentation::mae().sample(PHOTO, &mut stream(3, Purpose::Augmentation, 0, 0));
-        let mean = |side: usize| {
-            let view = View::new(ImageShape::square(3, side)).unwrap();
-            let mut out = vec![0; view.shape().values()];
-            view.render(&photo(), &transform, &mut Scratch::default(), &mut out).unwrap();
-            let plane = &out[..side * side];
-            plane.iter().map(|value| f64::from(*value)).sum::<f64>() / plane.len() as f64
-        };
-        assert!((mean(48) - mean(24)).abs() < 2.0);
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use std::mem;
 
 use super::crop::{CropBox, Region, edge_region, evaluation_region};
 use super::flip::flip_horizontal;
+use super::frames;
 use super::jitter::{Adjustment, Jitter};
 use super::normalize::Normalization;
 use super::operation::Operation;
@@ -38,12 +39,15 @@ pub struct Transform {
     pub jitter: Option<Jitter>,
     /// What is done then: gray, solarized, and what RandAugment has drawn.
     pub operations: [Option<Operation>; 4],
+    /// Of a clip, where the frames that are shown begin: from 0, with its first frame, to 1, so that
+    /// they end with its last one.
+    pub time: f64,
 }
 
 impl Transform {
-    /// What `frame` shows, unchanged.
+    /// What `frame` shows, unchanged; of a clip the middle.
     pub const fn of(frame: Frame) -> Self {
-        Self { frame, flipped: false, jitter: None, operations: [None; 4] }
+        Self { frame, flipped: false, jitter: None, operations: [None; 4], time: 0.5 }
     }
 }
 
@@ -64,13 +68,14 @@ pub struct Scratch {
 }
 
 impl View {
-    /// A view of `shape`, resized bicubically.
+    /// A view of `shape`, resized bicubically. A view of a clip shows as many frames of a clip, all of
+    /// them alike; a view of an image shows one.
     ///
     /// # Errors
     ///
     /// When the shape holds no pixels.
     pub fn new(shape: ImageShape) -> Result<Self> {
-        if shape.values() == 0 {
+        if shape.values() == 0 || !shape.check_frames() {
             return Err(Error::config(format!("a view of {shape} holds no pixels")));
         }
         Ok(Self { shape, interpolation: Interpolation::default(), fill: [128; 3] })
@@ -115,15 +120,19 @@ impl View {
     ) -> Result<()> {
         self.check(image.shape(), transform.frame, out.len())?;
         let pixels = (image.bytes()?, image.shape());
-        self.resize(pixels, transform.frame, &mut scratch.bytes, out, <[u8]>::copy_from_slice);
+        self.resize(pixels, transform, &mut scratch.bytes, out, <[u8]>::copy_from_slice);
         if transform.flipped {
             flip_horizontal(out, self.shape.width);
         }
         if let Some(jitter) = &transform.jitter {
             jitter.apply(out, self.shape.channels);
         }
-        for operation in transform.operations.into_iter().flatten() {
-            operation.apply(out, self.shape.channels, self.shape.width, self.fill);
+        let ImageShape { channels, width, .. } = self.shape;
+        let operations = || transform.operations.into_iter().flatten();
+        if operations().next().is_some() {
+            frames::each(out, self.shape, |frame| {
+                operations().for_each(|change| change.apply(frame, channels, width, self.fill));
+            });
         }
         Ok(())
     }
@@ -153,17 +162,17 @@ impl View {
             ))),
         });
         let changes = changes.collect::<Result<Vec<_>>>()?;
-        let (shape, frame, floats) = (image.shape(), transform.frame, &mut scratch.floats);
+        let (shape, floats) = (image.shape(), &mut scratch.floats);
         match image.pixels() {
             Pixels::U8(values) => {
-                self.resize((values, shape), frame, floats, out, convert);
+                self.resize((values, shape), transform, floats, out, convert);
                 divide(out, 255.0);
             }
             Pixels::U16(values) => {
-                self.resize((values, shape), frame, floats, out, convert);
+                self.resize((values, shape), transform, floats, out, convert);
                 divide(out, image.white().into());
             }
-            Pixels::F32(values) => self.resize((values, shape), frame, floats, out, convert),
+            Pixels::F32(values) => self.resize((values, shape), transform, floats, out, convert),
         }
         if transform.flipped {
             flip_horizontal(out, self.shape.width);
@@ -189,14 +198,15 @@ impl View {
         transform: &Transform,
         scratch: &mut Scratch,
     ) -> Result<Image> {
+        let shape = ImageShape { stride: 1, ..self.shape };
         if let Pixels::U8(_) = image.pixels() {
             let mut pixels = vec![0; self.shape.values()];
             self.render(image, transform, scratch, &mut pixels)?;
-            return Image::new(self.shape, pixels);
+            return Image::new(shape, pixels);
         }
         let mut values = vec![0.0; self.shape.values()];
         self.render_values(image, transform, scratch, &mut values)?;
-        Image::new(self.shape, values)
+        Image::new(shape, values)
     }
 
     /// What the view shows, normalized: 8-bit images go through 8 bits, others do not.
@@ -239,11 +249,14 @@ impl View {
                 self.shape.values()
             )));
         }
+        frames::check(self.shape, image)?;
+        let image = image.frame();
         let crop = match frame {
             Frame::Center => CropBox::whole(image),
             Frame::Crop(crop) => crop,
             Frame::Edge(edge) => {
-                let size = self.shape.height.max(self.shape.width);
+                let shown = self.shape.frame();
+                let size = shown.height.max(shown.width);
                 ensure!(
                     edge >= size,
                     "an image of {edge} pixels along its shorter side has no middle of {size}"
@@ -262,22 +275,23 @@ impl View {
 
     fn resize<S: Copy + Into<f32>, T: Level>(
         &self,
-        (pixels, image): (&[S], ImageShape),
-        frame: Frame,
+        (pixels, clip): (&[S], ImageShape),
+        transform: &Transform,
         resampler: &mut Resampler<T>,
         out: &mut [T],
         copy: impl Fn(&mut [T], &[S]),
     ) {
-        let size = (self.shape.height, self.shape.width);
+        let (image, shown) = (clip.frame(), self.shape.frame());
+        let size = (shown.height, shown.width);
         // A crop is cut out first, so the filter does not see what lies outside of it; around the
         // center it does, as the whole image is what torchvision resizes.
-        let (window, region) = match frame {
-            Frame::Center => (CropBox::whole(image), evaluation_region(image, self.shape)),
+        let (window, region) = match transform.frame {
+            Frame::Center => (CropBox::whole(image), evaluation_region(image, shown)),
             Frame::Crop(crop) => (crop, Region::whole(crop)),
-            Frame::Edge(edge) => (CropBox::whole(image), edge_region(image, self.shape, edge)),
+            Frame::Edge(edge) => (CropBox::whole(image), edge_region(image, shown, edge)),
         };
         let stride = image.width;
-        let planes = pixels.chunks_exact(image.height * stride);
+        let planes = frames::shown(pixels, clip, self.shape, transform.time);
         let planes = planes.zip(out.chunks_exact_mut(size.0 * size.1));
         if (window.height, window.width) == size && region == Region::whole(window) {
             planes.for_each(|(plane, out)| {

@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<(Image, Option<u16>)> {
     let fault = |reason: String| Error::data(path, format!("cannot be read as an image: {reason}"));
     let (header, data) = parts(bytes).ok_or_else(|| fault("its header is cut short".into()))?;
     let Header { kind, shape } = header_of(header).map_err(fault)?;
-    let ImageShape { channels, height, width } = shape;
+    let ImageShape { channels, height, width, .. } = shape;
     let [rows, cols] = [height, width].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
     let values = (height as u64).saturating_mul(width as u64).saturating_mul(channels as u64);
     let size = values.saturating_mul(kind.bytes() as u64);

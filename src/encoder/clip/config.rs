@@ -37,6 +37,8 @@ config! {
         pub final_norm: bool = true,
         /// Drop-path probability of the last block, growing linearly from 0 at the first. Default: 0
         pub drop_path: f64 = 0.0,
+        /// How many frames of a source apart the frames of a clip are. Default: 1
+        pub stride: usize = 1,
     }
 }
 
@@ -65,6 +67,11 @@ impl ClipVitConfig {
         Self::new(clip, 2, 4, 128, 6, 4)
     }
 
+    /// The clips as data sets have them: their frames one below the other.
+    pub fn image(&self) -> ImageShape {
+        ImageShape { stride: self.stride, ..self.clip.stacked() }
+    }
+
     /// The grid of tubelets.
     ///
     /// # Panics
@@ -81,6 +88,12 @@ impl ClipVitConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         limits::image(self.clip.image)?;
+        ensure!(
+            self.clip.image.frames == 1,
+            "the frames of a clip are images, got {}",
+            self.clip.image
+        );
+        limits::counts("stride", self.stride, limits::TOKENS)?;
         let (frames, values) = (self.clip.frames, self.clip.image.values());
         limits::at_most("the frames of a clip", frames, limits::TOKENS)?;
         let all = limits::product(&[frames, values]);
@@ -168,6 +181,7 @@ mod tests {
             (ClipVitConfig { clip: clip(0, 224), ..base() }, "a clip of 0 frames"),
             (ClipVitConfig { clip: clip(16, 225), ..base() }, "225×225 pixels cannot be cut"),
             (ClipVitConfig { patch: 0, ..base() }, "squares of 0 pixels"),
+            (base().with_stride(0), "stride must be at least 1, got 0"),
             (ClipVitConfig { heads: 5, ..base() }, "5 heads do not divide a width of 768"),
             (ClipVitConfig { depth: 0, ..base() }, "at least one block"),
             (base().with_mlp_ratio(0.0), "leaves no MLP"),

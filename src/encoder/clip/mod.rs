@@ -10,7 +10,7 @@ pub use config::ClipVitConfig;
 
 use super::{Backbone, Encoder, GridTokens, VisibleTokens};
 use crate::grid::{ClipShape, Grid, ImageShape};
-use crate::image::{PatchLayout, patchify_clip};
+use crate::image::{PatchLayout, patchify_clip, unstack_frames};
 use crate::mask::Mask;
 use crate::nn::{PositionTable, Transformer, per_token};
 
@@ -37,6 +37,11 @@ impl ClipVit {
     /// The sizes it was made with.
     pub fn config(&self) -> &ClipVitConfig {
         &self.config
+    }
+
+    /// The frames of clips that lie one below the other.
+    fn frames(&self, images: Tensor<4>) -> Tensor<5> {
+        unstack_frames(images, self.config.clip.frames)
     }
 
     /// The clips' grid and their tubelets, `[batch, cells, channels · tubelet · patch²]`.
@@ -68,7 +73,7 @@ impl Backbone<Tensor<5>> for ClipVit {
     }
 
     fn represented_layers(&self) -> usize {
-        self.layers()
+        self.config.depth
     }
 
     fn represent_layers(&self, clips: Tensor<5>, layers: &[usize]) -> Vec<GridTokens> {
@@ -106,6 +111,46 @@ impl Backbone<Tensor<5>> for ClipVit {
     }
 }
 
+/// Clips as data sets have them: their frames one below the other, `[batch, channels, frames · height,
+/// width]`.
+impl Backbone for ClipVit {
+    fn represent(&self, images: Tensor<4>) -> GridTokens {
+        self.represent(self.frames(images))
+    }
+
+    fn represented_layers(&self) -> usize {
+        self.config.depth
+    }
+
+    fn represent_layers(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        self.represent_layers(self.frames(images), layers)
+    }
+
+    fn represent_mlps(&self, images: Tensor<4>, layers: &[usize]) -> Vec<GridTokens> {
+        self.represent_mlps(self.frames(images), layers)
+    }
+
+    fn width(&self) -> usize {
+        Backbone::<Tensor<5>>::width(self)
+    }
+
+    fn describe(&self) -> String {
+        Backbone::<Tensor<5>>::describe(self)
+    }
+
+    fn layers(&self) -> usize {
+        self.config.depth
+    }
+
+    fn layer_of(&self, parameter: &str) -> usize {
+        Backbone::<Tensor<5>>::layer_of(self, parameter)
+    }
+
+    fn with_drop_path(self, probability: f64) -> Self {
+        Backbone::<Tensor<5>>::with_drop_path(self, probability)
+    }
+}
+
 impl Encoder for ClipVit {
     type Images = Tensor<5>;
     type Features = VisibleTokens;
@@ -122,7 +167,7 @@ impl Encoder for ClipVit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::unpatchify_clip;
+    use crate::image::{stack_frames, unpatchify_clip};
     use crate::mask::UnitMask;
     use crate::nn::{Init, InitialWeights};
     use crate::test_device;
@@ -207,9 +252,20 @@ mod tests {
             ("transformer.blocks.1.mlp.fc1.weight", 2),
             ("transformer.norm.gamma", 3),
         ] {
-            assert_eq!(encoder.layer_of(parameter), layer, "{parameter}");
+            assert_eq!(Backbone::<Tensor<5>>::layer_of(&encoder, parameter), layer, "{parameter}");
         }
-        assert_eq!(encoder.describe(), "ViT of clips 8×2, tubelet 3×2×2");
+        let description = Backbone::<Tensor<5>>::describe(&encoder);
+        assert_eq!(description, "ViT of clips 8×2, tubelet 3×2×2");
+    }
+
+    #[test]
+    fn frames_one_below_the_other_are_read_as_frames() {
+        let encoder = encoder();
+        let whole = encoder.represent(clips(1)).tokens.into_data();
+        let stacked = encoder.represent(stack_frames(clips(1)));
+        assert_eq!(stacked.grid, GRID);
+        stacked.tokens.into_data().assert_eq(&whole, true);
+        assert_eq!(encoder.config().image().height, 24);
     }
 
     #[test]

@@ -75,8 +75,9 @@ impl Collate for CmaeCollate {
             let item = item?;
             let (transform, _) = self.preprocess.draw(&item);
             let mut rng = item.stream(Purpose::SecondView);
-            let shifted = self.shifted(transform, item.sample.image.shape(), &mut rng);
-            let plain = Transform { flipped: transform.flipped, ..Transform::of(transform.frame) };
+            let shifted = self.shifted(transform, item.sample.image.frame_shape(), &mut rng);
+            let Transform { frame, flipped, time, .. } = transform;
+            let plain = Transform { flipped, time, ..Transform::of(frame) };
             images.push(&item, &plain)?;
             views.push(&item, &shifted)?;
             masks.push(drawn.draw(&item, &mut item.stream(Purpose::Mask))?);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::mask::MaskConfig;
+use crate::mask::{ClipMaskConfig, MaskConfig};
 use crate::method::{TeacherConfig, tokenizer_config};
 
 /// What a command line may change of a method's numbers without naming their fields.
@@ -22,6 +22,10 @@ pub struct Knobs {
     pub width: Option<usize>,
     /// Blocks of the encoder.
     pub depth: Option<usize>,
+    /// Frames of a clip.
+    pub frames: Option<usize>,
+    /// How many frames of a source apart the frames of a clip are.
+    pub frame_stride: Option<usize>,
     /// A folder with the tokenizer whose tokens are predicted.
     pub tokenizer: Option<PathBuf>,
     /// A folder with the frozen teacher whose features are predicted.
@@ -58,6 +62,14 @@ impl Knobs {
         if let Some(width) = self.width {
             widen(numbers, width)?;
         }
+        if let Some(frames) = self.frames {
+            *field(numbers, "clip/frames", "--frames")? = json!(frames);
+        }
+        if let Some(stride) = self.frame_stride {
+            let absent = || absent("--frame-stride", "clip/frames");
+            let encoder = numbers.get_mut("encoder").filter(|encoder| encoder["clip"].is_object());
+            encoder.ok_or_else(absent)?["stride"] = json!(stride);
+        }
         if let Some(folder) = &self.tokenizer {
             let holds =
                 |place: &&str| numbers.pointer(&format!("{place}/tokenizer_folder")).is_some();
@@ -74,16 +86,11 @@ impl Knobs {
             *teacher = json!(TeacherConfig::of(folder)?);
         }
         if let Some(ratio) = self.mask_ratio {
+            let is_of_clips = numbers["encoder"]["clip"].is_object();
             let mask = MASKS.into_iter().find(|place| numbers.pointer(place).is_some());
             let mask = mask.and_then(|place| numbers.pointer_mut(place));
             let mask = mask.ok_or_else(|| absent("--mask-ratio", "mask"))?;
-            let unreadable = |error: serde_json::Error| Error::config(error.to_string());
-            let config = match mask.is_null() {
-                // A method that hides nothing unless it is told to.
-                true => MaskConfig::Mae { ratio },
-                false => serde_json::from_value(mask.clone()).map_err(unreadable)?,
-            };
-            *mask = serde_json::to_value(config.with_ratio(ratio)?).map_err(unreadable)?;
+            *mask = with_ratio(mask, ratio, is_of_clips)?;
         }
         Ok(())
     }
@@ -115,6 +122,21 @@ impl Knobs {
             }
         }
     }
+}
+
+/// The mask, which hides a share of `ratio`.
+fn with_ratio(mask: &Value, ratio: f64, is_of_clips: bool) -> Result<Value> {
+    let unreadable = |error: serde_json::Error| Error::config(error.to_string());
+    if is_of_clips {
+        let config: ClipMaskConfig = serde_json::from_value(mask.clone()).map_err(unreadable)?;
+        return serde_json::to_value(config.with_ratio(ratio)?).map_err(unreadable);
+    }
+    let config = match mask.is_null() {
+        // A method that hides nothing unless it is told to.
+        true => MaskConfig::Mae { ratio },
+        false => serde_json::from_value(mask.clone()).map_err(unreadable)?,
+    };
+    serde_json::to_value(config.with_ratio(ratio)?).map_err(unreadable)
 }
 
 /// The field `name` of the encoder, or of the method itself.
@@ -204,6 +226,26 @@ mod tests {
         };
         assert_eq!((unit(2, 8), unit(8, 8)), (json!(8), json!(8)));
         assert_eq!((unit(16, 8), unit(32, 8)), (json!(32), json!(32)));
+    }
+
+    #[test]
+    fn frames_their_distance_and_the_mask_are_those_of_clips() {
+        let clip = json!({ "image": {}, "frames": 8 });
+        let mask = json!({ "strategy": "tube", "ratio": 0.9 });
+        let numbers = json!({ "encoder": { "clip": clip }, "mask": mask });
+        let (frames, frame_stride, mask_ratio) = (Some(4), Some(2), Some(0.75));
+        let knobs = Knobs { frames, frame_stride, mask_ratio, ..Knobs::default() };
+        let turned = turned(knobs.clone(), numbers);
+        assert_eq!(turned["encoder"]["clip"]["frames"], json!(4));
+        assert_eq!(turned["encoder"]["stride"], json!(2));
+        assert_eq!(turned["mask"], json!({ "strategy": "tube", "ratio": 0.75 }));
+        let message = knobs.turn(&mut json!({ "encoder": {} })).unwrap_err().to_string();
+        assert!(message.contains("--frames: the numbers of this method"), "{message}");
+        let future = json!({ "strategy": "future", "steps": 1 });
+        let ratio = Knobs { mask_ratio, ..Knobs::default() };
+        let mut numbers = json!({ "encoder": { "clip": {} }, "mask": future });
+        let message = ratio.turn(&mut numbers).unwrap_err().to_string();
+        assert!(message.contains("a mask ratio of 0.75 cannot be chosen"), "{message}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Draft {
     pub fn resolve<M: Method>(&self, channels: usize) -> Result<RunDocument<M>> {
         let document = self.assemble::<M>(channels)?;
         document.numbers.validate().map_err(|error| self.broken("numbers", error))?;
-        let image = document.numbers.image();
+        let image = document.numbers.image().frame();
         if let Some(statistics) = &document.statistics {
             statistics.check(image).map_err(|error| self.broken("statistics", error))?;
         }
@@ -56,7 +56,8 @@ impl Draft {
         self.check_method::<M>()?;
         let read = self.knobs.image()?.map(|image| [image.height, image.width]);
         let (given, size) = (self.given()?, self.image_size()?.or(read));
-        let own = given.as_ref().map(|given| [given.image.height, given.image.width]);
+        let frame = given.as_ref().map(|given| given.image.frame());
+        let own = frame.map(|image| [image.height, image.width]);
         let mut tree = self.base::<M>(channels, size.or(own))?;
         if let Some(given) = given {
             given.lay::<M>(&mut tree["numbers"], channels, size)?;
@@ -177,8 +178,10 @@ impl Draft {
             base["numbers"] = json!({});
             return Ok(base);
         };
-        let [height, width] = size.unwrap_or([preset.image.height, preset.image.width]);
+        let frame = preset.image.frame();
+        let [height, width] = size.unwrap_or([frame.height, frame.width]);
         let numbers = (preset.numbers)(ImageShape::new(channels, height, width));
+        base["data"] = json!(DataSpec::built_in(numbers.image()));
         base["numbers"] = json!(numbers);
         base["recipe"] = json!(preset.recipe);
         base["augmentation"] = json!(preset.augmentation);

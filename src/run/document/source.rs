@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Draft, NO_PRESET};
 use crate::error::Result;
-use crate::grid::ImageShape;
+use crate::grid::{ClipShape, ImageShape};
 use crate::method::{InitFrom, Method};
 
 /// The weights that a document begins with, and the images that they are for.
@@ -42,9 +42,23 @@ impl Given {
         channels: usize,
         size: Option<[usize; 2]>,
     ) -> Result<()> {
-        let [height, width] = size.unwrap_or([self.image.height, self.image.width]);
-        let image = ImageShape::new(channels, height, width);
+        let ImageShape { height, width, .. } = self.image.frame();
+        let [height, width] = size.unwrap_or([height, width]);
+        let image = ClipShape::new(ImageShape::new(channels, height, width), self.image.frames);
+        let image = ImageShape { stride: self.image.stride, ..image.stacked() };
         let known = self.from.known_numbers::<M>(Some(image))?;
+        let (ours, theirs) = (&mut numbers["encoder"], &known["encoder"]);
+        if let (true, Some(encoder)) = (ours["clip"].is_object(), theirs.as_object())
+            && !encoder.contains_key("clip")
+        {
+            // An encoder of images, of which one of clips has the sizes of the blocks.
+            for (field, value) in encoder {
+                if let Some(own) = ours.get_mut(field) {
+                    *own = value.clone();
+                }
+            }
+            return Ok(());
+        }
         let known = known.as_object().into_iter().flatten();
         known.for_each(|(field, value)| numbers[field] = value.clone());
         Ok(())

@@ -226,7 +226,12 @@ impl To<'_> {
         match &facts.statistics {
             Some(statistics) if class.is_some() && facts.layer.is_none() => {
                 let (image, framing) = (facts.image, &facts.framing);
-                crate::checkpoint::save_framed_preprocessor(self.out, image, statistics, framing)?;
+                crate::checkpoint::save_framed_preprocessor(
+                    self.out,
+                    image.frame(),
+                    statistics,
+                    framing,
+                )?;
             }
             Some(_) => {}
             None => notes.push(

@@ -11,12 +11,16 @@ pub(super) fn readme(class: Option<&str>, facts: &Facts) -> String {
     for line in &facts.history {
         let _ = writeln!(text, "- {line}");
     }
-    let image = facts.image;
+    let image = facts.image.frame();
     let _ = writeln!(
         text,
         "- images: {} channels, {}×{} pixels (height × width)",
         image.channels, image.height, image.width
     );
+    if facts.image.frames > 1 {
+        let (frames, stride) = (facts.image.frames, facts.image.stride);
+        let _ = writeln!(text, "- clips: {frames} frames, each number {stride} of its source");
+    }
     match &facts.statistics {
         Some(statistics) => {
             let _ = writeln!(
@@ -89,6 +93,10 @@ fn in_transformers(text: &mut String, class: &str, facts: &Facts) {
         "ConvNextV2Model" => text.push_str(
             "states = model(**inputs).last_hidden_state  # the maps of the last stage, before any norm\n\
              states = states.flatten(2).transpose(1, 2)  # cell by cell\n\
+             embedding = states.mean(1)  # what burn-mim's embed writes\n",
+        ),
+        "VideoMAEModel" => text.push_str(
+            "states = model(**inputs).last_hidden_state  # features of the tubelets\n\
              embedding = states.mean(1)  # what burn-mim's embed writes\n",
         ),
         "ImageGPTModel" => {

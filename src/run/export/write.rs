@@ -7,13 +7,13 @@ use burn::module::Module;
 use burn::nn::Linear;
 
 use crate::checkpoint::{
-    is_vit_or_beit, save_convnext_v2, save_convnext_v2_classifier, save_hiera,
+    is_vit_or_beit, save_clip_encoder, save_convnext_v2, save_convnext_v2_classifier, save_hiera,
     save_hiera_classifier, save_parameters, save_pixel_gpt, save_pretrained, save_swin,
     save_swin_classifier, save_swin_v2, save_swin_v2_classifier, save_vit_classifier,
     save_vit_features,
 };
 use crate::encoder::{
-    Backbone, ConvNextV2, Hiera, PixelGpt, Swin, SwinV2, TokenConvNextV2, Vit, VitBody,
+    Backbone, ClipVit, ConvNextV2, Hiera, PixelGpt, Swin, SwinV2, TokenConvNextV2, Vit, VitBody,
 };
 use crate::error::{Error, Result};
 use crate::eval::Pooling;
@@ -49,6 +49,9 @@ pub(super) fn encoder(
     }
     if let Some(network) = convnext_of(encoder) {
         return save_convnext_v2(folder, network).map(|()| "ConvNextV2Model");
+    }
+    if let Some(clip) = encoder.downcast_ref::<ClipVit>() {
+        return save_clip_encoder(folder, clip).map(|()| "VideoMAEModel");
     }
     if let Some(hiera) = encoder.downcast_ref::<Hiera>() {
         return save_hiera(folder, hiera).map(|()| "HieraModel");

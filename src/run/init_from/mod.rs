@@ -100,7 +100,12 @@ impl Given {
     pub(super) fn open<M: Method>(from: &InitFrom, method: &M, device: &Device) -> Result<Self> {
         from.validate()?;
         let source = Source::open(&from.source, Some(method.image()))?;
-        let (own, image) = (source.kind().image, method.image());
+        let own = source.kind().image;
+        // An encoder of images becomes one of clips; how far apart frames are changes no weight.
+        let image = match (own.frames, method.image()) {
+            (1, image) => image.frame(),
+            (_, image) => ImageShape { stride: own.stride, ..image },
+        };
         if own != image && !from.resize {
             return Err(Error::checkpoint(
                 &from.source,

@@ -8,7 +8,8 @@ use burn::tensor::{Device, Tensor};
 use super::compare::{differences, network};
 use super::matching::common_part;
 use super::resize::Change;
-use crate::checkpoint::{Contents, HostTensor};
+use crate::checkpoint::{Contents, HostTensor, check_inflatable};
+use crate::encoder::VitConfig;
 use crate::error::{Error, Result};
 use crate::method::{InitFrom, InitPart, Method};
 use crate::nn::{NamedParameter, named_parameters};
@@ -56,6 +57,13 @@ impl<M: Method> Matched<'_, M> {
             notes: Vec::new(),
         };
         self.compare(&here, &mut plan)?;
+        if change.inflates() {
+            let other =
+                |_| self.fault("an encoder of clips begins with one of clips or with a ViT");
+            let vit: VitConfig =
+                serde_json::from_value(network(self.numbers).clone()).map_err(other)?;
+            check_inflatable(&vit).map_err(|error| self.fault(error))?;
+        }
         let all = named_parameters(self.task);
         let encoder: Vec<_> = named_parameters(M::encoder(self.task));
         let ids: BTreeSet<_> = encoder.iter().map(|parameter| parameter.id).collect();
@@ -109,19 +117,28 @@ impl<M: Method> Matched<'_, M> {
         let form = &self.contents.report.form;
         let nothing = || self.fault(format!("{form} has nothing of the encoder of {}", M::TITLE));
         let part = common_part(&ours, &theirs).ok_or_else(nothing)?;
-        let (mut used, mut missing) = (BTreeSet::new(), Vec::new());
+        let (mut used, mut missing) = (BTreeSet::new(), BTreeSet::new());
         for parameter in encoder.iter().filter(|p| p.path.starts_with(part.ours)) {
             let theirs = format!("{}{}", part.theirs, &parameter.path[part.ours.len()..]);
             match self.contents.values.get(&theirs) {
+                // The positions of clips are fixed, whatever they are of.
+                Some(value)
+                    if change.to.frames > 1
+                        && parameter.path.ends_with("positions.table")
+                        && value.shape != parameter.shape => {}
                 Some(value) => {
                     let value = self.fitted(parameter, &theirs, value, change, plan);
                     plan.values.insert(parameter.path.clone(), value.map_err(|e| self.fault(e))?);
                     used.insert(theirs);
                 }
                 None if parameter.path.ends_with("mask_token") => {}
-                None => missing.push(parameter.path.as_str()),
+                None => {
+                    missing.insert(parameter.path.as_str());
+                }
             }
         }
+        // What no gradient moves, such as fixed positions, is as it has to be.
+        let missing = Trained::of(self.task, &missing);
         if let Some(first) = missing.first() {
             return Err(self.fault(format!(
                 "{form} lacks {} parameters of the encoder of {}, such as {first}",

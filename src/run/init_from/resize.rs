@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
-use crate::checkpoint::HostTensor;
+use crate::checkpoint::{HostTensor, repeated};
 use crate::grid::{Grid, ImageShape};
 use crate::nn::{PositionResize, TableResize, resize_offsets};
 
@@ -41,6 +41,9 @@ impl Change {
         if width != new_width {
             return None;
         }
+        if path.ends_with("patch_embed.weight") && self.inflates() {
+            return self.tubelets(value, to);
+        }
         if path.ends_with("patch_embed.weight") {
             return self.channels(value, to);
         }
@@ -64,6 +67,20 @@ impl Change {
             return None;
         };
         Some(HostTensor { shape: to.to_vec(), values: resized })
+    }
+
+    /// Whether an encoder of images becomes one of clips.
+    pub(super) fn inflates(&self) -> bool {
+        self.from.frames == 1 && self.to.frames > 1
+    }
+
+    /// The embedding of patches as one of tubelets ([`inflate`](crate::checkpoint::inflate)).
+    fn tubelets(&self, value: &HostTensor, to: &[usize]) -> Option<HostTensor> {
+        let rows = value.shape[0];
+        let pixels = self.patch?.pow(2);
+        let fits = to[0].is_multiple_of(rows) && rows == self.to.channels * pixels;
+        let values = fits.then(|| repeated(&value.values, pixels * to[1], to[0] / rows))?;
+        Some(HostTensor { shape: to.to_vec(), values })
     }
 
     /// The grids of patches of both images.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::checkpoint::{Contents, Kind, LoadOptions, LoadReport, Transformers, WeightsFile};
 use crate::data::ChannelStatistics;
 use crate::error::{Error, Result};
-use crate::grid::ImageShape;
+use crate::grid::{ClipShape, ImageShape};
 use crate::method::method_of;
 use crate::run::published::{Found, open};
 
@@ -153,6 +153,9 @@ impl Source {
 /// The images that the method of these numbers reads: those of its encoder, where they say so.
 fn image_of(numbers: &Value) -> Option<ImageShape> {
     let fields = ["/encoder/image", "/encoder/sizes/image", "/encoder/encoder/image", "/image"];
+    if let Some(clip) = clip_of(numbers) {
+        return Some(clip);
+    }
     let found = fields.iter().filter_map(|field| numbers.pointer(field));
     let mut found = found.filter_map(|image| serde_json::from_value(image.clone()).ok());
     found.next().or_else(|| {
@@ -161,8 +164,17 @@ fn image_of(numbers: &Value) -> Option<ImageShape> {
     })
 }
 
-/// Replaces the images `from` of all parts by `to`.
+/// The clips that the method of these numbers reads.
+fn clip_of(numbers: &Value) -> Option<ImageShape> {
+    let encoder = numbers.get("encoder")?;
+    let clip: ClipShape = serde_json::from_value(encoder.get("clip")?.clone()).ok()?;
+    let stride = encoder["stride"].as_u64().and_then(|stride| usize::try_from(stride).ok());
+    Some(ImageShape { stride: stride.unwrap_or(1), ..clip.stacked() })
+}
+
+/// Replaces the images `from` of all parts by `to`, or the frames of clips.
 fn replace_image(numbers: &mut Value, from: ImageShape, to: ImageShape) {
+    let (from, to) = (from.frame(), to.frame());
     let same = |value: &Value| {
         serde_json::from_value::<ImageShape>(value.clone()).is_ok_and(|image| image == from)
     };

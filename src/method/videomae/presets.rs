@@ -1,0 +1,82 @@
+//! VideoMAE's presets.
+
+use super::VideoMaeConfig;
+use crate::data::augment::Augmentation;
+use crate::encoder::ClipVitConfig;
+use crate::grid::{ClipShape, ImageShape};
+use crate::mask::ClipMaskConfig;
+use crate::method::Preset;
+use crate::train::Recipe;
+
+/// The frames of a clip of the preset for small clips.
+const FRAMES: usize = 8;
+
+/// How the official code trains: 800 epochs of its shorter runs, 40 of them warm-up.
+pub(super) fn recipe() -> Recipe {
+    Recipe::mae().with_warmup_lr(1e-6).with_min_lr(1e-5)
+}
+
+pub(super) fn all() -> Vec<Preset<VideoMaeConfig>> {
+    vec![
+        Preset {
+            name: "videomae_small_clips",
+            about: "VideoMAE on a ViT of 128 × 6, tubelets of 2 × 4 × 4, decoder 64 × 2: ours, for minutes on two cores",
+            image: ClipShape::new(ImageShape::square(3, 32), FRAMES).stacked(),
+            numbers: |image| VideoMaeConfig::small_clips(ClipShape::new(image.frame(), FRAMES)),
+            recipe: recipe().with_epochs(12).with_base_lr(4e-3).with_warmup_epochs(0.5),
+            augmentation: Augmentation::videomae(),
+            batch_size: 32,
+        },
+        papers(
+            "videomae_vit_small_patch16_224",
+            "VideoMAE on ViT-S/16, 1600 epochs (arXiv 2203.12602; MCG-NJU/VideoMAE scripts/kinetics)",
+            |image| on(VideoMaeConfig::small_patch16(), image),
+            [1600, 32, 32],
+        ),
+        papers(
+            "videomae_vit_base_patch16_224",
+            "VideoMAE on ViT-B/16, 800 epochs (arXiv 2203.12602; MCG-NJU/VideoMAE scripts/kinetics)",
+            |image| on(VideoMaeConfig::base_patch16(), image),
+            [800, 64, 32],
+        ),
+        papers(
+            "videomae_vit_large_patch16_224",
+            "VideoMAE on ViT-L/16, 1600 epochs (arXiv 2203.12602; MCG-NJU/VideoMAE scripts/kinetics)",
+            |image| on(VideoMaeConfig::large_patch16(), image),
+            [1600, 64, 8],
+        ),
+        papers(
+            "videomae_random_vit_base_patch16_224",
+            "VideoMAE on ViT-B/16 with the agnostic masks of MAE of video: random over space and time (arXiv 2205.09113 §3)",
+            |image| {
+                let mask = ClipMaskConfig::Random { ratio: 0.9 };
+                on(VideoMaeConfig::base_patch16().with_mask(mask), image)
+            },
+            [800, 64, 32],
+        ),
+    ]
+}
+
+/// As the scripts for Kinetics-400: so many epochs on so many GPUs with so many clips each.
+fn papers(
+    name: &'static str,
+    about: &'static str,
+    numbers: fn(ImageShape) -> VideoMaeConfig,
+    [epochs, gpus, batch_size]: [usize; 3],
+) -> Preset<VideoMaeConfig> {
+    Preset {
+        name,
+        about,
+        image: numbers(ImageShape::square(3, 224)).encoder.image(),
+        numbers,
+        recipe: recipe().with_epochs(epochs).with_accumulation(gpus),
+        augmentation: Augmentation::videomae(),
+        batch_size,
+    }
+}
+
+/// The model on frames of another shape: 16 of them, each the fourth of its source.
+fn on(config: VideoMaeConfig, image: ImageShape) -> VideoMaeConfig {
+    let clip = ClipShape::new(image.frame(), config.encoder.clip.frames);
+    VideoMaeConfig { encoder: ClipVitConfig { clip, stride: 4, ..config.encoder }, ..config }
+}
