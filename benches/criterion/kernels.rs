@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use burn_mim::kernel;
+use burn_mim::kernel::{self, GeluKind};
 use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
@@ -70,9 +70,11 @@ fn mlp(c: &mut Criterion) {
     let weights = [noise([WIDTH, 4 * WIDTH]), noise([4 * WIDTH, WIDTH])];
     let biases = [noise([4 * WIDTH]), noise([WIDTH])];
     let mut group = c.benchmark_group("mlp");
-    time(&mut group, "kernel", || kernel::mlp(x.clone(), weights.clone(), biases.clone()));
+    time(&mut group, "kernel", || {
+        kernel::mlp(x.clone(), weights.clone(), biases.clone(), GeluKind::Exact)
+    });
     time(&mut group, "composed", || {
-        kernel::mlp_composed(x.clone(), weights.clone(), biases.clone())
+        kernel::mlp_composed(x.clone(), weights.clone(), biases.clone(), GeluKind::Exact)
     });
 }
 

@@ -1,9 +1,11 @@
 //! Convolutions, and transposed ones.
 
+use burn::tensor::activation::relu;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Tensor, assert_shape};
 
-/// Images convolved with `weight`, zeros being around them, plus `bias`.
+/// Images convolved with `weight`, zeros being around them, plus `bias`; negative numbers of the images count
+/// as 0 where these are `rectified`.
 ///
 /// # Shapes
 ///
@@ -19,8 +21,8 @@ pub fn conv2d(
     images: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
-    stride: usize,
-    padding: usize,
+    [stride, padding]: [usize; 2],
+    rectified: bool,
 ) -> Tensor<4> {
     let [outputs, inputs, rows, cols] = weight.dims();
     assert_shape!(images, [_, inputs, _, _]);
@@ -34,9 +36,9 @@ pub fn conv2d(
     );
     #[cfg(feature = "flex")]
     if super::takes(fit(&images, &weight, &bias)) {
-        return fused(images, weight, bias, outputs, [stride, padding], false);
+        return fused([images, weight], bias, outputs, [stride, padding], [false, rectified]);
     }
-    conv2d_composed(images, weight, bias, stride, padding)
+    conv2d_composed(images, weight, bias, [stride, padding], rectified)
 }
 
 /// [`conv2d`] as burn composes it.
@@ -44,9 +46,10 @@ pub fn conv2d_composed(
     images: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
-    stride: usize,
-    padding: usize,
+    [stride, padding]: [usize; 2],
+    rectified: bool,
 ) -> Tensor<4> {
+    let images = if rectified { relu(images) } else { images };
     let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
     burn::tensor::module::conv2d(images, weight, bias, options)
 }
@@ -67,8 +70,7 @@ pub fn conv_transpose2d(
     images: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
-    stride: usize,
-    padding: usize,
+    [stride, padding]: [usize; 2],
 ) -> Tensor<4> {
     let [inputs, outputs, rows, cols] = weight.dims();
     assert_shape!(images, [_, inputs, _, _]);
@@ -85,9 +87,9 @@ pub fn conv_transpose2d(
     );
     #[cfg(feature = "flex")]
     if super::takes(fit(&images, &weight, &bias)) {
-        return fused(images, weight, bias, outputs, [stride, padding], true);
+        return fused([images, weight], bias, outputs, [stride, padding], [true, false]);
     }
-    conv_transpose2d_composed(images, weight, bias, stride, padding)
+    conv_transpose2d_composed(images, weight, bias, [stride, padding])
 }
 
 /// [`conv_transpose2d`] as burn composes it.
@@ -95,8 +97,7 @@ pub fn conv_transpose2d_composed(
     images: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
-    stride: usize,
-    padding: usize,
+    [stride, padding]: [usize; 2],
 ) -> Tensor<4> {
     let options = ConvTransposeOptions::new([stride; 2], [padding; 2], [0; 2], [1; 2], 1);
     burn::tensor::module::conv_transpose2d(images, weight, bias, options)
@@ -109,12 +110,11 @@ fn fit(images: &Tensor<4>, weight: &Tensor<4>, bias: &Option<Tensor<1>>) -> bool
 
 #[cfg(feature = "flex")]
 fn fused(
-    images: Tensor<4>,
-    weight: Tensor<4>,
+    [images, weight]: [Tensor<4>; 2],
     bias: Option<Tensor<1>>,
     outputs: usize,
     [stride, padding]: [usize; 2],
-    transposed: bool,
+    [transposed, rectified]: [bool; 2],
 ) -> Tensor<4> {
     use super::flex::ConvKernel;
     let bias =
@@ -126,6 +126,7 @@ fn fused(
         stride,
         padding,
         transposed,
+        rectified,
     ))
 }
 
@@ -147,7 +148,7 @@ mod tests {
         ([1, 60, 30], [33, 16], [3, 3], [1, 0]),
     ];
 
-    type Layer = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, usize, usize) -> Tensor<4>;
+    type Layer = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, [usize; 2]) -> Tensor<4>;
 
     fn compared(layers: [Layer; 2], transposed: bool) {
         for ([batch, inputs, outputs], [height, width], [rows, cols], [stride, padding]) in CASES {
@@ -158,7 +159,8 @@ mod tests {
             let run = |layer: Layer, biased: bool| {
                 move |[x, w, bias]: [Tensor<1>; 3]| {
                     let bias = biased.then_some(bias);
-                    layer(x.reshape(images), w.reshape(weight), bias, stride, padding).flatten(0, 3)
+                    layer(x.reshape(images), w.reshape(weight), bias, [stride, padding])
+                        .flatten(0, 3)
                 }
             };
             for biased in [true, false] {
@@ -169,7 +171,20 @@ mod tests {
 
     #[test]
     fn a_convolution_and_its_gradients_are_those_of_the_composition() {
-        compared([conv2d, conv2d_composed], false);
+        compared(
+            [
+                |x, w, bias, form| conv2d(x, w, bias, form, false),
+                |x, w, bias, form| conv2d_composed(x, w, bias, form, false),
+            ],
+            false,
+        );
+        compared(
+            [
+                |x, w, bias, form| conv2d(x, w, bias, form, true),
+                |x, w, bias, form| conv2d_composed(x, w, bias, form, true),
+            ],
+            false,
+        );
     }
 
     #[test]
@@ -182,11 +197,11 @@ mod tests {
         let ones = |shape: [usize; 4]| Tensor::<4>::ones(shape, &crate::test_device().autodiff());
         let (images, weight) = (ones([2, 1, 2, 2]), ones([3, 1, 1, 1]));
         let bias = Tensor::<1>::ones([3], &crate::test_device().autodiff()).require_grad();
-        let output = conv2d(images.clone(), weight.clone(), Some(bias.clone()), 1, 0);
+        let output = conv2d(images.clone(), weight.clone(), Some(bias.clone()), [1, 0], false);
         let gradient = bias.grad(&output.sum().backward()).unwrap().into_data();
         gradient.assert_eq(&burn::tensor::TensorData::from([8.0f32; 3]), true);
         let weight = weight.require_grad();
-        let gradients = conv2d(images, weight.clone(), None, 1, 0).sum().backward();
+        let gradients = conv2d(images, weight.clone(), None, [1, 0], false).sum().backward();
         assert_eq!(weight.grad(&gradients).unwrap().into_data().iter::<f32>().sum::<f32>(), 24.0);
     }
 
@@ -194,6 +209,6 @@ mod tests {
     #[should_panic(expected = "a window of 3×3 does not fit into 1×4 and 0 around them")]
     fn a_window_that_does_not_fit_is_refused() {
         let zeros = |shape: [usize; 4]| Tensor::zeros(shape, &crate::test_device());
-        conv2d(zeros([1, 1, 1, 4]), zeros([1, 1, 3, 3]), None, 1, 0);
+        conv2d(zeros([1, 1, 1, 4]), zeros([1, 1, 3, 3]), None, [1, 0], false);
     }
 }

@@ -23,6 +23,7 @@ mod attention_mask_tests;
 #[cfg(test)]
 mod compare;
 mod conv;
+mod cross_entropy;
 mod depthwise;
 #[cfg(feature = "flex")]
 mod flex;
@@ -39,8 +40,9 @@ mod response_norm;
 pub use adamw::{AdamWStep, adamw, adamw_composed};
 pub use attention::{attend, attention, attention_composed, split_heads};
 pub use conv::{conv_transpose2d, conv_transpose2d_composed, conv2d, conv2d_composed};
+pub use cross_entropy::{cross_entropy, cross_entropy_composed};
 pub use depthwise::{depthwise, depthwise_composed};
-pub use gelu::gelu;
+pub use gelu::{GeluKind, gelu};
 pub use group_norm::{group_norm, group_norm_composed};
 pub use histogram::{direction_histograms, direction_histograms_composed};
 pub use layer_norm::{layer_norm, layer_norm_composed};

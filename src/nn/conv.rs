@@ -17,17 +17,31 @@ use crate::kernel;
 /// - images: `[batch, inputs, height, width]`
 /// - output: `[batch, outputs, ..]`
 pub(crate) fn convolve(conv: &Conv2d, images: Tensor<4>) -> Tensor<4> {
+    convolve_with(conv, images, false)
+}
+
+/// What `conv` makes of images whose negative numbers count as 0, as [`convolve`].
+pub(crate) fn convolve_rectified(conv: &Conv2d, images: Tensor<4>) -> Tensor<4> {
+    convolve_with(conv, images, true)
+}
+
+fn convolve_with(conv: &Conv2d, images: Tensor<4>, rectified: bool) -> Tensor<4> {
+    let by_burn = |images| conv.forward(if rectified { relu(images) } else { images });
     let padding = match conv.padding {
         PaddingConfig2d::Valid => [0; 4],
         PaddingConfig2d::Explicit(top, left, bottom, right) => [top, left, bottom, right],
-        PaddingConfig2d::Same => return conv.forward(images),
+        PaddingConfig2d::Same => return by_burn(images),
     };
     let [top, left, bottom, right] = padding;
     if conv.groups > 1 || conv.dilation != [1; 2] || [top, left] != [bottom, right] {
-        return conv.forward(images);
+        return by_burn(images);
+    }
+    let ([step, other_step], [around, other]) = (conv.stride, [top, left]);
+    if step != other_step || around != other {
+        return by_burn(images);
     }
     let bias = conv.bias.as_ref().map(|bias| bias.val());
-    convolve_by(images, conv.weight.val(), bias, conv.stride, [top, left])
+    kernel::conv2d(images, conv.weight.val(), bias, [step, around], rectified)
 }
 
 /// Images convolved with a weight, `[outputs, inputs, rows, cols]`, of all their channels.
@@ -40,7 +54,7 @@ pub(crate) fn convolve_by(
 ) -> Tensor<4> {
     let ([step, other_step], [around, other]) = (stride, padding);
     if step == other_step && around == other {
-        return kernel::conv2d(images, weight, bias, step, around);
+        return kernel::conv2d(images, weight, bias, [step, around], false);
     }
     conv2d(images, weight, bias, ConvOptions::new(stride, padding, [1; 2], 1))
 }
@@ -53,7 +67,7 @@ pub(crate) fn convolve_transposed(conv: &ConvTranspose2d, images: Tensor<4>) -> 
         return conv.forward(images);
     }
     let bias = conv.bias.as_ref().map(|bias| bias.val());
-    kernel::conv_transpose2d(images, conv.weight.val(), bias, stride, padding)
+    kernel::conv_transpose2d(images, conv.weight.val(), bias, [stride, padding])
 }
 
 /// `norm` of maps, and a rectifier after it where that is asked for.
@@ -122,6 +136,8 @@ mod tests {
         ] {
             let taken = takes_a_kernel(|| convolve(&conv, images()), conv.forward(images()));
             assert!(taken == by_kernel || !kernels_are_on(), "{conv}");
+            let expected = conv.forward(relu(images()));
+            takes_a_kernel(|| convolve_rectified(&conv, images()), expected);
         }
     }
 

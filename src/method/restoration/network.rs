@@ -3,13 +3,12 @@
 use burn::module::{Module, Param};
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use crate::encoder::{Backbone, GridTokens, VitBody, VitConfig, check_channels};
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{Init, InitialWeights, convolve};
+use crate::nn::{Init, InitialWeights, convolve, convolve_rectified};
 
 /// Side of every convolution's kernel.
 const KERNEL: usize = 3;
@@ -69,7 +68,7 @@ impl ConvPair {
     /// - images: `[batch, inputs, height, width]`
     /// - output: `[batch, outputs, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        convolve(&self.second, relu(convolve(&self.first, images)))
+        convolve_rectified(&self.second, convolve(&self.first, images))
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) trait ConvKernel: Backend {
         stride: usize,
         padding: usize,
         transposed: bool,
+        rectified: bool,
     ) -> FloatTensor<Self>;
 }
 
@@ -37,8 +38,9 @@ impl ConvKernel for Flex {
         stride: usize,
         padding: usize,
         transposed: bool,
+        rectified: bool,
     ) -> FlexTensor {
-        forward([images, weight, bias], Form { stride, padding, transposed })
+        forward([images, weight, bias], Form { stride, padding, transposed, rectified })
     }
 }
 
@@ -50,14 +52,16 @@ impl<C: CheckpointStrategy> ConvKernel for Autodiff<Flex, C> {
         stride: usize,
         padding: usize,
         transposed: bool,
+        rectified: bool,
     ) -> FloatTensor<Self> {
-        let (inputs, form) = ([images, weight, bias], Form { stride, padding, transposed });
+        let (inputs, form) =
+            ([images, weight, bias], Form { stride, padding, transposed, rectified });
         let nodes = inputs.each_ref().map(|input| input.node());
         let [images_tracked, weight_tracked, _] = inputs.each_ref().map(|input| input.is_tracked());
         match Step.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let saved = [
-                    weight_tracked.then(|| prep.checkpoint(&inputs[0])),
+                    (weight_tracked || rectified).then(|| prep.checkpoint(&inputs[0])),
                     images_tracked.then(|| prep.checkpoint(&inputs[1])),
                 ];
                 let inputs = inputs.map(|input| input.into_primitive());
@@ -77,12 +81,13 @@ struct Form {
     stride: usize,
     padding: usize,
     transposed: bool,
+    rectified: bool,
 }
 
 impl Form {
     /// The sizes of the convolution, or of the one whose transposed it is.
     fn sizes(self, images: [usize; 4], weight: [usize; 4]) -> Sizes {
-        let Self { stride, padding, transposed } = self;
+        let Self { stride, padding, transposed, rectified } = self;
         let [_, _, rows, cols] = images;
         let read = if transposed {
             let larger = |side: usize, window: usize| (side - 1) * stride + window - 2 * padding;
@@ -90,7 +95,7 @@ impl Form {
         } else {
             [rows, cols]
         };
-        Sizes::new(weight, read, stride, padding)
+        Sizes { rectified, ..Sizes::new(weight, read, stride, padding) }
     }
 }
 
@@ -100,9 +105,9 @@ fn forward(inputs: [FlexTensor; 3], form: Form) -> FlexTensor {
     let images: [usize; 4] = dims(&inputs[0]);
     let sizes = form.sizes(images, dims(&inputs[1]));
     let (output, channels, [rows, cols]) = if form.transposed {
-        (carry_back(x, weight, bias, &sizes), sizes.inputs, sizes.image)
+        (carry_back(x, weight, bias, &sizes, None), sizes.inputs, sizes.image)
     } else {
-        (convolve(x, weight, bias, &sizes), sizes.outputs, sizes.output)
+        (convolve(x, weight, bias, &sizes, None), sizes.outputs, sizes.output)
     };
     tensor(output, [images[0], channels, rows, cols].into())
 }
@@ -111,7 +116,7 @@ fn forward(inputs: [FlexTensor; 3], form: Form) -> FlexTensor {
 struct Step;
 
 impl Backward<Flex, 3> for Step {
-    /// The images, if the weight needs a gradient, and the weight, if the images need one; the sizes,
+    /// The images, if the weight needs a gradient or they are rectified, and the weight, if the images need one; the sizes,
     /// and whether they are those of the transposed convolution.
     type State = ([Option<NodeId>; 2], Sizes, bool);
 
@@ -134,11 +139,14 @@ impl Backward<Flex, 3> for Step {
             let (dx, shape) = if transposed {
                 let zeros = vec![0.0; sizes.outputs];
                 let [rows, cols] = sizes.output;
-                (convolve(gradient, weight, &zeros, &sizes), [batch, sizes.outputs, rows, cols])
+                let dx = convolve(gradient, weight, &zeros, &sizes, None);
+                (dx, [batch, sizes.outputs, rows, cols])
             } else {
                 let zeros = vec![0.0; sizes.inputs];
                 let [rows, cols] = sizes.image;
-                (carry_back(gradient, weight, &zeros, &sizes), [batch, sizes.inputs, rows, cols])
+                let read = images.as_ref().filter(|_| sizes.rectified).map(values);
+                let dx = carry_back(gradient, weight, &zeros, &sizes, read);
+                (dx, [batch, sizes.inputs, rows, cols])
             };
             register(grads, of_images, dx, shape.into());
         }

@@ -3,7 +3,7 @@
 use super::super::matrix::{Matrix, Output, multiply};
 use super::super::simd::{sum, vectorized};
 use super::super::tiles::{by_tiles, total};
-use super::planes::{add_columns, columns, padded, take_out};
+use super::planes::{add_columns, columns, forget, padded, take_out};
 use super::sizes::Sizes;
 
 /// Images are split into so many parts at most, each with a partial sum of the gradient of the weight.
@@ -17,14 +17,21 @@ const SUMMED: usize = 256;
 /// Numbers that the partial sums may take together.
 const PARTIAL: usize = 1 << 22;
 
-/// Every image convolved, plus `bias`.
-pub(super) fn convolve(x: &[f32], weight: &[f32], bias: &[f32], sizes: &Sizes) -> Vec<f32> {
+/// Every image convolved, plus `bias`; 0 where `above` is given and not above 0.
+pub(super) fn convolve(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    sizes: &Sizes,
+    above: Option<&[f32]>,
+) -> Vec<f32> {
     let (cells, under) = (sizes.cells(), sizes.under());
-    by_images(x.len() / sizes.read(), cells, sizes.outputs, sizes, |part, output| {
+    let images = x.len() / sizes.read();
+    by_images([images, sizes.outputs, cells], sizes, above, |part, output| {
         let x = &x[part.image * sizes.read()..][..part.lanes * sizes.read()];
         let weight = Matrix::dense(&weight[part.channel * under..][..part.channels * under], under);
         let bias = &bias[part.channel..][..part.channels];
-        if sizes.is_by_pixel() && part.lanes == 1 {
+        if sizes.is_by_pixel() && part.lanes == 1 && !sizes.rectified {
             spread(output, bias);
             multiply(Output::dense(output, cells).added(), 1.0, weight, Matrix::dense(x, cells));
             return;
@@ -50,12 +57,12 @@ struct Part {
     channels: usize,
 }
 
-/// A new buffer of images of so many `channels` of `pixels`, some images or channels at a time on all threads.
+/// A new buffer of `images` of so many `channels` of `pixels`, some images or channels at a time on all
+/// threads; 0 where `above` is given and not above 0.
 fn by_images(
-    images: usize,
-    pixels: usize,
-    channels: usize,
+    [images, channels, pixels]: [usize; 3],
     sizes: &Sizes,
+    above: Option<&[f32]>,
     write: impl Fn(Part, &mut [f32]) + Sync,
 ) -> Vec<f32> {
     let lanes = sizes.lanes(images);
@@ -66,6 +73,9 @@ fn by_images(
         let part =
             Part { image: first / channels, lanes, channel: first % channels, channels: each };
         write(part, output);
+        if let Some(x) = above {
+            forget(output, &x[first * pixels..][..output.len()]);
+        }
     });
     buffer
 }
@@ -146,12 +156,14 @@ vectorized! {
     }
 }
 
-/// The gradient of what was read, plus `bias` (of a transposed convolution).
+/// The gradient of what was read, plus `bias` (of a transposed convolution); 0 where `above`, what a
+/// rectified convolution read, is given and not above 0.
 pub(super) fn carry_back(
     gradient: &[f32],
     weight: &[f32],
     bias: &[f32],
     sizes: &Sizes,
+    above: Option<&[f32]>,
 ) -> Vec<f32> {
     let (cells, under) = (sizes.cells(), sizes.under());
     let places = under / sizes.inputs;
@@ -163,11 +175,12 @@ pub(super) fn carry_back(
                 turned.extend(weight[input * places..][..places].iter().rev());
             }
         }
-        return convolve(gradient, &turned, bias, &back);
+        return convolve(gradient, &turned, bias, &back, above);
     }
     let read = sizes.outputs * cells;
     let pixels = sizes.image[0] * sizes.image[1];
-    by_images(gradient.len() / read, pixels, sizes.inputs, sizes, |part, output| {
+    let images = gradient.len() / read;
+    by_images([images, sizes.inputs, pixels], sizes, above, |part, output| {
         let gradient = &gradient[part.image * read..][..part.lanes * read];
         let sizes = &Sizes { inputs: part.channels, ..*sizes };
         let weight = Matrix::strided(
@@ -242,7 +255,7 @@ fn add_products(
             multiply(output, 1.0, gradient, columns);
         }
     };
-    if sizes.is_by_pixel() && lanes == 1 {
+    if sizes.is_by_pixel() && lanes == 1 && !sizes.rectified {
         return add(0, all, x);
     }
     let planes = padded(x, lanes, sizes);

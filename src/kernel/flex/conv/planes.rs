@@ -11,6 +11,9 @@ pub(super) fn padded(images: &[f32], lanes: usize, sizes: &Sizes) -> Vec<f32> {
     let [rows, cols] = sizes.reached();
     let mut planes = vec![0.0; sizes.inputs * rows * cols * lanes];
     lay_out(&mut planes, images, lanes, sizes);
+    if sizes.rectified {
+        rectify(&mut planes);
+    }
     planes
 }
 
@@ -41,6 +44,20 @@ vectorized! {
                     }
                 }
             }
+        }
+    }
+
+    /// Puts 0 in place of what is below.
+    fn rectify<_A>(values: &mut [f32]) {
+        for value in values {
+            *value = if *value > 0.0 { *value } else { 0.0 };
+        }
+    }
+
+    /// Puts 0 where `x` is not above 0.
+    fn forget<_A>(values: &mut [f32], x: &[f32]) {
+        for (value, x) in values.iter_mut().zip(x) {
+            *value = if *x > 0.0 { *value } else { 0.0 };
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Sizes {
     pub(super) stride: usize,
     /// Rows of zeros above, and columns of zeros to the left.
     pub(super) padding: [usize; 2],
+    /// Whether what is read below 0 counts as 0.
+    pub(super) rectified: bool,
 }
 
 impl Sizes {
@@ -48,12 +50,13 @@ impl Sizes {
         let [outputs, inputs, rows, cols] = weight;
         let window = [rows, cols];
         let output = [0, 1].map(|axis| (image[axis] + 2 * padding - window[axis]) / stride + 1);
-        Self { inputs, outputs, image, output, window, stride, padding: [padding; 2] }
+        let padding = [padding; 2];
+        Self { inputs, outputs, image, output, window, stride, padding, rectified: false }
     }
 
     /// Those of the convolution that carries gradients back, if there is one.
     pub(super) fn backward(self) -> Option<Self> {
-        let Self { inputs, outputs, image, output, window, stride, padding } = self;
+        let Self { inputs, outputs, image, output, window, stride, padding, .. } = self;
         let back = |axis: usize| (window[axis] - 1).checked_sub(padding[axis]);
         let padding = [back(0)?, back(1)?];
         (stride == 1).then_some(Self {
@@ -64,6 +67,7 @@ impl Sizes {
             window,
             stride,
             padding,
+            rectified: false,
         })
     }
 

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
 use crate::kernel::{doubled, halved};
-use crate::nn::{Init, InitialWeights, convolve};
+use crate::nn::{Init, InitialWeights, convolve, convolve_rectified};
 
 /// x + gain · (four convolutions, each after a rectifier) of x.
 #[derive(Module, Debug)]
@@ -37,7 +37,7 @@ impl DvaeBlock {
 
     fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let residual =
-            self.convs.iter().fold(images.clone(), |images, conv| convolve(conv, relu(images)));
+            self.convs.iter().fold(images.clone(), |images, conv| convolve_rectified(conv, images));
         let identity = match &self.identity {
             Some(conv) => convolve(conv, images),
             None => images,
