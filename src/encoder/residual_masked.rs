@@ -40,7 +40,8 @@ impl Encoder for ResidualNet {
 impl ResidualBlock {
     /// The block over visible cells.
     fn encode(&self, features: Tensor<4>, visible: &VisibleMaps) -> Tensor<4> {
-        let branch = relu(self.first.encode(features.clone(), visible));
+        let ConvNorm { conv, norm } = &self.first;
+        let branch = visible.rectified_norm(norm, convolve(conv, features.clone()));
         let branch = self.second.encode(branch, visible);
         let identity = match &self.projection {
             Some(projection) => projection.encode(features, visible),

@@ -79,7 +79,7 @@ pub(crate) fn group_norm(norm: &GroupNorm, maps: Tensor<4>, rectified: bool) -> 
     match (&norm.gamma, &norm.beta) {
         (Some(gamma), Some(beta)) => {
             let (groups, epsilon) = (norm.num_groups, norm.epsilon);
-            kernel::group_norm(maps, [gamma.val(), beta.val()], groups, epsilon, rectified)
+            kernel::group_norm(maps, [gamma.val(), beta.val()], None, groups, epsilon, rectified)
         }
         _ if rectified => relu(norm.forward(maps)),
         _ => norm.forward(maps),

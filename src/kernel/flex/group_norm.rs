@@ -10,7 +10,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::buffer::{dense, dims, register, tensor, values};
-use super::simd::{dot, sum, vectorized};
+use super::simd::{MulAdd, dot, fold, sum, vectorized};
 use super::tiles::{by_tiles, total};
 
 #[backend_extension(Flex, Autodiff)]
@@ -19,6 +19,7 @@ pub(crate) trait GroupNormKernel: Backend {
         maps: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
+        visible: FloatTensor<Self>,
         groups: usize,
         epsilon: f32,
         rectified: bool,
@@ -30,11 +31,12 @@ impl GroupNormKernel for Flex {
         maps: FlexTensor,
         gamma: FlexTensor,
         beta: FlexTensor,
+        visible: FlexTensor,
         groups: usize,
         epsilon: f32,
         rectified: bool,
     ) -> FlexTensor {
-        forward([maps, gamma, beta], Form { groups, epsilon, rectified })
+        forward([maps, gamma, beta], &dense(visible), Form { groups, epsilon, rectified })
     }
 }
 
@@ -43,20 +45,22 @@ impl<C: CheckpointStrategy> GroupNormKernel for Autodiff<Flex, C> {
         maps: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
+        visible: FloatTensor<Self>,
         groups: usize,
         epsilon: f32,
         rectified: bool,
     ) -> FloatTensor<Self> {
         let (inputs, form) = ([maps, gamma, beta], Form { groups, epsilon, rectified });
+        let visible = dense(visible.into_primitive());
         let nodes = inputs.each_ref().map(|input| input.node());
         match Step.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let saved = [0, 1, 2].map(|input| prep.checkpoint(&inputs[input]));
-                let output = forward(inputs.map(|input| input.into_primitive()), form);
-                prep.finish((saved, form), output)
+                let output = forward(inputs.map(|input| input.into_primitive()), &visible, form);
+                prep.finish((saved, visible, form), output)
             }
             OpsKind::UnTracked(prep) => {
-                prep.finish(forward(inputs.map(|input| input.into_primitive()), form))
+                prep.finish(forward(inputs.map(|input| input.into_primitive()), &visible, form))
             }
         }
     }
@@ -73,21 +77,31 @@ pub(super) struct Form {
 /// Images are split into so many parts at most.
 const PARTS: usize = 8;
 
-fn forward(inputs: [FlexTensor; 3], form: Form) -> FlexTensor {
+/// What is visible of an image, of `pixels` pixels.
+fn shown<'a>(visible: &'a FlexTensor, everywhere: &'a [f32], image: usize) -> &'a [f32] {
+    match values(visible) {
+        [] => everywhere,
+        visible => &visible[image * everywhere.len()..][..everywhere.len()],
+    }
+}
+
+fn forward(inputs: [FlexTensor; 3], visible: &FlexTensor, form: Form) -> FlexTensor {
     let inputs = inputs.map(dense);
     let [x, gamma, beta] = inputs.each_ref().map(values);
     let [batch, channels, rows, cols] = dims(&inputs[0]);
     let each = channels / form.groups;
     let group = each * rows * cols;
     let groups = batch * form.groups;
-    let start = vec![0.0; group];
+    let (start, everywhere) = (vec![0.0; group], vec![1.0; rows * cols]);
     let tile = groups.div_ceil(PARTS);
     let ([output], _) = by_tiles(groups, tile, [&start], |first, [output]| {
         for (index, output) in output.chunks_exact_mut(group).enumerate() {
             let group = first + index;
             let channel = group % form.groups * each;
             let weights = [&gamma[channel..][..each], &beta[channel..][..each]];
-            normalize(output, &x[group * output.len()..][..output.len()], weights, form);
+            let x = &x[group * output.len()..][..output.len()];
+            let visible = shown(visible, &everywhere, group / form.groups);
+            normalize(output, x, weights, visible, form);
         }
     });
     tensor(output, inputs[0].layout().shape().clone())
@@ -97,8 +111,8 @@ fn forward(inputs: [FlexTensor; 3], form: Form) -> FlexTensor {
 struct Step;
 
 impl Backward<Flex, 3> for Step {
-    /// The maps, gamma and beta, and what the norm does.
-    type State = ([NodeId; 3], Form);
+    /// The maps, gamma and beta, what is visible, and what the norm does.
+    type State = ([NodeId; 3], FlexTensor, Form);
 
     fn backward(
         self,
@@ -106,10 +120,10 @@ impl Backward<Flex, 3> for Step {
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let (saved, form) = ops.state;
+        let (saved, visible, form) = ops.state;
         let saved = saved.map(|id| dense(checkpointer.retrieve_node_output::<FlexTensor>(id)));
         let gradient = dense(grads.consume::<Flex>(&ops.node));
-        let results = backward(saved.each_ref(), values(&gradient), form);
+        let results = backward(saved.each_ref(), &visible, values(&gradient), form);
         for ((parent, result), saved) in ops.parents.into_iter().zip(results).zip(&saved) {
             let shape = saved.layout().shape().clone();
             register(grads, parent.map(|parent| parent.id), result, shape);
@@ -118,11 +132,16 @@ impl Backward<Flex, 3> for Step {
 }
 
 /// The gradients of maps, gamma and beta.
-fn backward(saved: [&FlexTensor; 3], gradient: &[f32], form: Form) -> [Vec<f32>; 3] {
+fn backward(
+    saved: [&FlexTensor; 3],
+    visible: &FlexTensor,
+    gradient: &[f32],
+    form: Form,
+) -> [Vec<f32>; 3] {
     let [x, gamma, beta] = saved.map(values);
     let [batch, channels, rows, cols] = dims(saved[0]);
     let (image, each) = (channels * rows * cols, channels / form.groups);
-    let start = vec![0.0; image];
+    let (start, everywhere) = (vec![0.0; image], vec![1.0; rows * cols]);
     let ([dx], sums) = by_tiles(batch, batch.div_ceil(PARTS), [&start], |first, [dx]| {
         let (mut dgamma, mut dbeta) = (vec![0.0; channels], vec![0.0; channels]);
         let group = each * rows * cols;
@@ -131,7 +150,9 @@ fn backward(saved: [&FlexTensor; 3], gradient: &[f32], form: Form) -> [Vec<f32>;
             let channel = index % form.groups * each;
             let weights = [&gamma[channel..][..each], &beta[channel..][..each]];
             let sums = [&mut dgamma[channel..][..each], &mut dbeta[channel..][..each]];
-            gradients(dx, sums, [&x[at..][..group], &gradient[at..][..group]], weights, form);
+            let visible = shown(visible, &everywhere, first + index / form.groups);
+            let inputs = [&x[at..][..group], &gradient[at..][..group], visible];
+            gradients(dx, sums, inputs, weights, form);
         }
         (dgamma, dbeta)
     });
@@ -139,46 +160,56 @@ fn backward(saved: [&FlexTensor; 3], gradient: &[f32], form: Form) -> [Vec<f32>;
     [dx, total(dgamma), total(dbeta)]
 }
 
-/// The mean of a group, and one over its standard deviation.
+/// The mean of the visible numbers of a group, one over their standard deviation, and how many they are.
 #[inline(always)]
-fn statistics(group: &[f32], epsilon: f32) -> [f32; 2] {
-    let count = group.len() as f32;
-    let mean = sum(group, |x| x) / count;
-    let variance = sum(group, |x| (x - mean) * (x - mean)) / count;
-    [mean, 1.0 / (variance + epsilon).sqrt()]
+fn statistics<A: MulAdd>(group: &[f32], visible: &[f32], epsilon: f32) -> [f32; 3] {
+    let planes = || group.chunks_exact(visible.len());
+    let count = sum(visible, |visible| visible) * (group.len() / visible.len()) as f32;
+    let mean = planes().map(|x| dot::<A>(x, visible)).sum::<f32>() / count;
+    let off = |sum: f32, x: f32, visible: f32| {
+        let off = (x - mean) * visible;
+        A::mul_add(off, off, sum)
+    };
+    let variance = planes().map(|x| fold(x, visible, off)).sum::<f32>() / count;
+    [mean, 1.0 / (variance + epsilon).sqrt(), count]
 }
 
 vectorized! {
     /// Writes a normalized group, given gamma and beta of its channels.
-    fn normalize<A>(output: &mut [f32], x: &[f32], weights: [&[f32]; 2], form: Form) {
-        let [mean, scale] = statistics(x, form.epsilon);
-        let [gamma, beta] = weights;
-        let length = x.len() / gamma.len();
+    fn normalize<A>(
+        output: &mut [f32],
+        x: &[f32],
+        weights: [&[f32]; 2],
+        visible: &[f32],
+        form: Form,
+    ) {
+        let [mean, scale, _] = statistics::<A>(x, visible, form.epsilon);
+        let ([gamma, beta], length) = (weights, visible.len());
         let floor = if form.rectified { 0.0 } else { f32::NEG_INFINITY };
         let channels = x.chunks_exact(length).zip(output.chunks_exact_mut(length));
         for ((x, output), (gamma, beta)) in channels.zip(gamma.iter().zip(beta)) {
-            for (output, x) in output.iter_mut().zip(x) {
-                let y = A::mul_add((x - mean) * scale, *gamma, *beta);
+            for ((output, x), visible) in output.iter_mut().zip(x).zip(visible) {
+                let y = A::mul_add((x - mean) * scale, *gamma, *beta) * visible;
                 *output = if y > floor { y } else { floor };
             }
         }
     }
 
-    /// The gradient of a group of `inputs`, x and the gradient of its output, and what it adds to the
-    /// gradients of gamma and beta.
+    /// The gradient of a group of `inputs`, which are x, the gradient of its output and what is visible, and
+    /// what it adds to the gradients of gamma and beta.
     ///
     /// With n = (x − mean) · scale and h = gradient · gamma, the gradient of x is scale · (h − mean(h)
     /// − n · mean(h · n)).
     fn gradients<A>(
         dx: &mut [f32],
         sums: [&mut [f32]; 2],
-        inputs: [&[f32]; 2],
+        inputs: [&[f32]; 3],
         weights: [&[f32]; 2],
         form: Form,
     ) {
-        let ([x, gradient], [gamma, beta], [dgamma, dbeta]) = (inputs, weights, sums);
-        let [mean, scale] = statistics(x, form.epsilon);
-        let length = x.len() / gamma.len();
+        let ([x, gradient, visible], [gamma, beta], [dgamma, dbeta]) = (inputs, weights, sums);
+        let [mean, scale, count] = statistics::<A>(x, visible, form.epsilon);
+        let length = visible.len();
         let floor = if form.rectified { 0.0 } else { f32::NEG_INFINITY };
         let mut normal = vec![0.0; length];
         let (mut straight, mut along) = (0.0, 0.0);
@@ -186,12 +217,10 @@ vectorized! {
             let (gamma, beta) = (gamma[index], beta[index]);
             let x = &x[index * length..][..length];
             let gradient = &gradient[index * length..][..length];
-            for (((normal, dx), x), gradient) in
-                normal.iter_mut().zip(&mut *dx).zip(x).zip(gradient)
-            {
-                *normal = (x - mean) * scale;
+            for (place, (normal, dx)) in normal.iter_mut().zip(&mut *dx).enumerate() {
+                *normal = (x[place] - mean) * scale;
                 let passes = A::mul_add(*normal, gamma, beta) > floor;
-                *dx = if passes { *gradient } else { 0.0 };
+                *dx = if passes { gradient[place] * visible[place] } else { 0.0 };
             }
             let (own, of_normal) = (sum(dx, |g| g), dot::<A>(dx, &normal));
             dbeta[index] += own;
@@ -199,13 +228,13 @@ vectorized! {
             straight += gamma * own;
             along += gamma * of_normal;
         }
-        let count = x.len() as f32;
         let (straight, along) = (straight / count, along / count);
         for (index, dx) in dx.chunks_exact_mut(length).enumerate() {
             let gamma = gamma[index];
-            for (dx, x) in dx.iter_mut().zip(&x[index * length..][..length]) {
+            let x = &x[index * length..][..length];
+            for ((dx, x), visible) in dx.iter_mut().zip(x).zip(visible) {
                 let normal = (x - mean) * scale;
-                *dx = scale * (*dx * gamma - A::mul_add(normal, along, straight));
+                *dx = scale * visible * (*dx * gamma - A::mul_add(normal, along, straight));
             }
         }
     }
