@@ -11,7 +11,7 @@ use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{Init, InitialWeights};
+use crate::nn::{Init, InitialWeights, convolve, group_norm};
 
 config! {
     /// Sizes of a [`ResidualNet`].
@@ -114,7 +114,7 @@ impl ResidualNet {
     /// What goes into the first block.
     fn first(&self, images: Tensor<4>) -> Tensor<4> {
         check_channels(&images, self.stem.weight.dims()[1]);
-        relu(self.stem.forward(images))
+        relu(convolve(&self.stem, images))
     }
 
     /// What goes into the first block, and what comes out of each of the first `count`.
@@ -199,7 +199,7 @@ impl ResidualBlock {
     }
 
     fn forward(&self, features: Tensor<4>) -> Tensor<4> {
-        let branch = self.second.forward(relu(self.first.forward(features.clone())));
+        let branch = self.second.forward(self.first.rectified(features.clone()));
         let identity = match &self.projection {
             Some(projection) => projection.forward(features),
             None => features,
@@ -234,7 +234,12 @@ impl ConvNorm {
     }
 
     fn forward(&self, features: Tensor<4>) -> Tensor<4> {
-        self.norm.forward(self.conv.forward(features))
+        group_norm(&self.norm, convolve(&self.conv, features), false)
+    }
+
+    /// With a relu after it.
+    fn rectified(&self, features: Tensor<4>) -> Tensor<4> {
+        group_norm(&self.norm, convolve(&self.conv, features), true)
     }
 }
 

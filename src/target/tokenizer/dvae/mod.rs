@@ -17,7 +17,7 @@ pub use stack::{DvaeBlock, ResidualStack};
 use super::Tokenizer;
 use crate::grid::Grid;
 use crate::image::grid_of;
-use crate::nn::{Init, InitialWeights, per_token};
+use crate::nn::{Init, InitialWeights, convolve, per_token};
 
 /// How far pixels are kept from 0 and 1 where their logit is taken (DALL·E's `map_pixels`).
 const PIXEL_MARGIN: f64 = 0.1;
@@ -93,7 +93,7 @@ impl Dvae {
     pub fn features(&self, images: Tensor<4>) -> Tensor<3> {
         assert_shape!(&images, [_, self.config.image.channels, _, _]);
         let mapped = images * (1.0 - 2.0 * PIXEL_MARGIN) + PIXEL_MARGIN;
-        let features = self.encoder.forward(self.input.forward(mapped));
+        let features = self.encoder.forward(convolve(&self.input, mapped));
         features.flatten::<3>(2, 3).swap_dims(1, 2)
     }
 
@@ -123,7 +123,7 @@ impl Dvae {
         assert_shape!(codes, [_, grid.cells(), _]);
         let map = codes.swap_dims(1, 2).reshape([batch, width, grid.rows, grid.cols]);
         let decoder = self.decoder();
-        decoder.output.forward(decoder.stack.forward(map))
+        convolve(&decoder.output, decoder.stack.forward(map))
     }
 
     /// The mean code vectors of a relaxed choice of tokens: softmax((logits + noise) / temperature)
