@@ -36,6 +36,7 @@ mod mlp;
 mod orthogonalize;
 mod resize;
 mod response_norm;
+mod softmax;
 
 pub use adamw::{AdamWStep, adamw, adamw_composed};
 pub use attention::{attend, attention, attention_composed, split_heads};
@@ -51,6 +52,7 @@ pub use mlp::{mlp, mlp_composed};
 pub use orthogonalize::{orthogonalize, orthogonalize_composed};
 pub use resize::{doubled, doubled_composed, halved, halved_composed};
 pub use response_norm::{gelu_response_norm, gelu_response_norm_composed};
+pub use softmax::{log_softmax, softmax};
 
 /// Whether the kernel is used, given that all its tensors fit. Tests count how often it is.
 #[cfg(feature = "flex")]
