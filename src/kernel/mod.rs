@@ -46,7 +46,9 @@ pub use depthwise::{depthwise, depthwise_composed};
 pub use gelu::{GeluKind, gelu};
 pub use group_norm::{group_norm, group_norm_composed};
 pub use histogram::{direction_histograms, direction_histograms_composed};
-pub use layer_norm::{layer_norm, layer_norm_composed};
+pub use layer_norm::{
+    layer_norm, layer_norm_composed, root_mean_square_norm, root_mean_square_norm_composed,
+};
 pub use linear::{linear, linear_composed};
 pub use mlp::{mlp, mlp_composed};
 pub use orthogonalize::{orthogonalize, orthogonalize_composed};
