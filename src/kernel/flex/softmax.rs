@@ -7,7 +7,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
-use super::buffer::{dense, register, tensor, values};
+use super::buffer::{dense, tensor, values};
 use super::simd::{dot, exp, max, sum, vectorized};
 use super::tiles::{by_tiles, tile};
 
