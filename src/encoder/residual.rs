@@ -290,6 +290,16 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "flex")]
+    fn convolutions_and_norms_are_computed_by_kernels() {
+        let (net, images) = (net(2), images(2, 8, 8));
+        let before = crate::kernel::taken();
+        net.represent(images);
+        // The stem, and of six blocks two convolutions and norms each, and two projections with theirs.
+        assert_eq!(crate::kernel::taken() - before, 1 + 6 * 4 + 2 * 2);
+    }
+
+    #[test]
     fn an_image_is_read_alone() {
         let images = images(3, 8, 8);
         let both = net(3).represent(images.clone()).tokens.narrow(0, 0, 1).into_data();

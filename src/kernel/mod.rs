@@ -36,6 +36,7 @@ mod mlp;
 mod orthogonalize;
 mod resize;
 mod response_norm;
+mod softmax;
 
 pub use adamw::{AdamWStep, adamw, adamw_composed};
 pub use attention::{attend, attention, attention_composed, split_heads};
@@ -45,12 +46,15 @@ pub use depthwise::{depthwise, depthwise_composed};
 pub use gelu::{GeluKind, gelu};
 pub use group_norm::{group_norm, group_norm_composed};
 pub use histogram::{direction_histograms, direction_histograms_composed};
-pub use layer_norm::{layer_norm, layer_norm_composed};
+pub use layer_norm::{
+    layer_norm, layer_norm_composed, root_mean_square_norm, root_mean_square_norm_composed,
+};
 pub use linear::{linear, linear_composed};
 pub use mlp::{mlp, mlp_composed};
 pub use orthogonalize::{orthogonalize, orthogonalize_composed};
 pub use resize::{doubled, doubled_composed, halved, halved_composed};
 pub use response_norm::{gelu_response_norm, gelu_response_norm_composed};
+pub use softmax::{log_softmax, softmax};
 
 /// Whether the kernel is used, given that all its tensors fit. Tests count how often it is.
 #[cfg(feature = "flex")]

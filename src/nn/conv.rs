@@ -17,16 +17,21 @@ use crate::kernel;
 /// - images: `[batch, inputs, height, width]`
 /// - output: `[batch, outputs, ..]`
 pub(crate) fn convolve(conv: &Conv2d, images: Tensor<4>) -> Tensor<4> {
-    convolve_with(conv, images, false)
+    convolve_with(conv, images, false, 1.0)
 }
 
 /// What `conv` makes of images whose negative numbers count as 0, as [`convolve`].
 pub(crate) fn convolve_rectified(conv: &Conv2d, images: Tensor<4>) -> Tensor<4> {
-    convolve_with(conv, images, true)
+    convolve_with(conv, images, true, 1.0)
 }
 
-fn convolve_with(conv: &Conv2d, images: Tensor<4>, rectified: bool) -> Tensor<4> {
-    let by_burn = |images| conv.forward(if rectified { relu(images) } else { images });
+/// `gain` times [`convolve_rectified`].
+pub(crate) fn convolve_scaled(conv: &Conv2d, images: Tensor<4>, gain: f64) -> Tensor<4> {
+    convolve_with(conv, images, true, gain)
+}
+
+fn convolve_with(conv: &Conv2d, images: Tensor<4>, rectified: bool, gain: f64) -> Tensor<4> {
+    let by_burn = |images| conv.forward(if rectified { relu(images) } else { images }) * gain;
     let padding = match conv.padding {
         PaddingConfig2d::Valid => [0; 4],
         PaddingConfig2d::Explicit(top, left, bottom, right) => [top, left, bottom, right],
@@ -40,8 +45,13 @@ fn convolve_with(conv: &Conv2d, images: Tensor<4>, rectified: bool) -> Tensor<4>
     if step != other_step || around != other {
         return by_burn(images);
     }
-    let bias = conv.bias.as_ref().map(|bias| bias.val());
-    kernel::conv2d(images, conv.weight.val(), bias, [step, around], rectified)
+    let (weight, bias) = (conv.weight.val(), conv.bias.as_ref().map(|bias| bias.val()));
+    // The weight has far fewer numbers than the output.
+    let (weight, bias) = match gain {
+        1.0 => (weight, bias),
+        _ => (weight * gain, bias.map(|bias| bias * gain)),
+    };
+    kernel::conv2d(images, weight, bias, [step, around], rectified)
 }
 
 /// Images convolved with a weight, `[outputs, inputs, rows, cols]`, of all their channels.
@@ -137,7 +147,8 @@ mod tests {
             let taken = takes_a_kernel(|| convolve(&conv, images()), conv.forward(images()));
             assert!(taken == by_kernel || !kernels_are_on(), "{conv}");
             let expected = conv.forward(relu(images()));
-            takes_a_kernel(|| convolve_rectified(&conv, images()), expected);
+            takes_a_kernel(|| convolve_rectified(&conv, images()), expected.clone());
+            takes_a_kernel(|| convolve_scaled(&conv, images(), 0.5), expected * 0.5);
         }
     }
 

@@ -18,6 +18,7 @@ mod resize;
 mod response_norm;
 mod simd;
 mod small_product;
+mod softmax;
 mod tiles;
 mod weight_gradient;
 
@@ -34,3 +35,4 @@ pub(super) use mlp::MlpKernel;
 pub(super) use orthogonalize::OrthogonalizeKernel;
 pub(super) use resize::ResizeKernel;
 pub(super) use response_norm::ResponseNormKernel;
+pub(super) use softmax::SoftmaxKernel;

@@ -107,7 +107,7 @@ impl Sizes {
     /// Into how many parts `channels` of one image are split, where there are few images.
     pub(super) fn parts(images: usize, channels: usize) -> usize {
         let parts = [1, 2, 4].into_iter().rev();
-        parts.into_iter().find(|n| channels % n == 0 && (images * n <= TILES)).unwrap_or(1)
+        parts.into_iter().find(|n| channels.is_multiple_of(*n) && images * n <= TILES).unwrap_or(1)
     }
 
     /// Rows of the output whose columns are laid out at a time, of so many images side by side.

@@ -7,7 +7,7 @@ mod start;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Int, Tensor, assert_shape};
 
 pub use config::{DvaeConfig, Reconstruction};
@@ -17,6 +17,7 @@ pub use stack::{DvaeBlock, ResidualStack};
 use super::Tokenizer;
 use crate::grid::Grid;
 use crate::image::grid_of;
+use crate::kernel::softmax;
 use crate::nn::{Init, InitialWeights, convolve, per_token};
 
 /// How far pixels are kept from 0 and 1 where their logit is taken (DALL·E's `map_pixels`).
@@ -148,7 +149,7 @@ impl Dvae {
             Some(noise) => logits + noise,
             None => logits,
         };
-        per_token(&self.decoder().codes, softmax(logits / temperature.unsqueeze(), 2))
+        per_token(&self.decoder().codes, softmax(logits / temperature.unsqueeze()))
     }
 
     /// The code vectors of tokens.

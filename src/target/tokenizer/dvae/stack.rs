@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
 use crate::kernel::{doubled, halved};
-use crate::nn::{Init, InitialWeights, convolve, convolve_rectified};
+use crate::nn::{Init, InitialWeights, convolve, convolve_rectified, convolve_scaled};
 
 /// x + gain · (four convolutions, each after a rectifier) of x.
 #[derive(Module, Debug)]
@@ -36,13 +36,15 @@ impl DvaeBlock {
     }
 
     fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let residual =
-            self.convs.iter().fold(images.clone(), |images, conv| convolve_rectified(conv, images));
+        let (last, convs) = self.convs.split_last().expect("four convolutions");
+        let narrow =
+            convs.iter().fold(images.clone(), |images, conv| convolve_rectified(conv, images));
+        let residual = convolve_scaled(last, narrow, self.gain);
         let identity = match &self.identity {
             Some(conv) => convolve(conv, images),
             None => images,
         };
-        identity + residual * self.gain
+        identity + residual
     }
 }
 
