@@ -23,7 +23,7 @@ pub(super) fn all() -> Vec<Preset<VideoMaeConfig>> {
             about: "VideoMAE on a ViT of 128 × 6, tubelets of 2 × 8 × 8, decoder 64 × 2, every second of 15 frames: ours, for minutes on two cores",
             image: small(ImageShape::square(3, 32)).encoder.image(),
             numbers: small,
-            recipe: recipe().with_epochs(12).with_base_lr(8e-3).with_warmup_epochs(0.5),
+            recipe: recipe().with_epochs(6).with_base_lr(8e-3).with_warmup_epochs(0.5),
             augmentation: Augmentation::videomae(),
             batch_size: 32,
         },
