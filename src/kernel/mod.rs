@@ -83,7 +83,7 @@ fn fits<const D: usize>(tensor: &burn::tensor::Tensor<D>) -> bool {
 
 /// Whether the environment variable leaves the kernels on.
 #[cfg(feature = "flex")]
-fn enabled() -> bool {
+pub(crate) fn enabled() -> bool {
     use std::sync::OnceLock;
 
     static ENABLED: OnceLock<bool> = OnceLock::new();
