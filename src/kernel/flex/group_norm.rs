@@ -163,15 +163,21 @@ fn backward(
 /// The mean of the visible numbers of a group, one over their standard deviation, and how many they are.
 #[inline(always)]
 fn statistics<A: MulAdd>(group: &[f32], visible: &[f32], epsilon: f32) -> [f32; 3] {
-    let planes = || group.chunks_exact(visible.len());
     let count = sum(visible, |visible| visible) * (group.len() / visible.len()) as f32;
-    let mean = planes().map(|x| dot::<A>(x, visible)).sum::<f32>() / count;
+    // Loops, because the functions that iterators call are compiled for any processor.
+    let (mut mean, mut variance) = (0.0, 0.0);
+    for x in group.chunks_exact(visible.len()) {
+        mean += dot::<A>(x, visible);
+    }
+    mean /= count;
     let off = |sum: f32, x: f32, visible: f32| {
         let off = (x - mean) * visible;
         A::mul_add(off, off, sum)
     };
-    let variance = planes().map(|x| fold(x, visible, off)).sum::<f32>() / count;
-    [mean, 1.0 / (variance + epsilon).sqrt(), count]
+    for x in group.chunks_exact(visible.len()) {
+        variance += fold(x, visible, off);
+    }
+    [mean, 1.0 / (variance / count + epsilon).sqrt(), count]
 }
 
 vectorized! {
