@@ -2,10 +2,12 @@
 
 mod inpaint;
 mod inpainter;
+mod motion;
 mod spread;
 
 pub use inpaint::marked_pixels;
 pub use inpainter::{Inpainter, inpaint};
+pub use motion::{Differences, Differing, Modelled, MotionModel, Moving};
 
 pub use crate::method::{denoise, edges, predicted_edges};
 

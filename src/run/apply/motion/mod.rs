@@ -1,0 +1,25 @@
+//! What moves in a film.
+
+mod background;
+mod cells;
+mod differences;
+mod model;
+mod plane;
+mod shift;
+
+pub use differences::{Differences, Differing};
+pub use model::{Modelled, MotionModel};
+
+use crate::data::Image;
+
+/// A frame of a film, and what moves in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moving {
+    /// The frame, in 8 bits.
+    pub frame: Image,
+    /// What of it stands still, as other frames show it: nothing but the camera moves in these.
+    pub still: Image,
+    /// Each pixel's share of motion, from 0 (stands still) to 1 (moves): one channel of floating-point
+    /// numbers.
+    pub motion: Image,
+}
