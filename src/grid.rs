@@ -93,6 +93,11 @@ impl ImageShape {
         Self::new(self.channels, self.height / frames, self.width)
     }
 
+    /// How many frames of a source there are from the first frame to the last.
+    pub const fn span(self) -> usize {
+        self.frames.saturating_sub(1).saturating_mul(self.stride).saturating_add(1)
+    }
+
     /// Whether the frames are those of a clip, each of which is a whole number of rows.
     pub(crate) const fn check_frames(self) -> bool {
         self.frames > 0 && self.stride > 0 && self.height.is_multiple_of(self.frames)

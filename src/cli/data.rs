@@ -14,6 +14,7 @@ use crate::data::{
     OpenStep,
 };
 use crate::error::{Error, Result};
+use crate::grid::ImageShape;
 use crate::train::RunFolder;
 
 /// How the images are read, on every command line that opens some.
@@ -96,11 +97,15 @@ impl Reading {
             .with_eight_bits(self.eight_bits)
     }
 
-    /// The same for an encoder that reads images of `channels` channels.
-    pub fn options_for(&self, channels: usize) -> DataOptions {
+    /// The same for an encoder that reads `image`, on the images of `spec`.
+    pub fn options_for(&self, image: ImageShape, spec: &DataSpec) -> DataOptions {
+        let options = match spec.is_of_clips() {
+            true => self.options().holding(image),
+            false => self.options(),
+        };
         match self.channels {
-            Channels::Auto => self.options().with_channels(Channels::Exactly(channels)),
-            Channels::Exactly(_) => self.options(),
+            Channels::Auto => options.with_channels(Channels::Exactly(image.channels)),
+            Channels::Exactly(_) => options,
         }
     }
 }

@@ -142,7 +142,7 @@ impl BackboneVisitor for Protocols<'_> {
     fn visit<B: Backbone + Clone>(self, encoder: LoadedBackbone<B>) -> Result<()> {
         let Self { args, data, device } = self;
         let open = || {
-            let options = args.reading.options_for(encoder.image.channels);
+            let options = args.reading.options_for(encoder.image, &args.data);
             let options = options.with_masks(args.masks.clone());
             args.reading.open(&args.data, &options, encoder.statistics.clone())
         };

@@ -105,7 +105,7 @@ impl BackboneVisitor for Command<'_> {
         let Self { args, device } = self;
         say(&encoder.title);
         encoder.notes.iter().for_each(say);
-        let options = args.reading.options_for(encoder.image.channels);
+        let options = args.reading.options_for(encoder.image, &args.data);
         let data = args.reading.open(&args.data, &options, encoder.statistics.clone())?;
         let mut evaluation = Evaluation::new(&encoder, &data, device);
         let wants_token = args.class_token || args.for_transformers && encoder.has_class_token();

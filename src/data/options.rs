@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::sample::Image;
 use crate::error::{Error, Result};
+use crate::grid::ImageShape;
 
 /// How a source is opened. A run keeps it in its configuration, so that whoever opens the run's
 /// data again sees the same images.
@@ -54,6 +55,14 @@ impl DataOptions {
     pub fn with_channels(mut self, channels: Channels) -> Self {
         self.channels = channels;
         self
+    }
+
+    /// The same options, with clips of as many frames as a model that reads `image` needs, unless they say
+    /// how many.
+    #[must_use]
+    pub fn holding(self, image: ImageShape) -> Self {
+        let needs = (image.span() > self.frames()).then(|| image.span());
+        Self { frames: self.frames.or(needs), ..self }
     }
 
     /// The same options with another treatment of damaged files.

@@ -5,12 +5,15 @@ mod args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde_json::json;
+
 pub(super) use args::{ABOUT, Args};
 
 use super::data::{Reading, saved_statistics};
 use super::exit::{self, say, tell};
-use crate::data::{DataSpec, ImageData};
+use crate::data::{DataOptions, DataSpec, ImageData};
 use crate::error::{Error, Result};
+use crate::grid::ImageShape;
 use crate::method::{Method, MethodVisitor, Methods, Run};
 use crate::run::{
     Draft, REFINE, RefineStage, RunDocument, device_named, refine_document, refine_draft,
@@ -63,12 +66,16 @@ pub(super) fn run<L: Methods>(
     let ranks = exit::ranks()?;
     let mut draft = args.draft(method, own)?;
     let (name, variant) = draft.method::<L>()?;
-    let (second, data) = L::visit(&name, &variant, Check { draft: &draft })?;
+    let Checked { second, data, image } = L::visit(&name, &variant, Check { draft: &draft })?;
     if let Some(second) = second {
         L::visit(REFINE, second.variant, Check { draft: &second.draft })?;
     }
-    let is_absent = draft.get("data").is_none();
-    draft.put("data", data.filter(|_| is_absent), "the method")?;
+    let frames = data.is_of_clips().then(|| DataOptions::default().holding(image).frames).flatten();
+    for (field, known) in [("data", json!(data)), ("data_options.frames", json!(frames))] {
+        if draft.get(field).is_none() && !known.is_null() {
+            draft.put(field, Some(known), "the method")?;
+        }
+    }
     // Not before it is known that there is a device to train on.
     device_named(&args.device)?;
     let written = draft.text("out")?.map(PathBuf::from);
@@ -100,22 +107,32 @@ fn folder(method: &str) -> PathBuf {
     PathBuf::from("runs").join(method)
 }
 
-/// Refuses a wrong document before the images are opened, which may take minutes; answers what the run
-/// goes on with, and its images.
+/// Refuses a wrong document before the images are opened, which may take minutes.
 struct Check<'a> {
     draft: &'a Draft,
 }
 
-impl MethodVisitor for Check<'_> {
-    type Output = (Option<Second>, Option<DataSpec>);
+/// A document that was checked: what the run goes on with, its images, and what its model reads.
+struct Checked {
+    second: Option<Second>,
+    data: DataSpec,
+    image: ImageShape,
+}
 
-    fn visit<M: Method>(self) -> Result<Self::Output> {
+impl MethodVisitor for Check<'_> {
+    type Output = Checked;
+
+    fn visit<M: Method>(self) -> Result<Checked> {
         let document = self.draft.check::<M>()?;
         let second = |stage: &RefineStage| {
             let variant = refined_variant::<M>()?;
             Ok(Second { variant, draft: refine_draft(stage, variant)? })
         };
-        Ok((document.refine.as_ref().map(second).transpose()?, document.data))
+        Ok(Checked {
+            second: document.refine.as_ref().map(second).transpose()?,
+            data: document.data.unwrap_or(DataSpec::Shapes),
+            image: document.numbers.image(),
+        })
     }
 }
 

@@ -3,14 +3,9 @@
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 
-/// How many frames of a source there are from the first that `view` shows to the last.
-fn span(view: ImageShape) -> usize {
-    (view.frames - 1).saturating_mul(view.stride).saturating_add(1)
-}
-
 /// Checks that `clip` has as many frames as `view` needs.
 pub(super) fn check(view: ImageShape, clip: ImageShape) -> Result<()> {
-    let (needed, got) = (span(view), clip.frames);
+    let (needed, got) = (view.span(), clip.frames);
     ensure!(
         got >= needed || got > 1,
         "the model reads clips of {} frames, this is an image",
@@ -34,7 +29,7 @@ pub(super) fn shown<S>(
     time: f64,
 ) -> impl Iterator<Item = &[S]> {
     let area = clip.frame().height * clip.width;
-    let last = clip.frames - span(view);
+    let last = clip.frames - view.span();
     let first = ((time * (last + 1) as f64) as usize).min(last);
     pixels.chunks_exact(clip.frames * area).flat_map(move |channel| {
         channel.chunks_exact(area).skip(first).step_by(view.stride).take(view.frames)
