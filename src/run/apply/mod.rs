@@ -7,7 +7,7 @@ mod spread;
 
 pub use inpaint::marked_pixels;
 pub use inpainter::{Inpainter, inpaint};
-pub use motion::{Differences, Differing, Modelled, MotionModel, Moving};
+pub use motion::{Differences, Differing, Modelled, MotionBy, MotionFiles, MotionModel, Moving};
 
 pub use crate::method::{denoise, edges, predicted_edges};
 

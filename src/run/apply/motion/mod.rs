@@ -1,13 +1,17 @@
 //! What moves in a film.
 
 mod background;
+mod by;
 mod cells;
 mod differences;
+mod files;
 mod model;
 mod plane;
 mod shift;
 
+pub use by::MotionBy;
 pub use differences::{Differences, Differing};
+pub use files::MotionFiles;
 pub use model::{Modelled, MotionModel};
 
 use crate::data::Image;
