@@ -8,7 +8,7 @@ use super::inpaint::Painter;
 use crate::checkpoint::{LoadOptions, Transformers, TransformersModel};
 use crate::data::source::MemoryDataset;
 use crate::data::{ChannelStatistics, Image};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 use crate::method::{BuiltIn, Inpainting, Method, MethodVisitor, Methods};
 use crate::run::published::{Found, notes, open};
@@ -18,7 +18,7 @@ use crate::train::RunFolder;
 #[derive(Debug)]
 pub struct Inpainter {
     model: Inpainting,
-    tile: ImageShape,
+    pub(super) tile: ImageShape,
     device: Device,
     /// How its images are normalized; by the image's own mean and deviation where nothing says so.
     statistics: Option<ChannelStatistics>,
@@ -73,6 +73,7 @@ impl Inpainter {
             TransformersModel::SwinSimMim(l) => inpainting(&l.config, l.model)?,
             TransformersModel::SwinV2SimMim(l) => inpainting(&l.config, l.model)?,
             TransformersModel::HieraMae(l) => inpainting(&l.config, l.model)?,
+            TransformersModel::VideoMae(l) => inpainting(&l.config, l.model)?,
             _ => {
                 let title = opened.architecture();
                 return Err(other(opened.path(), &format!("holds a {title}")));
@@ -93,13 +94,19 @@ impl Inpainter {
     ///
     /// # Errors
     ///
-    /// When the image has other channels than the model, or no unit of the image is free of marked
-    /// pixels.
+    /// When the image has other channels than the model, no unit of the image is free of marked pixels,
+    /// or the model is one of clips, which [`fill_film`](Self::fill_film) takes.
     ///
     /// # Panics
     ///
     /// When `marked` is not of the image's size.
     pub fn fill(&self, image: &Image, marked: &[bool]) -> Result<Image> {
+        let frames = self.tile.frames;
+        ensure!(
+            image.frames() >= frames,
+            "the model fills films of {frames} frames or more, got {}",
+            image.frames()
+        );
         let image = &image.clone().with_channels(self.tile.channels)?;
         let own = match self.statistics {
             Some(_) => None,

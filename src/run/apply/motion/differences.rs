@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use super::Moving;
 use super::background::{Residual, residual};
+use super::camera::Camera;
 use super::plane::Plane;
-use super::shift::{Pyramid, Shift};
+use super::shift::Shift;
 use crate::config::config;
 use crate::data::Image;
 use crate::error::{Result, ensure};
@@ -70,7 +71,7 @@ impl Differences {
             options: self.clone(),
             frames: Some(frames),
             held: VecDeque::new(),
-            last: None,
+            camera: Camera::default(),
             next: 0,
             answered: 0,
         }
@@ -107,8 +108,7 @@ pub struct Differing<I> {
     /// None once they have ended.
     frames: Option<I>,
     held: VecDeque<Held>,
-    /// The newest frame, to find the shift of the one after it.
-    last: Option<Pyramid>,
+    camera: Camera,
     /// Which of the held frames is answered next.
     next: usize,
     answered: usize,
@@ -169,25 +169,16 @@ impl<I: Iterator<Item = Result<Image>>> Differing<I> {
     /// Takes the next frame in.
     fn hold(&mut self, frame: Image) -> Result<()> {
         let image = frame.in_8_bits();
-        let mut place = (0.0, 0.0);
         if let Some(before) = self.held.back() {
             let (shape, wanted) = (image.shape(), before.image.shape());
             ensure!(
                 shape == wanted,
                 "all frames of a film have one shape, got {shape} after {wanted}"
             );
-            place = before.place;
         } else {
             check_size(&image, self.options.reach)?;
         }
-        if self.options.camera {
-            let pyramid = Pyramid::new(luma(&image)?);
-            if let Some(last) = &self.last {
-                let (x, y) = pyramid.shift_in(last);
-                place = (place.0 - x, place.1 - y);
-            }
-            self.last = Some(pyramid);
-        }
+        let place = if self.options.camera { self.camera.follow(&image)? } else { (0.0, 0.0) };
         self.held.push_back(Held { image, place });
         Ok(())
     }
@@ -211,7 +202,7 @@ impl<I: Iterator<Item = Result<Image>>> Differing<I> {
 }
 
 /// Up to `most` of `count` things, evenly spread from the first to the last.
-pub(super) fn evenly(count: usize, most: usize) -> impl Iterator<Item = usize> {
+pub(in crate::run::apply) fn evenly(count: usize, most: usize) -> impl Iterator<Item = usize> {
     let taken = count.min(most);
     (0..taken).map(move |index| match taken {
         1 => count / 2,
@@ -259,18 +250,94 @@ fn noise(differences: &[f32]) -> f32 {
     (1.4826 * median).max(LEAST_NOISE)
 }
 
-/// The brightness of an 8-bit image, from 0 to 1.
-fn luma(image: &Image) -> Result<Plane> {
-    let ImageShape { channels, height, width, .. } = image.shape();
-    let weights = match channels {
-        3 => vec![0.299, 0.587, 0.114],
-        channels => vec![1.0 / channels as f32; channels],
-    };
-    let mut values = vec![0.0; height * width];
-    for (channel, weight) in weights.iter().enumerate() {
-        for (value, &byte) in values.iter_mut().zip(image.plane(channel)?) {
-            *value += weight / 255.0 * f32::from(byte);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    /// A film of `count` frames of 16 × 24 pixels: columns of stripes seen by a camera that moves by
+    /// `drift` pixels a frame, and a square of 4 × 4 that moves by 2.
+    fn film(count: usize, drift: usize) -> Vec<Result<Image>> {
+        let frame = |time: usize| {
+            let level = |at: usize| {
+                let (x, y) = (at % 24, at / 24);
+                let is_square = (2 * time..2 * time + 4).contains(&x) && (6..10).contains(&y);
+                let ground = 60 + (x + drift * time) * (x + drift * time) * 7 % 60 + y * y % 30;
+                if is_square { 230 } else { ground as u8 }
+            };
+            Image::new(ImageShape::new(1, 16, 24), (0..16 * 24).map(level).collect::<Vec<_>>())
+        };
+        (0..count).map(frame).collect()
+    }
+
+    fn moving(differences: &Differences, film: Vec<Result<Image>>) -> Vec<Moving> {
+        differences.of(film.into_iter()).map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_square_moves_and_the_ground_does_not_though_the_camera_does() {
+        for drift in [0, 1] {
+            let moves = moving(&Differences::new(), film(10, drift));
+            for (time, moving) in moves.iter().enumerate() {
+                let shares = moving.motion.values();
+                let at = |x: usize, y: usize| shares[y * 24 + x];
+                assert!(at(2 * time + 1, 7) > 0.8, "drift {drift}, frame {time}");
+                let ground: f32 = shares[12 * 24..15 * 24].iter().sum::<f32>() / 72.0;
+                assert!(ground < 0.3, "drift {drift}, frame {time}: {ground}");
+            }
         }
     }
-    Ok(Plane { width, height, values })
+
+    #[test]
+    fn what_stands_still_behind_a_frame_lacks_what_moves() {
+        let moves = moving(&Differences::new().with_camera(false), film(10, 0));
+        let empty = film(1, 0).remove(0).unwrap();
+        // The square has left its place in the last frame.
+        assert_eq!(
+            moves[9].still.bytes().unwrap()[7 * 24 + 1],
+            moves[9].frame.bytes().unwrap()[7 * 24 + 1]
+        );
+        assert_eq!(empty.bytes().unwrap()[7 * 24 + 1], 230);
+        assert!(moves[0].still.bytes().unwrap()[7 * 24 + 1] < 200);
+    }
+
+    #[test]
+    fn a_long_film_is_answered_frame_by_frame_and_few_are_held() {
+        let differences = Differences::new().with_reach(3).with_samples(4);
+        let mut differing = differences.of(film(9, 0).into_iter());
+        for time in 0..9 {
+            let moving = differing.next().unwrap().unwrap();
+            assert_eq!(moving.frame, film(time + 1, 0).pop().unwrap().unwrap());
+            assert!(differing.held.len() <= 7, "{}", differing.held.len());
+        }
+        assert!(differing.next().is_none());
+    }
+
+    #[test]
+    fn one_frame_other_sizes_too_large_ones_and_faults_are_named_and_end_it() {
+        let message = |film: Vec<Result<Image>>| {
+            let mut differing = Differences::new().of(film.into_iter());
+            let fault = differing.find_map(Result::err).expect("a fault").to_string();
+            assert!(differing.next().is_none());
+            fault
+        };
+        assert!(message(film(1, 0)).contains("a film of at least two"));
+        let other = Image::new(ImageShape::new(1, 8, 24), vec![0_u8; 192]);
+        let message_of_other = message(film(2, 0).into_iter().chain([other]).collect());
+        assert!(message_of_other.contains("1×8×24 after 1×16×24"), "{message_of_other}");
+        let broken = Err(Error::data("film/3.png", "is cut"));
+        assert_eq!(message(film(2, 0).into_iter().chain([broken]).collect()), "film/3.png: is cut");
+        let mut large = Differences::new().with_reach(1 << 26).of(film(2, 0).into_iter());
+        assert!(large.next().unwrap().unwrap_err().to_string().contains("more than 4 GiB"));
+        let mut none = Differences::new().with_samples(0).of(film(2, 0).into_iter());
+        assert!(none.next().unwrap().unwrap_err().to_string().contains("at least 1 other"));
+    }
+
+    #[test]
+    fn others_are_spread_evenly_from_the_first_to_the_last() {
+        assert_eq!(evenly(3, 5).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(evenly(9, 3).collect::<Vec<_>>(), [0, 4, 8]);
+        assert_eq!(evenly(9, 1).collect::<Vec<_>>(), [4]);
+        assert_eq!(evenly(0, 3).count(), 0);
+    }
 }

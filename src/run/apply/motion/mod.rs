@@ -2,17 +2,23 @@
 
 mod background;
 mod by;
+mod camera;
 mod cells;
 mod differences;
 mod files;
 mod model;
+mod modelled;
 mod plane;
 mod shift;
 
 pub use by::MotionBy;
+pub(super) use camera::Camera;
+pub(super) use differences::evenly;
 pub use differences::{Differences, Differing};
 pub use files::MotionFiles;
-pub use model::{Modelled, MotionModel};
+pub use model::MotionModel;
+pub use modelled::Modelled;
+pub(super) use shift::Shift;
 
 use crate::data::Image;
 

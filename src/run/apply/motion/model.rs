@@ -1,17 +1,17 @@
 //! Motion by a pre-trained encoder of clips: how unlike a still copy of itself a clip is.
 
-use std::collections::VecDeque;
 use std::path::Path;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::cells::Cells;
-use super::{Differences, Differing, Moving};
+use super::modelled::Modelled;
+use super::{Differences, Moving};
 use crate::data::tiles::{Mosaic, TILES, Tiles, batch};
 use crate::data::{ChannelStatistics, Image};
 use crate::encoder::{Backbone, VitConfig};
-use crate::error::{Error, Result, ensure};
+use crate::error::{Error, Result};
 use crate::grid::{ClipGrid, ImageShape};
 use crate::image::normalize;
 use crate::method::Methods;
@@ -92,25 +92,18 @@ impl MotionModel {
         })
     }
 
-    /// Frames of a clip that the encoder reads.
-    pub fn frames(&self) -> usize {
-        self.clip.frames
+    /// Frames of a clip that the encoder reads, and how many frames of a film apart these are.
+    pub fn frames_and_stride(&self) -> (usize, usize) {
+        (self.clip.frames, self.clip.stride)
     }
 
     /// What moves in each of `frames`, in their order.
     pub fn of<I: Iterator<Item = Result<Image>>>(&self, frames: I) -> Modelled<'_, I> {
-        Modelled {
-            model: self,
-            differing: self.differences.of(frames),
-            open: VecDeque::new(),
-            past: VecDeque::new(),
-            ready: VecDeque::new(),
-            has_ended: false,
-        }
+        Modelled::new(self, self.differences.of(frames))
     }
 
     /// The share of motion in each frame of a clip, as planes one after the other.
-    fn look(&self, clip: &[&Moving]) -> Result<Vec<f32>> {
+    pub(super) fn look(&self, clip: &[&Moving]) -> Result<Vec<f32>> {
         let frames = self.planes(clip.iter().map(|moving| &moving.frame))?;
         let still = self.planes(clip.iter().map(|moving| &moving.still))?;
         let shares: Vec<f32> = clip.iter().flat_map(|moving| moving.motion.values()).collect();
@@ -232,78 +225,72 @@ impl BackboneVisitor for Opening<'_> {
     }
 }
 
-/// See [`MotionModel::of`].
-#[derive(Debug)]
-pub struct Modelled<'a, I> {
-    model: &'a MotionModel,
-    differing: Differing<I>,
-    /// Frames of which not all is said.
-    open: VecDeque<Open>,
-    /// The frames before them, of which the last clip of a film may need some.
-    past: VecDeque<Moving>,
-    /// Frames of which all is said.
-    ready: VecDeque<Moving>,
-    has_ended: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::{ClipVitConfig, VitBody};
+    use crate::grid::ClipShape;
+    use crate::nn::InitialWeights;
+    use crate::test_device;
 
-/// A frame, the sum of what clips said of it, and how many did.
-#[derive(Debug)]
-struct Open {
-    moving: Moving,
-    sum: Vec<f32>,
-    times: usize,
-}
-
-impl<I: Iterator<Item = Result<Image>>> Iterator for Modelled<'_, I> {
-    type Item = Result<Moving>;
-
-    fn next(&mut self) -> Option<Result<Moving>> {
-        while self.ready.is_empty() && !self.has_ended {
-            if let Err(error) = self.look() {
-                self.has_ended = true;
-                return Some(Err(error));
-            }
-        }
-        self.ready.pop_front().map(Ok)
+    /// An encoder of clips of 4 frames of 8 × 8 pixels, `stride` frames apart, that learned nothing.
+    fn model(stride: usize) -> MotionModel {
+        let clip = ClipShape::new(ImageShape::square(1, 8), 4);
+        let config = ClipVitConfig::new(clip, 2, 4, 16, 2, 2);
+        let image = ImageShape { stride, ..config.image() };
+        let random = move |weights: &mut InitialWeights| Ok(config.init(weights));
+        let encoder = random(&mut InitialWeights::new(0, &test_device())).unwrap();
+        let loaded = LoadedBackbone::new(encoder, image, "", random);
+        MotionModel::new(loaded, Path::new("run"), &test_device()).unwrap()
     }
-}
 
-impl<I: Iterator<Item = Result<Image>>> Modelled<'_, I> {
-    /// Looks at the next clip, half a clip after the one before it; the last one ends with the film.
-    fn look(&mut self) -> Result<()> {
-        let length = self.model.clip.frames;
-        let known = self.open.len();
-        while self.open.len() < length
-            && let Some(moving) = self.differing.next().transpose()?
-        {
-            self.open.push_back(Open { moving, sum: Vec::new(), times: 0 });
-        }
-        self.has_ended = self.open.len() < length;
-        if self.open.len() > known {
-            let filled = length - self.open.len();
-            ensure!(
-                self.past.len() >= filled,
-                "a film of {} frames is shorter than the {length} frames of a clip that the encoder reads",
-                self.open.len()
+    /// Frames of 9 × 13 pixels, in which a bright square goes to the right.
+    fn film(count: usize) -> impl Iterator<Item = Result<Image>> {
+        (0..count).map(|time| {
+            let is_square =
+                |x: usize, y: usize| (time..time + 3).contains(&x) && (3..6).contains(&y);
+            let level =
+                |at: usize| if is_square(at % 13, at / 13) { 220 } else { 40 + (at % 7) as u8 };
+            Image::new(ImageShape::new(1, 9, 13), (0..9 * 13).map(level).collect::<Vec<_>>())
+        })
+    }
+
+    #[test]
+    fn every_frame_of_a_film_of_any_length_and_size_is_told_once_and_in_order() {
+        for (stride, count) in [(1, 4), (1, 5), (1, 11), (2, 5), (2, 8), (2, 13)] {
+            let model = model(stride);
+            let moving: Vec<_> = model.of(film(count)).map(Result::unwrap).collect();
+            let frames: Vec<_> = moving.iter().map(|moving| moving.frame.clone()).collect();
+            assert_eq!(
+                frames,
+                film(count).map(Result::unwrap).collect::<Vec<_>>(),
+                "{stride}, {count}"
             );
-            let past = self.past.iter().skip(self.past.len() - filled);
-            let clip: Vec<_> = past.chain(self.open.iter().map(|open| &open.moving)).collect();
-            let said = self.model.look(&clip)?;
-            let planes = said.chunks_exact(said.len() / length).skip(filled);
-            for (open, plane) in self.open.iter_mut().zip(planes) {
-                open.sum.resize(plane.len(), 0.0);
-                open.sum.iter_mut().zip(plane).for_each(|(sum, share)| *sum += share);
-                open.times += 1;
+            for (time, moving) in moving.iter().enumerate() {
+                let shares = moving.motion.values();
+                assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+                assert!(
+                    shares[4 * 13 + time + 1] > shares[8 * 13 + 12],
+                    "{stride}, {count}: {time}"
+                );
             }
         }
-        let done = if self.has_ended { self.open.len() } else { length / 2 };
-        for Open { moving, sum, times } in self.open.drain(..done) {
-            let shares = sum.into_iter().map(|sum| sum / times as f32).collect::<Vec<_>>();
-            let motion = Image::new(moving.motion.shape(), shares)?;
-            self.ready.push_back(Moving { motion, ..moving.clone() });
-            self.past.push_back(moving);
-        }
-        self.past.drain(..self.past.len().saturating_sub(length));
-        Ok(())
+    }
+
+    #[test]
+    fn a_film_that_is_shorter_than_a_clip_is_refused() {
+        let model = model(1);
+        let message = model.of(film(3)).find_map(Result::err).unwrap().to_string();
+        assert!(message.contains("a film of 3 frames is shorter than the 4 frames"), "{message}");
+    }
+
+    #[test]
+    fn an_encoder_of_images_is_refused_with_what_to_train() {
+        let config = VitConfig::new(ImageShape::square(1, 8), 4, 16, 1, 2);
+        let random = move |weights: &mut InitialWeights| Ok(VitBody::new(&config, weights));
+        let body = random(&mut InitialWeights::new(0, &test_device())).unwrap();
+        let loaded = LoadedBackbone::new(body, ImageShape::square(1, 8), "", random);
+        let message = MotionModel::new(loaded, Path::new("runs/mae"), &test_device()).unwrap_err();
+        assert!(message.to_string().contains("--example videomae"), "{message}");
     }
 }

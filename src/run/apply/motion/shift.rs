@@ -3,7 +3,7 @@
 use super::plane::Plane;
 
 /// A move along x and y, in pixels.
-pub(super) type Shift = (f32, f32);
+pub(in crate::run::apply) type Shift = (f32, f32);
 
 /// The shorter side of the smallest planes that are looked at, in pixels.
 const SMALLEST: usize = 12;
