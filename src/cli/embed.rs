@@ -127,7 +127,7 @@ impl BackboneVisitor for Command<'_> {
             .then(|| ChannelStatistics { mean: args.mean.clone(), std: args.std.clone() });
         let known = encoder.statistics.as_ref().or(given.as_ref());
         let Opened { images, class_names, statistics } =
-            args.images.open(encoder.image.channels, known)?;
+            args.images.open(encoder.image, known)?;
         let (count, told) = (images.len(), Cell::new(Instant::now()));
         let done = args.embed().run(
             &encoder,

@@ -8,6 +8,7 @@ use super::exit::say;
 use crate::data::source::ImageList;
 use crate::data::{ChannelStatistics, Channels, DataOptions, DataSpec, ImageDataset, OnBadImage};
 use crate::error::{Error, Result};
+use crate::grid::ImageShape;
 
 /// Which images a command looks at.
 #[derive(Debug, Clone, clap::Args)]
@@ -43,16 +44,17 @@ pub(super) struct Opened {
 }
 
 impl Images {
-    /// Opens them for a reader of `channels` channels; with known `statistics` none are measured.
+    /// Opens them for a reader of `image`; with known `statistics` none are measured.
     pub(super) fn open(
         &self,
-        channels: usize,
+        image: ImageShape,
         statistics: Option<&ChannelStatistics>,
     ) -> Result<Opened> {
         if let Some(spec) = &self.data {
             let options = DataOptions::default()
-                .with_channels(Channels::Exactly(channels))
+                .with_channels(Channels::Exactly(image.channels))
                 .with_on_bad_image(self.on_bad_image);
+            let options = if spec.is_of_clips() { options.holding(image) } else { options };
             let data = data::open(spec, &options, statistics.cloned())?;
             let images = if self.split == "train" { data.train } else { data.test };
             let statistics = Some(data.statistics);
@@ -60,6 +62,9 @@ impl Images {
         }
         let path = self.images.as_ref();
         let path = path.ok_or_else(|| Error::config("give images by --images or --data"))?;
+        if image.frames > 1 {
+            return Err(Error::config("clips are given by --data clips:DIR, not by --images"));
+        }
         let list = ImageList::of(path, self.on_bad_image)?;
         for note in list.notes() {
             say(format_args!("note: {note}"));

@@ -8,7 +8,6 @@ use crate::data::{ImageDataset, OnBadImage, Sample, data_error, scan};
 use crate::encoder::Backbone;
 use crate::error::Result;
 use crate::eval::{LabelledPicture, NeighborRow, ScoreCard, nearest};
-use crate::grid::ImageShape;
 use crate::rng::{Purpose, stream};
 use crate::viz::Picture;
 
@@ -82,7 +81,7 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
     /// An image as the encoder sees it, not normalized.
     fn picture(&self, images: &dyn Dataset<Sample>, index: usize) -> Result<LabelledPicture> {
         let sample = images.get(index).map_err(|error| data_error(index, error))?;
-        let shape: ImageShape = self.encoder.image;
+        let shape = self.encoder.image.frame();
         let mut nothing = stream(self.seed, Purpose::Augmentation, 0, index as u64);
         let transform = Augmentation::none().sample(sample.image.shape(), &mut nothing);
         let shown = View::new(shape)?.image(&sample.image, &transform, &mut Scratch::default())?;

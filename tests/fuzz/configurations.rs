@@ -7,11 +7,11 @@ use burn_mim::method::{BeitV2Config, Method};
 use burn_mim::target::tokenizer::{PaletteConfig, VqConfig};
 use burn_mim::train::Recipe;
 use burn_mim::{
-    BeitConfig, CaeConfig, CmaeConfig, ContextConfig, ConvNextV2Config, Data2VecConfig,
+    BeitConfig, CaeConfig, ClipShape, CmaeConfig, ContextConfig, ConvNextV2Config, Data2VecConfig,
     Data2VecV1Config, Error, EvaConfig, FcMaeConfig, HieraMaeConfig, IBotConfig, IJepaConfig,
     ImageGptConfig, ImageShape, LeJepaConfig, MaeConfig, MaskConfig, MaskFeatConfig, MilanConfig,
     RefineConfig, RestorationConfig, Result, SelfieConfig, SimMimConfig, SparkConfig, SwinConfig,
-    SwinV2Config, TokenizerConfig,
+    SwinV2Config, TokenizerConfig, VideoMaeConfig,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,6 +60,7 @@ fn damaged_configurations_of_methods_are_refused_or_valid() {
     check(FcMaeConfig::small_images(image));
     check(HieraMaeConfig::small_images(image));
     check(MilanConfig::small_images(image));
+    check(VideoMaeConfig::small_clips(ClipShape::new(image, 4)));
 }
 
 fn check<M: Method>(method: M) {

@@ -43,6 +43,7 @@ METHODS = {
     "data2vec": ["data2vec_cifar10"],
     "tokenizer": ["train_tokenizer"],
     "beit": ["beit_cifar10"],
+    "videomae": ["videomae", "--frames", "4", "--data", "moving-shapes", "--train-images", "64"],
 }
 CLOCK = {"seconds", "images_per_second", "wall_seconds"}
 
@@ -160,8 +161,8 @@ class Campaign:
         data = f"idx:{self.images}"
         command = [str(self.binaries / name), *SMALL, "--data", data, "--out", str(out), "--epochs", self.epochs]
         # A later option of the same name would be refused: the method's own comes instead.
-        if "--image-size" in options:
-            at = command.index("--image-size")
+        for own in {"--image-size", "--data"} & set(options):
+            at = command.index(own)
             del command[at : at + 2]
         return command + options + (["--resume"] if resume else [])
 

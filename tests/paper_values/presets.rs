@@ -55,7 +55,8 @@ pub(super) fn presets() -> Vec<(String, Value)> {
 
 /// The run of a preset, with what its recipe comes to.
 fn run(preset: &PresetEntry) -> (String, Value) {
-    let PresetEntry { recipe, batch_size, image, .. } = preset;
+    let PresetEntry { recipe, batch_size, .. } = preset;
+    let image = preset.image.frame();
     assert_eq!((image.channels, image.height), (3, image.width));
     let value = json!({
         "side": image.width,
@@ -125,7 +126,8 @@ fn constructors() -> Vec<(String, Value)> {
         RefineConfig { base_patch16, large_patch16, small_images(SMALL) }
         Recipe { mae, simmim, simmim_800, beit, maskfeat, restoration, refine, data2vec, ijepa }
         Augmentation {
-            mae, simmim, beit, maskfeat, two_views, colors, cmae, ijepa, ibot, lejepa, none,
+            mae, simmim, beit, maskfeat, two_views, colors, cmae, ijepa, ibot, lejepa, videomae,
+            none,
         }
         FineTuning {
             mae_base, mae_large, mae_huge, simmim_base, beit_base, small_images(20), fitting(1_200_000, 600),

@@ -65,6 +65,7 @@ fn described(recipe: &Recipe) -> String {
 
 fn shown(augmentation: &Augmentation) -> String {
     let crop = augmentation.crop.map(|crop| format!("cropped {:?}", crop.scale));
+    let sides = augmentation.multi_scale.map(|crop| format!("cropped to {:?}", crop.sides));
     let jitter = augmentation.jitter.map(|_| "jittered".to_string());
     let flip = augmentation.flip.then(|| "mirrored".to_string());
     let filter = match augmentation.interpolation {
@@ -74,7 +75,7 @@ fn shown(augmentation: &Augmentation) -> String {
     };
     let gray = (augmentation.gray > 0.0).then(|| "sometimes gray".to_string());
     let solarized = (augmentation.solarize > 0.0).then(|| "sometimes solarized".to_string());
-    let parts = [crop, flip, jitter, gray, solarized, Some(filter.into())];
+    let parts = [crop, sides, flip, jitter, gray, solarized, Some(filter.into())];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     parts.join(", ")
 }
