@@ -126,8 +126,7 @@ impl BackboneVisitor for Command<'_> {
         let given = (!args.mean.is_empty())
             .then(|| ChannelStatistics { mean: args.mean.clone(), std: args.std.clone() });
         let known = encoder.statistics.as_ref().or(given.as_ref());
-        let Opened { images, class_names, statistics } =
-            args.images.open(encoder.image, known)?;
+        let Opened { images, class_names, statistics } = args.images.open(encoder.image, known)?;
         let (count, told) = (images.len(), Cell::new(Instant::now()));
         let done = args.embed().run(
             &encoder,

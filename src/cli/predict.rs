@@ -51,8 +51,7 @@ impl FineTunedVisitor for Command<'_> {
         let config = &tuned.config;
         say(format_args!("{}, {} classes", config.title, config.class_names.len()));
         tuned.notes.iter().for_each(say);
-        let Opened { images, .. } =
-            args.images.open(config.image, Some(&config.statistics))?;
+        let Opened { images, .. } = args.images.open(config.image, Some(&config.statistics))?;
         let place = args.out.clone().unwrap_or_else(|| "standard output".into());
         let fault = |error| Error::data(&place, error);
         let mut to: Box<dyn Write> = match &args.out {

@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn cells_of_the_same_place_differ_by_their_time() {
         let encoder = encoder();
-        let still = encoder.represent(Tensor::ones([1, 2, 6, 4, 6], &test_device())).tokens;
+        let still = encoder.represent(Tensor::<5>::ones([1, 2, 6, 4, 6], &test_device())).tokens;
         let rows: Vec<f32> = still.into_data().try_to_vec().unwrap();
         assert_ne!(rows[..8], rows[6 * 8..7 * 8]);
     }
@@ -271,6 +271,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "reads clips of 6 frames of 2×4×6 got clips of 3 frames of 2×4×6")]
     fn clips_of_another_shape_panic_with_both() {
-        encoder().represent(Tensor::ones([1, 2, 3, 4, 6], &test_device()));
+        encoder().represent(Tensor::<5>::ones([1, 2, 3, 4, 6], &test_device()));
     }
 }
