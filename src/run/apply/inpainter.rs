@@ -222,7 +222,10 @@ mod tests {
 
     #[test]
     fn films_and_images_that_are_shorter_than_a_clip_are_refused() {
-        let message = of_clips().fill_film(&film(3), &vec![marks(4); 3]).unwrap_err().to_string();
+        let message = of_clips()
+            .fill_film(&film(3), &[marks(4), marks(4), marks(4)])
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("a film of 3 frames is shorter than the clips of 4"), "{message}");
         let message = of_clips().fill(&film(1)[0], &marks(4)).unwrap_err().to_string();
         assert!(message.contains("fills films of 4 frames or more, got 1"), "{message}");
