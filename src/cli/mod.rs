@@ -21,6 +21,7 @@ mod export;
 mod finetune;
 mod images;
 mod inspect;
+mod motion;
 pub mod numbers;
 mod pack;
 mod predict;
@@ -59,6 +60,7 @@ enum Command {
     Predict(Box<predict::Args>),
     Export(export::Args),
     Inspect(inspect::Args),
+    Motion(motion::Args),
     Pack(pack::Args),
     Presets(reference::Presets),
     Completions(reference::Completions),
@@ -91,6 +93,7 @@ impl Command {
             Self::Predict(args) => predict::run::<L>(args),
             Self::Export(args) => export::run::<L>(args),
             Self::Inspect(args) => inspect::run(args),
+            Self::Motion(args) => motion::run::<L>(args),
             Self::Pack(args) => pack::run(args),
             Self::Presets(presets) => presets.run::<L>(),
             Self::Completions(completions) => completions.run(CommandLine::command()),
@@ -114,6 +117,11 @@ pub fn main<L: Methods>() -> ExitCode {
 pub fn evaluate<L: Methods>() -> ExitCode {
     let args = evaluate::Args::parse();
     exit::exit(exit::on_the_first(|| evaluate::run::<L>(&args)))
+}
+
+/// The command `motion` as a program of its own.
+pub fn motion<L: Methods>() -> ExitCode {
+    exit::exit(motion::run::<L>(&motion::Args::parse()))
 }
 
 /// The command `tokenizer` as a program of its own.

@@ -79,6 +79,7 @@ mod metrics;
 mod mix;
 mod probe;
 mod quality;
+mod roc;
 mod score;
 mod subset;
 
@@ -102,6 +103,7 @@ pub use metrics::{ConfusionMatrix, Summary, TestResult};
 pub use mix::{Mix, Mixing};
 pub use probe::LinearProbe;
 pub use quality::{Lidar, rank_me};
+pub use roc::area_under_roc;
 pub use score::Score;
 pub(crate) use subset::share_of;
 pub use subset::{Labels, held_out, labelled_share};

@@ -1,12 +1,13 @@
 //! What a run needs of VideoMAE.
 
 use super::{ClipCollate, VideoMae, VideoMaeConfig, clip_strips, presets};
-use crate::batch::ClipBatch;
+use crate::batch::{ClipBatch, MimBatch};
 use crate::data::augment::Augmentation;
 use crate::encoder::{ClipVit, Stack};
 use crate::error::Result;
 use crate::grid::ImageShape;
-use crate::method::{DataFacts, Method, Preset, Run, hidden_cells, picture_title};
+use crate::image::{ChannelStatistics, normalize, stack_frames, unstack_frames};
+use crate::method::{DataFacts, Inpainting, Method, Preset, Run, hidden_cells, picture_title};
 use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::Picture;
@@ -79,6 +80,21 @@ impl Method for VideoMaeConfig {
         data: &DataFacts,
     ) -> Result<Option<Picture>> {
         clip_strips(&picture_title::<Self>(), task, &batch, &data.statistics)?.sheet().map(Some)
+    }
+
+    /// Fills clips whose frames lie one below the other.
+    fn inpainting(&self, task: VideoMae) -> Result<Option<Inpainting>> {
+        let (units, frames) = (self.mask()?.grid(), self.encoder.clip.frames);
+        let predict = move |batch: &MimBatch| {
+            let clips = unstack_frames(batch.images.clone(), frames);
+            let pixels = task.reconstruct(&ClipBatch::new(clips, batch.mask.clone()));
+            let pixels = stack_frames(pixels);
+            match &task.target.statistics {
+                Some(ChannelStatistics { mean, std }) => normalize(pixels, mean, std),
+                None => pixels,
+            }
+        };
+        Ok(Some(Inpainting { units, predict: Box::new(predict) }))
     }
 
     /// The picture, moving: `reconstruction.gif`.

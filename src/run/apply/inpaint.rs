@@ -9,7 +9,7 @@ use crate::batch::MimBatch;
 use crate::data::tiles::{Mosaic, TILES, Tiles, batch, eight_bits};
 use crate::data::{ChannelStatistics, Image};
 use crate::error::{Error, Result};
-use crate::grid::ImageShape;
+use crate::grid::{Grid, ImageShape};
 use crate::image::{denormalize, normalize};
 use crate::mask::{Mask, UnitMask};
 use crate::method::Inpainting;
@@ -55,7 +55,10 @@ impl Painter<'_> {
         let tiles = Tiles::new(shape, self.tile);
         let mut unknown = marked.to_vec();
         let mut values = self.image.values();
-        values.chunks_exact_mut(area).for_each(|plane| spread(plane, marked, shape.width));
+        let frame = shape.frame();
+        for plane in values.chunks_exact_mut(area) {
+            spread_in_frames(plane, marked, [frame.height, frame.width]);
+        }
         let mut hidden = BTreeMap::new();
         self.look_again(0..tiles.count(), &tiles, &unknown, &mut hidden)?;
         let mut mosaic = Mosaic::new(&tiles, shape.channels);
@@ -110,7 +113,7 @@ impl Painter<'_> {
         if most == 0 {
             return Err(Error::config(format!(
                 "the mask leaves no {}×{} pixels of the image whole, the least a model looks at",
-                self.tile.height / self.model.units.rows,
+                self.tile.frame().height / self.units_of_a_step().rows,
                 self.tile.width / self.model.units.cols
             )));
         }
@@ -124,13 +127,25 @@ impl Painter<'_> {
 
     /// The units of a tile that hold an unknown pixel.
     fn hidden_units(&self, unknown: &[bool]) -> Result<UnitMask> {
-        let (ImageShape { height, width, .. }, units) = (self.tile, self.model.units);
+        let (ImageShape { height, width, .. }, units) = (self.tile.frame(), self.model.units);
+        let step = self.units_of_a_step();
+        let times = units.rows / step.rows;
         let mut bits = vec![false; units.cells()];
         for at in (0..unknown.len()).filter(|&at| unknown[at]) {
-            bits[at / width * units.rows / height * units.cols + at % width * units.cols / width] =
-                true;
+            let (frame, y, x) = (at / width / height, at / width % height, at % width);
+            let row = frame * times / self.tile.frames * step.rows + y * step.rows / height;
+            bits[row * units.cols + x * units.cols / width] = true;
         }
         UnitMask::new(units, bits)
+    }
+
+    /// The units of one image, or of a clip those of one step: these are square.
+    fn units_of_a_step(&self) -> Grid {
+        let (ImageShape { height, width, .. }, units) = (self.tile.frame(), self.model.units);
+        match self.tile.frames {
+            1 => units,
+            _ => Grid::new(height * units.cols / width, units.cols),
+        }
     }
 
     /// Adds what the model expects in `indices`, tiles of which it is shown as much, to `mosaic`.
@@ -156,10 +171,22 @@ impl Painter<'_> {
     }
 }
 
+/// A smooth filling of each frame of a plane by itself; of frames without a known pixel by the others.
+fn spread_in_frames(plane: &mut [f32], marked: &[bool], [height, width]: [usize; 2]) {
+    let mut unknown = Vec::with_capacity(marked.len());
+    for (plane, marked) in plane.chunks_mut(height * width).zip(marked.chunks(height * width)) {
+        let nothing_is_known = marked.iter().all(|&marked| marked);
+        if !nothing_is_known {
+            spread(plane, marked, width);
+        }
+        unknown.resize(unknown.len() + marked.len(), nothing_is_known);
+    }
+    spread(plane, &unknown, width);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::Grid;
     use crate::method::SimMimConfig;
     use crate::nn::InitialWeights;
     use crate::test_device;

@@ -8,7 +8,7 @@ use super::inpaint::Painter;
 use crate::checkpoint::{LoadOptions, Transformers, TransformersModel};
 use crate::data::source::MemoryDataset;
 use crate::data::{ChannelStatistics, Image};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::grid::ImageShape;
 use crate::method::{BuiltIn, Inpainting, Method, MethodVisitor, Methods};
 use crate::run::published::{Found, notes, open};
@@ -18,7 +18,7 @@ use crate::train::RunFolder;
 #[derive(Debug)]
 pub struct Inpainter {
     model: Inpainting,
-    tile: ImageShape,
+    pub(super) tile: ImageShape,
     device: Device,
     /// How its images are normalized; by the image's own mean and deviation where nothing says so.
     statistics: Option<ChannelStatistics>,
@@ -73,6 +73,7 @@ impl Inpainter {
             TransformersModel::SwinSimMim(l) => inpainting(&l.config, l.model)?,
             TransformersModel::SwinV2SimMim(l) => inpainting(&l.config, l.model)?,
             TransformersModel::HieraMae(l) => inpainting(&l.config, l.model)?,
+            TransformersModel::VideoMae(l) => inpainting(&l.config, l.model)?,
             _ => {
                 let title = opened.architecture();
                 return Err(other(opened.path(), &format!("holds a {title}")));
@@ -93,13 +94,19 @@ impl Inpainter {
     ///
     /// # Errors
     ///
-    /// When the image has other channels than the model, or no unit of the image is free of marked
-    /// pixels.
+    /// When the image has other channels than the model, no unit of the image is free of marked pixels,
+    /// or the model is one of clips, which [`fill_film`](Self::fill_film) takes.
     ///
     /// # Panics
     ///
     /// When `marked` is not of the image's size.
     pub fn fill(&self, image: &Image, marked: &[bool]) -> Result<Image> {
+        let frames = self.tile.frames;
+        ensure!(
+            image.frames() >= frames,
+            "the model fills films of {frames} frames or more, got {}",
+            image.frames()
+        );
         let image = &image.clone().with_channels(self.tile.channels)?;
         let own = match self.statistics {
             Some(_) => None,
@@ -153,4 +160,74 @@ fn other(path: &Path, found: &str) -> Error {
 fn statistics_of(image: &Image) -> Result<ChannelStatistics> {
     let pixels = MemoryDataset::new(image.shape(), image.bytes()?.to_vec(), None)?;
     ChannelStatistics::of(&pixels, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::ClipVitConfig;
+    use crate::grid::ClipShape;
+    use crate::head::ClipDecoderConfig;
+    use crate::method::VideoMaeConfig;
+    use crate::nn::InitialWeights;
+    use crate::test_device;
+
+    /// A VideoMAE of clips of 4 frames of 8 × 8 pixels that learned nothing.
+    fn of_clips() -> Inpainter {
+        let encoder =
+            ClipVitConfig::new(ClipShape::new(ImageShape::square(1, 8), 4), 2, 2, 16, 1, 2);
+        let decoder = ClipDecoderConfig::new().with_width(16).with_depth(1).with_heads(2);
+        let config = VideoMaeConfig::new(encoder).with_decoder(decoder);
+        let task = config.init(&mut InitialWeights::new(0, &test_device()));
+        let (model, tile) = inpainting(&config, task).unwrap();
+        let (model, device) = (model.expect("it predicts pixels"), test_device());
+        Inpainter { model, tile, device, statistics: None, notes: Vec::new() }
+    }
+
+    /// Frames of 9 × 13 pixels of a still texture.
+    fn film(count: usize) -> Vec<Image> {
+        let levels: Vec<u8> = (0..9 * 13).map(|at| (at * 29 % 200) as u8).collect();
+        vec![Image::new(ImageShape::new(1, 9, 13), levels).unwrap(); count]
+    }
+
+    fn marks(first: usize) -> Vec<bool> {
+        (0..9 * 13).map(|at| (first..first + 2).contains(&(at % 13)) && at / 13 < 3).collect()
+    }
+
+    #[test]
+    fn a_model_of_clips_fills_what_no_frame_shows_in_films_of_any_length_and_size() {
+        for count in [4, 5, 9] {
+            let (frames, marked) = (film(count), vec![marks(4); count]);
+            let filled = of_clips().fill_film(&frames, &marked).unwrap();
+            assert_eq!(filled.len(), count);
+            for (filled, frame) in filled.iter().zip(&frames) {
+                let values = filled.bytes().unwrap().iter().zip(frame.bytes().unwrap());
+                assert!(values.zip(marks(4)).all(|((new, old), marked)| marked || new == old));
+                assert_ne!(filled, frame);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_frame_of_a_film_shows_needs_no_prediction() {
+        let marked: Vec<_> = (0..4).map(|frame| marks(3 * frame)).collect();
+        let mut spoilt = film(4);
+        for (frame, marked) in spoilt.iter_mut().zip(&marked) {
+            let levels = frame.bytes().unwrap().iter().zip(marked);
+            let levels = levels.map(|(&level, &marked)| if marked { 255 } else { level });
+            *frame = Image::new(frame.shape(), levels.collect::<Vec<_>>()).unwrap();
+        }
+        assert_eq!(of_clips().fill_film(&spoilt, &marked).unwrap(), film(4));
+    }
+
+    #[test]
+    fn films_and_images_that_are_shorter_than_a_clip_are_refused() {
+        let message = of_clips()
+            .fill_film(&film(3), &[marks(4), marks(4), marks(4)])
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("a film of 3 frames is shorter than the clips of 4"), "{message}");
+        let message = of_clips().fill(&film(1)[0], &marks(4)).unwrap_err().to_string();
+        assert!(message.contains("fills films of 4 frames or more, got 1"), "{message}");
+    }
 }

@@ -1,11 +1,17 @@
 //! Applies trained models to images of any size.
 
+mod film;
+mod film_pictures;
 mod inpaint;
 mod inpainter;
+mod motion;
 mod spread;
 
+pub use film::marked_film;
+pub use film_pictures::{FilmPictures, small_picture};
 pub use inpaint::marked_pixels;
 pub use inpainter::{Inpainter, inpaint};
+pub use motion::{Differences, Differing, Modelled, MotionBy, MotionFiles, MotionModel, Moving};
 
 pub use crate::method::{denoise, edges, predicted_edges};
 
