@@ -198,6 +198,7 @@ pub mod docs {
         backends: "backends.md",
         scale: "scale.md",
         shards: "shards.md",
+        clips: "clips.md",
     }
 
     // Its code needs the image sources and a backend.

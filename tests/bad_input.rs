@@ -152,8 +152,8 @@ fn data_that_nobody_knows_lists_the_known() {
     let parse = |text: &str| text.parse::<DataSpec>();
     assert_config(
         parse("imagenet"),
-        "unknown data `imagenet`, expected shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, \
-         idx:DIR, folder:DIR, tar:DIR or parquet:DIR",
+        "unknown data `imagenet`, expected shapes, moving-shapes, cifar10, cifar10:DIR, cifar100, \
+         cifar100:DIR, idx:DIR, folder:DIR, clips:DIR, tar:DIR or parquet:DIR",
     );
     assert_config(parse("folder"), "`folder` needs a folder: folder:DIR");
     assert_config(parse("idx:"), "`idx:` lacks the folder after the colon");

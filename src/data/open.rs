@@ -1,7 +1,7 @@
 //! Opening the source that a specification names.
 
 use crate::data::options::{DataOptions, OpenProgress, OpenStep};
-use crate::data::source::{Shapes, cifar, folder, idx, shards};
+use crate::data::source::{MovingShapes, Shapes, cifar, clips, folder, idx, shards};
 use crate::data::spec::DataSpec;
 use crate::data::splits::{ImageData, Splits};
 use crate::error::{Error, Result};
@@ -56,14 +56,24 @@ impl DataSpec {
             let fault = format!("a window of shards is for data in shards, which {self} is not");
             return Err(Error::config(fault));
         }
+        if options.frames.is_some() && !self.is_of_clips() {
+            let fault = format!("a number of frames is for data of clips, which {self} is not");
+            return Err(Error::config(fault));
+        }
+        if options.stride.is_some() && !matches!(self, Self::Clips(_)) {
+            let fault = format!("a stride is for films (clips:DIR), which {self} is not");
+            return Err(Error::config(fault));
+        }
         let mut download =
             |done, total| progress(OpenProgress { step: OpenStep::Download, done, total });
         Ok(match self {
             Self::Shapes => Shapes::splits(),
+            Self::MovingShapes => MovingShapes::splits(options.frames()),
             Self::Cifar10(path) => cifar::cifar10_splits(path.as_deref(), &mut download)?,
             Self::Cifar100(path) => cifar::cifar100_splits(path.as_deref(), &mut download)?,
             Self::Idx(path) => idx::splits(path)?,
             Self::Folder(path) => folder::splits(path, options, progress)?,
+            Self::Clips(path) => clips::splits(path, options, progress)?,
             Self::Tar(path) => shards::splits(path, progress)?,
             #[cfg(feature = "parquet")]
             Self::Parquet(path) => shards::parquet::splits(path, progress)?,

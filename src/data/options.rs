@@ -40,6 +40,12 @@ pub struct DataOptions {
     /// ([`Image::in_8_bits`]), for what is done in 8 bits alone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub eight_bits: bool,
+    /// How many frames a sample of clips has, 16 with `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<usize>,
+    /// How many frames of a film a frame of a sample is after the one before it, 1 with `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stride: Option<usize>,
 }
 
 impl DataOptions {
@@ -92,6 +98,30 @@ impl DataOptions {
         self
     }
 
+    /// The same options with another number of frames.
+    #[must_use]
+    pub fn with_frames(mut self, frames: Option<usize>) -> Self {
+        self.frames = frames;
+        self
+    }
+
+    /// The same options with another stride from frame to frame.
+    #[must_use]
+    pub fn with_stride(mut self, stride: Option<usize>) -> Self {
+        self.stride = stride;
+        self
+    }
+
+    /// How many frames a sample of clips has.
+    pub fn frames(&self) -> usize {
+        self.frames.unwrap_or(16)
+    }
+
+    /// How many frames of a film a frame of a sample is after the one before it.
+    pub fn stride(&self) -> usize {
+        self.stride.unwrap_or(1)
+    }
+
     /// `image` with the white of these options, in 8 bits where they say so.
     pub(crate) fn deep(&self, image: Image) -> Image {
         let image = match self.white {
@@ -105,13 +135,21 @@ impl DataOptions {
     ///
     /// # Errors
     ///
-    /// When no training image is asked for, images without channels, or a window of no shard.
+    /// When no training image is asked for, images without channels, a window of no shard, or clips of
+    /// fewer than 2 frames.
     pub fn validate(&self) -> Result<()> {
         if self.train_images == Some(0) {
             return Err(Error::config("the training images to use must be at least 1, got 0"));
         }
         if self.shuffle_window == Some(0) {
             return Err(Error::config("the shards shuffled together must be at least 1, got 0"));
+        }
+        if self.frames() < 2 || self.stride() == 0 {
+            return Err(Error::config(format!(
+                "a clip takes at least 2 frames and a stride of at least 1, got {} and {}",
+                self.frames(),
+                self.stride()
+            )));
         }
         if self.channels == Channels::Exactly(0) {
             return Err(Error::config("images need at least 1 channel, got 0"));

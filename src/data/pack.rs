@@ -77,7 +77,7 @@ impl DataSpec {
     ///
     /// # Errors
     ///
-    /// When the source cannot be opened, an image cannot be read and is not to be left out, or an image
+    /// When the source cannot be opened or is of clips, an image cannot be read and is not to be left out, or an image
     /// that is no file has other values than 8 bits or other channels than 1 or 3; when the folder holds
     /// anything else, there is not as much room as is needed by 64 images of each split, or a shard
     /// cannot be written.
@@ -87,6 +87,10 @@ impl DataSpec {
         options: PackOptions,
         progress: &mut dyn FnMut(OpenProgress),
     ) -> Result<Packed> {
+        ensure!(
+            !self.is_of_clips(),
+            "clips are not packed: shards hold images; `{self}` holds clips"
+        );
         ensure!(options.shard_bytes > 0, "a shard must have a size of at least 1 byte, got 0");
         let opened = DataOptions::default().with_on_bad_image(options.on_bad_image);
         let splits = self.splits(&opened, progress)?;

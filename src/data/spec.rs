@@ -9,16 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-const CHOICES: &str = "shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx:DIR, folder:DIR, tar:DIR or parquet:DIR";
+const CHOICES: &str = "shapes, moving-shapes, cifar10, cifar10:DIR, cifar100, cifar100:DIR, idx:DIR, folder:DIR, clips:DIR, tar:DIR or parquet:DIR";
 
-/// Which images to use; written as `shapes`, `cifar10`, `cifar10:DIR`, `cifar100`, `cifar100:DIR`,
-/// `idx:DIR`, `folder:DIR`, `tar:DIR` or `parquet:DIR`, in JSON too.
+/// Which images to use; written as `shapes`, `moving-shapes`, `cifar10`, `cifar10:DIR`, `cifar100`,
+/// `cifar100:DIR`, `idx:DIR`, `folder:DIR`, `clips:DIR`, `tar:DIR` or `parquet:DIR`, in JSON too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 #[non_exhaustive]
 pub enum DataSpec {
     /// Procedural images: nothing to download.
     Shapes,
+    /// Procedural clips, [`MovingShapes`](crate::data::source::MovingShapes): nothing to download.
+    MovingShapes,
     /// [`cifar::cifar10`](crate::data::source::cifar::cifar10): a folder or archive; downloaded when there is none.
     Cifar10(Option<PathBuf>),
     /// [`cifar::cifar100`](crate::data::source::cifar::cifar100): a folder or archive; downloaded when there is none.
@@ -27,6 +29,8 @@ pub enum DataSpec {
     Idx(PathBuf),
     /// [`folder::open`](crate::data::source::folder::open): a folder of image files.
     Folder(PathBuf),
+    /// [`clips::open`](crate::data::source::clips::open): a folder of films.
+    Clips(PathBuf),
     /// [`shards::open`](crate::data::source::shards::open): a folder of tar files of images, or their
     /// address.
     Tar(PathBuf),
@@ -52,17 +56,19 @@ impl DataSpec {
         };
         match (name.as_str(), path) {
             ("shapes", None) => Ok(Self::Shapes),
-            ("shapes", Some(_)) => {
+            ("moving-shapes", None) => Ok(Self::MovingShapes),
+            ("shapes" | "moving-shapes", Some(_)) => {
                 let text = text.display();
-                Err(Error::config(format!("`{text}`: shapes takes no folder")))
+                Err(Error::config(format!("`{text}`: {name} takes no folder")))
             }
             ("cifar10", path) => Ok(Self::Cifar10(path)),
             ("cifar100", path) => Ok(Self::Cifar100(path)),
             ("idx", Some(path)) => Ok(Self::Idx(path)),
             ("folder", Some(path)) => Ok(Self::Folder(path)),
+            ("clips", Some(path)) => Ok(Self::Clips(path)),
             ("tar", Some(path)) => Ok(Self::Tar(path)),
             ("parquet", Some(path)) => Ok(Self::Parquet(path)),
-            ("idx" | "folder" | "tar" | "parquet", None) => {
+            ("idx" | "folder" | "clips" | "tar" | "parquet", None) => {
                 Err(Error::config(format!("`{name}` needs a folder: {name}:DIR")))
             }
             _ => {
@@ -72,23 +78,32 @@ impl DataSpec {
         }
     }
 
+    /// Whether the samples are clips.
+    pub fn is_of_clips(&self) -> bool {
+        matches!(self, Self::MovingShapes | Self::Clips(_))
+    }
+
     fn path(&self) -> Option<&Path> {
         match self {
-            Self::Shapes => None,
+            Self::Shapes | Self::MovingShapes => None,
             Self::Cifar10(path) | Self::Cifar100(path) => path.as_deref(),
-            Self::Idx(path) | Self::Folder(path) | Self::Tar(path) | Self::Parquet(path) => {
-                Some(path)
-            }
+            Self::Idx(path)
+            | Self::Folder(path)
+            | Self::Clips(path)
+            | Self::Tar(path)
+            | Self::Parquet(path) => Some(path),
         }
     }
 
     fn name(&self) -> &'static str {
         match self {
             Self::Shapes => "shapes",
+            Self::MovingShapes => "moving-shapes",
             Self::Cifar10(_) => "cifar10",
             Self::Cifar100(_) => "cifar100",
             Self::Idx(_) => "idx",
             Self::Folder(_) => "folder",
+            Self::Clips(_) => "clips",
             Self::Tar(_) => "tar",
             Self::Parquet(_) => "parquet",
         }
@@ -196,11 +211,13 @@ mod tests {
     fn every_choice_reads_back_as_it_is_written() {
         let cases = [
             ("shapes", DataSpec::Shapes),
+            ("moving-shapes", DataSpec::MovingShapes),
             ("cifar10", DataSpec::Cifar10(None)),
             ("cifar10:/data/c10", DataSpec::Cifar10(Some("/data/c10".into()))),
             ("cifar100", DataSpec::Cifar100(None)),
             ("cifar100:c100.tar.gz", DataSpec::Cifar100(Some("c100.tar.gz".into()))),
             ("idx:mnist", DataSpec::Idx("mnist".into())),
+            ("clips:films", DataSpec::Clips("films".into())),
             ("tar:shards", DataSpec::Tar("shards".into())),
             ("tar:https://a.org/{0..9}.tar", DataSpec::Tar("https://a.org/{0..9}.tar".into())),
             ("parquet:hub", DataSpec::Parquet("hub".into())),
@@ -219,7 +236,10 @@ mod tests {
     fn a_wrong_choice_is_told_the_right_ones() {
         let message = |text: &str| text.parse::<DataSpec>().unwrap_err().to_string();
         let unknown = message("imagenet");
-        assert!(unknown.contains("unknown data `imagenet`, expected shapes, cifar10"), "{unknown}");
+        assert!(
+            unknown.contains("unknown data `imagenet`, expected shapes, moving-shapes, cifar10"),
+            "{unknown}"
+        );
         assert!(message("idx").ends_with("`idx` needs a folder: idx:DIR"));
         assert!(message("folder").ends_with("`folder` needs a folder: folder:DIR"));
         assert!(message("cifar10:").ends_with("`cifar10:` lacks the folder after the colon"));

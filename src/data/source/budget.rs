@@ -67,23 +67,46 @@ impl Promise {
         format: Option<ImageFormat>,
         bytes: &[u8],
     ) -> Result<u64> {
-        let need = self.need(format, bytes);
-        let limit = BASE.saturating_add(PER_BYTE.saturating_mul(bytes.len() as u64));
-        limit.checked_sub(need).ok_or_else(|| {
-            Error::data(
-                path,
-                format!(
-                    "cannot be read as an image: {}×{} pixels would take {} MB of memory, more than \
-                     the limit of {} MB for a file of {} bytes; make it smaller or remove it",
-                    self.width,
-                    self.height,
-                    need.div_ceil(1_000_000),
-                    limit / 1_000_000,
-                    bytes.len()
-                ),
-            )
-        })
+        let what = || format!("cannot be read as an image: {}×{} pixels", self.width, self.height);
+        left(path, what, self.need(format, bytes), bytes.len() as u64)
     }
+}
+
+/// Bytes of memory that what a file of so many `bytes` holds may take.
+pub(crate) fn limit(bytes: u64) -> u64 {
+    BASE.saturating_add(PER_BYTE.saturating_mul(bytes))
+}
+
+/// Checks that `count` frames of `width` × `height` pixels in a file of so many `bytes` may be kept at the
+/// same time, with what decoding one takes beside them.
+///
+/// # Errors
+///
+/// When they would take more memory than that of images.
+pub(crate) fn of_frames(
+    path: &Path,
+    [width, height]: [usize; 2],
+    count: usize,
+    bytes: u64,
+) -> Result<()> {
+    // The planes of each, once more in one clip; canvases in RGBA before and after a frame, and that
+    // frame twice.
+    let each = (count as u64).saturating_mul(6).saturating_add(16);
+    let need = (width as u64).saturating_mul(height as u64).saturating_mul(each);
+    let what = || format!("cannot be read as a clip: frames ({count}) of {width}×{height} pixels");
+    left(path, what, need, bytes).map(|_| ())
+}
+
+fn left(path: &Path, what: impl Fn() -> String, need: u64, bytes: u64) -> Result<u64> {
+    let limit = limit(bytes);
+    limit.checked_sub(need).ok_or_else(|| {
+        let (what, need, limit) = (what(), need.div_ceil(1_000_000), limit / 1_000_000);
+        let reason = format!(
+            "{what} would take {need} MB of memory, more than the limit of {limit} MB for a file of \
+             {bytes} bytes; make it smaller or remove it"
+        );
+        Error::data(path, reason)
+    })
 }
 
 /// Whether the header of a WebP file announces frames (RFC 9649, 2.7.1).

@@ -1,23 +1,22 @@
 //! A folder of images of any sizes, which are read when they are needed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
-use md5::{Digest, Md5};
 
 use crate::data::LabelMap;
 use crate::data::sample::{ImageDataset, Sample, SampleFile};
+use crate::data::source::class_folders::ClassFolders;
 use crate::data::source::decode::read_noting_depth;
 use crate::data::source::depth::Depth;
-use crate::data::source::layout::{Layout, Part, first_few, shown};
-use crate::data::source::walk::{ImageFile, Listing, extensions};
+use crate::data::source::layout::{Layout, Part};
+use crate::data::source::noun::IMAGES;
+use crate::data::source::walk::{ImageFile, Listing, extensions, is_image};
 use crate::data::source::{mask, regular};
 use crate::data::{DataOptions, ImageData, OnBadImage, OpenProgress, OpenStep, Splits};
 use crate::error::{Error, Result};
-use crate::file::hex;
 
 /// Opens the images in `folder`.
 ///
@@ -57,45 +56,46 @@ pub(crate) fn splits(
     options: &DataOptions,
     progress: &mut dyn FnMut(OpenProgress),
 ) -> Result<Splits> {
-    let (mut images, mut notes) = listed(folder, options.on_bad_image, progress)?;
+    let (mut images, mut notes) = listed(folder, &IMAGE_FILES, options.on_bad_image, progress)?;
     let has_maps = mask::take(&mut images);
     let map_of = &|image: &Path| match &options.masks {
         Some(masks) => mask::mirrored(folder, masks, image),
         None => has_maps.then(|| mask::beside(folder, image)).flatten(),
     };
-    let layout = Layout::of(folder, images)?;
-    notes.extend(layout.notes);
-    let mut classes = classes(&layout.train);
-    if layout.is_drawn {
-        classes.extend(self::classes(&layout.test));
-    }
-    let numbers: BTreeMap<&OsStr, usize> =
-        classes.iter().enumerate().map(|(number, name)| (name.as_os_str(), number)).collect();
-    let train = Arc::new(FolderDataset::new(&layout.train, &numbers, map_of));
-    let test = Arc::new(FolderDataset::new(&layout.test, &numbers, map_of));
-    let unknown: Vec<_> = self::classes(&layout.test)
-        .iter()
-        .filter(|name| !numbers.contains_key(name.as_os_str()))
-        .map(|name| shown(name))
-        .collect();
-    notes.extend(unlabelled(&train, &test, &unknown));
-    let names: Vec<String> = classes.iter().map(|name| shown(name)).collect();
-    notes.extend(without_images(&names, [&train, &test]));
-    Ok(Splits { notes, unknown_classes: unknown, ..Splits::new(train, test, names) })
+    let layout = Layout::of(folder, IMAGES, images)?;
+    let classes = ClassFolders::of(&layout);
+    let label = |file: &Path| classes.label(file);
+    let train = Arc::new(FolderDataset::new(&layout.train, label, map_of));
+    let test = Arc::new(FolderDataset::new(&layout.test, label, map_of));
+    notes.extend(layout.notes.iter().cloned());
+    notes.extend(classes.notes(&layout));
+    let names = classes.names();
+    Ok(Splits { notes, unknown_classes: classes.unknown, ..Splits::new(train, test, names) })
 }
 
-/// The image files below `folder`, and what is worth saying of the others.
+/// Which files are listed, and what to call them.
+pub(crate) struct Wanted {
+    pub(crate) many: &'static str,
+    pub(crate) is: fn(&OsStr) -> bool,
+    pub(crate) endings: fn() -> String,
+}
+
+/// Files of images.
+pub(crate) const IMAGE_FILES: Wanted = Wanted { many: "images", is: is_image, endings: extensions };
+
+/// The `wanted` files below `folder`, and what is worth saying of the others.
 ///
 /// # Errors
 ///
-/// When there is no image, and unless bad ones are skipped when one is empty or a link that leads
+/// When there is none, and unless bad ones are skipped when one is empty or a link that leads
 /// nowhere.
 pub(crate) fn listed(
     folder: &Path,
+    wanted: &Wanted,
     on_bad_image: OnBadImage,
     progress: &mut dyn FnMut(OpenProgress),
 ) -> Result<(Vec<ImageFile>, Vec<String>)> {
-    let listing = Listing::of(folder, &mut |found| {
+    let listing = Listing::of(folder, wanted.is, &mut |found| {
         let done = found as u64;
         progress(OpenProgress { step: OpenStep::List, done, total: None });
     })?;
@@ -119,7 +119,8 @@ pub(crate) fn listed(
     }
     if listing.images.is_empty() {
         let found = notes.first().map_or(String::new(), |note| format!(" ({note})"));
-        let reason = format!("holds no images; their names end in one of: {}{found}", extensions());
+        let Wanted { many, endings, .. } = wanted;
+        let reason = format!("holds no {many}; their names end in one of: {}{found}", endings());
         return Err(Error::data(folder, reason));
     }
     Ok((listing.images, notes))
@@ -157,37 +158,22 @@ struct LabelledFile {
 }
 
 impl FolderDataset {
-    /// Files with the numbers of their classes; `map_of` says where the label map of one is.
+    /// Files with their labels by their paths in the split; `map_of` says where the label map of one is.
     pub(crate) fn new(
         part: &Part,
-        numbers: &BTreeMap<&OsStr, usize>,
+        label_of: impl Fn(&Path) -> Option<usize>,
         map_of: impl Fn(&Path) -> Option<PathBuf>,
     ) -> Self {
-        let mut hash = Md5::new();
-        for file in &part.files {
-            for name in &file.path {
-                hash.update((name.len() as u64).to_le_bytes());
-                hash.update(name.as_encoded_bytes());
-            }
-            hash.update(u64::MAX.to_le_bytes());
-            hash.update(file.size.to_le_bytes());
-        }
         let files = part.files.iter().map(|file| {
             let path = part.folder.join(&file.path);
-            let label = class_of(&file.path).and_then(|class| numbers.get(class).copied());
-            LabelledFile { map: map_of(&path), path, label }
+            LabelledFile { map: map_of(&path), path, label: label_of(&file.path) }
         });
-        let (identity, depth) = (hex(&hash.finalize()), Arc::default());
-        Self { files: files.collect(), identity, depth }
+        Self { files: files.collect(), identity: part.identity(), depth: Arc::default() }
     }
 
     /// The files in order.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path.as_path())
-    }
-
-    fn unlabelled(&self) -> usize {
-        self.files.iter().filter(|file| file.label.is_none()).count()
     }
 }
 
@@ -231,46 +217,6 @@ impl ImageDataset for FolderDataset {
     fn notes(&self) -> Vec<String> {
         self.depth.warning(|index| &self.files[index].path).into_iter().collect()
     }
-}
-
-/// The names of the classes of a split, sorted.
-fn classes(part: &Part) -> BTreeSet<OsString> {
-    part.files.iter().filter_map(|file| class_of(&file.path)).map(OsString::from).collect()
-}
-
-/// The first folder of a relative path.
-fn class_of(file: &Path) -> Option<&OsStr> {
-    let mut names = file.iter();
-    names.next().filter(|_| names.next().is_some())
-}
-
-/// Notes about images without a label in data that has labels.
-fn unlabelled(train: &FolderDataset, test: &FolderDataset, unknown: &[String]) -> Vec<String> {
-    let mut notes = Vec::new();
-    let counts = [train.unlabelled(), test.unlabelled()];
-    if counts[0] < train.len() && counts != [0, 0] {
-        let [train, test] = counts;
-        notes.push(format!("without a label: {train} images to train, {test} to test"));
-    }
-    if !unknown.is_empty() && counts[0] < train.len() {
-        notes.push(format!("classes to test on that training lacks: {}", first_few(unknown)));
-    }
-    notes
-}
-
-/// Notes about classes that one of two labelled splits has no image of.
-fn without_images(names: &[String], splits: [&FolderDataset; 2]) -> Vec<String> {
-    let missing = |split: &FolderDataset| -> Vec<String> {
-        let there: BTreeSet<_> = split.files.iter().filter_map(|file| file.label).collect();
-        let missing = (0..names.len()).filter(|label| !there.contains(label));
-        if there.is_empty() { vec![] } else { missing.map(|label| names[label].clone()).collect() }
-    };
-    let say = |(split, use_of): (&FolderDataset, &str)| {
-        let missing = missing(split);
-        let said = format!("classes without an image to {use_of}: {}", first_few(&missing));
-        (!missing.is_empty()).then_some(said)
-    };
-    splits.into_iter().zip(["train on", "test on"]).filter_map(say).collect()
 }
 
 #[cfg(test)]

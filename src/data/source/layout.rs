@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
 
+use crate::data::source::noun::Noun;
 use crate::data::source::split_name::{Role, SplitName, is_plain_word};
 use crate::data::source::walk::ImageFile;
 use crate::error::{Error, Result};
+use crate::file::hex;
 
-/// The images of one split.
+/// The images (or clips) of one split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part {
+    pub(crate) noun: Noun,
     /// The folder that the class folders lie in.
     pub(crate) folder: PathBuf,
     /// The images, by their paths below that folder.
@@ -31,18 +34,18 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Divides the images `files` in `root` into splits by the names of folders.
+    /// Divides the `files` in `root`, which are called `noun`, into splits by the names of folders.
     ///
     /// # Errors
     ///
     /// When two folders would be one split, when a folder could be a split as well as a class, or
     /// when there is nothing to train or to test on.
-    pub(crate) fn of(root: &Path, files: Vec<ImageFile>) -> Result<Self> {
-        let all = Part { folder: root.into(), files }.innermost();
+    pub(crate) fn of(root: &Path, noun: Noun, files: Vec<ImageFile>) -> Result<Self> {
+        let all = Part { noun, folder: root.into(), files }.innermost();
         let looked_in = all.folder != root;
         let mut notes = Vec::new();
         if looked_in {
-            notes.push(format!("the images are looked for in {}", all.folder.display()));
+            notes.push(format!("the {} are looked for in {}", noun.many, all.folder.display()));
         }
         let (folders, loose) = all.children();
         let roles = roles(&folders);
@@ -59,7 +62,7 @@ impl Layout {
                 let unused =
                     folders.keys().filter(|name| ![train, test].contains(&name.as_os_str()));
                 let unused: Vec<_> = unused.map(|name| shown(name)).collect();
-                notes.extend(not_used(&unused, loose.len()));
+                notes.extend(not_used(noun, &unused, loose.len()));
                 notes.push(format!("trained on {}, tested on {}", shown(train), shown(test)));
                 let part =
                     |name: &OsStr| all.below(name, folders[name].clone()).innermost_split(name);
@@ -69,7 +72,7 @@ impl Layout {
                 return Err(ambiguous(&all, only, &folders));
             }
             (Some(train), None) => {
-                notes.extend(not_used(&[], loose.len()));
+                notes.extend(not_used(noun, &[], loose.len()));
                 hold_out(all.below(train, folders[train].clone()).innermost_split(train))?
             }
             (None, Some(test)) => {
@@ -85,6 +88,20 @@ impl Layout {
 }
 
 impl Part {
+    /// A hash of the files' names in the split and their sizes.
+    pub(crate) fn identity(&self) -> String {
+        let mut hash = Md5::new();
+        for file in &self.files {
+            for name in &file.path {
+                hash.update((name.len() as u64).to_le_bytes());
+                hash.update(name.as_encoded_bytes());
+            }
+            hash.update(u64::MAX.to_le_bytes());
+            hash.update(file.size.to_le_bytes());
+        }
+        hex(&hash.finalize())
+    }
+
     /// The images by the first folder of their path, and the images that lie in no folder.
     fn children(&self) -> (BTreeMap<OsString, Vec<ImageFile>>, Vec<ImageFile>) {
         let (mut folders, mut loose) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
@@ -102,7 +119,7 @@ impl Part {
     }
 
     fn below(&self, name: &OsStr, files: Vec<ImageFile>) -> Self {
-        Self { folder: self.folder.join(name), files }
+        Self { noun: self.noun, folder: self.folder.join(name), files }
     }
 
     /// The only folder that has images, if `is_way` allows looking into it.
@@ -158,8 +175,9 @@ fn no_splits_inside(all: &Part, folders: &Folders) -> Result<()> {
         let inner = all.below(name, files.clone());
         if inner.has_splits() {
             let reason = format!(
-                "has folders with splits of their own inside ({}); name one of them (folder:{})",
+                "has folders with splits of their own inside ({}); name one of them ({}:{})",
                 shown(name),
+                all.noun.source,
                 inner.folder.display()
             );
             return Err(Error::data(&all.folder, reason));
@@ -235,22 +253,24 @@ fn choose_test<'a>(
 fn ambiguous(all: &Part, split: &OsStr, folders: &Folders) -> Error {
     let others = folders.keys().filter(|name| *name != split).map(|name| shown(name));
     let reason = format!(
-        "{} has the name of a split, but beside it are folders of images that are none ({}): if it \
-         is a class, give it another name; if it is the split, name it alone (folder:{})",
+        "{} has the name of a split, but beside it are folders of {} that are none ({}): if it \
+         is a class, give it another name; if it is the split, name it alone ({}:{})",
         shown(split),
+        all.noun.many,
         first_few(&others.collect::<Vec<_>>()),
+        all.noun.source,
         all.folder.join(split).display()
     );
     Error::data(&all.folder, reason)
 }
 
-fn not_used(folders: &[String], loose: usize) -> Option<String> {
+fn not_used(noun: Noun, folders: &[String], loose: usize) -> Option<String> {
     let mut unused = Vec::new();
     if !folders.is_empty() {
         unused.push(first_few(folders));
     }
     if loose > 0 {
-        unused.push(format!("images beside the splits: {loose}"));
+        unused.push(format!("{} beside the splits: {loose}", noun.many));
     }
     (!unused.is_empty()).then(|| format!("not used: {}", unused.join("; ")))
 }
@@ -279,7 +299,8 @@ pub(crate) fn shown(name: &OsStr) -> String {
 fn hold_out(all: Part) -> Result<Layout> {
     if let [only] = all.files.as_slice() {
         let reason = format!(
-            "holds one image only ({}); at least one to train on and one to test on are needed",
+            "holds one {} only ({}); at least one to train on and one to test on are needed",
+            all.noun.one,
             all.folder.join(&only.path).display()
         );
         return Err(Error::data(&all.folder, reason));
@@ -293,11 +314,12 @@ fn hold_out(all: Part) -> Result<Layout> {
         if is_test(key) { test.push(file) } else { train.push(file) }
     }
     let note = format!(
-        "no test split: {} of {} images are held out, chosen by their names",
+        "no test split: {} of {} {} are held out, chosen by their names",
         test.len(),
-        test.len() + train.len()
+        test.len() + train.len(),
+        all.noun.many
     );
-    let part = |files| Part { folder: all.folder.clone(), files };
+    let part = |files| Part { noun: all.noun, folder: all.folder.clone(), files };
     Ok(Layout { train: part(train), test: part(test), is_drawn: true, notes: vec![note] })
 }
 

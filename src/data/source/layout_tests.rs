@@ -1,6 +1,7 @@
 //! Of [`super`]: the trees of sets in circulation.
 
 use super::*;
+use crate::data::source::noun::IMAGES;
 use crate::rng::{Purpose, stream};
 use rand::RngExt;
 use std::collections::BTreeSet;
@@ -10,7 +11,7 @@ fn layout(paths: &[&str]) -> Result<Layout> {
     let file = |path: &&str| ImageFile { path: path.into(), size: 1 };
     let mut files: Vec<_> = paths.iter().map(file).collect();
     files.sort();
-    Layout::of(Path::new("root"), files)
+    Layout::of(Path::new("root"), IMAGES, files)
 }
 
 fn paths(part: &Part) -> Vec<&str> {

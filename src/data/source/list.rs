@@ -1,14 +1,14 @@
 //! Images that are only looked at: every image file below a folder, in order, without classes.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::data::dataset::{Dataset, DatasetError};
 
 use crate::data::OnBadImage;
 use crate::data::sample::{ImageDataset, Sample};
-use crate::data::source::folder::{FolderDataset, listed};
+use crate::data::source::folder::{FolderDataset, IMAGE_FILES, listed};
 use crate::data::source::layout::Part;
+use crate::data::source::noun::IMAGES;
 use crate::data::source::walk::ImageFile;
 use crate::error::{Error, Result};
 
@@ -41,7 +41,7 @@ impl ImageList {
                 (path.parent().unwrap_or(Path::new("")), files, Vec::new())
             }
             false => {
-                let (files, notes) = listed(path, on_bad_image, &mut |_| {})?;
+                let (files, notes) = listed(path, &IMAGE_FILES, on_bad_image, &mut |_| {})?;
                 (path, files, notes)
             }
         };
@@ -50,8 +50,8 @@ impl ImageList {
             parts.join("/")
         };
         let names = files.iter().map(name).collect();
-        let part = Part { folder: folder.into(), files };
-        Ok(Self { images: FolderDataset::new(&part, &BTreeMap::new(), |_| None), names, notes })
+        let part = Part { noun: IMAGES, folder: folder.into(), files };
+        Ok(Self { images: FolderDataset::new(&part, |_| None, |_| None), names, notes })
     }
 }
 

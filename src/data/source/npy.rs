@@ -13,7 +13,7 @@ use crate::grid::ImageShape;
 /// The first bytes of such a file.
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Bytes of a header that are looked at; an array of three axes takes about 80.
-const HEADER: usize = 1 << 16;
+pub(crate) const HEADER: usize = 1 << 16;
 
 /// Whether `bytes` are those of an array.
 pub(crate) fn is_npy(bytes: &[u8]) -> bool {
@@ -32,8 +32,17 @@ pub(crate) fn is_npy(bytes: &[u8]) -> bool {
 pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<(Image, Option<u16>)> {
     let fault = |reason: String| Error::data(path, format!("cannot be read as an image: {reason}"));
     let (header, data) = parts(bytes).ok_or_else(|| fault("its header is cut short".into()))?;
-    let Header { kind, shape } = header_of(header).map_err(fault)?;
-    let ImageShape { channels, height, width } = shape;
+    let Header { kind, axes } = header_of(header).map_err(fault)?;
+    let shape = match axes[..] {
+        [height, width] => ImageShape::new(1, height, width),
+        [height, width, channels] => ImageShape::new(channels, height, width),
+        _ => {
+            return Err(fault(format!(
+                "it has the shape {axes:?}; expected [height, width] or [height, width, channels]"
+            )));
+        }
+    };
+    let ImageShape { channels, height, width, .. } = shape;
     let [rows, cols] = [height, width].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
     let values = (height as u64).saturating_mul(width as u64).saturating_mul(channels as u64);
     let size = values.saturating_mul(kind.bytes() as u64);
@@ -54,7 +63,7 @@ pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<(Image, Option<u16>)> {
 }
 
 /// The header's text, and what follows it.
-fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     // The length has two bytes in version 1, four after it.
     let (length, start): (usize, usize) = match bytes.get(6)? {
         1 => (usize::from(u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?)), 10),
@@ -65,14 +74,15 @@ fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 #[derive(Debug, PartialEq)]
-struct Header {
-    kind: Kind,
-    shape: ImageShape,
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    /// None of them is 0.
+    pub(crate) axes: Vec<usize>,
 }
 
 /// What an array holds, and in which order of bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Kind {
+pub(crate) struct Kind {
     values: Values,
     big: bool,
 }
@@ -87,7 +97,7 @@ enum Values {
 }
 
 /// What the dictionary `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }` says.
-fn header_of(text: &[u8]) -> Result<Header, String> {
+pub(crate) fn header_of(text: &[u8]) -> Result<Header, String> {
     let text = std::str::from_utf8(text).map_err(|_| "its header is no text".to_string())?;
     let entry = |name: &str| {
         let (_, rest) = text.split_once(&format!("'{name}':"))?;
@@ -105,18 +115,9 @@ fn header_of(text: &[u8]) -> Result<Header, String> {
     let axes: Result<Vec<usize>, _> =
         axes.filter(|axis| !axis.is_empty()).map(str::parse).collect();
     let axes = axes.map_err(|_| "its shape is no list of numbers".to_string())?;
-    let shape = match axes[..] {
-        [height, width] => ImageShape::new(1, height, width),
-        [height, width, channels] => ImageShape::new(channels, height, width),
-        _ => {
-            return Err(format!(
-                "it has the shape {axes:?}; expected [height, width] or [height, width, channels]"
-            ));
-        }
-    };
     match axes.contains(&0) {
         true => Err(format!("it has the shape {axes:?}, which holds nothing")),
-        false => Ok(Header { kind, shape }),
+        false => Ok(Header { kind, axes }),
     }
 }
 
@@ -140,7 +141,7 @@ fn kind_of(descr: &str) -> Result<Kind, String> {
 }
 
 impl Kind {
-    fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self.values {
             Values::U8 => 1,
             Values::U16 | Values::F16 => 2,
@@ -150,7 +151,7 @@ impl Kind {
     }
 
     /// The planes of interleaved values.
-    fn planes(self, data: &[u8], channels: usize) -> Result<Planes, String> {
+    pub(crate) fn planes(self, data: &[u8], channels: usize) -> Result<Planes, String> {
         match self.values {
             Values::U8 => {
                 let pixels = Pixels::U8(planar(data, channels, channels, |value| value));
@@ -193,13 +194,13 @@ impl Kind {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::data::source::read_image;
     use std::fs;
 
     /// As NumPy writes it: version 1.0, the header filled up to a multiple of 64 bytes.
-    fn npy(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    pub(crate) fn npy(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let dictionary =
             format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
         let length = (10 + dictionary.len() + 1).next_multiple_of(64) - 10;

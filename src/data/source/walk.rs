@@ -37,7 +37,8 @@ pub(crate) struct ImageFile {
 }
 
 impl Listing {
-    /// Lists everything below `root`; `progress` is called with the number of images found so far.
+    /// Lists everything below `root`; files whose names `is_wanted` accepts are its images. `progress`
+    /// is called with the number of them found so far.
     ///
     /// Hidden files and folders are skipped. Only regular files are images: pipes, devices and
     /// sockets are counted and never opened. Links are followed, but every folder is read once, by
@@ -46,12 +47,7 @@ impl Listing {
     /// # Errors
     ///
     /// When a folder cannot be read.
-    pub(crate) fn of(root: &Path, progress: &mut dyn FnMut(usize)) -> Result<Self> {
-        Self::of_kind(root, is_image, progress)
-    }
-
-    /// As [`Listing::of`], of files with other names in place of images.
-    pub(crate) fn of_kind(
+    pub(crate) fn of(
         root: &Path,
         is_wanted: fn(&OsStr) -> bool,
         progress: &mut dyn FnMut(usize),
@@ -187,7 +183,7 @@ fn folder_id(folder: &Path, _: &Metadata) -> std::io::Result<FolderId> {
     folder.canonicalize()
 }
 
-fn is_hidden(name: &OsStr) -> bool {
+pub(crate) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".") || LEFT_BY_SYSTEMS.iter().any(|known| name == *known)
 }
 
@@ -215,7 +211,7 @@ mod tests {
     }
 
     fn list(root: &Path) -> Listing {
-        Listing::of(root, &mut |_| {}).unwrap()
+        Listing::of(root, is_image, &mut |_| {}).unwrap()
     }
 
     fn paths(listing: &Listing) -> Vec<&str> {

@@ -258,7 +258,9 @@ fn of_data(data: Option<&DataSpec>) -> String {
 /// How images are framed for a model of `data`: images that all have the model's size as they are.
 fn framing(data: Option<&DataSpec>) -> EvalView {
     let framing = match data {
-        Some(DataSpec::Folder(_) | DataSpec::Tar(_) | DataSpec::Parquet(_)) => Framing::Center,
+        Some(
+            DataSpec::Folder(_) | DataSpec::Clips(_) | DataSpec::Tar(_) | DataSpec::Parquet(_),
+        ) => Framing::Center,
         _ => Framing::Whole,
     };
     EvalView { framing, ..EvalView::default() }

@@ -4,7 +4,7 @@ use std::f32::consts::FRAC_1_SQRT_2;
 
 /// The forms, which are the classes of the data set, in the order of their labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Disc,
     Ring,
     Square,
@@ -18,7 +18,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    pub(super) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Disc,
         Self::Ring,
         Self::Square,
@@ -31,7 +31,7 @@ impl Form {
         Self::Spiral,
     ];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Disc => "disc",
             Self::Ring => "ring",
@@ -50,7 +50,7 @@ impl Form {
     ///
     /// The form fills a circle of radius 1 about the origin. The distance is exact near edges,
     /// which is all that drawing needs, and only a bound beyond corners.
-    pub(super) fn distance(self, x: f32, y: f32) -> f32 {
+    pub(crate) fn distance(self, x: f32, y: f32) -> f32 {
         match self {
             Self::Disc => length(x, y) - 0.85,
             Self::Ring => (length(x, y) - 0.7).abs() - 0.22,

@@ -15,10 +15,11 @@ use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::rng::{Purpose, stream};
 
-mod canvas;
-mod form;
-mod paint;
-mod scene;
+pub(super) mod canvas;
+pub(super) mod form;
+pub(super) mod paint;
+pub(super) mod placed;
+pub(super) mod scene;
 
 use form::Form;
 use scene::Picture;

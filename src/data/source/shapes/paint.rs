@@ -6,11 +6,11 @@
 use rand::{Rng, RngExt};
 
 /// Red, green and blue, 0 = none, 1 = full.
-pub(super) type Rgb = [f32; 3];
+pub(crate) type Rgb = [f32; 3];
 
 /// Two related colors in a pattern.
 #[derive(Debug, Clone)]
-pub(super) struct Paint {
+pub(crate) struct Paint {
     from: Rgb,
     to: Rgb,
     pattern: Pattern,
@@ -34,7 +34,7 @@ const KNOT_SPACING: f32 = 5.5;
 
 impl Paint {
     /// A random pattern of two colors of one family, on average as bright as `luma`.
-    pub(super) fn draw(luma: f32, rng: &mut dyn Rng) -> Self {
+    pub(crate) fn draw(luma: f32, rng: &mut dyn Rng) -> Self {
         let hue = rng.random_range(0.0..6.0);
         let saturation = rng.random_range(0.3..1.0);
         let spread = rng.random_range(-0.09..0.09);
@@ -50,7 +50,7 @@ impl Paint {
     }
 
     /// The color at (`x`, `y`), in pixels from the middle of the image.
-    pub(super) fn at(&self, x: f32, y: f32) -> Rgb {
+    pub(crate) fn at(&self, x: f32, y: f32) -> Rgb {
         let along = x * self.direction.0 + y * self.direction.1;
         let across = y * self.direction.0 - x * self.direction.1;
         let mix = match &self.pattern {
@@ -79,19 +79,19 @@ impl Pattern {
 }
 
 /// `to`'s share of two colors, 0 to 1.
-pub(super) fn blend(from: Rgb, to: Rgb, share: f32) -> Rgb {
+pub(crate) fn blend(from: Rgb, to: Rgb, share: f32) -> Rgb {
     std::array::from_fn(|channel| from[channel] + share * (to[channel] - from[channel]))
 }
 
 /// A unit vector within `reach` × 90° of the x axis, by the rational parametrization of the circle.
-pub(super) fn direction(reach: f32, rng: &mut dyn Rng) -> (f32, f32) {
+pub(crate) fn direction(reach: f32, rng: &mut dyn Rng) -> (f32, f32) {
     let slope = rng.random_range(-1.0f32..1.0) * reach;
     let square = slope * slope;
     ((1.0 - square) / (1.0 + square), 2.0 * slope / (1.0 + square))
 }
 
 /// A color of brightness `luma`; `hue` runs once around in 6, `saturation` 0 is gray.
-pub(super) fn color(hue: f32, saturation: f32, luma: f32) -> Rgb {
+pub(crate) fn color(hue: f32, saturation: f32, luma: f32) -> Rgb {
     let hue = hue.rem_euclid(6.0);
     let pure = [(hue - 3.0).abs() - 1.0, 2.0 - (hue - 2.0).abs(), 2.0 - (hue - 4.0).abs()]
         .map(|value| value.clamp(0.0, 1.0));
@@ -132,7 +132,7 @@ fn floor(value: f32) -> f32 {
 }
 
 /// 0 below 0, 1 above 1, and level at both.
-pub(super) fn smooth(value: f32) -> f32 {
+pub(crate) fn smooth(value: f32) -> f32 {
     let value = value.clamp(0.0, 1.0);
     value * value * (3.0 - 2.0 * value)
 }

@@ -5,6 +5,7 @@ use rand::{Rng, RngExt};
 use super::canvas::{Canvas, SIDE, coordinate};
 use super::form::Form;
 use super::paint::{Paint, Rgb, color, direction, smooth};
+use super::placed::{Placed, coverage};
 
 /// A painted picture, and what of it is the form.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl Picture {
     pub(super) fn paint(form: Form, rng: &mut dyn Rng) -> Self {
         let (ground, figure) = contrasting_lumas(rng);
         let ground = Paint::draw(ground, rng);
-        let mut canvas = Canvas::new(|x, y| ground.at(x, y));
+        let mut canvas = Canvas::new(SIDE, |x, y| ground.at(x, y));
         for _ in 0..rng.random_range(1..4) {
             let place = [0.0; 2].map(|_: f32| rng.random_range(-16.0..16.0));
             Stroke::draw(place.into(), 1.0..2.6, rng).paint(&mut canvas);
@@ -31,7 +32,8 @@ impl Picture {
         figure.paint(&mut canvas);
         let mut strokes = Vec::new();
         for _ in 0..rng.random_range(0..2) {
-            let place = [figure.center.0, figure.center.1].map(|c| c + rng.random_range(-9.0..9.0));
+            let place =
+                <[f32; 2]>::from(figure.placed.center).map(|c| c + rng.random_range(-9.0..9.0));
             let stroke = Stroke::draw(place.into(), 0.7..1.6, rng);
             stroke.paint(&mut canvas);
             strokes.push(stroke);
@@ -47,29 +49,25 @@ impl Picture {
     pub(super) fn shows_form(&self) -> Vec<bool> {
         let half = |distance: f32| distance <= 0.0;
         let shows = |x: f32, y: f32| {
-            half(self.figure.distance(x, y))
+            half(self.figure.placed.distance(x, y))
                 && !self.strokes.iter().any(|stroke| half(stroke.distance(x, y)))
         };
-        (0..SIDE * SIDE).map(|i| shows(coordinate(i % SIDE), coordinate(i / SIDE))).collect()
+        let at = |index| coordinate(index, SIDE);
+        (0..SIDE * SIDE).map(|i| shows(at(i % SIDE), at(i / SIDE))).collect()
     }
 }
 
 /// The brightness of the ground and of the figure; either may be the lighter one.
-fn contrasting_lumas(rng: &mut dyn Rng) -> (f32, f32) {
+pub(crate) fn contrasting_lumas(rng: &mut dyn Rng) -> (f32, f32) {
     let dark = rng.random_range(0.15..0.45);
     let light = dark + rng.random_range(0.3..0.45);
     if rng.random() { (dark, light) } else { (light, dark) }
 }
 
-/// The form, placed, turned, stretched and painted.
+/// The form, placed and painted.
 #[derive(Debug, Clone)]
 struct Figure {
-    form: Form,
-    center: (f32, f32),
-    /// Half-extent along the form's own axes, in pixels.
-    radius: (f32, f32),
-    /// Where the form's x axis points.
-    turn: (f32, f32),
+    placed: Placed,
     paint: Paint,
     /// The gain of brightness per pixel along x and y.
     shade: (f32, f32),
@@ -85,51 +83,37 @@ impl Figure {
         let mirror = if rng.random() { 1.0 } else { -1.0 };
         let (light_x, light_y) = direction(1.0, rng);
         let shade = rng.random_range(-0.02..0.02);
+        let radius = (mirror * size * stretch, size / stretch);
         Self {
-            form,
-            center: center.into(),
-            radius: (mirror * size * stretch, size / stretch),
-            turn: (cos, sin),
+            placed: Placed { form, center: center.into(), radius, turn: (cos, sin) },
             paint: Paint::draw(luma, rng),
             shade: (shade * light_x, shade * light_y),
         }
     }
 
-    fn reach(&self) -> f32 {
-        1.1 * self.radius.0.abs().max(self.radius.1)
-    }
-
-    /// Distance to the edge in pixels, negative inside.
-    fn distance(&self, x: f32, y: f32) -> f32 {
-        let (x, y) = (x - self.center.0, y - self.center.1);
-        let (cos, sin) = self.turn;
-        let (x, y) = (x * cos + y * sin, y * cos - x * sin);
-        let scale = self.radius.0.abs().min(self.radius.1);
-        self.form.distance(x / self.radius.0, y / self.radius.1) * scale
-    }
-
     fn cast_shadow(&self, canvas: &mut Canvas, rng: &mut dyn Rng) {
         let shift = (rng.random_range(-2.5..2.5), rng.random_range(0.5..2.5));
         let depth = rng.random_range(0.0..0.6);
-        let center = (self.center.0 + shift.0, self.center.1 + shift.1);
-        canvas.cover(center, self.reach() + 2.0, |x, y| {
-            let distance = self.distance(x - shift.0, y - shift.1);
+        let center = (self.placed.center.0 + shift.0, self.placed.center.1 + shift.1);
+        canvas.cover(center, self.placed.reach() + 2.0, |x, y| {
+            let distance = self.placed.distance(x - shift.0, y - shift.1);
             (depth * smooth(0.5 - distance / 3.0), [0.0; 3])
         });
     }
 
     fn paint(&self, canvas: &mut Canvas) {
-        canvas.cover(self.center, self.reach() + 1.0, |x, y| {
-            let (dx, dy) = (x - self.center.0, y - self.center.1);
+        let center = self.placed.center;
+        canvas.cover(center, self.placed.reach() + 1.0, |x, y| {
+            let (dx, dy) = (x - center.0, y - center.1);
             let light = 1.0 + self.shade.0 * dx + self.shade.1 * dy;
-            (coverage(self.distance(x, y)), self.paint.at(x, y).map(|value| value * light))
+            (coverage(self.placed.distance(x, y)), self.paint.at(x, y).map(|value| value * light))
         });
     }
 }
 
 /// A round-ended line of one color.
 #[derive(Debug, Clone, Copy)]
-struct Stroke {
+pub(crate) struct Stroke {
     center: (f32, f32),
     /// From the middle to one end.
     half: (f32, f32),
@@ -139,7 +123,11 @@ struct Stroke {
 }
 
 impl Stroke {
-    fn draw(center: (f32, f32), radius: std::ops::Range<f32>, rng: &mut dyn Rng) -> Self {
+    pub(crate) fn draw(
+        center: (f32, f32),
+        radius: std::ops::Range<f32>,
+        rng: &mut dyn Rng,
+    ) -> Self {
         let length = rng.random_range(0.0f32..6.0);
         let (x, y) = direction(1.0, rng);
         let (hue, luma) = (rng.random_range(0.0..6.0), rng.random_range(0.1..0.9));
@@ -160,13 +148,8 @@ impl Stroke {
         (x * x + y * y).sqrt() - self.radius
     }
 
-    fn paint(&self, canvas: &mut Canvas) {
+    pub(crate) fn paint(&self, canvas: &mut Canvas) {
         let reach = self.half.0.abs().max(self.half.1.abs()) + self.radius + 1.0;
         canvas.cover(self.center, reach, |x, y| (coverage(self.distance(x, y)), self.color));
     }
-}
-
-/// How much of a pixel lies inside an edge `distance` away from its middle.
-fn coverage(distance: f32) -> f32 {
-    (0.5 - distance).clamp(0.0, 1.0)
 }

@@ -125,7 +125,7 @@ fn parts(path: &Path, ending: &str, is_wanted: fn(&OsStr) -> bool) -> Result<(Pa
         let reason = "was not packed to the end: run the same `burn-mim pack` again";
         return Err(Error::data(path, reason));
     }
-    let listing = Listing::of_kind(path, is_wanted, &mut |_| {})?;
+    let listing = Listing::of(path, is_wanted, &mut |_| {})?;
     if let Some((link, reason)) = listing.broken.first() {
         let reason = format!("is a link that leads nowhere ({reason})");
         return Err(Error::data(path.join(link), reason));

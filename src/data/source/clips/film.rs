@@ -1,0 +1,201 @@
+//! A film: a folder of frames, or a file that holds many.
+
+use std::cmp::Ordering;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::animation::Animation;
+use super::array::Array;
+use super::frames::Frames;
+use super::video::{self, Video};
+use crate::data::source::decode::read_image;
+use crate::data::source::walk::{is_hidden, is_image};
+use crate::data::source::{npy, regular};
+use crate::error::{Error, Result};
+
+/// Bytes at the start of a file that say its format.
+const START: u64 = 16;
+
+/// A film that is not read yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Film {
+    path: PathBuf,
+    kind: Kind,
+    /// How many frames there are: at least 2.
+    pub(super) frames: usize,
+    /// The size of its files in bytes.
+    bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    /// A folder of images.
+    Folder,
+    Animation(Animation),
+    Array(Array),
+    Video(Video),
+}
+
+impl Film {
+    /// The film at `path`, with its frames counted and none of them read.
+    ///
+    /// # Errors
+    ///
+    /// When there is no film there, or one of a single frame.
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let (kind, frames, bytes) = if path.is_dir() {
+            let files = frames_in(path)?;
+            (Kind::Folder, files.len(), files.iter().map(|(_, bytes)| bytes).sum())
+        } else {
+            let (_, bytes) = regular::open(path)?;
+            let (kind, frames) = Self::file(path)?;
+            (kind, frames, bytes)
+        };
+        match frames {
+            0 => Err(Error::data(path, "holds no frames of a clip")),
+            1 => Err(Error::data(path, "holds a single image; a clip has at least 2 frames")),
+            _ => Ok(Self { path: path.into(), kind, frames, bytes }),
+        }
+    }
+
+    /// The kind of a file, and how many frames it holds.
+    fn file(path: &Path) -> Result<(Kind, usize)> {
+        let name = path.file_name().unwrap_or_default();
+        if !video::is_video(name) {
+            if let Some(found) = Self::of_contents(path)? {
+                return Ok(found);
+            }
+            if is_image(name) {
+                let reason = "is a still image, and no clip: the frames of a clip lie in a folder of their own";
+                return Err(Error::data(path, reason));
+            }
+        }
+        let video = Video::of(path)?;
+        let frames = video.frames;
+        Ok((Kind::Video(video), frames))
+    }
+
+    /// The animation or array in a file; `None` when it is neither, or a single image.
+    fn of_contents(path: &Path) -> Result<Option<(Kind, usize)>> {
+        let (file, _) = regular::open(path)?;
+        let mut start = Vec::new();
+        let read = file.take(START).read_to_end(&mut start);
+        read.map_err(|error| Error::data(path, error))?;
+        if npy::is_npy(&start) {
+            let array = Array::of(path)?;
+            return Ok(array.map(|array| (Kind::Array(array.clone()), array.frames)));
+        }
+        let Some(animation) = Animation::of(&start) else { return Ok(None) };
+        let frames = animation.count(path)?;
+        Ok((frames > 1).then_some((Kind::Animation(animation), frames)))
+    }
+
+    /// Whether the image file `path` holds several frames.
+    ///
+    /// # Errors
+    ///
+    /// When the file is damaged.
+    pub(super) fn holds_frames(path: &Path) -> Result<bool> {
+        Self::of_contents(path).map(|found| found.is_some())
+    }
+
+    /// Up to `count` frames, each `stride` frames after the one before it, the first one at `start`.
+    ///
+    /// # Errors
+    ///
+    /// When the film cannot be opened.
+    pub(super) fn frames(&self, start: usize, stride: usize, count: usize) -> Result<Frames> {
+        let there = self.frames.saturating_sub(start).div_ceil(stride);
+        let count = count.min(there);
+        let path = &self.path;
+        Ok(match &self.kind {
+            Kind::Folder => {
+                let files = frames_in(path)?.into_iter().skip(start).step_by(stride);
+                let read = |(file, _): (PathBuf, u64)| {
+                    let frame = read_image(&file);
+                    (file, frame)
+                };
+                Frames::of_files(path, Box::new(files.map(read)), count)
+            }
+            Kind::Animation(animation) => {
+                let frames = animation.frames(path)?.skip(start).step_by(stride);
+                Frames::of(path, Box::new(frames), count)
+            }
+            Kind::Array(array) => {
+                Frames::of(path, Box::new(array.frames(start)?.step_by(stride)), count)
+            }
+            Kind::Video(video) => {
+                let sent = count.saturating_sub(1).saturating_mul(stride).saturating_add(1);
+                let frames = video.frames(start, sent)?.step_by(stride);
+                Frames::of(path, Box::new(frames), count)
+            }
+        })
+    }
+
+    /// The size of its files in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The images in a folder, as frames are numbered, with their sizes in bytes.
+fn frames_in(folder: &Path) -> Result<Vec<(PathBuf, u64)>> {
+    let fault = |error| Error::data(folder, error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        let name = path.file_name().unwrap_or_default();
+        if is_image(name) && !is_hidden(name) {
+            let bytes = fs::metadata(&path).map_err(|error| Error::data(&path, error))?.len();
+            files.push((path, bytes));
+        }
+    }
+    files.sort_by(|(a, _), (b, _)| in_order(a.as_os_str(), b.as_os_str()));
+    Ok(files)
+}
+
+/// The order of names with numbers in them: `frame2` before `frame10`.
+pub(super) fn in_order(a: &OsStr, b: &OsStr) -> Ordering {
+    let (mut left, mut right) = (a.as_encoded_bytes(), b.as_encoded_bytes());
+    while let ([x, ..], [y, ..]) = (left, right) {
+        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
+            let ((one, rest), (other, others)) = (number(left), number(right));
+            (left, right) = (rest, others);
+            one.len().cmp(&other.len()).then(one.cmp(other))
+        } else {
+            (left, right) = (&left[1..], &right[1..]);
+            x.cmp(y)
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    left.len().cmp(&right.len()).then(a.cmp(b))
+}
+
+/// The digits at the start, without zeros before them, and what follows.
+fn number(name: &[u8]) -> (&[u8], &[u8]) {
+    let digits = name.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = name.split_at(digits);
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    (&digits[zeros..], rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_in_the_order_of_their_numbers() {
+        let mut names =
+            ["b1", "a10.png", "a2.png", "a02.png", "a1b20", "a1b3", "a"].map(OsStr::new);
+        names.sort_by(|a, b| in_order(a, b));
+        assert_eq!(names, ["a", "a1b3", "a1b20", "a02.png", "a2.png", "a10.png", "b1"]);
+    }
+}
