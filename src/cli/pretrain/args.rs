@@ -26,8 +26,8 @@ and --config reads a file of TOML or JSON, such as the config.toml that every ru
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     pub(super) document: DocumentArgs,
-    /// shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR |
-    /// tar:DIR | parquet:DIR [default: shapes]
+    /// shapes | moving-shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR |
+    /// folder:DIR | clips:DIR | tar:DIR | parquet:DIR [default: shapes]
     #[arg(long, value_parser = data::spec())]
     pub(super) data: Option<DataSpec>,
     /// Passes over the training images [default: the preset's; of those for small images as many as

@@ -65,6 +65,3 @@ pub fn open(folder: &Path) -> Result<ImageData> {
 pub fn frames(path: &Path) -> Result<Frames> {
     Ok(Film::of(path)?.frames(0, 1, usize::MAX)?.or_fewer())
 }
-
-#[cfg(test)]
-mod tests;
