@@ -82,11 +82,11 @@ fn without_drift_and_noise_only_what_is_said_to_move_changes() {
         let (mut changed, mut moving) = (0, 0);
         for frame in 1..16 {
             let [before, after] = [image.frame(frame - 1), image.frame(frame)];
-            // Edges are soft, and tips are soft further out than what is half covered.
+            // Edges are soft, and thin tips reach further than what is half covered.
             let is_near = |at: usize| {
                 let (row, col) = (at / SIDE, at % SIDE);
-                (SIDE - 3..=SIDE + 3).any(|down| {
-                    (SIDE - 3..=SIDE + 3).any(|right| {
+                (SIDE - 5..=SIDE + 5).any(|down| {
+                    (SIDE - 5..=SIDE + 5).any(|right| {
                         let near = (row + down) % SIDE * SIDE + (col + right) % SIDE;
                         moves[frame * FRAME + near] || moves[(frame - 1) * FRAME + near]
                     })
@@ -101,7 +101,7 @@ fn without_drift_and_noise_only_what_is_said_to_move_changes() {
                 changed += usize::from(differs && moves[frame * FRAME + at]);
             }
         }
-        assert!(moving > 15 * 50, "clip {index} moves {moving} pixels");
+        assert!(moving > 15 * 25, "clip {index} moves {moving} pixels");
         assert!(changed * 4 > moving, "clip {index} changes {changed} of {moving}");
     }
 }
@@ -128,7 +128,7 @@ fn the_camera_moves_the_ground_and_noise_covers_it() {
     let noisy = difference(MovingShapes { noise: 6.0, ..STILL }) - still;
     assert!((1.0..3.0).contains(&noisy), "{noisy}");
     let drifting = difference(MovingShapes { drift: 1.0, ..STILL }) - still;
-    assert!(drifting > 4.0, "{drifting}");
+    assert!(drifting > 1.0, "{drifting}");
 }
 
 #[test]
