@@ -153,7 +153,9 @@ fn order(args: &Args, images: usize, config: LoaderConfig, device: &Device) -> R
 /// Times the opening of the data and the reading of its files.
 fn files(args: &Args, config: LoaderConfig, device: &Device) -> Result<()> {
     let start = Instant::now();
-    let options = args.reading.options_for(3).with_shuffle_window(args.shuffle_window);
+    let color = ImageShape::square(3, 1);
+    let options =
+        args.reading.options_for(color, &args.data).with_shuffle_window(args.shuffle_window);
     // With statistics that are given, opening reads one image.
     let data = args.reading.open(&args.data, &options, Some(ChannelStatistics::none(3)))?;
     let (opened, memory) = (start.elapsed().as_secs_f64(), peak_rss_mb());

@@ -135,8 +135,10 @@ mod tests {
     use super::*;
     use crate::kernel::compare::{Case, compare};
 
-    /// Batch, inputs, outputs, rows and columns of images and of windows, stride and padding.
-    const CASES: [([usize; 3], [usize; 2], [usize; 2], [usize; 2]); 9] = [
+    /// Batch, inputs and outputs; rows and columns of images, and of windows; stride and padding.
+    type Sizes = ([usize; 3], [usize; 2], [usize; 2], [usize; 2]);
+
+    const CASES: [Sizes; 9] = [
         ([1, 1, 1], [1, 1], [1, 1], [1, 0]),
         ([2, 3, 4], [5, 7], [3, 3], [1, 1]),
         ([9, 2, 4], [5, 4], [3, 2], [1, 2]),

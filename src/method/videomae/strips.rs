@@ -71,20 +71,17 @@ fn rows(
     let is_hidden = |frame: usize, x: usize, y: usize| {
         mask.is_hidden(frame / tubelet * each + y / side, x / side)
     };
-    let row = |show: &dyn Fn(bool, &dyn Fn(&Picture) -> [u8; 3]) -> [u8; 3]| {
+    // What is shown of visible places, and of hidden ones; nothing is one color.
+    let row = |visible: &Picture, hidden: Option<&Picture>| {
         let frame = |frame: usize| {
             Picture::from_fn(width, height, |x, y| {
-                let pixel = |of: &Picture| of.pixel(x, frame * height + y);
-                show(is_hidden(frame, x, y), &pixel)
+                let of = if is_hidden(frame, x, y) { hidden } else { Some(visible) };
+                of.map_or(HIDDEN, |picture| picture.pixel(x, frame * height + y))
             })
         };
         (0..frames).map(frame).collect::<Vec<_>>()
     };
-    [
-        row(&|_, pixel| pixel(clip)),
-        row(&|hidden, pixel| if hidden { HIDDEN } else { pixel(clip) }),
-        row(&|hidden, pixel| pixel(if hidden { predicted } else { clip })),
-    ]
+    [row(clip, Some(clip)), row(clip, None), row(clip, Some(predicted))]
 }
 
 impl ClipStrips {

@@ -13,6 +13,7 @@ use crate::method::method_of;
 use crate::run::published::{Found, open};
 
 /// A source whose weights are not read yet.
+#[allow(clippy::large_enum_variant, reason = "a run begins with one of them")]
 pub(super) enum Source {
     Run { path: PathBuf, config: Value, kind: Kind, weights: PathBuf, notes: Vec<String> },
     Published { opened: Transformers, kind: Kind },
