@@ -81,6 +81,7 @@ mod probe;
 mod quality;
 mod score;
 mod subset;
+mod turns;
 
 pub use attentive::{AttentiveClassifier, AttentiveProbe, CellQueries};
 #[cfg(feature = "viz")]
