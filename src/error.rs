@@ -44,6 +44,9 @@ pub enum Error {
         /// Its fault.
         reason: String,
     },
+    /// A device no longer computes, such as one on a server that is gone; what was saved stays whole.
+    #[error("the device failed: {0}")]
+    Device(String),
     /// A checkpoint or run folder cannot be read or written.
     #[error("checkpoint {}: {reason}", path.display())]
     Checkpoint {
@@ -88,6 +91,12 @@ impl Error {
     /// An error about the data at `path`; `reason` may be an underlying error.
     pub fn data(path: impl AsRef<Path>, reason: impl ToString) -> Self {
         Self::Data { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
+    }
+
+    /// The fault of a device that nothing can be read from.
+    #[cfg(feature = "train")]
+    pub(crate) fn device(reason: impl ToString) -> Self {
+        Self::Device(reason.to_string())
     }
 
     /// An error about the checkpoint at `path`; `reason` may be an underlying error.

@@ -17,6 +17,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor};
+use burn_mim::kernel::byte_images;
 use burn_mim::nn::InitialWeights;
 use burn_mim::run::device_named;
 use burn_mim::target::tokenizer::DvaeConfig;
@@ -182,6 +183,21 @@ fn moved<T: Module>(from: T, to: T) -> Tensors {
 /// Two images of noise on `device`, with masks drawn from `strategy`.
 fn masked(strategy: &impl MaskStrategy, image: ImageShape, device: &Device) -> MimBatch {
     common::masked(noise(image, 2), strategy).to_device(device)
+}
+
+#[test]
+fn images_of_eight_bits_are_the_same_bits_on_every_backend() {
+    let tables: Vec<[f32; 256]> = [[0.485, 0.229], [0.456, 0.224], [0.406, 0.225]]
+        .map(|[mean, std]: [f32; 2]| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std))
+        .into();
+    let bytes: Vec<u8> = (0..2 * 3 * 16 * 16).map(|at| (at * 7 % 256) as u8).collect();
+    let values = |name: &str| {
+        let device = device_named(name).unwrap();
+        let images = byte_images(bytes.clone(), &tables, [2, 3, 16, 16], &device);
+        images.into_data().iter::<f32>().map(f32::to_bits).collect::<Vec<_>>()
+    };
+    let expected = values("flex");
+    assert!(BACKENDS.iter().all(|backend| values(backend.name) == expected));
 }
 
 #[test]

@@ -8,8 +8,12 @@ use std::path::{Path, PathBuf};
 
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
-use burn::tensor::Tensor;
-use burn_mim::train::{BurnTask, Interrupt, OptimizerKind, Recipe, RunFolder, Snapshot};
+use burn::tensor::{Device, Tensor};
+use burn::train::metric::LossMetric;
+use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
+use burn_mim::train::{
+    BurnTask, Interrupt, OptimizerKind, Recipe, RunFolder, Schedule, Snapshot, optimizer,
+};
 use burn_mim::{Mim, MimBatch, PretextTask, TaskOutput};
 use common::{
     IMAGE, loader, loaders, losses, mae, pretraining, recipe, simmim, sized_loader, weights,
@@ -282,12 +286,8 @@ fn metrics_say_what_was_trained_and_how_well() {
     assert!(metrics["images_per_second"].as_f64().unwrap() > 0.0);
 }
 
-#[test]
-fn burns_own_trainer_runs_the_same_tasks_and_loaders() {
-    use burn::train::metric::LossMetric;
-    use burn::train::{ExecutionStrategy, Learner, SupervisedTraining};
-    use burn_mim::train::{Schedule, optimizer};
-
+/// The first weights before and after an epoch on burn's trainer.
+fn on_burns_trainer(strategy: impl Fn(Device) -> ExecutionStrategy) -> [Vec<f32>; 2] {
     let config = mae(IMAGE);
     let folder = tempfile::tempdir().unwrap();
     let task = BurnTask::new(config.init(&mut weights(3)), 5).unwrap();
@@ -302,10 +302,29 @@ fn burns_own_trainer_runs_the_same_tasks_and_loaders() {
         .metrics((LossMetric::new(),))
         .num_epochs(1)
         .with_application_logger(None)
-        .with_training_strategy(ExecutionStrategy::single(device).into())
+        .with_training_strategy(strategy(device).into())
         .launch(Learner::new(task, optimizer, schedule));
     assert!(result.error.is_none(), "{:?}", result.error);
-    assert_ne!(first_weight(&result.model.task), before);
+    [before, first_weight(&result.model.task)]
+}
+
+#[test]
+fn burns_own_trainer_runs_the_same_tasks_and_loaders() {
+    let [before, after] = on_burns_trainer(ExecutionStrategy::single);
+    assert_ne!(after, before);
+}
+
+#[test]
+fn burns_own_trainer_shares_a_task_out_among_devices() {
+    let [main, sharded] =
+        [MultiDeviceOptim::OptimMainDevice, MultiDeviceOptim::OptimSharded].map(|optimizer| {
+            let two = |device: Device| ExecutionStrategy::multi(vec![device; 2], optimizer);
+            let [before, after] = on_burns_trainer(two);
+            assert_ne!(after, before);
+            after
+        });
+    // The sum of two gradients does not depend on which comes first.
+    assert_eq!(main, sharded);
 }
 
 fn first_weight<H: Module, T: Module>(task: &Mim<burn_mim::VisibleVit, H, T>) -> Vec<f32> {

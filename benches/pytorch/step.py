@@ -41,6 +41,8 @@ def arguments():
     parser.add_argument("--mask-ratio", type=float, default=0.75)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--precision", default="f32", choices=["f32", "bf16"])
     return parser.parse_args()
 
 
@@ -99,7 +101,7 @@ def simmim(args):
     hidden = -int(-cells * args.mask_ratio // 1)
 
     def loss(images):
-        order = torch.rand(args.batch, cells).argsort(dim=1)
+        order = torch.rand(args.batch, cells, device=images.device).argsort(dim=1)
         return model(images, bool_masked_pos=order < hidden).loss
 
     return model, loss
@@ -109,17 +111,20 @@ def main():
     args = arguments()
     torch.manual_seed(0)
     model, loss_of = {"mae": mae, "simmim": simmim}[args.method](args)
-    model.train()
+    model.train().to(args.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05)
-    images = torch.rand(args.batch, args.channels, args.image_size, args.image_size) * 2 - 1
+    images = torch.rand(args.batch, args.channels, args.image_size, args.image_size, device=args.device) * 2 - 1
     seconds, losses = [], []
     for _ in range(args.steps):
         start = time.perf_counter()
-        loss = loss_of(images)
+        with torch.autocast(args.device, torch.bfloat16, enabled=args.precision == "bf16"):
+            loss = loss_of(images)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss.item())
+        if args.device == "cuda":
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     median = statistics.median(seconds)
     line = {

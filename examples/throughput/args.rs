@@ -1,12 +1,13 @@
 //! The command line of the throughput example, and what it asks for.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use burn_mim::nn::Positions;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::target::tokenizer::{PaletteConfig, TokenizerConfig};
+use burn_mim::train::Precision;
 use burn_mim::{
-    BeitConfig, DecoderConfig, EncoderConfig, Error, ImageShape, MaeConfig, MaskConfig, Result,
-    SimMimConfig, SwinConfig, VitConfig,
+    BeitConfig, DecoderConfig, EncoderConfig, Error, ImageShape, MaeConfig, MaskConfig,
+    PretextTask, Result, SimMimConfig, SwinConfig, TaskOutput, VitConfig,
 };
 use clap::Parser;
 use rand::RngExt;
@@ -71,6 +72,9 @@ pub(crate) struct Args {
     /// flex | ndarray | wgpu | cuda, as compiled in
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,
+    /// f32 | bf16 | f16: what the network computes in; f16 without a scale of the loss
+    #[arg(long, default_value_t)]
+    precision: Precision,
     /// Compute blocks twice instead of keeping what lies within them
     #[arg(long)]
     pub(crate) checkpointing: bool,
@@ -92,6 +96,19 @@ impl Args {
     pub(crate) fn trained_on(&self, device: &Device) -> Device {
         let trained = device.clone().autodiff();
         if self.checkpointing { trained.gradient_checkpointing() } else { trained }
+    }
+
+    /// A batch through `task` in the precision that was asked for.
+    pub(crate) fn forward<T: PretextTask>(
+        &self,
+        task: &T,
+        batch: T::Batch,
+    ) -> Result<TaskOutput<T::Observed>> {
+        match self.precision {
+            Precision::Bf16 => task.loss_in(batch, FloatDType::BF16),
+            Precision::F16 => task.loss_in(batch, FloatDType::F16),
+            _ => Ok(task.loss(batch)),
+        }
     }
 
     /// The side of the images that was asked for.

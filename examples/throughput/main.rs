@@ -89,7 +89,7 @@ fn steps<T: PretextTask<Batch = MimBatch>>(
         let mut batch = MimBatch::new(images.clone(), Mask::new(masks, device)?);
         // Read by BEiT alone.
         batch.target_view = Some(images.clone());
-        let loss = task.loss(batch).loss;
+        let loss = args.forward(&task, batch)?.loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &task);
         task = optimizer.step(1e-4, task, gradients);
         timing.add(start, loss.into_scalar(), device)?;

@@ -60,7 +60,7 @@ impl MethodVisitor for Steps<'_> {
         for step in 0..args.steps {
             let batch = loader.epoch(step as u64, 0).next().expect("a batch of all images")?;
             let start = Instant::now();
-            let TaskOutput { loss, observed } = task.loss(batch);
+            let TaskOutput { loss, observed } = args.forward(&task, batch)?;
             let gradients = GradientsParams::from_grads(loss.backward(), &task);
             task = optimizer.step(1e-4, task, gradients);
             let progress = (step + 1) as f64 / args.steps as f64;

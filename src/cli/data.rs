@@ -15,7 +15,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
-use crate::train::RunFolder;
+use crate::train::{Ranks, RunFolder};
 
 /// How the images are read, on every command line that opens some.
 #[derive(Debug, Clone, clap::Args)]
@@ -48,6 +48,11 @@ impl Reading {
     pub(super) fn new(options: &DataOptions, verify: bool) -> Self {
         let DataOptions { channels, on_bad_image, white, eight_bits, .. } = *options;
         Self { channels, on_bad_image, white, eight_bits, verify }
+    }
+
+    /// The same on one of several processes, of which the first reads every image beforehand.
+    pub(super) fn on(&self, ranks: &Ranks) -> Self {
+        Self { verify: self.verify && ranks.is_first(), ..self.clone() }
     }
 
     /// Opens the data as [`open`] does, and reads every image where that is asked for.

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 
-use super::exit::{answer, interrupt, say};
+use super::exit::{self, answer, interrupt, say};
 use super::images::{Images, Opened, say_skipped};
 use super::numbers::side;
 use super::small_encoder;
@@ -20,6 +20,7 @@ use crate::run::{
     BackboneSource, BackboneVisitor, Embed, EmbedOptions, FeatureFormat, Joined, Kept,
     LoadedBackbone, device_named,
 };
+use crate::train::Ranks;
 
 /// Writes the features of images to .npy or safetensors files, in order, with their names.
 ///
@@ -105,30 +106,35 @@ impl Args {
 
 /// Runs the command.
 pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
+    // First of all, so that one of several processes tells a fault of the flags.
+    let ranks = &exit::ranks()?;
     let device = &device_named(&args.device)?;
     let side = args.image_size;
     let random = small_encoder(3, side);
-    args.checkpoint.visit::<L, _>(side, &random, 0, device, Command { args, device })
+    args.checkpoint.visit::<L, _>(side, &random, 0, device, Command { args, device, ranks })
 }
 
 struct Command<'a> {
     args: &'a Args,
     device: &'a Device,
+    ranks: &'a Ranks,
 }
 
 impl BackboneVisitor for Command<'_> {
     type Output = ();
 
     fn visit<B: Backbone + Clone + 'static>(self, encoder: LoadedBackbone<B>) -> Result<()> {
-        let Self { args, device } = self;
+        let Self { args, device, ranks } = self;
         say(&encoder.title);
         encoder.notes.iter().for_each(say);
         let given = (!args.mean.is_empty())
             .then(|| ChannelStatistics { mean: args.mean.clone(), std: args.std.clone() });
         let known = encoder.statistics.as_ref().or(given.as_ref());
-        let Opened { images, class_names, statistics } = args.images.open(encoder.image, known)?;
+        let Opened { images, class_names, statistics } =
+            ranks.after_first(|| args.images.open(encoder.image, known))?;
         let (count, told) = (images.len(), Cell::new(Instant::now()));
-        let done = args.embed().run(
+        let done = args.embed().run_by(
+            ranks,
             &encoder,
             &images,
             &args.out,
@@ -145,6 +151,7 @@ impl BackboneVisitor for Command<'_> {
                 },
             },
         )?;
+        let Some(done) = done else { return Ok(()) };
         say_skipped(&done.skipped);
         answer(json!({
             "out": args.out, "images": done.shape[0], "shape": done.shape,

@@ -12,7 +12,7 @@ use super::exit;
 use super::numbers::{positive, side, workers};
 use super::small_encoder;
 use super::tuning::Tuning;
-use crate::data::{DataSpec, ImageData};
+use crate::data::{ChannelStatistics, DataOptions, DataSpec, ImageData};
 use crate::encoder::Backbone;
 use crate::error::{Error, Result};
 use crate::eval::{CellSource, Labels, Pooling};
@@ -20,7 +20,7 @@ use crate::method::Methods;
 use crate::run::{
     BackboneSource, BackboneVisitor, Evaluation, LoadedBackbone, Plan, Protocol, device_named,
 };
-use crate::train::Progress;
+use crate::train::Ranks;
 
 /// Evaluates an encoder on labelled images.
 #[derive(Debug, Parser)]
@@ -95,6 +95,19 @@ impl Args {
         }
     }
 
+    /// Opens the images and their label maps, on the other processes after the first, which alone
+    /// reads every image beforehand.
+    fn open(
+        &self,
+        ranks: &Ranks,
+        options: &DataOptions,
+        statistics: Option<ChannelStatistics>,
+    ) -> Result<ImageData> {
+        let options = options.clone().with_masks(self.masks.clone());
+        let reading = self.reading.on(ranks);
+        ranks.after_first(|| reading.open(&self.data, &options, statistics))
+    }
+
     /// Where fine-tuned runs and the score card go.
     pub(crate) fn folder(&self) -> PathBuf {
         self.out.clone().unwrap_or_else(|| PathBuf::from("runs/evaluate"))
@@ -112,19 +125,20 @@ impl Args {
 
 /// Runs the command.
 pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
+    // First of all, so that one of several processes tells a fault of the flags.
+    let ranks = &exit::ranks()?;
     args.check()?;
     let device = &device_named(&args.device)?;
     let side = args.image_size;
     let (data, vit) = match args.checkpoint {
         BackboneSource::Folder(_) => (None, small_encoder(3, side)),
         BackboneSource::None => {
-            let options = args.reading.options().with_masks(args.masks.clone());
-            let data = args.reading.open(&args.data, &options, None)?;
+            let data = args.open(ranks, &args.reading.options(), None)?;
             let vit = small_encoder(data.shape.channels, side);
             (Some(data), vit)
         }
     };
-    let protocols = Protocols { args, data, device };
+    let protocols = Protocols { args, data, device, ranks };
     args.checkpoint.visit::<L, _>(side, &vit, args.seed, device, protocols)
 }
 
@@ -134,20 +148,20 @@ struct Protocols<'a> {
     args: &'a Args,
     data: Option<ImageData>,
     device: &'a Device,
+    ranks: &'a Ranks,
 }
 
 impl BackboneVisitor for Protocols<'_> {
     type Output = ();
 
     fn visit<B: Backbone + Clone>(self, encoder: LoadedBackbone<B>) -> Result<()> {
-        let Self { args, data, device } = self;
+        let Self { args, data, device, ranks } = self;
         let open = || {
             let options = args.reading.options_for(encoder.image, &args.data);
-            let options = options.with_masks(args.masks.clone());
-            args.reading.open(&args.data, &options, encoder.statistics.clone())
+            args.open(ranks, &options, encoder.statistics.clone())
         };
         let data = data.map_or_else(open, Ok)?;
-        measure(args, &encoder, &data, device)
+        measure(args, &encoder, &data, device, ranks)
     }
 }
 
@@ -156,6 +170,7 @@ fn measure<B: Backbone + Clone>(
     encoder: &LoadedBackbone<B>,
     data: &ImageData,
     device: &Device,
+    ranks: &Ranks,
 ) -> Result<()> {
     exit::say(&encoder.title);
     encoder.notes.iter().for_each(exit::say);
@@ -168,7 +183,7 @@ fn measure<B: Backbone + Clone>(
     evaluation.workers = args.workers;
     (evaluation.seed, evaluation.seeds) = (args.seed, args.seeds);
     evaluation.interrupt = exit::interrupt()?;
-    evaluation.progress = Progress::Auto;
+    evaluation.progress = exit::progress();
     let images = args.labels.number(data.train.len());
     let plan = Plan {
         protocol: args.protocol,
@@ -176,7 +191,9 @@ fn measure<B: Backbone + Clone>(
         tuning: args.tuning.of(Module::num_params(&encoder.backbone), images),
         out: args.folder(),
     };
-    let scores = evaluation.run(&plan, &mut |score| exit::say(score))?;
+    let Some(scores) = evaluation.run_by(ranks, &plan, &mut |score| exit::say(score))? else {
+        return Ok(());
+    };
     if args.protocol == Protocol::All {
         evaluation.score_card(&scores, &args.data.to_string())?.save(&plan.out)?;
         let card = plan.out.join("score_card.html");

@@ -38,11 +38,6 @@ pub fn ranks() -> Result<Ranks> {
     Ok(ranks)
 }
 
-/// Does what several processes do not share out, on the first of them.
-pub(super) fn on_the_first(work: impl FnOnce() -> Result<()>) -> Result<()> {
-    if ranks()?.is_first() { work() } else { Ok(()) }
-}
-
 /// How a run reports its progress: that of the first process does.
 pub(super) fn progress() -> Progress {
     if is_silent() { Progress::Silent } else { Progress::Auto }

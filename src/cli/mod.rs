@@ -85,11 +85,11 @@ impl Command {
                 pretrain::run::<L>(args, method.as_deref(), |_| Ok(()))
             }
             Self::Tokenizer(args) => tokenizer::run::<L>(args),
+            Self::Evaluate(args) => evaluate::run::<L>(args),
+            Self::Embed(args) => embed::run::<L>(args),
             // The work of the others is not shared out.
             _ if !exit::ranks()?.is_first() => Ok(()),
-            Self::Evaluate(args) => evaluate::run::<L>(args),
             Self::Finetune(args) => finetune::run::<L>(args),
-            Self::Embed(args) => embed::run::<L>(args),
             Self::Predict(args) => predict::run::<L>(args),
             Self::Export(args) => export::run::<L>(args),
             Self::Inspect(args) => inspect::run(args),
@@ -115,8 +115,7 @@ pub fn main<L: Methods>() -> ExitCode {
 
 /// The command `evaluate` as a program of its own.
 pub fn evaluate<L: Methods>() -> ExitCode {
-    let args = evaluate::Args::parse();
-    exit::exit(exit::on_the_first(|| evaluate::run::<L>(&args)))
+    exit::exit(evaluate::run::<L>(&evaluate::Args::parse()))
 }
 
 /// The command `motion` as a program of its own.

@@ -7,8 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation};
 use crate::data::batch_masks::BatchMasks;
+use crate::data::loaded::Loaded;
 use crate::data::loader::{Collate, Item};
-use crate::data::preprocess::Preprocess;
+use crate::data::preprocess::{Preprocess, Rendering};
 use crate::data::sample::Sample;
 use crate::error::{Error, Result, ensure};
 use crate::grid::{Grid, ImageShape};
@@ -147,6 +148,14 @@ impl Collate for MimCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<MimBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<Loaded<MimBatch>> {
         let views = if self.second_views { VIEWS.len() } else { 1 };
         let batch = items.len() * views;
         let mut images = self.preprocess.batch(batch);
@@ -178,12 +187,13 @@ impl Collate for MimCollate {
             .then(|| Tensor::from_data(TensorData::new(labels, [batch]), device));
         let mask = Mask::new(masks, device)?;
         let mask = if asked.is_empty() { mask } else { mask.with_asked(asked)? };
-        Ok(MimBatch {
-            images: images.finish(device)?,
-            target_view: target_view.map(|view| view.finish(device)).transpose()?,
-            mask: mask.prepared(&self.grids),
-            labels,
-        })
+        let mask = mask.prepared(&self.grids);
+        let (images, device) = (images.pack()?, device.clone());
+        let target_view = target_view.map(Rendering::pack).transpose()?;
+        Ok(Loaded::later(move || {
+            let target_view = target_view.map(|view| view.on(&device));
+            MimBatch { images: images.on(&device), target_view, mask, labels }
+        }))
     }
 }
 

@@ -11,6 +11,7 @@ use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 
 use super::bad_image::Skips;
+use super::loaded::Loaded;
 use crate::error::{Error, Result};
 
 /// Batches that are ahead of the one that is asked for, under way or done. More would not be faster:
@@ -20,7 +21,7 @@ const AHEAD: usize = 2;
 /// A batch and what it is made of.
 #[derive(Debug)]
 pub(super) struct Made<B> {
-    pub(super) batch: B,
+    pub(super) batch: Loaded<B>,
     pub(super) samples: usize,
     /// The faults of the samples that were left out, by index.
     pub(super) skipped: Vec<(usize, String)>,
@@ -144,7 +145,7 @@ impl<B> Epoch<B> {
     }
 }
 
-impl<B> Iterator for Epoch<B> {
+impl<B: Send + 'static> Iterator for Epoch<B> {
     type Item = Result<B>;
 
     fn next(&mut self) -> Option<Result<B>> {
@@ -153,7 +154,7 @@ impl<B> Iterator for Epoch<B> {
             let Made { batch, samples, skipped } = self.make(self.yielded - 1)?;
             self.samples = samples;
             self.skips.lock().extend(skipped);
-            Ok(batch)
+            whole(self.extent.numbers[self.yielded - 1], || Ok(batch.finish()))
         })
     }
 }
@@ -161,7 +162,7 @@ impl<B> Iterator for Epoch<B> {
 /// An [`Epoch`] as burn's trainer reads it.
 pub(super) struct BurnEpoch<B>(pub(super) Epoch<B>);
 
-impl<B> Iterator for BurnEpoch<B> {
+impl<B: Send + 'static> Iterator for BurnEpoch<B> {
     type Item = Result<B, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -169,7 +170,7 @@ impl<B> Iterator for BurnEpoch<B> {
     }
 }
 
-impl<B> DataLoaderIterator<B> for BurnEpoch<B> {
+impl<B: Send + 'static> DataLoaderIterator<B> for BurnEpoch<B> {
     fn progress(&self) -> Progress {
         let Extent { batches, batch_size, samples, .. } = self.0.extent;
         let next = self.0.position();

@@ -6,6 +6,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::{Device, Tensor};
 
 use super::augment::EvalView;
+use super::loaded::Loaded;
 use super::loader::{Collate, Item, Loader, LoaderConfig};
 use super::options::OnBadImage;
 use super::preprocess::Preprocess;
@@ -77,6 +78,14 @@ impl Collate for ImageCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item<Self::Sample>>>,
         device: &Device,
     ) -> Result<ImageBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item<Self::Sample>>>,
+        device: &Device,
+    ) -> Result<Loaded<ImageBatch>> {
         let mut images = self.preprocess.batch(items.len());
         let (mut places, mut labels, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
@@ -93,8 +102,12 @@ impl Collate for ImageCollate {
             places.push(item.index);
             labels.push(sample.label);
         }
-        let images = (!places.is_empty()).then(|| images.finish(device)).transpose()?;
-        Ok(ImageBatch { images, places, labels, faults })
+        let images = (!places.is_empty()).then(|| images.pack()).transpose()?;
+        let device = device.clone();
+        Ok(Loaded::later(move || {
+            let images = images.map(|images| images.on(&device));
+            ImageBatch { images, places, labels, faults }
+        }))
     }
 }
 

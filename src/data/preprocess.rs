@@ -3,13 +3,14 @@
 use std::mem;
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand::rngs::ChaCha8Rng;
 
 use crate::data::augment::{Augmentation, Interpolation, Normalization, Scratch, Transform, View};
 use crate::data::fork;
 use crate::data::loader::{Item, fault};
+use crate::data::packed::{PackedImages, PackedPixels};
+use crate::data::pixels::Pixels;
 use crate::data::sample::Image;
 use crate::error::Result;
 use crate::grid::ImageShape;
@@ -100,9 +101,9 @@ impl Preprocess {
 
     /// Room for `batch` images.
     pub(crate) fn batch(&self, batch: usize) -> Rendering<'_> {
-        let values = Vec::with_capacity(batch * self.shape().values());
-        let (scratch, waiting) = Default::default();
-        Rendering { preprocess: self, scratch, values, waiting, threads: 1, is_slow: false }
+        let bytes = Vec::with_capacity(batch * self.shape().values());
+        let (scratch, waiting, values) = Default::default();
+        Rendering { preprocess: self, scratch, bytes, values, waiting, threads: 1, is_slow: false }
     }
 }
 
@@ -114,6 +115,9 @@ impl Preprocess {
 pub(crate) struct Rendering<'a> {
     preprocess: &'a Preprocess,
     scratch: Scratch,
+    /// The images so far, while all are of 8 bits and nobody asks for their values.
+    bytes: Vec<u8>,
+    /// The normalized values of all images, from the first on that needs them.
     values: Vec<f32>,
     /// The images whose places, the last ones, are not filled yet.
     waiting: Vec<Waiting>,
@@ -147,15 +151,35 @@ impl Rendering<'_> {
         transform: &Transform,
     ) -> Result<()> {
         self.threads = threads;
+        let is_bytes = matches!(image.pixels(), Pixels::U8(_)) && self.values.is_empty();
         if threads < 2 || !self.is_slow {
             let start = Instant::now();
-            self.show(image, transform).map_err(|error| fault(index, error))?;
+            let shown = if is_bytes {
+                self.show_bytes(image, transform)
+            } else {
+                self.show(image, transform).map(drop)
+            };
+            shown.map_err(|error| fault(index, error))?;
             self.is_slow = start.elapsed() >= fork::WORTH;
             return Ok(());
         }
-        self.values.resize(self.values.len() + self.preprocess.shape().values(), 0.0);
+        if !is_bytes {
+            self.widen()?;
+        }
+        let size = self.preprocess.shape().values();
+        match is_bytes {
+            true => self.bytes.resize(self.bytes.len() + size, 0),
+            false => self.values.resize(self.values.len() + size, 0.0),
+        }
         self.waiting.push(Waiting { index, image: image.clone(), transform: *transform });
         if self.waiting.len() >= fork::TASKS * threads { self.render() } else { Ok(()) }
+    }
+
+    fn show_bytes(&mut self, image: &Image, transform: &Transform) -> Result<()> {
+        self.render()?;
+        let (view, start) = (&self.preprocess.view, self.bytes.len());
+        self.bytes.resize(start + view.shape().values(), 0);
+        view.render(image, transform, &mut self.scratch, &mut self.bytes[start..])
     }
 
     /// As [`push`](Self::push), and yields the image's values.
@@ -165,7 +189,7 @@ impl Rendering<'_> {
 
     /// As [`push_now`](Self::push_now), of an image that belongs to no item.
     pub(crate) fn show(&mut self, image: &Image, transform: &Transform) -> Result<&mut [f32]> {
-        self.render()?;
+        self.widen()?;
         let Preprocess { view, normalization, .. } = self.preprocess;
         let start = self.values.len();
         self.values.resize(start + view.shape().values(), 0.0);
@@ -176,39 +200,73 @@ impl Rendering<'_> {
 
     /// Renders the images that wait.
     fn render(&mut self) -> Result<()> {
-        if self.waiting.is_empty() {
+        let waiting = mem::take(&mut self.waiting);
+        if waiting.is_empty() {
             return Ok(());
         }
         let Preprocess { view, normalization, .. } = self.preprocess;
-        let (size, waiting) = (view.shape().values(), mem::take(&mut self.waiting));
-        let start = self.values.len() - waiting.len() * size;
-        let places = self.values[start..].chunks_exact_mut(size);
-        let write = |(waiting, out): (Waiting, &mut [f32]), scratch: &mut Scratch| {
+        if self.values.is_empty() {
+            return self.spread(
+                waiting,
+                |rendering| &mut rendering.bytes,
+                |image, transform, scratch, out| view.render(image, transform, scratch, out),
+            );
+        }
+        self.spread(
+            waiting,
+            |rendering| &mut rendering.values,
+            |image, transform, scratch, out| {
+                view.write(image, transform, normalization, scratch, out)
+            },
+        )
+    }
+
+    /// Writes images into the last places of `places`, on several threads.
+    fn spread<T: Send>(
+        &mut self,
+        waiting: Vec<Waiting>,
+        places: impl Fn(&mut Self) -> &mut Vec<T>,
+        write: impl Fn(&Image, &Transform, &mut Scratch, &mut [T]) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let (size, threads) = (self.preprocess.shape().values(), self.threads);
+        let places = places(self);
+        let start = places.len() - waiting.len() * size;
+        let tasks = waiting.into_iter().zip(places[start..].chunks_exact_mut(size)).collect();
+        let write = |(waiting, out): (Waiting, &mut [T]), scratch: &mut Scratch| {
             let Waiting { index, image, transform } = waiting;
-            view.write(&image, &transform, normalization, scratch, out)
-                .map_err(|error| fault(index, error))
+            write(&image, &transform, scratch, out).map_err(|error| fault(index, error))
         };
-        fork::on_threads(self.threads, waiting.into_iter().zip(places).collect(), write)
-            .into_iter()
-            .collect()
+        fork::on_threads(threads, tasks, write).into_iter().collect()
+    }
+
+    /// Goes on with normalized values in place of bytes.
+    fn widen(&mut self) -> Result<()> {
+        self.render()?;
+        let (bytes, size) = (mem::take(&mut self.bytes), self.preprocess.shape().values());
+        if self.values.is_empty() {
+            self.values.reserve(bytes.capacity());
+        }
+        for image in bytes.chunks_exact(size) {
+            let start = self.values.len();
+            self.values.resize(start + size, 0.0);
+            self.preprocess.normalization.write(image, &mut self.values[start..]);
+        }
+        Ok(())
     }
 
     /// All values so far.
     pub(crate) fn values(&mut self) -> Result<&mut [f32]> {
-        self.render()?;
+        self.widen()?;
         Ok(&mut self.values)
     }
 
-    /// `[batch, channels, height, width]`.
-    pub(crate) fn finish(mut self, device: &Device) -> Result<Tensor<4>> {
+    /// The images, which stay in 8 bits if all of them are.
+    pub(crate) fn pack(mut self) -> Result<PackedImages> {
         self.render()?;
-        Ok(images(self.values, self.preprocess.shape(), device))
+        let pixels = match self.values.is_empty() {
+            true => PackedPixels::Bytes(self.bytes, self.preprocess.normalization.clone()),
+            false => PackedPixels::Values(self.values),
+        };
+        Ok(PackedImages { pixels, shape: self.preprocess.shape() })
     }
-}
-
-/// As many images of `shape` as `values` are of: `[batch, channels, height, width]`.
-pub(crate) fn images(values: Vec<f32>, shape: ImageShape, device: &Device) -> Tensor<4> {
-    let ImageShape { channels, height, width, .. } = shape;
-    let batch = values.len() / shape.values();
-    Tensor::from_data(TensorData::new(values, [batch, channels, height, width]), device)
 }

@@ -5,10 +5,12 @@ use burn::tensor::{DType, Device, FloatDType, Tensor};
 use super::features::indices;
 use super::labels::below;
 use super::linear::Standardizer;
+use super::turns::read_in_turns;
 use super::{Features, LabelledBatch, Pooling};
 use crate::encoder::GridTokens;
 use crate::error::{Error, Result};
 use crate::grid::Grid;
+use crate::train::Ranks;
 
 /// The bytes up to which cells are kept in 32 bits a number; where there are more, 16 bits are.
 const WHOLE: usize = 1 << 30;
@@ -72,25 +74,40 @@ impl CellFeatures {
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
         read: impl Fn(Tensor<4>) -> Result<GridTokens>,
     ) -> Result<Self> {
+        Self::extract_by(&Ranks::default(), batches, read).map(|cells| cells.expect("one has all"))
+    }
+
+    /// The same by several processes, of which each has its part of the batches: the first has all
+    /// cells, the others none.
+    pub(crate) fn extract_by(
+        ranks: &Ranks,
+        batches: impl IntoIterator<Item = Result<LabelledBatch>>,
+        read: impl Fn(Tensor<4>) -> Result<GridTokens>,
+    ) -> Result<Option<Self>> {
         let (mut parts, mut labels) = (Vec::new(), Vec::new());
         let (mut dtype, mut numbers, mut last) = (FloatDType::F32, 0, None);
-        for batch in batches {
-            let batch = batch?;
-            let features = read(batch.images)?;
-            last = Some((features.grid, batch.targets.dims()[1]));
-            labels.extend(batch.labels);
-            numbers += features.tokens.shape().num_elements();
-            let half = features.tokens.device().supports_dtype(DType::F16);
+        let read = |images| read(images).map(|features| (vec![features.tokens], features.grid));
+        read_in_turns(ranks, batches, read, |mut piece| {
+            let tokens = piece.kinds.remove(0);
+            last = Some((piece.about, piece.classes));
+            labels.extend(piece.labels);
+            numbers += tokens.shape().num_elements();
+            let half = tokens.device().supports_dtype(DType::F16);
             if dtype == FloatDType::F32 && numbers * 4 > WHOLE && half {
                 dtype = FloatDType::F16;
-                parts = parts.into_iter().map(|part: Tensor<3>| part.cast(dtype)).collect();
+                let all = std::mem::take(&mut parts).into_iter();
+                parts = all.map(|part: Tensor<3>| part.cast(dtype)).collect();
             }
             check_memory(numbers, dtype, labels.len())?;
-            parts.push(features.tokens.cast(dtype));
+            parts.push(tokens.cast(dtype));
+            Ok(())
+        })?;
+        if !ranks.is_first() {
+            return Ok(None);
         }
         let (grid, classes) =
             last.ok_or_else(|| Error::config("there is no batch to extract cells from"))?;
-        Self::new(Tensor::cat(parts, 0), grid, labels, classes)
+        Self::new(Tensor::cat(parts, 0), grid, labels, classes).map(Some)
     }
 
     /// The number of images.

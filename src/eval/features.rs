@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::LabelledBatch;
 use super::labels::{below, one_hot};
+use super::turns::read_in_turns;
 use crate::encoder::{Backbone, GridTokens};
 use crate::error::{Error, Result};
+use crate::train::Ranks;
 
 /// How the tokens of an image become one vector.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,23 +125,36 @@ impl Features {
     /// As [`Features::read`].
     pub fn read_all(
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
-        mut reader: impl FnMut(Tensor<4>) -> Result<Vec<Tensor<2>>>,
+        reader: impl FnMut(Tensor<4>) -> Result<Vec<Tensor<2>>>,
     ) -> Result<Vec<Self>> {
+        Self::read_by(&Ranks::default(), batches, reader).map(|all| all.expect("one has all"))
+    }
+
+    /// The same by several processes, of which each has its part of the batches: the first has the
+    /// features of all, the others none.
+    pub(crate) fn read_by(
+        ranks: &Ranks,
+        batches: impl IntoIterator<Item = Result<LabelledBatch>>,
+        mut reader: impl FnMut(Tensor<4>) -> Result<Vec<Tensor<2>>>,
+    ) -> Result<Option<Vec<Self>>> {
         let (mut values, mut labels): (Vec<Vec<_>>, _) = (Vec::new(), Vec::new());
         let mut classes = 0;
-        for batch in batches {
-            let batch = batch?;
-            classes = batch.targets.dims()[1];
-            let kinds = reader(batch.images)?;
-            values.resize_with(kinds.len(), Vec::new);
-            values.iter_mut().zip(kinds).for_each(|(values, kind)| values.push(kind));
-            labels.extend(batch.labels);
+        let read = |images| Ok((reader(images)?, ()));
+        read_in_turns(ranks, batches, read, |piece| {
+            classes = piece.classes;
+            values.resize_with(piece.kinds.len(), Vec::new);
+            values.iter_mut().zip(piece.kinds).for_each(|(values, kind)| values.push(kind));
+            labels.extend(piece.labels);
+            Ok(())
+        })?;
+        if !ranks.is_first() {
+            return Ok(None);
         }
         if values.is_empty() {
             return Err(Error::config("there is no batch to extract features from"));
         }
         let features = |values| Self::new(Tensor::cat(values, 0), labels.clone(), classes);
-        values.into_iter().map(features).collect()
+        values.into_iter().map(features).collect::<Result<_>>().map(Some)
     }
 
     /// The features of the same samples side by side.

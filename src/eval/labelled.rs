@@ -3,9 +3,9 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::labels::one_hot;
-use super::{Mixing, RandomErasing};
+use super::{Mix, Mixing, RandomErasing};
 use crate::data::augment::Augmentation;
-use crate::data::{ChannelStatistics, Collate, Item, Preprocess, Sample};
+use crate::data::{ChannelStatistics, Collate, Item, Loaded, Preprocess, Sample};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::rng::Purpose;
@@ -165,6 +165,14 @@ impl Collate for LabelledCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<LabelledBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<Loaded<LabelledBatch>> {
         let (batch, shape) = (items.len(), self.preprocess.shape());
         let mut images = self.preprocess.batch(batch);
         let mut targets = vec![0.0; batch * self.classes];
@@ -173,22 +181,23 @@ impl Collate for LabelledCollate {
             let item = item?;
             let (mut transform, mut rng) = self.preprocess.draw(&item);
             transform.time = self.time.unwrap_or(transform.time);
-            self.erasing.apply(images.push_now(&item, &transform)?, shape, &mut rng);
+            match self.erasing == RandomErasing::none() {
+                true => images.push(&item, &transform)?,
+                false => self.erasing.apply(images.push_now(&item, &transform)?, shape, &mut rng),
+            }
             labels.push(self.label(&item)?);
             self.write_target(labels[labels.len() - 1], target);
             // All images of a batch are mixed in the same way, which the random stream of the first
             // sample decides.
             mixed.get_or_insert_with(|| self.mixing.sample(shape, &mut item.stream(Purpose::Mix)));
         }
-        if let Some(mix) = mixed {
+        if let Some(mix) = mixed.filter(|mix| *mix != Mix::None) {
             mix.apply(shape, images.values()?, self.classes, &mut targets);
         }
         let targets = TensorData::new(targets, [batch, self.classes]);
-        Ok(LabelledBatch {
-            images: images.finish(device)?,
-            targets: Tensor::from_data(targets, device),
-            labels,
-        })
+        let targets = Tensor::from_data(targets, device);
+        let (images, device) = (images.pack()?, device.clone());
+        Ok(Loaded::later(move || LabelledBatch { images: images.on(&device), targets, labels }))
     }
 }
 

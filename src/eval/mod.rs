@@ -82,6 +82,7 @@ mod quality;
 mod roc;
 mod score;
 mod subset;
+mod turns;
 
 pub use attentive::{AttentiveClassifier, AttentiveProbe, CellQueries};
 #[cfg(feature = "viz")]

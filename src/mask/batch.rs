@@ -150,11 +150,9 @@ impl Mask {
             cells.unwrap_or_else(|error| panic!("{error}"))
         };
         let hidden = read(&self.samples);
-        let visible = Selection::new(&hidden, false, &self.device);
-        let asked = match &self.asked {
-            Some(asked) => Selection::new(&read(asked), true, &self.device),
-            None => Selection::new(&hidden, true, &self.device),
-        };
+        let asked = self.asked.as_deref().map(read);
+        let asked = asked.as_ref().unwrap_or(&hidden);
+        let [visible, asked] = Selection::all([(&hidden, false), (asked, true)], &self.device);
         let mask = GridMask { grid, visible, asked };
         known().push(mask.clone());
         self.grids.add(grid);

@@ -19,9 +19,21 @@ pub struct Selection {
     gather: Gather,
 }
 
-impl Selection {
-    /// The cells that `masks`, all of one grid and count, hide (`hidden`) or do not.
-    pub(super) fn new(masks: &[UnitMask], hidden: bool, device: &Device) -> Self {
+/// The index tensors of a selection, on the host.
+struct Places {
+    grid: Grid,
+    batch: usize,
+    count: usize,
+    rows: Vec<i64>,
+    cells: Vec<i64>,
+    row_or_filler: Vec<i64>,
+}
+
+/// Indices of a selection begin at multiples of so many, where every device can begin to read.
+const ALIGNED: usize = 64;
+
+impl Places {
+    fn new(masks: &[UnitMask], hidden: bool) -> Self {
         let grid = masks[0].grid();
         let count = if hidden { masks[0].hidden() } else { masks[0].visible() };
         let filler = (masks.len() * count) as i64;
@@ -37,13 +49,40 @@ impl Selection {
                 }
             }
         }
-        let tensor = |rows: Vec<i64>| {
-            let length = rows.len();
-            Tensor::from_data(TensorData::new(rows, [length]), device)
-        };
-        let [rows, cells, row_or_filler] = [rows, cells, row_or_filler].map(tensor);
-        let gather = Gather::new(rows, row_or_filler, masks.len() * count);
-        Self { grid, batch: masks.len(), count, cells, gather }
+        Self { grid, batch: masks.len(), count, rows, cells, row_or_filler }
+    }
+
+    fn all(&self) -> [&[i64]; 3] {
+        [&self.rows, &self.cells, &self.row_or_filler]
+    }
+}
+
+impl Selection {
+    /// The cells that masks, all of one grid and count, hide (`true`) or do not, of each of several
+    /// batches of masks. What is sent to the device goes there at once.
+    pub(super) fn all<const N: usize>(of: [(&[UnitMask], bool); N], device: &Device) -> [Self; N] {
+        let places = of.map(|(masks, hidden)| Places::new(masks, hidden));
+        let mut flat = Vec::new();
+        for part in places.iter().flat_map(Places::all) {
+            flat.extend(part);
+            flat.resize(flat.len().next_multiple_of(ALIGNED), 0);
+        }
+        let length = flat.len();
+        let flat = Tensor::<1, Int>::from_data(TensorData::new(flat, [length]), device);
+        let mut start = 0;
+        places.map(|places| {
+            let [rows, cells, row_or_filler] = places.all().map(|part| {
+                let first = start;
+                start += part.len().next_multiple_of(ALIGNED);
+                match part.len() {
+                    0 => Tensor::zeros([0], (device, flat.dtype())),
+                    length => flat.clone().slice_dim(0, first..first + length),
+                }
+            });
+            let Places { grid, batch, count, .. } = places;
+            let gather = Gather::new(rows, row_or_filler, batch * count);
+            Self { grid, batch, count, cells, gather }
+        })
     }
 
     /// The cells where `bits`, `[batch, cells]`, are true: `count` in every sample. Computed on the

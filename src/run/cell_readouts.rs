@@ -1,8 +1,8 @@
 //! Read-outs of the cells of an encoder: attentive probes, and segmentation.
 
-use std::sync::Arc;
 use std::time::Instant;
 
+use super::helpers::{Part, Reads, Work};
 use super::{Evaluation, Subject};
 use crate::data::{ImageDataset, Subset};
 use crate::encoder::Backbone;
@@ -26,13 +26,13 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         let mut known: Option<[CellFeatures; 2]> = None;
         let mut images = 0;
         for seed in self.all_seeds() {
-            let cells = |images| self.cells(subject, seed, &images);
+            let cells = |part| self.cells(subject, seed, part);
             // As for pooled features, little differs between seeds.
             let part = self.labels != Labels::ALL;
             let [train, test] = match (known.take(), subject == Subject::Random, part) {
                 (Some(known), false, false) => known,
-                (Some([_, test]), false, true) => [cells(self.train(seed)?)?, test],
-                _ => [cells(self.train(seed)?)?, cells(self.data.test.clone())?],
+                (Some([_, test]), false, true) => [cells(Part::Train)?, test],
+                _ => [cells(Part::Train)?, cells(Part::Test)?],
             };
             for (probe, (results, seconds)) in probes.iter().zip(&mut measured) {
                 self.interrupt.check()?;
@@ -51,16 +51,26 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         Ok(probes.iter().zip(measured).map(score).collect())
     }
 
-    fn cells(
+    fn cells(&self, subject: Subject, seed: u64, part: Part) -> Result<CellFeatures> {
+        self.interrupt.check()?;
+        self.ask(Work { subject, seed, part, read: Reads::Cells })?;
+        let found = self.share_of_cells(subject, seed, part)?;
+        Ok(found.expect("the first process has all cells"))
+    }
+
+    /// The part of this process in extracting these cells, the first of which has them all.
+    pub(super) fn share_of_cells(
         &self,
         subject: Subject,
         seed: u64,
-        images: &Arc<dyn ImageDataset>,
-    ) -> Result<CellFeatures> {
-        self.interrupt.check()?;
-        let backbone = self.backbone(subject, seed)?;
-        let loader = self.loader(images, self.collate()?, self.seed, false)?;
-        CellFeatures::extract(&loader, |images| self.cells.read(&backbone, images))
+        part: Part,
+    ) -> Result<Option<CellFeatures>> {
+        let source = self.backbone(subject, seed);
+        let source =
+            source.and_then(|encoder| Ok((encoder, self.source(subject, seed, part, None)?.1)));
+        let (encoder, loader) = self.ranks.together(source)?;
+        let read = |images| self.cells.read(&encoder, images);
+        CellFeatures::extract_by(&self.ranks, self.turns(&loader), read)
     }
 
     /// Whether images have label maps, which segmentation is measured on.

@@ -15,7 +15,7 @@ use crate::eval::{
 };
 use crate::grid::ImageShape;
 use crate::limits;
-use crate::train::{Interrupt, Progress};
+use crate::train::{Interrupt, Progress, Ranks};
 
 /// The settings that all protocols share: the encoder, the images, the seeds and the device.
 #[derive(Debug, Clone)]
@@ -48,6 +48,8 @@ pub struct Evaluation<'a, B> {
     pub interrupt: Interrupt,
     /// How fine-tuning reports.
     pub progress: Progress,
+    /// The processes that share out the extraction of features, in [`Evaluation::run_by`].
+    pub(super) ranks: Ranks,
 }
 
 impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
@@ -68,6 +70,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             device: device.clone(),
             interrupt: Interrupt::default(),
             progress: Progress::Silent,
+            ranks: Ranks::default(),
         }
     }
 

@@ -1,11 +1,10 @@
 //! How an evaluation extracts the features that its protocols read.
 
-use std::sync::Arc;
-
 use burn::tensor::Tensor;
 
+use super::helpers::{Part, Reads, Work};
 use super::{Evaluation, Split, Subject};
-use crate::data::{ChannelStatistics, ImageDataset};
+use crate::data::{ChannelStatistics, Loader};
 use crate::encoder::Backbone;
 use crate::error::Result;
 use crate::eval::{Features, Handmade, LabelledCollate, Labels};
@@ -45,7 +44,7 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
             self.interrupt.check()?;
             let features = match all.first() {
                 Some(first) if subject != Subject::Random => first.clone(),
-                _ => self.features(subject, None, seed, &self.data.test)?.remove(0),
+                _ => self.features(subject, None, seed, Part::Test)?.remove(0),
             };
             all.push(features);
         }
@@ -61,10 +60,10 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
             let split = match known {
                 Some(first) if self.labels == Labels::ALL => first.clone(),
                 _ => {
-                    let train = self.features(subject, layers, seed, &self.train(seed)?)?;
+                    let train = self.features(subject, layers, seed, Part::Train)?;
                     let test = match known {
                         Some(first) => first.iter().map(|split| split.test.clone()).collect(),
-                        None => self.features(subject, layers, seed, &self.data.test)?,
+                        None => self.features(subject, layers, seed, Part::Test)?,
                     };
                     let pairs = train.into_iter().zip(test);
                     pairs.map(|(train, test)| Split { train, test }).collect()
@@ -81,33 +80,68 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
         subject: Subject,
         layers: Option<&[usize]>,
         seed: u64,
-        images: &Arc<dyn ImageDataset>,
+        part: Part,
     ) -> Result<Vec<Features>> {
-        let handmade = match subject {
-            Subject::Pixels => Handmade::Pixels,
-            Subject::Hog => Handmade::Hog,
-            Subject::Given | Subject::Random => {
-                let backbone = self.backbone(subject, seed)?;
-                let of_view = |time: f64| {
-                    let collate = self.collate()?.at_time(time);
-                    let loader = self.loader(images, collate, self.seed, false)?;
-                    Features::read_all(&loader, |images| self.vectors(&backbone, images, layers))
-                };
-                return match self.clip_views {
-                    1 => of_view(0.5),
-                    views => {
-                        let time = |view| view as f64 / (views - 1) as f64;
-                        let all = (0..views).map(|view| of_view(time(view)));
-                        Ok(means(&all.collect::<Result<Vec<_>>>()?))
-                    }
-                };
+        let read = Reads::Vectors(layers.map(<[usize]>::to_vec));
+        self.ask(Work { subject, seed, part, read })?;
+        let found = self.share_of_features(subject, layers, seed, part)?;
+        Ok(found.expect("the first process has all features"))
+    }
+
+    /// The part of this process in extracting these features, the first of which has them all.
+    pub(super) fn share_of_features(
+        &self,
+        subject: Subject,
+        layers: Option<&[usize]>,
+        seed: u64,
+        part: Part,
+    ) -> Result<Option<Vec<Features>>> {
+        let of_view = |time: f64| {
+            let source = self.source(subject, seed, part, Some(time));
+            let (encoder, loader) = self.ranks.together(source)?;
+            let read = |images| match (&encoder, subject) {
+                (Some(encoder), _) => self.vectors(encoder, images, layers),
+                (None, Subject::Hog) => Ok(vec![Handmade::Hog.of(images)]),
+                (None, _) => Ok(vec![Handmade::Pixels.of(images)]),
+            };
+            Features::read_by(&self.ranks, self.turns(&loader), read)
+        };
+        let views = if subject.is_encoder() { self.clip_views } else { 1 };
+        if views == 1 {
+            return of_view(0.5);
+        }
+        let time = |view| view as f64 / (views - 1) as f64;
+        let all = (0..views).map(|view| of_view(time(view))).collect::<Result<Vec<_>>>()?;
+        let all: Option<Vec<_>> = all.into_iter().collect();
+        Ok(all.map(|all| means(&all)))
+    }
+
+    /// What reads images, unless it is no encoder, and the images as it reads them; of a film the clip at
+    /// this `time` between its beginning and its end, where that is given.
+    pub(super) fn source(
+        &self,
+        subject: Subject,
+        seed: u64,
+        part: Part,
+        time: Option<f64>,
+    ) -> Result<(Option<B>, Loader<LabelledCollate>)> {
+        let images = match part {
+            Part::Train => self.train(seed)?,
+            Part::Test => self.data.test.clone(),
+        };
+        let encoder = subject.is_encoder().then(|| self.backbone(subject, seed)).transpose()?;
+        let collate = match &encoder {
+            Some(_) => match time {
+                Some(time) => self.collate()?.at_time(time),
+                None => self.collate()?,
+            },
+            None => {
+                let image = self.encoder.image;
+                let statistics = ChannelStatistics::none(image.channels);
+                LabelledCollate::new(image, &statistics, self.data.class_names.len())?
             }
         };
-        let image = self.encoder.image;
-        let statistics = ChannelStatistics::none(image.channels);
-        let collate = LabelledCollate::new(image, &statistics, self.data.class_names.len())?;
-        let loader = self.loader(images, collate, self.seed, false)?;
-        Ok(vec![Features::read(&loader, |images| Ok(handmade.of(images)))?])
+        Ok((encoder, self.loader(&images, collate, self.seed, false)?))
     }
 
     fn vectors(

@@ -69,6 +69,7 @@ mod extraction;
 mod few;
 mod fine_tuned;
 mod fine_tuning;
+mod helpers;
 mod init_from;
 mod inspect;
 mod layers;

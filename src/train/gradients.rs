@@ -5,6 +5,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Tensor, TensorData};
 
 use super::exchange::NOTHING;
+use crate::error::Result;
 
 /// The gradients of two parts of a step together.
 pub(super) fn added<M: Module>(
@@ -18,22 +19,41 @@ pub(super) fn added<M: Module>(
     sum.grads()
 }
 
+/// From so many numbers on a gradient is summed in its own memory: copying it would cost more than
+/// one more exchange.
+const LARGE: usize = 1 << 14;
+
 /// Appends the gradients to `numbers`, in the order in which the model shows its parameters: for each
-/// that may have one a 1 and its values, or as many times nothing where it has none.
-pub(super) fn write<M: Module>(model: &M, gradients: GradientsParams, numbers: &mut Vec<f32>) {
-    model.visit(&mut Write { gradients, numbers });
+/// that may have one a 1 and its values, or as many times nothing where it has none. Of the large ones,
+/// which are returned, the values are left out; one that is not there is empty.
+pub(super) fn write<M: Module>(
+    model: &M,
+    gradients: GradientsParams,
+    numbers: &mut Vec<f32>,
+) -> Vec<Vec<f32>> {
+    let mut visitor = Write { gradients, numbers, large: Vec::new() };
+    model.visit(&mut visitor);
+    visitor.large
 }
 
-/// The gradients that [`write`] wrote, or the sums of such, from `numbers`.
-pub(super) fn read<M: Module>(model: &M, numbers: &[f32]) -> GradientsParams {
-    let mut visitor = Read { gradients: GradientsParams::new(), numbers };
+/// The sums of gradients that several processes [`write`], of which `numbers` are the sums of the numbers,
+/// and `large` the large ones of this process, which `sum` turns into sums.
+pub(super) fn read<M: Module>(
+    model: &M,
+    numbers: &[f32],
+    large: Vec<Vec<f32>>,
+    sum: impl FnMut(&mut [f32]) -> Result<()>,
+) -> Result<GradientsParams> {
+    let gradients = GradientsParams::new();
+    let mut visitor = Read { gradients, numbers, large: large.into_iter(), sum, done: Ok(()) };
     model.visit(&mut visitor);
-    visitor.gradients
+    visitor.done.map(|()| visitor.gradients)
 }
 
 struct Write<'a> {
     gradients: GradientsParams,
     numbers: &'a mut Vec<f32>,
+    large: Vec<Vec<f32>>,
 }
 
 impl ModuleVisitor for Write<'_> {
@@ -41,45 +61,62 @@ impl ModuleVisitor for Write<'_> {
         if !param.is_require_grad() {
             return;
         }
-        match self.gradients.remove::<D>(param.id) {
-            Some(gradient) => {
-                self.numbers.push(1.0);
-                self.numbers.extend(gradient.into_data().iter::<f32>());
-            }
-            None => {
-                let nothing = std::iter::repeat_n(NOTHING, 1 + param.lazy_shape().num_elements());
-                self.numbers.extend(nothing);
-            }
+        let gradient = self.gradients.remove::<D>(param.id);
+        self.numbers.push(if gradient.is_some() { 1.0 } else { NOTHING });
+        let count = param.lazy_shape().num_elements();
+        let values = gradient.map(|gradient| {
+            gradient.into_data().try_into_vec::<f32>().expect("gradients are of f32")
+        });
+        match values {
+            values if count >= LARGE => self.large.push(values.unwrap_or_default()),
+            Some(values) => self.numbers.extend(values),
+            None => self.numbers.extend(std::iter::repeat_n(NOTHING, count)),
         }
     }
 }
 
-struct Read<'a> {
+struct Read<'a, S> {
     gradients: GradientsParams,
     numbers: &'a [f32],
+    large: std::vec::IntoIter<Vec<f32>>,
+    sum: S,
+    done: Result<()>,
 }
 
-impl ModuleVisitor for Read<'_> {
+impl<S: FnMut(&mut [f32]) -> Result<()>> ModuleVisitor for Read<'_, S> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !param.is_require_grad() {
+        if !param.is_require_grad() || self.done.is_err() {
             return;
         }
         let shape = param.lazy_shape();
-        let (own, rest) = self.numbers.split_at(1 + shape.num_elements());
+        let count = shape.num_elements();
+        let (is_there, rest) = self.numbers.split_at(1);
+        let (own, rest) = rest.split_at(if count < LARGE { count } else { 0 });
         self.numbers = rest;
-        if own[0] > 0.0 {
-            let device = param.lazy_device().without_autodiff();
-            let values = TensorData::new(own[1..].to_vec(), shape);
-            self.gradients.register(param.id, Tensor::<D>::from_data(values, &device));
+        let large = if count < LARGE { None } else { self.large.next() };
+        if is_there[0] <= 0.0 {
+            return;
         }
+        let values = match large {
+            None => own.to_vec(),
+            Some(mut values) => {
+                values.resize(count, NOTHING);
+                self.done = (self.sum)(&mut values);
+                values
+            }
+        };
+        let device = param.lazy_device().without_autodiff();
+        let values = TensorData::new(values, shape);
+        self.gradients.register(param.id, Tensor::<D>::from_data(values, &device));
     }
 }
 
 /// The norm of all gradients together, as a tensor on their device; `None` when there are none.
 pub(super) fn global_norm<M: Module>(model: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
-    let mut visitor = SquaredNorm { gradients, sum: None };
+    let mut visitor = SquaredNorms { gradients, squares: Vec::new() };
     model.visit(&mut visitor);
-    visitor.sum.map(Tensor::sqrt)
+    // One after the other: a backend that fuses operations makes a few of all these additions.
+    visitor.squares.into_iter().reduce(|sum, square| sum + square).map(Tensor::sqrt)
 }
 
 /// Scales the gradients by `factor`, and then so that their global norm is at most `max_norm`
@@ -103,19 +140,15 @@ pub(super) fn scale_and_clip<M: Module>(
     (gradients, norm)
 }
 
-struct SquaredNorm<'a> {
+struct SquaredNorms<'a> {
     gradients: &'a GradientsParams,
-    sum: Option<Tensor<1>>,
+    squares: Vec<Tensor<1>>,
 }
 
-impl ModuleVisitor for SquaredNorm<'_> {
+impl ModuleVisitor for SquaredNorms<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
-        let square = gradient.square().sum();
-        self.sum = Some(match self.sum.take() {
-            Some(sum) => sum + square,
-            None => square,
-        });
+        self.squares.push(gradient.square().sum());
     }
 }
 
@@ -170,12 +203,40 @@ mod tests {
     fn written_gradients_are_read_back_and_nothing_adds_nothing() {
         let (layer, gradients) = layer_and_gradients();
         let (mut numbers, mut nothing) = (Vec::new(), Vec::new());
-        write(&layer, gradients, &mut numbers);
+        let sums = |numbers: &[f32]| read(&layer, numbers, vec![], |_| Ok(())).unwrap();
+        assert!(write(&layer, gradients, &mut numbers).is_empty());
         assert_eq!(numbers, [1.0, 3.0, 0.0, 1.0, 4.0]);
         write(&layer, GradientsParams::new(), &mut nothing);
-        assert!(read(&layer, &nothing).is_empty());
+        assert!(sums(&nothing).is_empty());
         numbers.iter_mut().zip(nothing).for_each(|(sum, nothing)| *sum += nothing);
-        assert_eq!(values(&layer, &read(&layer, &numbers)), [3.0, 0.0, 4.0]);
+        assert_eq!(values(&layer, &sums(&numbers)), [3.0, 0.0, 4.0]);
+    }
+
+    #[test]
+    fn large_gradients_are_summed_in_their_own_memory_where_any_process_has_one() {
+        let device = test_device().autodiff();
+        let layer: Linear = LinearConfig::new(LARGE, 1).init(&device);
+        let input = Tensor::<2>::full([1, LARGE], 3.0, &device.without_autodiff());
+        let loss = layer.forward(input).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+        let (mut numbers, mut nothing) = (Vec::new(), Vec::new());
+        let own = write(&layer, gradients, &mut numbers);
+        let none = write(&layer, GradientsParams::new(), &mut nothing);
+        assert_eq!((&numbers[..], own[0].len(), none[0].len()), (&[1.0, 1.0, 1.0][..], LARGE, 0));
+        assert!(nothing.iter().all(|number| number.to_bits() == NOTHING.to_bits()));
+        let half = |values: &mut [f32]| {
+            values.iter_mut().for_each(|value| *value += 0.5);
+            Ok(())
+        };
+        for (large, expected) in [(own, 3.5), (none, 0.5)] {
+            let sums = read(&layer, &numbers, large, half).unwrap();
+            let values = values(&layer, &sums);
+            assert_eq!((values.len(), values[LARGE]), (LARGE + 1, 1.0));
+            assert!(values[..LARGE].iter().all(|&value| value == expected));
+        }
+        let large = vec![vec![0.0; LARGE]];
+        let fault = |_: &mut [f32]| Err(crate::error::Error::config("gone"));
+        assert!(read(&layer, &numbers, large, fault).is_err());
     }
 
     #[test]

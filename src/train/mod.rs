@@ -76,6 +76,7 @@ mod weights_sum;
 
 pub use budget::Budget;
 pub use burn_trainer::{BurnOutput, BurnTask};
+pub(crate) use exchange::Piece;
 pub use exchange::{Exchange, Ranks, thread_ranks};
 #[cfg(feature = "mpi")]
 pub use exchange::{end_mpi, mpi_ranks};

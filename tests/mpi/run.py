@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does runs by several processes under mpirun, and compares their ends with that of one process: metrics
-but for the clock, every tensor of the last checkpoint, pictures. Then kills runs of two processes at
-random moments, and lets other numbers of processes go on with them.
+but for the clock, every tensor of the last checkpoint, pictures, and the scores of an evaluation. Then
+kills runs of two processes at random moments, and lets other numbers of processes go on with them.
 
     cargo build --features mpi --examples
     tests/mpi/run.py target/debug/examples --ranks 1 2 4 --kills 4
@@ -11,6 +11,7 @@ Prints a line for each comparison; fails at the first difference.
 
 import argparse
 import importlib.util
+import json
 import os
 import pathlib
 import random
@@ -65,6 +66,47 @@ class Runs:
             sys.exit(f"{' '.join(command)} tells more than once: {told.decode()}")
         return KILLS.end(out), time.monotonic() - started
 
+    def evaluation(self, checkpoint, ranks):
+        """Starts an evaluation of a run by `ranks` processes."""
+        binary = pathlib.Path(self.arguments.binaries) / "evaluate"
+        command = [*LAUNCH, "-n", str(ranks), str(binary), "--checkpoint", str(checkpoint), "--data", self.data[0]]
+        command += ["--protocol", "linear", "--baselines", "--seeds", "2", "--batch-size", "8"]
+        environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
+        pipe = subprocess.PIPE
+        return command, subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment)
+
+    def evaluated(self, checkpoint, ranks):
+        """The scores of a run, by `ranks` processes, of which one tells them."""
+        started = time.monotonic()
+        command, run = self.evaluation(checkpoint, ranks)
+        told, said = run.communicate()
+        lines = told.decode().strip().splitlines()
+        if run.returncode != 0 or len(lines) != 1:
+            sys.exit(f"{' '.join(command)}: {told.decode()[-1000:]}{said.decode()[-2000:]}")
+        return {"scores": KILLS.without_clock(json.loads(lines[0]))}, time.monotonic() - started
+
+    def killed_evaluation(self, method, checkpoint, seconds):
+        """Kills one of two processes that evaluate: the other does not wait for it."""
+        _, run = self.evaluation(checkpoint, 2)
+        time.sleep(self.random.uniform(0.3, 0.8) * seconds)
+        if self.kill_last(run, signal.SIGKILL):
+            try:
+                run.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                run.kill()
+                sys.exit(f"{method}: a process that evaluates waits for one that was killed")
+            if run.returncode == 0:
+                sys.exit(f"{method}: an evaluation is a success although one of two processes was killed")
+            print(f"{method}: an evaluation ends when one of two processes is killed", flush=True)
+        run.communicate()
+
+    def kill_last(self, run, how):
+        """Sends a signal to the last process that `run` has started; whether there is one."""
+        children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        for child in children[-1:]:
+            os.kill(int(child), how)
+        return bool(children)
+
     def compare(self, method, what, expected, found):
         for name in sorted(expected.keys() | found.keys()):
             if expected.get(name) != found.get(name):
@@ -79,9 +121,7 @@ class Runs:
             run.communicate(timeout=self.random.uniform(0.3, 1.0) * seconds)
             return None
         except subprocess.TimeoutExpired:
-            children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-            for child in children[-1:]:
-                os.kill(int(child), how)
+            self.kill_last(run, how)
             try:
                 run.communicate(timeout=120)
             except subprocess.TimeoutExpired:
@@ -135,6 +175,12 @@ def main():
                 if ranks > 1:
                     found, seconds = runs.whole(method, ranks, own / str(ranks))
                     runs.compare(method, f"by {ranks} processes, after {seconds:.0f} s", expected, found)
+            scores, takes = runs.evaluated(own / "1", 1)
+            for ranks in arguments.ranks:
+                if ranks > 1:
+                    found, _ = runs.evaluated(own / "1", ranks)
+                    runs.compare(method, f"of an evaluation by {ranks} processes", scores, found)
+            runs.killed_evaluation(method, own / "1", takes)
             done, number = 0, 0
             while done < arguments.kills:
                 done += runs.chain(method, own, expected, seconds, number)

@@ -1,5 +1,7 @@
 //! From the values of an image to what a network reads.
 
+use std::sync::Arc;
+
 use crate::data::{Image, Pixels};
 use crate::error::Result;
 use crate::image::ChannelStatistics;
@@ -7,7 +9,7 @@ use crate::image::ChannelStatistics;
 /// Turns values into `(value - mean) / std`; 8-bit values, divided by 255, by one look-up a value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalization {
-    tables: Vec<[f32; 256]>,
+    tables: Arc<[[f32; 256]]>,
     statistics: ChannelStatistics,
 }
 
@@ -30,6 +32,11 @@ impl Normalization {
         self.tables.len()
     }
 
+    /// The normalized value of each byte, of each channel.
+    pub(crate) fn tables(&self) -> &[[f32; 256]] {
+        &self.tables
+    }
+
     /// Writes the normalized values of one planar 8-bit image to `out`.
     ///
     /// # Shapes
@@ -43,7 +50,7 @@ impl Normalization {
         assert_eq!(pixels.len(), out.len(), "as many values are written as are read");
         let area = self.area(pixels.len());
         let planes = pixels.chunks_exact(area).zip(out.chunks_exact_mut(area));
-        for ((pixels, out), table) in planes.zip(&self.tables) {
+        for ((pixels, out), table) in planes.zip(self.tables.iter()) {
             for (value, out) in pixels.iter().zip(out) {
                 *out = table[usize::from(*value)];
             }

@@ -14,6 +14,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::data::bad_image::Skips;
 use crate::data::epoch::{BurnEpoch, Epoch, Extent};
+use crate::data::loaded::Loaded;
 use crate::data::sample::Sample;
 use crate::error::{Error, Result};
 use crate::limits;
@@ -41,6 +42,20 @@ pub trait Collate: Debug + Send + Sync + 'static {
         items: &mut dyn ExactSizeIterator<Item = Result<Item<Self::Sample>>>,
         device: &Device,
     ) -> Result<Self::Batch>;
+
+    /// The same batch, which need not be whole before it is used: it may wait with images of 8 bits. A
+    /// collate that does so makes its batches here, and [`collate`](Self::collate) finishes one.
+    ///
+    /// # Errors
+    ///
+    /// As [`collate`](Self::collate).
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item<Self::Sample>>>,
+        device: &Device,
+    ) -> Result<Loaded<Self::Batch>> {
+        self.collate(items, device).map(Loaded::whole)
+    }
 }
 
 /// A sample with the key of its random streams.

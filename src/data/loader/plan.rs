@@ -89,7 +89,7 @@ impl<C: Collate> Plan<C> {
                 })?;
                 Ok(Item { sample, index, seed: self.config.seed, epoch, threads })
             });
-            let made = self.collate.collate(&mut items, device);
+            let made = self.collate.load(&mut items, device);
             if !met_bad.get() {
                 return made.map(|batch| Made { batch, samples: kept.len(), skipped });
             }

@@ -51,6 +51,25 @@ impl Remote<'_> {
         part: &Path,
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<()> {
+        self.complete(part, progress)?.map_or(Ok(()), |status| Err(self.refused(status)))
+    }
+
+    /// As [`transfer`](Self::transfer), of a file that need not be there: whether it is. What the server
+    /// refuses is not.
+    pub(crate) fn transfer_if_there(&self, part: &Path) -> Result<bool> {
+        match self.complete(part, &mut |_, _| {})? {
+            None => Ok(true),
+            Some(403 | 404 | 410) => Ok(false),
+            Some(status) => Err(self.refused(status)),
+        }
+    }
+
+    /// Completes the file `part`, or yields the status of an answer without it.
+    fn complete(
+        &self,
+        part: &Path,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<Option<u16>> {
         let held = fs::metadata(part).map_or(0, |metadata| metadata.len());
         let tag = with_suffix(part, ".tag");
         let response = self.request(held, fs::read_to_string(&tag).ok())?;
@@ -59,9 +78,9 @@ impl Remote<'_> {
             206 if starts_at(&response, held) => held,
             206 | 416 if held > 0 => {
                 fs::remove_file(part).map_err(|error| Error::data(part, error))?;
-                return self.transfer(part, progress);
+                return self.complete(part, progress);
             }
-            status => return Err(self.fault(format!("the server answered with status {status}"))),
+            status => return Ok(Some(status)),
         };
         keep_tag(&tag, &response).map_err(|error| Error::data(&tag, error))?;
         let mut file = open_at(part, start).map_err(|error| Error::data(part, error))?;
@@ -69,7 +88,11 @@ impl Remote<'_> {
         file.sync_all().map_err(|error| Error::data(part, error))?;
         // The file is whole; a tag that cannot be removed does no harm.
         let _ = fs::remove_file(&tag);
-        Ok(())
+        Ok(None)
+    }
+
+    fn refused(&self, status: u16) -> Error {
+        self.fault(format!("the server answered with status {status}"))
     }
 
     fn request(&self, from: u64, tag: Option<String>) -> Result<Response<Body>> {

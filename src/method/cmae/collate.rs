@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Frame, Transform};
-use crate::data::{BatchMasks, ChannelStatistics, Collate, Item, Preprocess, Sample};
+use crate::data::{BatchMasks, ChannelStatistics, Collate, Item, Loaded, Preprocess, Sample};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::mask::{KnownGrids, Mask, MaskStrategy};
@@ -67,6 +67,14 @@ impl Collate for CmaeCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<MimBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<Loaded<MimBatch>> {
         let batch = items.len();
         let [mut images, mut views] = [(); 2].map(|()| self.preprocess.batch(batch));
         let mut masks = Vec::with_capacity(batch);
@@ -83,7 +91,10 @@ impl Collate for CmaeCollate {
             masks.push(drawn.draw(&item, &mut item.stream(Purpose::Mask))?);
         }
         let mask = Mask::new(masks, device)?.prepared(&self.grids);
-        let target_view = Some(views.finish(device)?);
-        Ok(MimBatch { target_view, ..MimBatch::new(images.finish(device)?, mask) })
+        let (images, views, device) = (images.pack()?, views.pack()?, device.clone());
+        Ok(Loaded::later(move || {
+            let target_view = Some(views.on(&device));
+            MimBatch { target_view, ..MimBatch::new(images.on(&device), mask) }
+        }))
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use super::IJepaBatch;
 use crate::data::augment::Augmentation;
-use crate::data::{ChannelStatistics, Collate, Item, Preprocess, Sample};
+use crate::data::{ChannelStatistics, Collate, Item, Loaded, Preprocess, Sample};
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 use crate::mask::{KnownGrids, MultiBlock};
@@ -46,6 +46,14 @@ impl Collate for IJepaCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<IJepaBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<Loaded<IJepaBatch>> {
         let mut images = self.preprocess.batch(items.len());
         let mut blocks = None;
         for item in items {
@@ -58,6 +66,7 @@ impl Collate for IJepaCollate {
         }
         let blocks = blocks.ok_or_else(|| Error::config("a batch needs at least one image"))?;
         let masks = blocks.masks(device)?.prepared(&self.grids);
-        Ok(IJepaBatch { images: images.finish(device)?, masks })
+        let (images, device) = (images.pack()?, device.clone());
+        Ok(Loaded::later(move || IJepaBatch { images: images.on(&device), masks }))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use crate::data::augment::Augmentation;
-use crate::data::{Collate, Item, Preprocess, Sample};
+use crate::data::{Collate, Item, Loaded, Preprocess, Sample};
 use crate::error::Result;
 use crate::image::ChannelStatistics;
 use crate::mask::{KnownGrids, Mask, MaskStrategy};
@@ -45,6 +45,14 @@ impl Collate for ImageGptCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<ImageGptBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<Loaded<ImageGptBatch>> {
         let mut images = self.preprocess.batch(items.len());
         let mut masks = Vec::new();
         for item in items {
@@ -58,6 +66,7 @@ impl Collate for ImageGptCollate {
             true => None,
             false => Some(Mask::new(masks, device)?.prepared(&self.grids)),
         };
-        Ok(ImageGptBatch { images: images.finish(device)?, mask })
+        let (images, device) = (images.pack()?, device.clone());
+        Ok(Loaded::later(move || ImageGptBatch { images: images.on(&device), mask }))
     }
 }

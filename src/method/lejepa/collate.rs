@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::LeJepaBatch;
-use crate::data::{Collate, Item, MimCollate, Sample};
+use crate::data::{Collate, Item, Loaded, MimCollate, Sample};
 use crate::error::{Error, Result};
 use crate::rng::Purpose;
 
@@ -32,6 +32,14 @@ impl Collate for LeJepaCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<LeJepaBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<Loaded<LeJepaBatch>> {
         let mut directions = None;
         let mut items = items.inspect(|item| {
             if let (Ok(item), None) = (item, &directions) {
@@ -41,9 +49,10 @@ impl Collate for LeJepaCollate {
                 directions = Some(TensorData::new(values, self.directions));
             }
         });
-        let crops = self.crops.collate(&mut items, device)?;
+        let crops = self.crops.load(&mut items, device)?;
         let directions =
             directions.ok_or_else(|| Error::config("a batch needs at least one image"))?;
-        Ok(LeJepaBatch { crops, directions: Tensor::from_data(directions, device) })
+        let directions = Tensor::from_data(directions, device);
+        Ok(Loaded::later(move || LeJepaBatch { crops: crops.finish(), directions }))
     }
 }

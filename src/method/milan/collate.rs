@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::MilanBatch;
-use crate::data::{Collate, Item, MimCollate, Sample};
+use crate::data::{Collate, Item, Loaded, MimCollate, Sample};
 use crate::error::Result;
 use crate::method::tokenizers::gumbel_noise;
 use crate::rng::Purpose;
@@ -33,6 +33,14 @@ impl Collate for MilanCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<MilanBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<Loaded<MilanBatch>> {
         let (batch, cells) = (items.len(), self.cells);
         let mut noise = Vec::with_capacity(batch * cells);
         let mut drawn = items.inspect(|item| {
@@ -41,9 +49,9 @@ impl Collate for MilanCollate {
                 item.iter().flat_map(|item| gumbel_noise(item.stream(Purpose::Mask)).take(cells));
             noise.extend(draws);
         });
-        let images = self.images.collate(&mut drawn, device)?;
+        let images = self.images.load(&mut drawn, device)?;
         let noise =
             (cells > 0).then(|| Tensor::from_data(TensorData::new(noise, [batch, cells]), device));
-        Ok(MilanBatch { images, noise })
+        Ok(Loaded::later(move || MilanBatch { images: images.finish(), noise }))
     }
 }

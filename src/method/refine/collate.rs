@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::RefineBatch;
 use crate::data::augment::Augmentation;
-use crate::data::{BatchMasks, ChannelStatistics, Collate, Item, Preprocess, Sample};
+use crate::data::{BatchMasks, ChannelStatistics, Collate, Item, Loaded, Preprocess, Sample};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::mask::{KnownGrids, Mask, MaskStrategy};
@@ -51,6 +51,14 @@ impl Collate for RefineCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<RefineBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<Loaded<RefineBatch>> {
         let batch = items.len();
         let [mut first, mut second] = [(); 2].map(|()| self.preprocess.batch(batch));
         let mut masks = [(); 2].map(|()| Vec::with_capacity(batch));
@@ -72,7 +80,10 @@ impl Collate for RefineCollate {
             true => None,
             false => Some(Mask::new(masks, device)?.prepared(&self.grids)),
         };
-        let views = Tensor::cat(vec![first.finish(device)?, second.finish(device)?], 0);
-        Ok(RefineBatch { views, mask })
+        let (first, second, device) = (first.pack()?, second.pack()?, device.clone());
+        Ok(Loaded::later(move || {
+            let views = Tensor::cat(vec![first.on(&device), second.on(&device)], 0);
+            RefineBatch { views, mask }
+        }))
     }
 }

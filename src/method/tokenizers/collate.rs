@@ -6,7 +6,7 @@ use rand_distr::{Distribution, Gumbel};
 
 use crate::batch::TokenizerBatch;
 use crate::data::augment::{Augmentation, Interpolation};
-use crate::data::{Collate, Item, Preprocess, Sample};
+use crate::data::{Collate, Item, Loaded, Preprocess, Sample};
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
@@ -59,6 +59,14 @@ impl Collate for TokenizerCollate {
         items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
         device: &Device,
     ) -> Result<TokenizerBatch> {
+        self.load(items, device).map(Loaded::finish)
+    }
+
+    fn load(
+        &self,
+        items: &mut dyn ExactSizeIterator<Item = Result<Item>>,
+        device: &Device,
+    ) -> Result<Loaded<TokenizerBatch>> {
         let batch = items.len();
         let mut images = self.preprocess.batch(batch);
         let [cells, vocabulary] = self.noise.unwrap_or_default();
@@ -69,10 +77,9 @@ impl Collate for TokenizerCollate {
             noise.extend(gumbel_noise(item.stream(Purpose::Tokens)).take(cells * vocabulary));
         }
         let noise = self.noise.map(|_| TensorData::new(noise, [batch, cells, vocabulary]));
-        Ok(TokenizerBatch {
-            images: images.finish(device)?,
-            noise: noise.map(|noise| Tensor::from_data(noise, device)),
-        })
+        let noise = noise.map(|noise| Tensor::from_data(noise, device));
+        let (images, device) = (images.pack()?, device.clone());
+        Ok(Loaded::later(move || TokenizerBatch { images: images.on(&device), noise }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The features of any images, written as they are computed.
 
 mod files;
+mod rows;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,8 +19,9 @@ use crate::encoder::{Backbone, GridTokens};
 use crate::error::{Error, Result, ensure};
 use crate::eval::Pooling;
 use crate::file::write_json;
-use crate::train::Interrupt;
+use crate::train::{Interrupt, Ranks, weights_sha256};
 use files::FeatureFiles;
+use rows::{AboutRows, Rows};
 
 /// What of an encoder's features is kept of each image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,43 +122,87 @@ impl Embed {
         out: &Path,
         options: EmbedOptions,
     ) -> Result<Embedded> {
-        self.validate_for(&encoder.backbone)?;
-        let loader = encoder.images(
-            images,
-            options.statistics,
-            self.on_bad_image,
-            [self.batch_size, self.workers],
-            options.device,
-        )?;
-        new_folder(out, |folder| self.write(encoder, images, &loader, folder, options))
+        let done = self.run_by(&Ranks::default(), encoder, images, out, options)?;
+        Ok(done.expect("a process that is alone is the first"))
+    }
+
+    /// The same by several processes that make the same call: each computes the features of every so
+    /// many batches, and the first writes them all. It knows what was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Embed::run`]. A fault of one is one of all: on the others an [`Error::Process`].
+    pub fn run_by<B: Backbone + Clone>(
+        &self,
+        ranks: &Ranks,
+        encoder: &LoadedBackbone<B>,
+        images: &Arc<dyn ImageDataset>,
+        out: &Path,
+        options: EmbedOptions,
+    ) -> Result<Option<Embedded>> {
+        let loader = self.validate_for(&encoder.backbone).and_then(|()| {
+            let sizes = [self.batch_size, self.workers];
+            encoder.images(images, options.statistics, self.on_bad_image, sizes, options.device)
+        });
+        let loader = ranks.together(loader)?;
+        if ranks.ranks() > 1 {
+            let facts = json!({"embed": self, "images": images.identity(),
+                "weights": weights_sha256(&encoder.backbone)});
+            ranks.agree("images, weights or settings", facts.to_string())?;
+        }
+        let numbers = (ranks.rank()..loader.batches()).step_by(ranks.ranks());
+        let own = loader.part(0, numbers).map(|batch| {
+            options.interrupt.check()?;
+            self.rows(&encoder.backbone, batch?)
+        });
+        if !ranks.is_first() {
+            ranks.together(Ok(()))?;
+            return ranks.in_turns(own, |_| Ok(())).map(|()| None);
+        }
+        let mut begun = false;
+        let done = new_folder(out, |folder| {
+            begun = true;
+            ranks.together(Ok(()))?;
+            self.write(ranks, own, encoder, images, folder, &options)
+        });
+        // The others wait to hear whether there is a folder.
+        if begun { done.map(Some) } else { ranks.together(done).map(Some) }
+    }
+
+    /// The features of a batch.
+    fn rows<B: Backbone>(&self, encoder: &B, batch: ImageBatch) -> Result<Rows> {
+        let ImageBatch { images, places, labels, faults } = batch;
+        let features = images.map(|images| self.features(encoder, images)).transpose()?;
+        let (shape, values) = features.unzip();
+        let about = AboutRows { shape, places, labels, faults };
+        Ok(Rows { about, values: values.unwrap_or_default() })
     }
 
     fn write<B: Backbone + Clone>(
         &self,
+        ranks: &Ranks,
+        own: impl Iterator<Item = Result<Rows>>,
         encoder: &LoadedBackbone<B>,
         images: &Arc<dyn ImageDataset>,
-        loader: &Loader<ImageCollate>,
         folder: &Path,
-        options: EmbedOptions,
+        options: &EmbedOptions,
     ) -> Result<Embedded> {
         let started = Instant::now();
         let mut files: Option<FeatureFiles> = None;
         let (mut places, mut labels, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        for batch in loader {
-            options.interrupt.check()?;
-            let ImageBatch { images, places: found, labels: said, faults } = batch?;
-            skipped.extend(faults);
-            labels.extend(said);
-            places.extend(found);
-            let Some(images) = images else { continue };
-            let (shape, values) = self.features(&encoder.backbone, images)?;
+        ranks.in_turns(own, |Rows { about, values }| {
+            skipped.extend(about.faults);
+            labels.extend(about.labels);
+            places.extend(about.places);
+            let Some(shape) = about.shape else { return Ok(()) };
             let files = match &mut files {
                 Some(files) => files,
                 None => files.insert(FeatureFiles::new(folder, self.format, shape)?),
             };
             files.write(&values)?;
             (options.told)(places.len() + skipped.len());
-        }
+            Ok(())
+        })?;
         let Some(files) = files else {
             return Err(Error::config("none of the images can be read"));
         };

@@ -11,6 +11,7 @@ mod mpi;
 mod ranks;
 mod threads;
 mod tree;
+mod turns;
 
 use std::fmt::Debug;
 
@@ -20,6 +21,7 @@ pub(super) use ranks::NOTHING;
 pub use ranks::Ranks;
 pub use threads::thread_ranks;
 pub(super) use tree::Tree;
+pub(crate) use turns::Piece;
 
 use crate::error::Result;
 
@@ -40,4 +42,14 @@ pub trait Exchange: Debug + Send + Sync {
     ///
     /// When the partner has ended, or sends another number of values.
     fn swap(&self, partner: usize, values: &[f32], received: &mut [f32]) -> Result<()>;
+}
+
+/// What every one of `count` threads makes of `work`.
+#[cfg(test)]
+fn on_each<T: Send>(count: usize, work: impl Fn(Ranks) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let threads = thread_ranks(count).unwrap().into_iter();
+        let threads: Vec<_> = threads.map(|ranks| scope.spawn(|| work(ranks))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
 }

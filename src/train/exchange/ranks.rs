@@ -10,7 +10,7 @@ use super::{Exchange, tree};
 use crate::error::{Error, Result, ensure};
 
 /// Numbers that are swapped at once: 4 MB.
-const CHUNK: usize = 1 << 20;
+pub(super) const CHUNK: usize = 1 << 20;
 
 /// What changes no number that it is added to, not even the sign of a zero.
 pub(in crate::train) const NOTHING: f32 = -0.0;
@@ -39,6 +39,11 @@ impl Ranks {
         );
         ensure!(rank < ranks, "process {rank} is not one of {ranks}, which are counted from 0");
         Ok(Self { exchange: (ranks > 1).then(|| Arc::new(exchange) as Arc<dyn Exchange>) })
+    }
+
+    /// What reaches the other processes, if there are any.
+    pub(super) fn exchange(&self) -> Option<&dyn Exchange> {
+        self.exchange.as_deref()
     }
 
     /// The number of this process, counted from 0.
@@ -88,13 +93,18 @@ impl Ranks {
     ///
     /// When another process has ended.
     pub fn sum(&self, values: &mut [f32]) -> Result<()> {
+        self.sum_in(values, &mut Vec::new())
+    }
+
+    /// The same with `room` for what is received, which grows as it is needed.
+    pub(in crate::train) fn sum_in(&self, values: &mut [f32], room: &mut Vec<f32>) -> Result<()> {
         let Some(exchange) = &self.exchange else { return Ok(()) };
-        let mut received = vec![0.0; CHUNK.min(values.len())];
+        room.resize(room.len().max(CHUNK.min(values.len())), 0.0);
         let mut distance = 1;
         while distance < exchange.ranks() {
             let partner = exchange.rank() ^ distance;
             for chunk in values.chunks_mut(CHUNK) {
-                let received = &mut received[..chunk.len()];
+                let received = &mut room[..chunk.len()];
                 exchange.swap(partner, chunk, received)?;
                 chunk.iter_mut().zip(received).for_each(|(own, others)| *own += *others);
             }
@@ -209,7 +219,7 @@ impl Ranks {
     }
 
     /// Refuses to go on unless `text`, which says `what`, is the same on every process.
-    pub(in crate::train) fn agree(&self, what: &str, text: String) -> Result<()> {
+    pub(crate) fn agree(&self, what: &str, text: String) -> Result<()> {
         if self.exchange.is_none() {
             return Ok(());
         }
@@ -227,17 +237,8 @@ impl Ranks {
 
 #[cfg(test)]
 mod tests {
-    use super::super::thread_ranks;
+    use super::super::{on_each, thread_ranks};
     use super::*;
-
-    /// What every one of `count` threads makes of `work`.
-    fn on_each<T: Send>(count: usize, work: impl Fn(Ranks) -> T + Sync) -> Vec<T> {
-        std::thread::scope(|scope| {
-            let threads = thread_ranks(count).unwrap().into_iter();
-            let threads: Vec<_> = threads.map(|ranks| scope.spawn(|| work(ranks))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        })
-    }
 
     #[test]
     fn neighbors_are_added_first_and_all_get_the_same_bits() {

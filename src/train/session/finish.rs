@@ -144,14 +144,15 @@ impl<T: PretextTask> Session<'_, T> {
             let measured = task.measure(batch?);
             check_scalar("loss", &measured.loss)?;
             let count = batches.samples();
-            let loss: f32 = measured.loss.into_scalar();
+            let loss: f32 = measured.loss.try_into_scalar().map_err(Error::device)?;
             if !loss.is_finite() {
                 return Err(self.diverged(loss, self.snapshot.step));
             }
             mean.add(loss, count);
             for (name, value) in measured.metrics {
                 check_scalar(name, &value)?;
-                metrics.entry(name.to_string()).or_default().add(value.into_scalar(), count);
+                let value = value.try_into_scalar().map_err(Error::device)?;
+                metrics.entry(name.to_string()).or_default().add(value, count);
             }
             embeddings.add(measured.embeddings)?;
         }

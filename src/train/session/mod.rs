@@ -233,7 +233,7 @@ impl<T: PretextTask> Session<'_, T> {
             Some(norm) => Tensor::cat(vec![loss, norm], 0),
             None => loss,
         };
-        let numbers = numbers.into_data();
+        let numbers = numbers.try_into_data().map_err(Error::device)?;
         let mut numbers = numbers.iter::<f32>();
         let (loss, norm) = (numbers.next().unwrap_or(f32::NAN), numbers.next());
         self.record(loss, norm, step, ends_step)

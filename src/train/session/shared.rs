@@ -84,7 +84,7 @@ impl<T: PretextTask> Session<'_, T> {
             let number = Epoch::position(batches);
             let TaskOutput { loss, observed: seen } = self.forward(batch, number)?;
             sum.give(self.gradients(&loss), |a, b| gradients::added(self.task(), a, b));
-            losses.push(loss.without_autodiff().into_scalar());
+            losses.push(loss.without_autodiff().try_into_scalar().map_err(Error::device)?);
             samples.push(batches.samples());
             observed.push(packed(seen.into_data()));
         }
@@ -117,7 +117,7 @@ impl<T: PretextTask> Session<'_, T> {
             }
             (observed, gradients) = (part.observed, part.gradients);
         }
-        gradients::write(self.task(), gradients, &mut numbers);
+        let large = gradients::write(self.task(), gradients, &mut numbers);
         ranks.sum(&mut numbers)?;
         if (0..ranks.ranks()).any(|rank| numbers[head.fault(rank)] > 0.0) {
             return ranks.together(fault);
@@ -127,11 +127,14 @@ impl<T: PretextTask> Session<'_, T> {
         self.all_stop = numbers[head.stop()] > 0.0;
         self.all_save = numbers[head.save()] > 0.0;
         let images: f32 = numbers[count..2 * count].iter().sum();
-        let gradients = gradients::read(self.task(), &numbers[head.len()..]);
+        let mut room = Vec::new();
+        let sum = |values: &mut [f32]| ranks.sum_in(values, &mut room);
+        let gradients = gradients::read(self.task(), &numbers[head.len()..], large, sum)?;
         let step = self.snapshot.step;
         let norm = self.step(gradients, count, observed);
         self.count(self.snapshot.batch + count, images as usize);
-        let norm = norm.filter(|_| self.logs(step)).map(|norm| norm.into_scalar());
+        let norm = norm.filter(|_| self.logs(step));
+        let norm = norm.map(|norm| norm.try_into_scalar()).transpose().map_err(Error::device)?;
         for (index, &loss) in numbers[..count].iter().enumerate() {
             let ends_step = index + 1 == count;
             self.record(loss, norm.filter(|_| ends_step), step, ends_step)?;

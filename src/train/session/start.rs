@@ -261,7 +261,7 @@ impl<'a, T: PretextTask> Session<'a, T> {
         };
         if let Some(batch) = train.epoch(epoch as u64, batch).next() {
             let output = loss_of(&task, batch?, self.plan.precision)?;
-            finite("training", output.loss.into_scalar())?;
+            finite("training", output.loss.try_into_scalar().map_err(Error::device)?)?;
         }
         let mut trivial = RunningMean::default();
         let count = if self.snapshot.history.trivial_loss.is_none() { TRIVIAL_BATCHES } else { 1 };
@@ -269,10 +269,13 @@ impl<'a, T: PretextTask> Session<'a, T> {
             let batch = batch?;
             let loss = task.trivial_loss(&batch);
             if let Some(loss) = &loss {
-                trivial.add(loss.clone().into_scalar(), 1);
+                trivial.add(loss.clone().try_into_scalar().map_err(Error::device)?, 1);
             }
             if index == 0 {
-                finite("validation", task.loss(batch).loss.into_scalar())?;
+                finite(
+                    "validation",
+                    task.loss(batch).loss.try_into_scalar().map_err(Error::device)?,
+                )?;
             }
             if loss.is_none() {
                 break;

@@ -91,7 +91,7 @@ impl<T: PretextTask> Session<'_, T> {
     ) -> Result<f64> {
         let (started, task) = (Instant::now(), self.validated());
         for batch in valid.epoch(0, 0).take(count) {
-            let _: f32 = task.measure(batch?).loss.into_scalar();
+            let _: f32 = task.measure(batch?).loss.try_into_scalar().map_err(Error::device)?;
         }
         Ok(started.elapsed().as_secs_f64())
     }

@@ -60,7 +60,9 @@ pub(crate) const UNFINISHED: &str = "packing.json";
 ///
 /// **Addresses** of shards stand in place of a folder: `https://host/images-{000000..000127}.tar`, with
 /// ranges and lists in braces. Shards are downloaded one by one to the cache (`$BURN_MIM_CACHE`), where
-/// they stay, and together may take 200 GB, or as many as `$BURN_MIM_CACHE_LIMIT` says.
+/// they stay, and together may take 200 GB, or as many as `$BURN_MIM_CACHE_LIMIT` says. The list
+/// `classes.json` in the innermost folder that all addresses share is downloaded with them, if the
+/// server has it.
 ///
 /// # Errors
 ///
@@ -80,7 +82,9 @@ pub(crate) fn splits(path: &Path, progress: &mut dyn FnMut(OpenProgress)) -> Res
             let mut tell = |done, total| {
                 progress(OpenProgress { step: OpenStep::Download, done, total });
             };
-            let (folder, shards) = remote::Fetch::usual()?.shards(address, &mut tell)?;
+            let fetch = remote::Fetch::usual()?;
+            let (folder, shards) = fetch.shards(address, &mut tell)?;
+            fetch.classes(address, &folder)?;
             let parts = Parts::of(&folder, shards)?;
             (folder, parts)
         }

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::data::source::archive::with_suffix;
 use crate::data::source::cache::{cache_folder, lock};
 use crate::data::source::download::{Limits, Remote};
+use crate::data::source::shards::CLASSES;
 use crate::error::{Error, Result};
 
 /// The environment variable with the largest size of all shards of a source together, in GB.
@@ -15,6 +16,10 @@ const LIMIT_VARIABLE: &str = "BURN_MIM_CACHE_LIMIT";
 const LIMIT: u64 = 200;
 /// The largest number of shards that an address may stand for.
 const MOST_SHARDS: usize = 100_000;
+/// The file in place of a list of classes that the server does not have.
+const NO_CLASSES: &str = "classes.json.none";
+/// The most bytes of a list of classes.
+const MOST_OF_LIST: u64 = 16 << 20;
 /// What may be done about a shard that cannot be had.
 const ADVICE: &str = "with a copy of the shards on disk, use tar:DIR";
 
@@ -79,6 +84,24 @@ impl Fetch {
         Ok((self.cache.join("shards").join(common), paths))
     }
 
+    /// Downloads the list of classes beside the shards of `address`, if there is one, into their `folder`
+    /// in the cache. The server is asked once: that it has none is kept too.
+    pub(super) fn classes(&self, address: &str, folder: &Path) -> Result<()> {
+        let (list, none) = (folder.join(CLASSES), folder.join(NO_CLASSES));
+        let url = expanded(address)?.into_iter().next();
+        let Some(url) = url.filter(|_| !list.is_file() && !none.is_file()) else { return Ok(()) };
+        let below = self.cache.join("shards").join(below_cache(&url)?);
+        let depth = below.strip_prefix(folder).map_or(1, |rest| rest.components().count());
+        let url = beside(&url, depth);
+        let limits = Limits { most: MOST_OF_LIST, ..self.limits };
+        let remote = Remote { url: &url, advice: ADVICE, limits };
+        let part = with_suffix(&list, ".part");
+        match remote.transfer_if_there(&part)? {
+            true => fs::rename(&part, &list).map_err(|error| Error::data(&list, error)),
+            false => fs::write(&none, "").map_err(|error| Error::data(&none, error)),
+        }
+    }
+
     /// Downloads `url` as `shard`, unless it is there; `before` bytes are in the shards before it.
     fn fetch(
         &self,
@@ -128,6 +151,14 @@ fn below_cache(url: &str) -> Result<PathBuf> {
     let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     let is_tar = path.extension().is_some_and(|ending| ending == "tar");
     (is_plain && is_tar && path.components().count() > 1).then_some(path).ok_or_else(fault)
+}
+
+/// The address of the list of classes in the folder that is `depth` parts above the end of `url`.
+fn beside(url: &str, depth: usize) -> String {
+    let (path, query) = url.find(['?', '#']).map_or((url, ""), |at| url.split_at(at));
+    let mut parts: Vec<_> = path.split('/').collect();
+    parts.truncate(parts.len().saturating_sub(depth));
+    format!("{}/{CLASSES}{query}", parts.join("/"))
 }
 
 fn common_folder<'a>(mut paths: impl Iterator<Item = &'a Path>) -> PathBuf {

@@ -117,3 +117,39 @@ fn all_shards_together_stay_within_the_limit() {
     let message = shards_of(&full, &format!("{base}/{{0..1}}.tar")).unwrap_err().to_string();
     assert!(message.contains("/1.tar: the shards before it take"), "{message}");
 }
+
+#[test]
+fn the_list_of_classes_is_asked_for_once_where_all_shards_are_and_may_not_be_there() {
+    let cache = tempfile::tempdir().unwrap();
+    let fetch = fetch(cache.path());
+    let list = br#"["cat", "dog"]"#;
+    let missing = answer("404 Not Found", "", 0, b"");
+    let (base, server) = serve(vec![ok(b"one"), ok(b"two"), ok(list), ok(b"three"), missing]);
+    let address = format!("{base}/set/{{train/0,val/0}}.tar?key=1");
+    let (folder, _) = shards_of(&fetch, &address).unwrap();
+    fetch.classes(&address, &folder).unwrap();
+    assert_eq!(fs::read(folder.join("classes.json")).unwrap(), list);
+    let other = format!("{base}/other/0.tar");
+    let (none, _) = shards_of(&fetch, &other).unwrap();
+    fetch.classes(&other, &none).unwrap();
+    assert!(!none.join("classes.json").exists());
+    let requests = server.join().unwrap();
+    assert!(requests[2].starts_with("get /set/classes.json?key=1 "), "{requests:?}");
+    assert!(requests[4].starts_with("get /other/classes.json "), "{requests:?}");
+    // The server is gone, and nobody asks it again.
+    fetch.classes(&address, &folder).unwrap();
+    fetch.classes(&other, &none).unwrap();
+}
+
+#[test]
+fn a_server_that_cannot_say_whether_it_has_a_list_of_classes_is_an_error() {
+    let cache = tempfile::tempdir().unwrap();
+    let fetch = fetch(cache.path());
+    let broken = answer("500 Internal Server Error", "", 0, b"");
+    let (base, server) = serve(vec![ok(b"one"), broken]);
+    let address = format!("{base}/0.tar");
+    let (folder, _) = shards_of(&fetch, &address).unwrap();
+    let message = fetch.classes(&address, &folder).unwrap_err().to_string();
+    assert!(message.contains("/classes.json: the server answered with status 500"), "{message}");
+    server.join().unwrap();
+}
