@@ -124,8 +124,8 @@ pub mod viz;
 pub use batch::{ClipBatch, MimBatch, RestorationBatch, TokenizerBatch};
 pub use encoder::{
     AnyBackbone, Backbone, BackboneConfig, ClipVit, ClipVitConfig, ConvNextV2, ConvNextV2Config,
-    Encoder, EncoderConfig, GridTokens, Hiera, HieraConfig, Swin, SwinConfig, SwinV2, SwinV2Config,
-    TokenConvNextV2, VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
+    Encoder, EncoderConfig, GridTokens, Hiera, HieraConfig, ResNet, ResNetConfig, Swin, SwinConfig,
+    SwinV2, SwinV2Config, TokenConvNextV2, VisibleTokens, VisibleVit, Vit, VitConfig, layers_above,
 };
 pub use error::{Error, Result};
 pub use grid::{ClipGrid, ClipShape, Grid, ImageShape};

@@ -6,16 +6,19 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn_mim::data::augment::Augmentation;
 use burn_mim::data::source::MemoryDataset;
 use burn_mim::data::{ChannelStatistics, Collate, Loader, LoaderConfig, MimCollate, Sample};
 use burn_mim::encoder::{GptConfig, ResidualConfig};
-use burn_mim::method::{ContextCollate, ImageGptCollate};
+use burn_mim::method::{ContextBatch, ContextCollate, ImageGptCollate};
 use burn_mim::method::{ContextConfig, ImageGptConfig, PatchPairs, SelfieConfig};
 use burn_mim::nn::{Init, InitialWeights};
 use burn_mim::train::{Recipe, RunFolder};
-use burn_mim::{Backbone, Grid, ImageShape, PretextTask};
+use burn_mim::{
+    Backbone, ContextPrediction, ConvNextV2Config, Grid, ImageShape, PretextTask, ResNetConfig,
+};
 use common::{device, losses, noise, pretraining, recipe, waves, weights};
 
 /// Neither square nor RGB.
@@ -152,4 +155,29 @@ fn gradients(count: usize) -> Arc<MemoryDataset> {
     };
     let pixels = (0..count * IMAGE.values()).map(pixel).collect();
     Arc::new(MemoryDataset::new(IMAGE, pixels, None).unwrap())
+}
+
+/// A step's loss of context prediction on `encoder`, and how many of its parameters have a gradient.
+fn contexts(encoder: impl Backbone, cells: usize, weights: &mut InitialWeights) -> (f32, usize) {
+    let task = ContextPrediction::new(encoder, cells, 8, weights);
+    let plain = &mut InitialWeights::new(7, &device());
+    let mut patches = || plain.param([4, 2, 32, 32], Init::Normal { std: 1.0 }).val();
+    let positions = Tensor::from_ints([0, 3, 7, 4], &device());
+    let batch = ContextBatch { centers: patches(), neighbors: patches(), positions };
+    let loss = task.loss(batch).loss;
+    let gradients = GradientsParams::from_grads(loss.backward(), &task.encoder);
+    (loss.into_scalar(), gradients.len())
+}
+
+#[test]
+fn context_prediction_trains_any_network_of_convolutions() {
+    let weights = &mut InitialWeights::new(0, &device().autodiff());
+    let config = ResNetConfig::new(2, vec![1, 1], vec![4, 8], false).with_stem(4);
+    let (resnet, cells) = (config.init(weights), config.grid([32, 32]).cells());
+    let (loss, learning) = contexts(resnet, cells, weights);
+    // A kernel, a scale and a shift of the stem, of both convolutions of each block, and of a projection.
+    assert!(loss.is_finite() && learning == 3 * (1 + 2 * 2 + 1), "{loss} {learning}");
+    let convnext = ConvNextV2Config::small_images(ImageShape::square(2, 32)).init(weights);
+    let (loss, learning) = contexts(convnext, 16, weights);
+    assert!(loss.is_finite() && learning > 50, "{loss} {learning}");
 }

@@ -10,7 +10,8 @@ use burn_mim::data::{
     DataOptions, DataSpec, ImageData, ImageDataset, Loader, MimCollate, PackOptions, Packed,
     SampleFile, Subset,
 };
-use burn_mim::encoder::{Patchwise, PixelGpt, ResidualNet, StageTokens, VitBody};
+use burn_mim::encoder::{Patchwise, PixelGpt, ResNet, ResidualNet, StageTokens, VitBody};
+use burn_mim::method::SparkResNet;
 use burn_mim::nn::Momentum;
 use burn_mim::{
     Beit, BeitConfig, BlockMask, Cae, CaeConfig, ClipMaskConfig, ClipVit, ClosureMask, Cmae,
@@ -22,10 +23,10 @@ use burn_mim::{
     ImageShape, InverseBlockMask, LeJepa, LeJepaConfig, LinearHead, Mae, MaeConfig, Mask,
     MaskConfig, MaskStrategy, Milan, MilanConfig, Mim, MimBatch, MultiBlockConfig, PixelLoss,
     PixelTarget, PredictionHead, Predictor, PretextTask, PromptDecoder, RandomMask, Reconstruct,
-    RefineConfig, Refinement, RegionMask, Selfie, SelfieConfig, Shown, SigReg, SimMim,
-    SimMimConfig, Spark, SparkConfig, StepMask, SwinConfig, SwinV2Config, Target, TaskOutput,
-    TeacherConfig, TokenConvNextV2, TokenizerConfig, TubeMask, UniformMask, UnitMask, VideoMae,
-    VideoMaeConfig, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
+    RefineConfig, Refinement, RegionMask, ResNetConfig, Selfie, SelfieConfig, Shown, SigReg,
+    SimMim, SimMimConfig, Spark, SparkConfig, StepMask, SwinConfig, SwinV2Config, Target,
+    TaskOutput, TeacherConfig, TokenConvNextV2, TokenizerConfig, TubeMask, UniformMask, UnitMask,
+    VideoMae, VideoMaeConfig, VisibleTokens, VisibleVit, Vit, VitConfig, mask_fn,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -97,6 +98,8 @@ fn every_part_fulfils_its_contract() {
     task::<Mae>();
     task::<Cae>();
     task::<Spark>();
+    any_task::<SparkResNet>();
+    backbone::<ResNet>();
     task::<Cmae>();
     any_task::<IJepa>();
     any_task::<Milan>();
@@ -133,6 +136,7 @@ fn everything_a_run_is_made_of_can_be_written_to_a_file() {
     file::<MaeConfig>();
     file::<CaeConfig>();
     file::<SparkConfig>();
+    file::<SparkConfig<ResNetConfig>>();
     file::<CmaeConfig>();
     file::<IJepaConfig>();
     file::<EvaConfig>();

@@ -1,7 +1,7 @@
 """How fast torchvision's transforms and PyTorch's DataLoader load a folder of images: the same work
 and last line as `cargo run --release --example loading`.
 
-    python benches/pytorch/loader.py --make 2000 /tmp/jpegs    # writes JPEGs of 224 pixels to load
+    python benches/pytorch/loader.py --make 2000 /tmp/jpegs    # writes JPEGs to load, of --size 224x224
     python benches/pytorch/loader.py /tmp/jpegs --workers 2
 
 Needs torch, torchvision and Pillow.
@@ -23,20 +23,22 @@ def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--make", type=int, default=0, help="write this many JPEGs first")
+    parser.add_argument("--size", default="224x224", help="width and height of these")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     return parser.parse_args()
 
 
-def make(folder, count):
+def make(folder, count, size):
     """Smooth noise, which compresses about as well as photographs do."""
     folder.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(0)
+    width, height = size
     for index in range(count):
-        coarse = Image.fromarray(noise.integers(0, 256, (28, 28, 3), dtype=np.uint8))
-        smooth = np.asarray(coarse.resize((224, 224), Image.BICUBIC), dtype=np.int16)
-        image = smooth + noise.integers(-12, 13, (224, 224, 3), dtype=np.int16)
+        coarse = Image.fromarray(noise.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize(size, Image.BICUBIC), dtype=np.int16)
+        image = smooth + noise.integers(-12, 13, (height, width, 3), dtype=np.int16)
         Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{index:05}.jpg", quality=90)
 
 
@@ -62,7 +64,7 @@ class Folder(torch.utils.data.Dataset):
 def main():
     args = arguments()
     if args.make:
-        make(args.folder, args.make)
+        make(args.folder, args.make, tuple(map(int, args.size.split("x"))))
         return
     loader = torch.utils.data.DataLoader(
         Folder(args.folder, args.image_size),

@@ -1,33 +1,30 @@
-"""How fast a pre-training step of Hugging Face transformers is on PyTorch: the same step, flags and
-last line as `cargo run --release --example throughput`.
+"""How fast a pre-training step is on PyTorch: the same step, flags and last line as
+`cargo run --release --example throughput`.
 
     python benches/pytorch/step.py --method mae --image-size 32 --patch-size 2
+    python benches/pytorch/step.py --case selfie
 
 Needs torch and transformers. Threads are PyTorch's default.
 """
 
 import argparse
+import importlib
 import json
 import resource
 import statistics
 import time
 
 import torch
-from transformers import (
-    SwinConfig,
-    SwinForMaskedImageModeling,
-    ViTConfig,
-    ViTForMaskedImageModeling,
-    ViTMAEConfig,
-    ViTMAEForPreTraining,
-)
-from transformers.models.vit_mae.modeling_vit_mae import build_2d_sinusoidal_position_embedding
+
+from cases import CASES
+from networks.task import Task
 
 
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--method", default="mae", choices=["mae", "simmim"])
-    parser.add_argument("--encoder", default="vit", choices=["vit", "swin"])
+    parser.add_argument("--encoder", default="vit", choices=["vit", "swin", "swin-v2"])
+    parser.add_argument("--case", choices=CASES, help="the step of a case of cases.py")
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--patch-size", type=int, default=2)
@@ -43,100 +40,75 @@ def arguments():
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", default="f32", choices=["f32", "bf16"])
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="no step begins after so many, but for three")
+    parser.add_argument("--flop", action="store_true", help="count the floating-point operations too, of one step more")
     return parser.parse_args()
 
 
-def mae(args):
-    config = ViTMAEConfig(
-        image_size=args.image_size,
-        num_channels=args.channels,
-        patch_size=args.patch_size,
-        hidden_size=args.width,
-        num_hidden_layers=int(args.depth),
-        num_attention_heads=int(args.heads),
-        intermediate_size=4 * args.width,
-        decoder_hidden_size=args.decoder_width,
-        decoder_num_hidden_layers=args.decoder_depth,
-        decoder_num_attention_heads=args.decoder_heads,
-        decoder_intermediate_size=4 * args.decoder_width,
-        mask_ratio=args.mask_ratio,
-        norm_pix_loss=True,
-        layer_norm_eps=1e-6,
-    )
-    model = ViTMAEForPreTraining(config)
-    # A model made from a configuration has tables of zeros.
-    side = args.image_size // args.patch_size
-    for part in (model.vit.embeddings.position_embeddings, model.decoder.decoder_pos_embed):
-        part.data.copy_(build_2d_sinusoidal_position_embedding(side, side, part.shape[-1], cls_token=True))
-    return model, lambda images: model(images).loss
+def task_of(args) -> Task:
+    case = CASES.get(args.case)
+    if case is None or case.theirs is None:
+        huggingface = importlib.import_module("networks.huggingface")
+        return {"mae": huggingface.mae, "simmim": huggingface.simmim}[args.method](args)
+    module, function = case.theirs.split(".")
+    return getattr(importlib.import_module(f"networks.{module}"), function)(args.batch, args.image_size)
 
 
-def simmim(args):
-    """The units of the masks are the model's patches, of which Swin's last stage has merged 8 × 8."""
-    shared = dict(image_size=args.image_size, num_channels=args.channels, patch_size=args.patch_size)
-    if args.encoder == "swin":
-        depths = [int(depth) for depth in args.depth.split(",")]
-        config = SwinConfig(
-            **shared,
-            embed_dim=args.width,
-            depths=depths,
-            num_heads=[int(heads) for heads in args.heads.split(",")],
-            window_size=args.window,
-            encoder_stride=args.patch_size * 2 ** (len(depths) - 1),
-            drop_path_rate=0.0,
-        )
-        model = SwinForMaskedImageModeling(config)
-    else:
-        config = ViTConfig(
-            **shared,
-            hidden_size=args.width,
-            num_hidden_layers=int(args.depth),
-            num_attention_heads=int(args.heads),
-            intermediate_size=4 * args.width,
-            encoder_stride=args.patch_size,
-            layer_norm_eps=1e-6,
-        )
-        model = ViTForMaskedImageModeling(config)
-    cells = (args.image_size // args.patch_size) ** 2
-    hidden = -int(-cells * args.mask_ratio // 1)
+def flop(task: Task, inference: bool) -> int:
+    """The matrix products and convolutions of a step."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
 
-    def loss(images):
-        order = torch.rand(args.batch, cells, device=images.device).argsort(dim=1)
-        return model(images, bool_masked_pos=order < hidden).loss
-
-    return model, loss
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        loss = task.loss(*task.batch())
+        if not inference:
+            loss.backward()
+    return counter.get_total_flops()
 
 
 def main():
     args = arguments()
     torch.manual_seed(0)
-    model, loss_of = {"mae": mae, "simmim": simmim}[args.method](args)
-    model.train().to(args.device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05)
-    images = torch.rand(args.batch, args.channels, args.image_size, args.image_size, device=args.device) * 2 - 1
+    inference = args.case is not None and CASES[args.case].inference
+    torch.set_grad_enabled(False)
+    task = task_of(args)
+    torch.set_grad_enabled(not inference)
+    task.model.train(not inference).to(args.device)
+    parameters = sum(parameter.numel() for parameter in task.model.parameters())
+    trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05)
     seconds, losses = [], []
-    for _ in range(args.steps):
+    begun, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    while len(seconds) < args.steps and (len(seconds) < 3 or time.perf_counter() - begun < args.seconds):
+        batch = [value.to(args.device) for value in task.batch()]
         start = time.perf_counter()
         with torch.autocast(args.device, torch.bfloat16, enabled=args.precision == "bf16"):
-            loss = loss_of(images)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+            loss = task.loss(*batch)
+        if not inference:
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            task.after()
         losses.append(loss.item())
         if args.device == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     median = statistics.median(seconds)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
     line = {
-        "method": args.method,
+        "method": args.case or args.method,
         "images_per_s": args.batch / median,
         "step_s_median": median,
         "step_s_min": min(seconds),
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "steps": len(seconds),
+        "user_s_per_step": (usage.ru_utime - used) / len(seconds),
+        "peak_rss_mb": usage.ru_maxrss / 1024,
         "loss_first": losses[0],
         "loss_last": losses[-1],
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": parameters,
     }
+    if args.flop:
+        line["flop"] = flop(task, inference)
     print(json.dumps(line))
 
 

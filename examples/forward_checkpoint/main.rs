@@ -15,7 +15,7 @@
 //! f32 [all hidden, vocabulary] instead of `loss` and `reconstruction`, and its `features` are
 //! transformers' `last_hidden_state`. An encoder alone yields `features`, its
 //! `last_hidden_state`: registers after the class token, no class token of an I-JEPA, a CLIP's
-//! before its `post_layernorm`, a ConvNeXt V2's cells row by row; of whole images unless `noise` is given. An Image GPT yields `features`, after its last norm, and `logits`
+//! before its `post_layernorm`, a ConvNeXt V2's or a ResNet's cells row by row; of whole images unless `noise` is given. An Image GPT yields `features`, after its last norm, and `logits`
 //! f32 [b, tokens, colors] where it has a head. A Hiera yields `features`, the `last_hidden_state` of
 //! whole images in its order; a masked autoencoder on it, where there is `noise` f32 [b, mask units],
 //! also `loss`, `hidden` and `logits` f32 [b, cells, values of a cell].
@@ -132,6 +132,9 @@ fn run(args: &Args) -> Result<()> {
             outputs.add("features", loaded.model.represent(input.images(&device)?).tokens);
         }
         TransformersModel::ConvNextV2(loaded) => {
+            outputs.add("features", loaded.model.represent(input.images(&device)?).tokens);
+        }
+        TransformersModel::ResNet(loaded) => {
             outputs.add("features", loaded.model.represent(input.images(&device)?).tokens);
         }
         TransformersModel::HieraMae(loaded) => {

@@ -1,13 +1,15 @@
 //! The command line of the throughput example, and what it asks for.
 
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
-use burn_mim::nn::Positions;
+use burn_mim::encoder::{RelativePositions, VitInit};
+use burn_mim::nn::{Positions, QkvBias};
 use burn_mim::rng::{Purpose, stream};
-use burn_mim::target::tokenizer::{PaletteConfig, TokenizerConfig};
+use burn_mim::target::tokenizer::{DvaeConfig, PaletteConfig, TokenizerConfig, VqConfig};
 use burn_mim::train::Precision;
 use burn_mim::{
-    BeitConfig, DecoderConfig, EncoderConfig, Error, ImageShape, MaeConfig, MaskConfig,
-    PretextTask, Result, SimMimConfig, SwinConfig, TaskOutput, VitConfig,
+    BeitConfig, ClipShape, DecoderConfig, EncoderConfig, Error, ImageShape, MaeConfig, MaskConfig,
+    PretextTask, Result, SimMimConfig, SwinConfig, SwinV2Config, TaskOutput, VideoMaeConfig,
+    VitConfig,
 };
 use clap::Parser;
 use rand::RngExt;
@@ -17,10 +19,11 @@ use burn_mim::cli::numbers::{positive, share, side};
 /// Times pre-training steps.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// mae | simmim | beit
+    /// mae | simmim | beit, of the sizes below; dvae | vq, the tokenizers of small images; videomae, of
+    /// ViT-S/16 and 16 frames
     #[arg(long, default_value = "mae")]
     pub(crate) method: String,
-    /// vit | swin
+    /// vit | swin | swin-v2
     #[arg(long, default_value = "vit")]
     encoder: String,
     /// Any preset of any method, such as selfie_small_images, in place of --method and its sizes: its
@@ -69,6 +72,9 @@ pub(crate) struct Args {
     /// Steps, all of them timed
     #[arg(long, default_value_t = 8, value_parser = positive)]
     pub(crate) steps: usize,
+    /// No step begins after so many seconds, but for three
+    #[arg(long, default_value_t = f64::INFINITY)]
+    pub(crate) seconds: f64,
     /// flex | ndarray | wgpu | cuda, as compiled in
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,
@@ -85,7 +91,11 @@ pub(crate) enum Case {
     Mae(MaeConfig),
     SimMim(SimMimConfig),
     Swin(SimMimConfig<SwinConfig>),
+    SwinV2(SimMimConfig<SwinV2Config>),
     Beit(BeitConfig),
+    Dvae(DvaeConfig),
+    Vq(VqConfig),
+    VideoMae(VideoMaeConfig),
 }
 
 /// Side of the images where nothing says another.
@@ -123,7 +133,7 @@ impl Args {
             let fault = format!("--decoder-… is for --method mae: {} has no decoder", self.method);
             return Err(Error::Config(fault));
         }
-        if self.encoder != "swin" && self.window.is_some() {
+        if !self.encoder.starts_with("swin") && self.window.is_some() {
             let fault = format!("--window is for --encoder swin: {} has no windows", self.encoder);
             return Err(Error::Config(fault));
         }
@@ -146,22 +156,33 @@ impl Args {
             ("simmim", "vit") => {
                 Case::SimMim(self.simmim(self.vit(image)?.with_positions(Positions::Learned)))
             }
-            ("simmim", "swin") => {
-                let (depths, heads) = (self.depth.clone(), self.heads.clone());
-                let (patch, window) = (self.patch_size, self.window.unwrap_or(6));
-                let swin = SwinConfig::new(image, patch, self.width, depths, heads, window);
-                Case::Swin(self.simmim(swin))
-            }
+            ("simmim", "swin") => Case::Swin(self.simmim(self.swin(image))),
+            ("simmim", "swin-v2") => Case::SwinV2(self.simmim(SwinV2Config::new(self.swin(image)))),
             // Tokens of a palette cost nothing, as those of a tokenizer that ran before do.
             ("beit", "vit") => {
+                let encoder = self.vit(image)?;
+                let encoder = encoder
+                    .with_positions(Positions::None)
+                    .with_relative_positions(RelativePositions::Shared)
+                    .with_qkv_bias(QkvBias::QueryValue)
+                    .with_layer_scale(Some(0.1))
+                    .with_init(VitInit::Beit);
                 let palette = PaletteConfig::new(image).with_patch(self.patch_size);
-                let beit = BeitConfig::new(self.vit(image)?, TokenizerConfig::Palette(palette));
+                let beit = BeitConfig::new(encoder, TokenizerConfig::Palette(palette));
                 Case::Beit(beit.with_mask(MaskConfig::blocks(self.mask_ratio, 4)))
+            }
+            ("dvae", _) => Case::Dvae(DvaeConfig::small_images(image)),
+            ("vq", _) => Case::Vq(VqConfig::small_images(image)),
+            ("videomae", _) => {
+                let mut videomae = VideoMaeConfig::small_patch16();
+                videomae.encoder.clip = ClipShape::new(image, videomae.encoder.clip.frames);
+                Case::VideoMae(videomae)
             }
             (method, encoder) => {
                 return Err(Error::Config(format!(
                     "there is no method {method:?} on the encoder {encoder:?}: choose mae, simmim \
-                     or beit on vit, or simmim on swin"
+                     or beit on vit, simmim on swin or swin-v2, dvae, vq or videomae; --preset has \
+                     all others"
                 )));
             }
         })
@@ -175,6 +196,12 @@ impl Args {
         Ok(VitConfig::new(image, self.patch_size, self.width, depth, heads))
     }
 
+    fn swin(&self, image: ImageShape) -> SwinConfig {
+        let (depths, heads) = (self.depth.clone(), self.heads.clone());
+        let (patch, window) = (self.patch_size, self.window.unwrap_or(6));
+        SwinConfig::new(image, patch, self.width, depths, heads, window)
+    }
+
     /// Hides cells of the encoder's output.
     fn simmim<C: EncoderConfig>(&self, encoder: C) -> SimMimConfig<C> {
         let mask = MaskConfig::Simmim { unit: encoder.stride(), ratio: self.mask_ratio };
@@ -184,10 +211,14 @@ impl Args {
     /// Images of uniform noise with mean 0.
     pub(crate) fn images(&self, device: &Device) -> Tensor<4> {
         let side = self.side().unwrap_or(SIDE);
-        let shape = [self.batch, self.channels, side, side];
-        let mut noise = stream(0, Purpose::Data, 0, 0);
-        let values: Vec<f32> =
-            (0..shape.iter().product()).map(|_| noise.random_range(-1.0..1.0)).collect();
-        Tensor::from_data(TensorData::new(values, shape), device)
+        noise([self.batch, self.channels, side, side], device)
     }
+}
+
+/// Uniform noise with mean 0.
+pub(crate) fn noise<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let mut noise = stream(0, Purpose::Data, 0, 0);
+    let values: Vec<f32> =
+        (0..shape.iter().product()).map(|_| noise.random_range(-1.0..1.0)).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
 }

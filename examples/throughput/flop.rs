@@ -4,25 +4,34 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use burn_mim::{DecoderConfig, MaeConfig, MaskStrategy, SwinConfig, VitConfig};
+use burn_mim::{DecoderConfig, MaeConfig, MaskStrategy, Result, SwinConfig, VitConfig};
 
 use crate::args::Case;
 
 /// Side of the matrices the peak is measured on, and how often.
 const PEAK: (usize, usize) = (1536, 10);
 
-/// The floating-point operations of a step's matrix products: forward, and twice that backward.
+/// The floating-point operations of a step's matrix products, where they are counted here: forward, and
+/// twice that backward.
 ///
 /// Only what the loss needs counts: no gradient for the images, hidden cells alone where others
 /// are not looked at. What an implementation computes beyond that is not useful.
-pub(crate) fn per_step(case: &Case, mask: &dyn MaskStrategy, batch: usize) -> f64 {
+///
+/// # Errors
+///
+/// When the masks cannot be made.
+pub(crate) fn per_step(case: &Case, batch: usize) -> Result<Option<f64>> {
     let forward = match case {
-        Case::Mae(mae) => masked_autoencoder(mae, mask),
-        Case::SimMim(simmim) => transformer(&simmim.encoder, mask, simmim.encoder.patch_values()),
-        Case::Beit(beit) => transformer(&beit.encoder, mask, beit.tokenizer.vocabulary()),
-        Case::Swin(simmim) => hierarchy(&simmim.encoder, mask),
+        Case::Mae(mae) => masked_autoencoder(mae, &*mae.mask()?),
+        Case::SimMim(simmim) => {
+            transformer(&simmim.encoder, &*simmim.mask()?, simmim.encoder.patch_values())
+        }
+        Case::Beit(beit) => transformer(&beit.encoder, &*beit.mask()?, beit.tokenizer.vocabulary()),
+        Case::Swin(simmim) => hierarchy(&simmim.encoder, &*simmim.mask()?),
+        Case::SwinV2(simmim) => hierarchy(&simmim.encoder.sizes, &*simmim.mask()?),
+        Case::Dvae(_) | Case::Vq(_) | Case::VideoMae(_) => return Ok(None),
     };
-    3.0 * forward * batch as f64
+    Ok(Some(3.0 * forward * batch as f64))
 }
 
 fn transformer(vit: &VitConfig, mask: &dyn MaskStrategy, outputs: usize) -> f64 {

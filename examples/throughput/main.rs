@@ -1,47 +1,44 @@
-//! How fast a pre-training step is: masks, forward, backward and AdamW on images that are already
-//! in memory.
+//! How fast a pre-training step is: forward, backward and AdamW on images that are already in memory,
+//! with masks that are drawn before.
 //!
 //! ```text
 //! cargo run --release --example throughput -- --method mae --image-size 32 --patch-size 2
 //! ```
 //!
 //! The last line is one JSON object; the line before it says which share of the processor's matrix
-//! product peak the step reaches. `benches/pytorch/` has the same step for PyTorch.
+//! product peak the step reaches, where its operations are counted. `benches/pytorch/` has the same step
+//! for PyTorch.
 
 mod args;
 mod flop;
 mod memory;
 mod preset;
+mod steps;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
-use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use burn_mim::cli::exit;
 use burn_mim::data::ChannelStatistics;
-use burn_mim::method::{DataFacts, Method};
+use burn_mim::method::{DataFacts, DvaeSchedule, DvaeTask, Method, PixelObjective, VqTask};
 use burn_mim::nn::InitialWeights;
 use burn_mim::rng::{Purpose, stream};
 use burn_mim::run::device_named;
-use burn_mim::train::{Recipe, optimizer};
-use burn_mim::{Error, Mask, MaskStrategy, MimBatch, PretextTask, Result};
+use burn_mim::target::tokenizer::DvaeConfig;
+use burn_mim::train::Recipe;
+use burn_mim::{
+    ClipBatch, Mask, MaskStrategy, MimBatch, PretextTask, Result, TokenizerBatch, VideoMaeConfig,
+};
 use clap::Parser;
 use mimalloc::MiMalloc;
+use rand_distr::{Distribution, Gumbel};
 use serde_json::json;
 
-use crate::args::{Args, Case};
+use crate::args::{Args, Case, noise};
+use crate::steps::{Timing, steps};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// What the steps took and came to.
-struct Timing {
-    seconds: Vec<f64>,
-    losses: Vec<f32>,
-    parameters: usize,
-}
 
 fn main() -> ExitCode {
     exit::exit(measure(&Args::parse()))
@@ -50,102 +47,115 @@ fn main() -> ExitCode {
 fn measure(args: &Args) -> Result<()> {
     let device = device_named(&args.device)?;
     if let Some(name) = &args.preset {
-        return exit::answer(line(name, args.batch, preset::timed(name, args, &device)?));
+        return exit::answer(line(name, args, preset::timed(name, args, &device)?, &device));
     }
     let case = args.case()?;
-    let (mask, timing) = match &case {
-        Case::Mae(mae) => (mae.mask()?, trained(mae, mae.mask()?, args, &device)?),
-        Case::SimMim(simmim) => (simmim.mask()?, trained(simmim, simmim.mask()?, args, &device)?),
-        Case::Swin(simmim) => (simmim.mask()?, trained(simmim, simmim.mask()?, args, &device)?),
-        Case::Beit(beit) => (beit.mask()?, trained(beit, beit.mask()?, args, &device)?),
+    let weights = &mut InitialWeights::new(0, &args.trained_on(&device));
+    let timing = match &case {
+        Case::Mae(mae) => trained(mae, &*mae.mask()?, args, &device)?,
+        Case::SimMim(simmim) => trained(simmim, &*simmim.mask()?, args, &device)?,
+        Case::Swin(simmim) => trained(simmim, &*simmim.mask()?, args, &device)?,
+        Case::SwinV2(simmim) => trained(simmim, &*simmim.mask()?, args, &device)?,
+        Case::Beit(beit) => trained(beit, &*beit.mask()?, args, &device)?,
+        Case::VideoMae(videomae) => clips(videomae, weights, args, &device)?,
+        Case::Dvae(dvae) => {
+            dvae.validate()?;
+            let task = DvaeTask::new(dvae.init(weights), DvaeSchedule::new());
+            tokens(task, Some(gumbel(dvae, args, &device)?), args, &device)?
+        }
+        Case::Vq(vq) => {
+            vq.validate()?;
+            let objective = PixelObjective { patch: vq.encoder.patch };
+            tokens(VqTask { tokenizer: vq.init(weights), objective }, None, args, &device)?
+        }
     };
-    report(args, flop::per_step(&case, &mask, args.batch), timing, &device)
+    if let Some(flop) = flop::per_step(&case, args.batch)? {
+        let (median, peak) = (timing.median(), flop::peak(&device));
+        exit::tell(format_args!(
+            "{:.0} GFLOP of matrix products per step, {:.1} GFLOP/s, {:.0} % of the measured peak of {:.1}",
+            flop / 1e9,
+            flop / median / 1e9,
+            100.0 * flop / median / peak,
+            peak / 1e9,
+        ));
+    }
+    exit::answer(line(&args.method, args, timing, &device))
 }
 
-fn trained<M>(method: &M, mask: impl MaskStrategy, args: &Args, device: &Device) -> Result<Timing>
+fn trained<M>(method: &M, mask: &dyn MaskStrategy, args: &Args, device: &Device) -> Result<Timing>
 where
     M: Method<Task: PretextTask<Batch = MimBatch>>,
 {
     method.validate()?;
-    let trained = args.trained_on(device);
     let facts = DataFacts::new(ChannelStatistics::none(args.channels));
-    let task = method.init(&facts, &mut InitialWeights::new(0, &trained))?;
-    steps(task, args, mask, device)
-}
-
-fn steps<T: PretextTask<Batch = MimBatch>>(
-    mut task: T,
-    args: &Args,
-    mask: impl MaskStrategy,
-    device: &Device,
-) -> Result<Timing> {
+    let task = method.init(&facts, &mut InitialWeights::new(0, &args.trained_on(device)))?;
     let images = args.images(device);
-    let mut optimizer = optimizer(&task, &Recipe::mae());
-    let mut timing = Timing::of(&task);
-    for step in 0..args.steps as u64 {
-        let start = Instant::now();
-        let sample = |sample| mask.sample(&mut stream(0, Purpose::Mask, step, sample));
-        let masks: Vec<_> = (0..args.batch as u64).map(sample).collect();
-        let mut batch = MimBatch::new(images.clone(), Mask::new(masks, device)?);
+    steps(task, &Recipe::mae(), args, device, |step| {
+        let mut batch = MimBatch::new(images.clone(), masks(mask, step, args, device)?);
         // Read by BEiT alone.
         batch.target_view = Some(images.clone());
-        let loss = args.forward(&task, batch)?.loss;
-        let gradients = GradientsParams::from_grads(loss.backward(), &task);
-        task = optimizer.step(1e-4, task, gradients);
-        timing.add(start, loss.into_scalar(), device)?;
-    }
-    Ok(timing)
+        Ok(batch)
+    })
 }
 
-fn report(args: &Args, flop: f64, timing: Timing, device: &Device) -> Result<()> {
-    let median = timing.median();
-    let peak = flop::peak(device);
-    exit::tell(format_args!(
-        "{:.0} GFLOP of matrix products per step, {:.1} GFLOP/s, {:.0} % of the measured peak of {:.1}",
-        flop / 1e9,
-        flop / median / 1e9,
-        100.0 * flop / median / peak,
-        peak / 1e9,
-    ));
-    exit::answer(line(&args.method, args.batch, timing))
+fn masks(mask: &dyn MaskStrategy, step: u64, args: &Args, device: &Device) -> Result<Mask> {
+    let sample = |sample| mask.sample(&mut stream(0, Purpose::Mask, step, sample));
+    Mask::new((0..args.batch as u64).map(sample).collect::<Vec<_>>(), device)
+}
+
+fn clips(
+    videomae: &VideoMaeConfig,
+    weights: &mut InitialWeights,
+    args: &Args,
+    device: &Device,
+) -> Result<Timing> {
+    videomae.validate()?;
+    let clip = videomae.encoder.clip;
+    let shape = [args.batch, args.channels, clip.frames, clip.image.height, clip.image.width];
+    let (clips, mask) = (noise(shape, device), videomae.mask()?);
+    steps(videomae.init(weights), &Recipe::mae(), args, device, |step| {
+        Ok(ClipBatch::new(clips.clone(), masks(&*mask, step, args, device)?))
+    })
+}
+
+fn tokens<T: PretextTask<Batch = TokenizerBatch>>(
+    task: T,
+    noise: Option<Tensor<3>>,
+    args: &Args,
+    device: &Device,
+) -> Result<Timing> {
+    let images = args.images(device) * 0.5 + 0.5;
+    steps(task, &Recipe::mae(), args, device, |_| {
+        Ok(TokenizerBatch { images: images.clone(), noise: noise.clone() })
+    })
+}
+
+/// What a relaxed choice of tokens needs.
+fn gumbel(dvae: &DvaeConfig, args: &Args, device: &Device) -> Result<Tensor<3>> {
+    let cells = dvae.image.grid(dvae.patch)?.cells();
+    let gumbel = Gumbel::new(0.0f32, 1.0).expect("a scale above 0");
+    let draws = gumbel.sample_iter(stream(0, Purpose::Tokens, 0, 0));
+    let values: Vec<f32> = draws.take(args.batch * cells * dvae.vocabulary).collect();
+    let values = TensorData::new(values, [args.batch, cells, dvae.vocabulary]);
+    Ok(Tensor::from_data(values, device))
 }
 
 /// The answer.
-fn line(method: &str, batch: usize, timing: Timing) -> serde_json::Value {
-    let Timing { seconds, losses, parameters } = &timing;
+fn line(method: &str, args: &Args, timing: Timing, device: &Device) -> serde_json::Value {
+    let peak_rss_mb = memory::peak_rss_mb();
+    let user = timing.user_seconds();
+    let Timing { seconds, losses, parameters, .. } = &timing;
     json!({
         "method": method,
-        "images_per_s": batch as f64 / timing.median(),
+        "images_per_s": args.batch as f64 / timing.median(),
         "step_s_median": timing.median(),
         "step_s_min": seconds.iter().copied().fold(f64::INFINITY, f64::min),
-        "peak_rss_mb": memory::peak_rss_mb(),
+        "steps": seconds.len(),
+        "user_s_per_step": user,
+        "peak_rss_mb": peak_rss_mb,
+        "peak_flop_per_s": flop::peak(device),
         "loss_first": losses[0],
         "loss_last": losses[losses.len() - 1],
         "parameters": parameters,
     })
-}
-
-impl Timing {
-    /// Nothing timed yet.
-    fn of(module: &impl Module) -> Self {
-        Self { seconds: vec![], losses: vec![], parameters: Module::num_params(module) }
-    }
-
-    /// One more step, which is waited for.
-    fn add(&mut self, start: Instant, loss: f32, device: &Device) -> Result<()> {
-        self.losses.push(loss);
-        device.sync().map_err(|error| Error::Config(error.to_string()))?;
-        self.seconds.push(start.elapsed().as_secs_f64());
-        Ok(())
-    }
-
-    fn median(&self) -> f64 {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        match sorted.len().is_multiple_of(2) {
-            true => (sorted[middle - 1] + sorted[middle]) / 2.0,
-            false => sorted[middle],
-        }
-    }
 }

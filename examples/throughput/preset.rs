@@ -4,19 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use burn_mim::data::source::MemoryDataset;
 use burn_mim::data::{ChannelStatistics, Loader, LoaderConfig};
 use burn_mim::method::{BuiltIn, DataFacts, Method, MethodVisitor, Methods};
 use burn_mim::nn::InitialWeights;
 use burn_mim::rng::{Purpose, stream};
-use burn_mim::train::optimizer;
-use burn_mim::{Backbone, ImageShape, PretextTask, Result, StepEnd, TaskOutput};
+use burn_mim::{Backbone, ImageShape, Result};
 use rand::RngExt;
 
-use crate::Timing;
 use crate::args::Args;
+use crate::steps::{Timing, steps};
 
 /// Times the steps of the preset `name`, or, where that is asked for, what its encoder takes to
 /// represent images without a gradient.
@@ -52,22 +50,13 @@ impl MethodVisitor for Steps<'_> {
         )?;
         let trained = args.trained_on(device);
         let task = method.init(&facts, &mut InitialWeights::new(0, &trained))?;
-        let mut task = method.begin(task);
+        let task = method.begin(task);
         if args.inference {
             return represented::<M>(&task, method.image(), args, device);
         }
-        let (mut timing, mut optimizer) = (Timing::of(&task), optimizer(&task, &preset.recipe));
-        for step in 0..args.steps {
-            let batch = loader.epoch(step as u64, 0).next().expect("a batch of all images")?;
-            let start = Instant::now();
-            let TaskOutput { loss, observed } = args.forward(&task, batch)?;
-            let gradients = GradientsParams::from_grads(loss.backward(), &task);
-            task = optimizer.step(1e-4, task, gradients);
-            let progress = (step + 1) as f64 / args.steps as f64;
-            task = task.after_step(StepEnd { progress, observed: vec![observed] });
-            timing.add(start, loss.into_scalar(), device)?;
-        }
-        Ok(timing)
+        steps(task, &preset.recipe, args, device, |step| {
+            loader.epoch(step, 0).next().expect("a batch of all images")
+        })
     }
 }
 
@@ -84,7 +73,7 @@ fn represented<M: Method>(
     let images = InitialWeights::new(1, device)
         .param([args.batch, channels, height, width], burn_mim::nn::Init::Normal { std: 1.0 });
     let images: Tensor<4> = images.val().without_autodiff();
-    for _ in 0..args.steps {
+    while timing.goes_on(args) {
         let start = Instant::now();
         let mean = encoder.represent(images.clone()).tokens.mean();
         timing.add(start, mean.into_scalar(), device)?;

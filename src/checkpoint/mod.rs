@@ -49,6 +49,7 @@ mod official_hiera;
 mod official_swin;
 mod parameters;
 mod report;
+mod resnet_names;
 mod safetensors_file;
 mod swin_names;
 mod transformers;
@@ -78,9 +79,9 @@ pub use transformers::{
     Transformers, TransformersModel, save_beit, save_beit_encoder, save_clip_encoder,
     save_convnext_v2, save_convnext_v2_classifier, save_hiera, save_hiera_classifier,
     save_hiera_mae, save_image_gpt, save_mae, save_parameters, save_pixel_gpt, save_preprocessor,
-    save_pretrained, save_simmim, save_swin, save_swin_classifier, save_swin_simmim, save_swin_v2,
-    save_swin_v2_classifier, save_swin_v2_simmim, save_videomae, save_vit, save_vit_classifier,
-    save_vit_features,
+    save_pretrained, save_resnet, save_simmim, save_swin, save_swin_classifier, save_swin_simmim,
+    save_swin_v2, save_swin_v2_classifier, save_swin_v2_simmim, save_videomae, save_vit,
+    save_vit_classifier, save_vit_features,
 };
 pub use weights_file::WeightsFile;
 

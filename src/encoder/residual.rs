@@ -169,7 +169,7 @@ impl Backbone for ResidualNet {
 }
 
 /// A map of features, `[batch, features, rows, columns]`, cell by cell.
-fn as_tokens(features: Tensor<4>) -> GridTokens {
+pub(super) fn as_tokens(features: Tensor<4>) -> GridTokens {
     let [_, _, rows, cols] = features.dims();
     let tokens = features.flatten::<3>(2, 3).swap_dims(1, 2);
     GridTokens { tokens, class_token: None, grid: Grid::new(rows, cols) }

@@ -28,27 +28,33 @@ config! {
 }
 
 impl UNetDecoderConfig {
-    /// Checks every rule that the sizes must keep beside an encoder of `stages` stages.
+    /// Checks every rule that the sizes must keep beside an encoder of `stages` stages, the first of which
+    /// has cells of `side` pixels.
     ///
     /// # Errors
     ///
     /// Names the first rule that is broken and the values.
-    pub fn validate(&self, stages: usize) -> Result<()> {
+    pub fn validate(&self, stages: usize, side: usize) -> Result<()> {
         let Self { width, groups } = *self;
+        ensure!(
+            side.is_power_of_two(),
+            "a decoder doubles cells until they are pixels, which those of {side} pixels never are"
+        );
         limits::counts("decoder.width", width, limits::WIDTH)?;
         limits::counts("decoder.groups", groups, limits::WIDTH)?;
         limits::at_most("the number of stages", stages, limits::STAGES)?;
+        limits::at_most("the side of a cell", side, limits::WIDTH)?;
+        let halvings = stages.saturating_sub(1) + side.ilog2() as usize;
         ensure!(
-            width.is_multiple_of(groups << stages.saturating_sub(1)),
-            "a decoder of {stages} stages halves its features {} times into {groups} groups, which \
-             {width} cannot be",
-            stages.saturating_sub(1)
+            width.is_multiple_of(groups << halvings),
+            "a decoder of {stages} stages halves its features {halvings} times into {groups} groups, \
+             which {width} cannot be"
         );
         limits::parameters(limits::product(&[width, width, 40]))
     }
 
-    /// A decoder for stages of these `widths`, finest first, that predicts `channels` values of each
-    /// pixel in squares of `patch` pixels.
+    /// A decoder for stages of these `widths`, finest first, with cells of `side` pixels in the finest, that
+    /// predicts `channels` values of each pixel in squares of `patch` pixels.
     ///
     /// # Panics
     ///
@@ -56,12 +62,12 @@ impl UNetDecoderConfig {
     pub fn init(
         &self,
         widths: &[usize],
-        channels: usize,
-        patch: usize,
+        side: usize,
+        [channels, patch]: [usize; 2],
         weights: &mut InitialWeights,
     ) -> UNetDecoder {
-        self.validate(widths.len()).unwrap_or_else(|error| panic!("{error}"));
-        let coarse = widths.len() - 1;
+        self.validate(widths.len(), side).unwrap_or_else(|error| panic!("{error}"));
+        let (coarse, beyond) = (widths.len() - 1, side.ilog2() as usize);
         let own = |stage: usize| self.width >> (coarse - stage);
         let mut densify = |stage: usize| {
             let side = if stage == coarse { 1 } else { 3 };
@@ -72,9 +78,11 @@ impl UNetDecoderConfig {
             }
         };
         let densify = (0..=coarse).map(&mut densify).collect();
-        let blocks = (0..coarse).map(|stage| self.block([own(stage + 1), own(stage)], weights));
+        let to_stages = (0..coarse).map(|stage| [own(stage + 1), own(stage)]);
+        let to_pixels = (0..beyond).map(|block| [own(0) >> block, own(0) >> (block + 1)]);
+        let blocks = to_stages.chain(to_pixels).map(|widths| self.block(widths, weights));
         let blocks = blocks.collect();
-        let projection = weights.conv2d([own(0), channels], 1, TOKEN);
+        let projection = weights.conv2d([own(0) >> beyond, channels], 1, TOKEN);
         UNetDecoder { densify, blocks, projection, patch }
     }
 
@@ -112,7 +120,8 @@ const TOKEN: Init = Init::TruncatedNormal { std: 0.02, bound: 2.0 };
 pub struct UNetDecoder {
     /// For each stage, finest first.
     pub densify: Vec<Densify>,
-    /// From a stage to the next finer one: the one before the finest first, as `densify` counts.
+    /// From a stage to the next finer one, the one that leads to the finest first; then those that lead from
+    /// the finest stage to pixels, in order.
     pub blocks: Vec<UNetBlock>,
     /// Features → the values of a pixel.
     pub projection: Conv2d,
@@ -175,7 +184,8 @@ impl UNetDecoder {
         let steps = dense.into_iter().zip(&self.blocks).rev();
         let finest =
             steps.fold(coarsest, |features, (stage, block)| block.forward(features) + stage);
-        convolve(&self.projection, finest)
+        let beyond = self.blocks[self.densify.len() - 1..].iter();
+        convolve(&self.projection, beyond.fold(finest, |features, block| block.forward(features)))
     }
 }
 

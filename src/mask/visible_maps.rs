@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use super::Mask;
 use crate::grid::Grid;
 use crate::kernel;
+use crate::nn::{BatchNorm, Moments};
 
 /// The visible cells of a batch on grids of any fineness: with them, layers that know nothing of masks
 /// compute what a sparse convolution computes. Features are set to 0 at hidden cells after each layer
@@ -58,6 +59,22 @@ impl VisibleMaps {
     pub fn only(&self, features: Tensor<4>) -> Tensor<4> {
         let [.., rows, cols] = features.dims();
         features * self.on(Grid::new(rows, cols)).0
+    }
+
+    /// `norm` with the statistics of the visible cells of the batch, which come with it; zeros at the hidden
+    /// ones.
+    ///
+    /// # Shapes
+    ///
+    /// - features, output: `[batch, features, rows, cols]`
+    ///
+    /// # Panics
+    ///
+    /// As [`VisibleMaps::on`].
+    pub fn batch_norm(&self, norm: &BatchNorm, features: Tensor<4>) -> (Tensor<4>, Moments) {
+        let [.., rows, cols] = features.dims();
+        let (map, count) = self.on(Grid::new(rows, cols));
+        norm.forward_shown(features, map, count)
     }
 
     /// `norm` with the statistics of the visible cells of each image, zeros at the hidden ones.

@@ -42,7 +42,7 @@ mod tokenizers;
 mod videomae;
 
 #[cfg(feature = "run")]
-use crate::encoder::{ConvNextV2Config, SwinConfig, SwinV2Config};
+use crate::encoder::{ConvNextV2Config, ResNetConfig, SwinConfig, SwinV2Config};
 pub(crate) use beit::check_vocabulary;
 pub use beit::{
     Beit, BeitConfig, BeitV2, BeitV2Config, Cae, CaeConfig, CaeHead, LatentBlock, LatentRegressor,
@@ -112,7 +112,7 @@ pub use saved::{LoadedRun, RunConfig};
 pub use selfie::selfie_sheet;
 pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
 pub use simmim::{SimMim, SimMimConfig};
-pub use spark::{Spark, SparkConfig};
+pub use spark::{NormsSeen, Spark, SparkConfig, SparkEncoderConfig, SparkResNet};
 #[cfg(feature = "run")]
 pub use stage::RefineStage;
 pub use teacher::ContrastTeacher;
@@ -133,7 +133,7 @@ methods! {
     /// The methods of this crate.
     pub BuiltIn: MaeConfig, SimMimConfig, SimMimConfig<SwinConfig>, SimMimConfig<SwinV2Config>,
     SimMimConfig<ConvNextV2Config>, BeitConfig, BeitV2Config, CaeConfig, FcMaeConfig, HieraMaeConfig,
-    SparkConfig, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig, CmaeConfig,
+    SparkConfig, SparkConfig<ResNetConfig>, MaskFeatConfig, ContextConfig, SelfieConfig, ImageGptConfig, RestorationConfig, CmaeConfig,
     Data2VecConfig, Data2VecV1Config, IJepaConfig, EvaConfig, MilanConfig, IBotConfig, LeJepaConfig,
     VideoMaeConfig, RefineConfig, RefineConfig<SwinConfig>, RefineConfig<SwinV2Config>
 }

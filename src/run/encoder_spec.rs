@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::data::ChannelStatistics;
 use crate::encoder::{
     ClipVit, ClipVitConfig, ConvNextV2, ConvNextV2Config, GptConfig, Hiera, HieraConfig, PixelGpt,
-    Swin, SwinConfig, SwinV2, SwinV2Config, TokenConvNextV2, Vit, VitBody, VitConfig,
+    ResNetConfig, Swin, SwinConfig, SwinV2, SwinV2Config, TokenConvNextV2, Vit, VitBody, VitConfig,
 };
 use crate::grid::ImageShape;
 use crate::method::{Method, RunConfig};
@@ -35,6 +35,13 @@ pub enum EncoderSpec {
     Hiera(HieraConfig),
     /// A [`ClipVit`].
     ClipVit(ClipVitConfig),
+    /// A [`ResNet`](crate::ResNet).
+    ResNet {
+        /// Its sizes.
+        config: ResNetConfig,
+        /// The images that it is taken to read.
+        image: ImageShape,
+    },
     /// A [`PixelGpt`] with its palette.
     ImageGpt {
         /// The transformer.
@@ -110,6 +117,7 @@ impl EncoderSpec {
             Self::ConvNextV2(config) | Self::TokenConvNextV2(config) => Some(config.image),
             Self::Hiera(config) => Some(config.image),
             Self::ClipVit(config) => Some(config.image()),
+            Self::ResNet { image, .. } => Some(*image),
             Self::ImageGpt { config, .. } => Some(config.image),
             Self::Method { .. } => None,
         }

@@ -109,6 +109,11 @@ pub(super) fn of_published<V: BackboneVisitor>(
             let (config, spec) = (l.config, EncoderSpec::of(&l.model));
             found.hand(l.model, config.image, spec, move |weights| config.init(weights), visitor)
         }
+        TransformersModel::ResNet(l) => {
+            let (config, image) = (l.config, opened.resnet_image(l.model.config()));
+            let spec = Some(EncoderSpec::ResNet { config: config.clone(), image });
+            found.hand(l.model, image, spec, move |weights| config.init(weights), visitor)
+        }
         TransformersModel::HieraMae(l) => found.hiera(l.model.encoder, visitor),
         TransformersModel::Hiera(l) => found.hiera(l.model, visitor),
         TransformersModel::ImageGpt(l) => found.gpt(l.model.encoder, l.config.encoder, visitor),

@@ -53,6 +53,12 @@ impl EncoderSpec {
                 let clip = init(&mut InitialWeights::new(0, device))?;
                 visitor.visit(LoadedBackbone::new(clip, image, "ViT of clips", init))
             }
+            Self::ResNet { config, image } => {
+                config.validate()?;
+                let init = move |weights: &mut _| Ok(config.init(weights));
+                let network = init(&mut InitialWeights::new(0, device))?;
+                visitor.visit(LoadedBackbone::new(network, image, "ResNet", init))
+            }
             Self::ImageGpt { config, layer } => gpt(config, layer, device, visitor),
             Self::Method { method, variant, numbers, statistics } => {
                 let of_method = OfMethod { numbers, statistics, device, visitor };

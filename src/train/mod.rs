@@ -56,6 +56,7 @@ mod exchange;
 mod gradients;
 mod history;
 mod interrupt;
+mod lamb;
 mod layer_rates;
 mod memory;
 mod muon;

@@ -5,6 +5,7 @@ use burn::optim::ModuleOptimizer;
 
 use super::Recipe;
 use super::adamw::AdamW;
+use super::lamb::Lamb;
 use super::muon::{Muon, Rated, ThreeInOne};
 use super::recipe::OptimizerKind;
 use crate::nn::{NamedParameter, named_parameters};
@@ -53,8 +54,14 @@ pub fn optimizer<M: Module>(model: &M, recipe: &Recipe) -> ModuleOptimizer {
         .partition(|found| recipe.optimizer == OptimizerKind::Muon && moved_by_muon(found));
     let undecayed =
         by_adamw.into_iter().filter(|found| !is_decayed(&found.path, found.shape.len()));
+    let undecayed = group(undecayed);
+    if recipe.optimizer == OptimizerKind::Lamb {
+        let lamb = |decay| Lamb::new(recipe, decay);
+        let optimizer = ModuleOptimizer::from(lamb(recipe.weight_decay));
+        return optimizer.with_group(undecayed, lamb(0.0), None);
+    }
     let optimizer = ModuleOptimizer::from(AdamW::new(recipe, recipe.weight_decay)).with_group(
-        group(undecayed),
+        undecayed,
         AdamW::new(recipe, 0.0),
         None,
     );

@@ -58,6 +58,8 @@ pub enum OptimizerKind {
     /// Muon for the weight matrices within blocks ([`is_orthogonalized`](super::is_orthogonalized)),
     /// and AdamW for all others, at the same learning rates.
     Muon,
+    /// LAMB for all of them (arXiv 1904.00962): Adam's steps, as long as what they move is.
+    Lamb,
 }
 
 config! {
@@ -84,9 +86,9 @@ config! {
         /// The learning rate of what Muon moves, divided by that of what AdamW moves beside it.
         /// Default: 1
         pub muon_rate: f64 = 1.0,
-        /// AdamW's β₁ and β₂. Default: 0.9 and 0.95, MAE's
+        /// AdamW's and LAMB's β₁ and β₂. Default: 0.9 and 0.95, MAE's
         pub betas: [f32; 2] = [0.9, 0.95],
-        /// AdamW's ε. Default: 1e-8
+        /// AdamW's and LAMB's ε. Default: 1e-8
         pub epsilon: f32 = 1e-8,
         /// Decoupled weight decay of matrices; see [`is_decayed`](super::is_decayed). Default: 0.05
         pub weight_decay: f32 = 0.05,

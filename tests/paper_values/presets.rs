@@ -14,8 +14,8 @@ use burn_mim::{
     ConvNextDecoderConfig, ConvNextV2Config, Data2VecConfig, Data2VecV1Config, DecoderConfig,
     EvaConfig, FcMaeConfig, HieraConfig, HieraMaeConfig, IBotConfig, IJepaConfig, ImageGptConfig,
     ImageShape, LeJepaConfig, MaeConfig, MaeTargetConfig, MaskFeatConfig, MilanConfig,
-    RefineConfig, RestorationConfig, SelfieConfig, SimMimConfig, SparkConfig, SwinConfig,
-    SwinV2Config, TokenizerConfig, VideoMaeConfig, VitConfig,
+    RefineConfig, ResNetConfig, RestorationConfig, SelfieConfig, SimMimConfig, SparkConfig,
+    SwinConfig, SwinV2Config, TokenizerConfig, VideoMaeConfig, VitConfig,
 };
 use serde_json::{Value, json, to_value};
 
@@ -108,7 +108,10 @@ fn constructors() -> Vec<(String, Value)> {
         PatchPairs { large_images(SMALL), small_images(SMALL) }
         ContextConfig { small_images(SMALL) }
         SelfieConfig { small_images(SMALL) }
-        SparkConfig { small_images(SMALL) }
+        SparkConfig { small_images(SMALL), resnet50(SMALL) }
+        ResNetConfig {
+            resnet18(3), resnet34(3), resnet50(3), resnet101(3), resnet152(3), resnet200(3),
+        }
         RestorationConfig { small_images(SMALL) }
         CmaeConfig { base_patch16, small_images(SMALL) }
         IJepaConfig {

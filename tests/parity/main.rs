@@ -14,6 +14,7 @@ mod io;
 mod mim_targets;
 mod operations;
 mod parts;
+mod resnet;
 mod swin;
 mod videomae;
 mod vit;

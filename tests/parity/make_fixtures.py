@@ -17,6 +17,8 @@ Every folder holds the weights as their publisher lays them out, a `config.json`
     convnext_v2_*         transformers' ConvNextV2Model and ConvNextV2ForImageClassification
     official_convnext_v2* facebookresearch/ConvNeXt-V2, `.pth`, with transformers' numbers
     timm_convnext_v2      timm's ConvNeXt with response norms
+    timm_resnet_*         timm's ResNet, `.pth`
+    spark_resnet          the same under SparK's masks
     image_gpt_*           transformers' ImageGPTForCausalImageModeling and ImageGPTModel
     timm_vit_*            timm's VisionTransformer
     timm_parts_*          the same with registers, query-key norm, RMS norm or SwiGLU, and as DINOv2
@@ -81,6 +83,7 @@ from families import (
 from hiera import HIERA
 from operations import operations
 from optional_parts import timm_deit, timm_dinov3, timm_vit_parts
+from resnet import RESNET
 from videomae import VIDEOMAE
 
 HERE = Path(__file__).parent
@@ -105,7 +108,7 @@ SWIN = dict(patch_size=2, embed_dim=8, depths=[2, 3], num_heads=[2, 4], mlp_rati
 SWIN_V2 = SWIN | dict(depths=[2, 2], pretrained_window_sizes=[0, 0])
 GPT = dict(n_embd=12, n_layer=2, n_head=3, n_positions=16, vocab_size=8)
 
-FIXTURES = ENCODERS | CONVNEXT | HIERA | VIDEOMAE | {
+FIXTURES = ENCODERS | CONVNEXT | RESNET | HIERA | VIDEOMAE | {
     "timm_parts_registers": (
         timm_vit_parts,
         PAPER | dict(channels=1, image_size=[8, 12], registers=3, query_key_norm=True),

@@ -79,6 +79,10 @@ impl Transformers {
                 let config = self.convnext_config()?;
                 Kind::encoder(&config, config.image)
             }
+            "ResNet" => {
+                let config = self.resnet_config()?;
+                Kind::encoder(&config, self.resnet_image(&config))
+            }
             name if name.starts_with("Swin") => {
                 let config = swin()?.0;
                 Kind::encoder(&config, config.image)
@@ -122,6 +126,7 @@ impl Transformers {
             Loaded::Swin(loaded) => encoder(&loaded.model, &report),
             Loaded::SwinV2(loaded) => encoder(&loaded.model, &report),
             Loaded::ConvNextV2(loaded) => encoder(&loaded.model, &report),
+            Loaded::ResNet(loaded) => encoder(&loaded.model, &report),
             Loaded::PixelGpt(loaded) => encoder(&loaded.model, &report),
             Loaded::BeitEncoder(loaded) => encoder(&loaded.model, &report),
             Loaded::VideoMae(loaded) => whole(&loaded.model, &report),

@@ -20,6 +20,7 @@ mod json;
 mod keep;
 mod model;
 mod preprocessor;
+mod resnet;
 mod shapes;
 mod swin;
 mod swin_json;
@@ -61,6 +62,7 @@ pub use keep::{
 };
 pub use model::TransformersModel;
 pub use preprocessor::save_preprocessor;
+pub use resnet::save_resnet;
 pub use swin::{save_swin, save_swin_simmim, save_swin_v2, save_swin_v2_simmim};
 pub use videomae::{save_clip_encoder, save_videomae};
 pub use vit::{save_mae, save_simmim, save_vit};
@@ -105,11 +107,12 @@ struct Family {
 
 type Load = fn(&Transformers, LoadOptions, &Device) -> Result<TransformersModel>;
 
-static FAMILIES: [Family; 14] = [
+static FAMILIES: [Family; 15] = [
     vit::FAMILY,
     swin::SWIN,
     swin::SWIN_V2,
     convnext::FAMILY,
+    resnet::FAMILY,
     beit::FAMILY,
     image_gpt::FAMILY,
     encoders::MSN,
@@ -122,9 +125,15 @@ static FAMILIES: [Family; 14] = [
     videomae::FAMILY,
 ];
 
-/// Endings of keys that hold no weights: indices of biases and positions, ImageGPT's causal masks.
-const BUFFERS: [&str; 4] =
-    ["relative_position_index", ".attn.bias", ".attn.masked_bias", "position_ids"];
+/// Endings of keys that hold no weights: indices of biases and positions, ImageGPT's causal masks, the
+/// batches that a norm saw.
+const BUFFERS: [&str; 5] = [
+    "relative_position_index",
+    ".attn.bias",
+    ".attn.masked_bias",
+    "position_ids",
+    "num_batches_tracked",
+];
 
 impl Default for Header {
     fn default() -> Self {

@@ -3,7 +3,7 @@
 use crate::checkpoint::report::{LoadReport, Loaded};
 use crate::encoder::{
     ClipVit, ClipVitConfig, ConvNextV2, ConvNextV2Config, GptConfig, Hiera, HieraConfig, PixelGpt,
-    Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
+    ResNet, ResNetConfig, Swin, SwinConfig, SwinV2, SwinV2Config, VisibleVit, Vit, VitConfig,
 };
 use crate::head::LinearHead;
 use crate::method::{
@@ -33,6 +33,8 @@ pub enum TransformersModel {
     SwinV2(Box<Loaded<SwinV2, SwinV2Config>>),
     /// The network of a `ConvNextV2Model` or `ConvNextV2ForImageClassification`.
     ConvNextV2(Box<Loaded<ConvNextV2, ConvNextV2Config>>),
+    /// The network of a file of torchvision or timm.
+    ResNet(Box<Loaded<ResNet, ResNetConfig>>),
     /// `ImageGPTForCausalImageModeling`.
     ImageGpt(Box<Loaded<ImageGpt, ImageGptConfig>>),
     /// The transformer of an `ImageGPTModel` or `ImageGPTForImageClassification`.
@@ -64,6 +66,7 @@ impl TransformersModel {
             Self::SwinV2SimMim(loaded) => &loaded.report,
             Self::SwinV2(loaded) => &loaded.report,
             Self::ConvNextV2(loaded) => &loaded.report,
+            Self::ResNet(loaded) => &loaded.report,
             Self::ImageGpt(loaded) => &loaded.report,
             Self::PixelGpt(loaded) => &loaded.report,
             Self::Beit(loaded) => &loaded.report,

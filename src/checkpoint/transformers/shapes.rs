@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::convnext_shapes;
+use super::{convnext_shapes, resnet};
 use crate::checkpoint::weights_file::WeightsFile;
 
 /// A configuration, and the assumptions that do not follow from the shapes.
@@ -92,6 +92,9 @@ const TRANSFORMERS: Spelling = Spelling {
 /// `save_pretrained` if they come from transformers.
 pub(super) fn guess(file: &WeightsFile) -> Result<Guess, String> {
     if let Some((json, assumed)) = convnext_shapes::guess(file) {
+        return Ok(Guess { json, assumed });
+    }
+    if let Some((json, assumed)) = resnet::guess(file) {
         return Ok(Guess { json, assumed });
     }
     let spelling = [OFFICIAL, TRANSFORMERS].into_iter().find_map(|spelling| {

@@ -1,18 +1,23 @@
 //! Sparse masked modeling of convolutional networks (SparK, Tian et al. 2023, arXiv 2301.03580).
 
+mod encoders;
 #[cfg(all(test, feature = "run"))]
 mod parity_tests;
 #[cfg(feature = "run")]
 mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
+mod resnet;
 #[cfg(all(test, feature = "run"))]
 mod tests;
 
 use std::sync::Arc;
 
+pub use encoders::SparkEncoderConfig;
+pub use resnet::{NormsSeen, SparkResNet};
+
 use crate::config::config;
-use crate::encoder::{ResidualConfig, ResidualNet};
+use crate::encoder::{ResNetConfig, ResidualConfig, ResidualNet};
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::head::{UNetDecoder, UNetDecoderConfig};
@@ -29,11 +34,11 @@ pub type Spark<E = ResidualNet> = Mim<E, UNetDecoder, PixelTarget>;
 config! {
     /// The parts of a [`Spark`].
     #[derive(Debug, PartialEq)]
-    pub struct SparkConfig {
+    pub struct SparkConfig<C = ResidualConfig> {
         /// The images.
         pub image: ImageShape,
         /// The encoder.
-        pub encoder: ResidualConfig,
+        pub encoder: C,
         /// Side of a patch in pixels: what is hidden as a whole, and what the target normalizes. A
         /// multiple of the side of a cell of the last stage. Default: 32 (§4.1)
         pub patch: usize = 32,
@@ -56,10 +61,24 @@ impl SparkConfig {
             .with_patch(4)
             .with_decoder(UNetDecoderConfig::new().with_width(96))
     }
+}
 
+impl SparkConfig<ResNetConfig> {
+    /// The paper's patches of 32 pixels on ResNet-50 (§4.1).
+    pub fn resnet50(image: ImageShape) -> Self {
+        Self::on(ResNetConfig::resnet50(image.channels), image)
+    }
+
+    /// The same on another ResNet, with a decoder of 768 features (official code).
+    fn on(encoder: ResNetConfig, image: ImageShape) -> Self {
+        Self::new(image, encoder).with_decoder(UNetDecoderConfig::new().with_width(768))
+    }
+}
+
+impl<C: SparkEncoderConfig> SparkConfig<C> {
     /// Side of a cell of the last stage in pixels.
     fn stride(&self) -> usize {
-        1 << self.encoder.widths.len().saturating_sub(1).min(limits::STAGES)
+        self.encoder.cell() << self.encoder.widths().len().saturating_sub(1).min(limits::STAGES)
     }
 
     /// Checks every rule the parts must keep.
@@ -71,21 +90,18 @@ impl SparkConfig {
         let Self { image, encoder, patch, decoder, .. } = self;
         limits::image(*image)?;
         encoder.validate()?;
-        ensure!(
-            encoder.channels == image.channels,
-            "the encoder reads images of {} channels, these have {}",
-            encoder.channels,
-            image.channels
-        );
+        let (reads, has) = (encoder.channels(), image.channels);
+        ensure!(reads == has, "the encoder reads images of {reads} channels, these have {has}");
         image.grid(*patch)?;
         let stride = self.stride();
         ensure!(
             patch.is_multiple_of(stride),
             "patches of {patch} pixels are no whole cells of the last stage, of {stride} pixels"
         );
-        decoder.validate(encoder.widths.len())?;
-        for (stage, width) in encoder.widths.iter().enumerate() {
-            let own = decoder.width >> (encoder.widths.len() - 1 - stage);
+        let widths = encoder.widths();
+        decoder.validate(widths.len(), encoder.cell())?;
+        for (stage, width) in widths.iter().enumerate() {
+            let own = decoder.width >> (widths.len() - 1 - stage);
             limits::parameters(limits::product(&[9, *width, own]))?;
         }
         let values = limits::product(&[image.channels, *patch, *patch]);
@@ -118,11 +134,12 @@ impl SparkConfig {
     /// # Panics
     ///
     /// With the message of [`SparkConfig::validate`] when that fails.
-    pub fn init(&self, weights: &mut InitialWeights) -> Spark {
+    pub fn init(&self, weights: &mut InitialWeights) -> Spark<C::Encoder> {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let (channels, patch) = (self.image.channels, self.patch);
         let encoder = self.encoder.init(weights);
-        let head = self.decoder.init(&self.encoder.widths, channels, patch, weights);
+        let (widths, cell) = (self.encoder.widths(), self.encoder.cell());
+        let head = self.decoder.init(&widths, cell, [channels, patch], weights);
         Mim { encoder, head, target: PixelTarget::mae(channels, patch, self.normalized) }
     }
 }

@@ -1,10 +1,12 @@
 //! What a run needs of SparK.
 
-use super::{Spark, SparkConfig, presets};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{SparkConfig, SparkEncoderConfig, presets};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
-use crate::encoder::ResidualNet;
 use crate::error::Result;
 use crate::grid::ImageShape;
 use crate::method::{DataFacts, Inpainting, Method, Preset, picture_title};
@@ -12,15 +14,20 @@ use crate::nn::InitialWeights;
 use crate::train::Recipe;
 use crate::viz::{Picture, reconstruction_sheet};
 
-impl Method for SparkConfig {
+/// SparK goes with every hierarchy of convolutions.
+impl<C> Method for SparkConfig<C>
+where
+    C: SparkEncoderConfig + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
     const NAME: &'static str = "spark";
     const TITLE: &'static str = "SparK";
-    type Task = Spark;
+    const VARIANT: &'static str = C::KIND;
+    type Task = C::Task;
     type Collate = MimCollate;
-    type Encoder = ResidualNet;
+    type Encoder = C::Encoder;
 
     fn presets() -> Vec<Preset<Self>> {
-        presets::all()
+        presets::of_encoder()
     }
 
     fn image(&self) -> ImageShape {
@@ -43,20 +50,25 @@ impl Method for SparkConfig {
         MimCollate::new(self.image, &data.statistics, augmentation, self.mask()?)
     }
 
-    fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Spark> {
-        Ok(self.init(weights))
+    fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<C::Task> {
+        Ok(C::task(self.init(weights)))
     }
 
-    fn encoder(task: &Spark) -> &ResidualNet {
-        &task.encoder
+    fn encoder(task: &C::Task) -> &C::Encoder {
+        C::encoder(task)
     }
 
-    fn picture(&self, task: &Spark, batch: MimBatch, data: &DataFacts) -> Result<Option<Picture>> {
+    fn picture(
+        &self,
+        task: &C::Task,
+        batch: MimBatch,
+        data: &DataFacts,
+    ) -> Result<Option<Picture>> {
         let title = picture_title::<Self>();
-        reconstruction_sheet(&title, task, &batch, &data.statistics)?.render().map(Some)
+        reconstruction_sheet(&title, &C::spark(task), &batch, &data.statistics)?.render().map(Some)
     }
 
-    fn inpainting(&self, task: Spark) -> Result<Option<Inpainting>> {
-        Ok(Some(Inpainting::new(self.mask()?.grid(), task)))
+    fn inpainting(&self, task: C::Task) -> Result<Option<Inpainting>> {
+        Ok(Some(Inpainting::new(self.mask()?.grid(), C::spark(&task))))
     }
 }

@@ -138,7 +138,10 @@ fn of_spec(spec: EncoderSpec) -> Option<BackboneConfig> {
             Some(BackboneConfig::ConvNextV2(config))
         }
         EncoderSpec::Hiera(config) => Some(BackboneConfig::Hiera(config)),
-        EncoderSpec::ClipVit(_) | EncoderSpec::ImageGpt { .. } | EncoderSpec::Method { .. } => None,
+        EncoderSpec::ClipVit(_)
+        | EncoderSpec::ResNet { .. }
+        | EncoderSpec::ImageGpt { .. }
+        | EncoderSpec::Method { .. } => None,
     }
 }
 

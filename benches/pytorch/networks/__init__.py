@@ -1,0 +1,1 @@
+"""The networks that burn-mim trains, in plain PyTorch: what `../cases.py` times them against."""
