@@ -128,7 +128,7 @@ fn an_encoder_of_clips_is_measured_fine_tuned_and_exported_like_one_of_images() 
     assert_ne!(both, middle);
 
     let tuning = FineTuning { drop_path: 0.0, ..FineTuning::small_images(1) };
-    evaluation.fine_tune_in(&tuning, path("tuned"), false).unwrap();
+    evaluation.fine_tune_in(&tuning, &path("tuned"), false).unwrap();
     let tuned = RunFolder::new(path("tuned")).load_fine_tuned::<BuiltIn, ClipVit>(&device());
     assert_eq!(tuned.unwrap().config.encoder, Some(EncoderSpec::ClipVit(method().encoder)));
 

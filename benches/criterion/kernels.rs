@@ -1,5 +1,6 @@
 //! Each kernel against the composition it stands for, forward and backward, at the sizes of a
-//! ViT-T/2 decoder on 32×32 images: 16 images of 257 tokens, 192 features, 3 heads.
+//! ViT-T/2 decoder on 32×32 images: 16 images of 257 tokens, 192 features, 3 heads; convolutions at those of
+//! residual networks.
 //!
 //! ```text
 //! cd benches/criterion && cargo bench --bench kernels
@@ -7,8 +8,8 @@
 
 use std::hint::black_box;
 
-use burn::tensor::{Device, Distribution, Tensor};
-use burn_mim::kernel;
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use burn_mim::kernel::{self, GeluKind};
 use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
@@ -31,7 +32,11 @@ fn tokens(width: usize) -> Tensor<3> {
 }
 
 /// Times a forward and the backward of its sum.
-fn time(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, forward: impl Fn() -> Tensor<3>) {
+fn time<const D: usize>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    forward: impl Fn() -> Tensor<D>,
+) {
     group.bench_function(name, |bench| {
         bench.iter(|| black_box(forward().sum().backward()));
     });
@@ -70,9 +75,11 @@ fn mlp(c: &mut Criterion) {
     let weights = [noise([WIDTH, 4 * WIDTH]), noise([4 * WIDTH, WIDTH])];
     let biases = [noise([4 * WIDTH]), noise([WIDTH])];
     let mut group = c.benchmark_group("mlp");
-    time(&mut group, "kernel", || kernel::mlp(x.clone(), weights.clone(), biases.clone()));
+    time(&mut group, "kernel", || {
+        kernel::mlp(x.clone(), weights.clone(), biases.clone(), GeluKind::Exact)
+    });
     time(&mut group, "composed", || {
-        kernel::mlp_composed(x.clone(), weights.clone(), biases.clone())
+        kernel::mlp_composed(x.clone(), weights.clone(), biases.clone(), GeluKind::Exact)
     });
 }
 
@@ -87,6 +94,57 @@ fn attention(c: &mut Criterion) {
             kernel::attention_composed(qkv.clone(), HEADS, 0.125, bias.clone())
         });
     }
+}
+
+/// A convolution and its composition, for images of this shape.
+fn conv(c: &mut Criterion, images: [usize; 4], outputs: usize, side: usize, stride: usize) {
+    let weight = noise([outputs, images[1], side, side]);
+    let (x, bias) = (noise(images), Some(noise([outputs])));
+    let [batch, inputs, rows, _] = images;
+    let name = format!(
+        "{side}×{side} convolution, {batch} × {inputs} → {outputs}, {rows}×{rows} / {stride}"
+    );
+    let mut group = c.benchmark_group(name);
+    let form = [stride, side / 2];
+    time(&mut group, "kernel", || {
+        kernel::conv2d(x.clone(), weight.clone(), bias.clone(), form, false)
+    });
+    time(&mut group, "composed", || {
+        kernel::conv2d_composed(x.clone(), weight.clone(), bias.clone(), form, false)
+    });
+}
+
+fn convolutions(c: &mut Criterion) {
+    conv(c, [64, 16, 32, 32], 16, 3, 1);
+    conv(c, [128, 64, 4, 4], 64, 3, 1);
+    conv(c, [128, 64, 4, 4], 128, 3, 2);
+    conv(c, [8, 64, 56, 56], 64, 3, 1);
+    conv(c, [8, 64, 56, 56], 256, 1, 1);
+}
+
+fn maps(c: &mut Criterion) {
+    let (x, weights) = (noise([64, 32, 16, 16]), [noise([32]), noise([32])]);
+    let mut group = c.benchmark_group("group norm and relu");
+    time(&mut group, "kernel", || kernel::group_norm(x.clone(), weights.clone(), None, 8, 1e-5, true));
+    time(&mut group, "composed", || {
+        kernel::group_norm_composed(x.clone(), weights.clone(), None, 8, 1e-5, true)
+    });
+    group.finish();
+    let mut group = c.benchmark_group("halved");
+    time(&mut group, "kernel", || kernel::halved(x.clone()));
+    time(&mut group, "composed", || kernel::halved_composed(x.clone()));
+    group.finish();
+    let mut group = c.benchmark_group("doubled");
+    time(&mut group, "kernel", || kernel::doubled(x.clone()));
+    time(&mut group, "composed", || kernel::doubled_composed(x.clone()));
+}
+
+fn cross_entropy(c: &mut Criterion) {
+    let logits = noise([BATCH * TOKENS, 512]);
+    let right = Tensor::<1, Int>::arange(0..(BATCH * TOKENS) as i64, &Device::flex()) % 512;
+    let mut group = c.benchmark_group("cross-entropy");
+    time(&mut group, "kernel", || kernel::cross_entropy(logits.clone(), right.clone()));
+    time(&mut group, "composed", || kernel::cross_entropy_composed(logits.clone(), right.clone()));
 }
 
 fn adamw(c: &mut Criterion) {
@@ -117,5 +175,15 @@ fn adamw(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, layer_norm, linear, mlp, attention, adamw);
+criterion_group!(
+    benches,
+    layer_norm,
+    linear,
+    mlp,
+    attention,
+    convolutions,
+    maps,
+    cross_entropy,
+    adamw
+);
 criterion_main!(benches);

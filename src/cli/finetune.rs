@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// A run's folder | a transformers folder | a file of published weights | none, for random weights
     #[arg(long)]
     checkpoint: BackboneSource,
-    /// shapes | moving-shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR | tar:DIR | parquet:DIR
+    /// shapes | moving-shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR | clips:DIR | tar:DIR | parquet:DIR
     #[arg(long, value_parser = data::spec())]
     data: DataSpec,
     #[command(flatten)]

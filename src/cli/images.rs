@@ -18,7 +18,7 @@ pub(super) struct Images {
     /// A folder, with every image below it, or one image; no labels
     #[arg(long, value_name = "PATH", required_unless_present = "data", conflicts_with = "data")]
     images: Option<PathBuf>,
-    /// shapes | moving-shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR | tar:DIR | parquet:DIR, with labels, in place of --images
+    /// shapes | moving-shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR | clips:DIR | tar:DIR | parquet:DIR, with labels, in place of --images
     #[arg(long, value_parser = data::spec())]
     data: Option<DataSpec>,
     /// train | test: the split of --data

@@ -15,7 +15,7 @@ use crate::error::Result;
 /// command goes on after an interruption.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// shapes | moving-shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR | tar:DIR | parquet:DIR
+    /// shapes | cifar10[:DIR] | cifar100[:DIR] | idx:DIR | folder:DIR | tar:DIR | parquet:DIR
     #[arg(long, value_parser = data::spec())]
     data: DataSpec,
     /// The folder for the tar files

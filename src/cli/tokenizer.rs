@@ -20,7 +20,7 @@ use crate::train::Precision;
 /// Trains a tokenizer, what BEiT predicts; leaves it, metrics and a picture in a folder.
 #[derive(Debug, Parser)]
 pub(super) struct Args {
-    /// shapes | moving-shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR | tar:DIR | parquet:DIR
+    /// shapes | moving-shapes | cifar10 (downloads to the cache) | cifar10:DIR | cifar100[:DIR] | idx:DIR | folder:DIR | clips:DIR | tar:DIR | parquet:DIR
     #[arg(long, default_value = "shapes", value_parser = data::spec())]
     data: DataSpec,
     /// Passes over the training images [default: what about three minutes on two cores allow]

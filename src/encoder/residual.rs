@@ -11,7 +11,7 @@ use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{Init, InitialWeights};
+use crate::nn::{Init, InitialWeights, convolve, group_norm};
 
 config! {
     /// Sizes of a [`ResidualNet`].
@@ -114,7 +114,7 @@ impl ResidualNet {
     /// What goes into the first block.
     fn first(&self, images: Tensor<4>) -> Tensor<4> {
         check_channels(&images, self.stem.weight.dims()[1]);
-        relu(self.stem.forward(images))
+        relu(convolve(&self.stem, images))
     }
 
     /// What goes into the first block, and what comes out of each of the first `count`.
@@ -199,7 +199,7 @@ impl ResidualBlock {
     }
 
     fn forward(&self, features: Tensor<4>) -> Tensor<4> {
-        let branch = self.second.forward(relu(self.first.forward(features.clone())));
+        let branch = self.second.forward(self.first.rectified(features.clone()));
         let identity = match &self.projection {
             Some(projection) => projection.forward(features),
             None => features,
@@ -234,7 +234,12 @@ impl ConvNorm {
     }
 
     fn forward(&self, features: Tensor<4>) -> Tensor<4> {
-        self.norm.forward(self.conv.forward(features))
+        group_norm(&self.norm, convolve(&self.conv, features), false)
+    }
+
+    /// With a relu after it.
+    fn rectified(&self, features: Tensor<4>) -> Tensor<4> {
+        group_norm(&self.norm, convolve(&self.conv, features), true)
     }
 }
 
@@ -282,6 +287,16 @@ mod tests {
         let last = tokens.slice([1..2, 4..5, 0..16]).into_data();
         let cell = net.forward(images).slice([1..2, 0..16, 1..2, 1..2]).reshape([1, 1, 16]);
         cell.into_data().assert_eq(&last, true);
+    }
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn convolutions_and_norms_are_computed_by_kernels() {
+        let (net, images) = (net(2), images(2, 8, 8));
+        let before = crate::kernel::taken();
+        net.represent(images);
+        // The stem, and of six blocks two convolutions and norms each, and two projections with theirs.
+        assert_eq!(crate::kernel::taken() - before, 1 + 6 * 4 + 2 * 2);
     }
 
     #[test]

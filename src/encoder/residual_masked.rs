@@ -6,6 +6,7 @@ use burn::tensor::activation::relu;
 use super::residual::{ConvNorm, ResidualBlock, ResidualNet};
 use super::{Encoder, FeatureMaps, check_channels};
 use crate::mask::{Mask, VisibleMaps};
+use crate::nn::convolve;
 
 /// What a visible cell becomes is what a convolution of visible cells alone makes of it (SparK, Tian et
 /// al. 2023, arXiv 2301.03580 §3.1).
@@ -22,7 +23,7 @@ impl Encoder for ResidualNet {
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> FeatureMaps {
         check_channels(&images, self.stem.weight.dims()[1]);
         let visible = VisibleMaps::new(mask, &images);
-        let features = self.stem.forward(visible.only(images));
+        let features = convolve(&self.stem, visible.only(images));
         let mut features = visible.only(relu(features));
         let mut stages = Vec::new();
         for block in &self.blocks {
@@ -39,7 +40,8 @@ impl Encoder for ResidualNet {
 impl ResidualBlock {
     /// The block over visible cells.
     fn encode(&self, features: Tensor<4>, visible: &VisibleMaps) -> Tensor<4> {
-        let branch = relu(self.first.encode(features.clone(), visible));
+        let ConvNorm { conv, norm } = &self.first;
+        let branch = visible.rectified_norm(norm, convolve(conv, features.clone()));
         let branch = self.second.encode(branch, visible);
         let identity = match &self.projection {
             Some(projection) => projection.encode(features, visible),
@@ -51,7 +53,7 @@ impl ResidualBlock {
 
 impl ConvNorm {
     fn encode(&self, features: Tensor<4>, visible: &VisibleMaps) -> Tensor<4> {
-        visible.norm(&self.norm, self.conv.forward(features))
+        visible.norm(&self.norm, convolve(&self.conv, features))
     }
 }
 

@@ -4,7 +4,6 @@ use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use super::PredictionHead;
 use crate::config::config;
@@ -14,7 +13,7 @@ use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
 use crate::limits;
 use crate::mask::{Mask, VisibleMaps};
-use crate::nn::{Init, InitialWeights};
+use crate::nn::{Init, InitialWeights, convolve, convolve_transposed, group_norm};
 
 config! {
     /// The sizes of a [`UNetDecoder`].
@@ -148,9 +147,9 @@ pub struct UNetBlock {
 
 impl UNetBlock {
     fn forward(&self, features: Tensor<4>) -> Tensor<4> {
-        let features = self.first.forward(self.up.forward(features));
-        let features = relu(self.first_norm.forward(features)).clamp_max(6.0);
-        self.second_norm.forward(self.second.forward(features))
+        let features = convolve(&self.first, convolve_transposed(&self.up, features));
+        let features = group_norm(&self.first_norm, features, true).clamp_max(6.0);
+        group_norm(&self.second_norm, convolve(&self.second, features), false)
     }
 }
 
@@ -160,7 +159,7 @@ impl Densify {
         let [_, width, rows, cols] = features.dims();
         let hidden = visible.on(Grid::new(rows, cols)).0.neg() + 1.0;
         let filled = hidden * self.mask_embedding.val().reshape([1, width, 1, 1]);
-        self.projection.forward(visible.norm(&self.norm, features) + filled)
+        convolve(&self.projection, visible.norm(&self.norm, features) + filled)
     }
 }
 
@@ -176,7 +175,7 @@ impl UNetDecoder {
         let steps = dense.into_iter().zip(&self.blocks).rev();
         let finest =
             steps.fold(coarsest, |features, (stage, block)| block.forward(features) + stage);
-        self.projection.forward(finest)
+        convolve(&self.projection, finest)
     }
 }
 

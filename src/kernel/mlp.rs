@@ -2,10 +2,10 @@
 
 use burn::tensor::{Tensor, assert_shape};
 
-use super::gelu;
+use super::GeluKind;
 use super::linear::linear_composed;
 
-/// GELU(`rows` · `weights[0]` + `biases[0]`) · `weights[1]` + `biases[1]`, with the exact GELU.
+/// GELU(`rows` · `weights[0]` + `biases[0]`) · `weights[1]` + `biases[1]`.
 ///
 /// # Shapes
 ///
@@ -21,6 +21,7 @@ pub fn mlp<const D: usize>(
     rows: Tensor<D>,
     weights: [Tensor<2>; 2],
     biases: [Tensor<1>; 2],
+    gelu: GeluKind,
 ) -> Tensor<D> {
     let [[inputs, hidden], [_, outputs]] = [weights[0].dims(), weights[1].dims()];
     assert_shape!(rows, [.., inputs]);
@@ -40,9 +41,10 @@ pub fn mlp<const D: usize>(
             bias1,
             weight2,
             bias2,
+            gelu == GeluKind::Quick,
         ));
     }
-    mlp_composed(rows, weights, biases)
+    mlp_composed(rows, weights, biases, gelu)
 }
 
 /// [`mlp`] as burn composes it.
@@ -50,8 +52,10 @@ pub fn mlp_composed<const D: usize>(
     rows: Tensor<D>,
     [weight1, weight2]: [Tensor<2>; 2],
     [bias1, bias2]: [Tensor<1>; 2],
+    gelu: GeluKind,
 ) -> Tensor<D> {
-    linear_composed(gelu(linear_composed(rows, weight1, Some(bias1))), weight2, Some(bias2))
+    let hidden = gelu.apply(linear_composed(rows, weight1, Some(bias1)));
+    linear_composed(hidden, weight2, Some(bias2))
 }
 
 #[cfg(test)]
@@ -68,17 +72,19 @@ mod tests {
                 let weights = [w1.reshape([inputs, hidden]), w2.reshape([hidden, outputs])];
                 (x.reshape([2, rows, inputs]), weights, [b1, b2])
             };
-            compare(
-                Case::new(sizes),
-                |tensors| {
-                    let (x, weights, biases) = parts(tensors);
-                    mlp(x, weights, biases).flatten(0, 2)
-                },
-                |tensors| {
-                    let (x, weights, biases) = parts(tensors);
-                    mlp_composed(x, weights, biases).flatten(0, 2)
-                },
-            );
+            for gelu in [GeluKind::Exact, GeluKind::Quick] {
+                compare(
+                    Case::new(sizes),
+                    |tensors| {
+                        let (x, weights, biases) = parts(tensors);
+                        mlp(x, weights, biases, gelu).flatten(0, 2)
+                    },
+                    |tensors| {
+                        let (x, weights, biases) = parts(tensors);
+                        mlp_composed(x, weights, biases, gelu).flatten(0, 2)
+                    },
+                );
+            }
         }
     }
 }

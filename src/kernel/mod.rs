@@ -22,27 +22,39 @@ mod attention;
 mod attention_mask_tests;
 #[cfg(test)]
 mod compare;
+mod conv;
+mod cross_entropy;
 mod depthwise;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
+mod group_norm;
 mod histogram;
 mod layer_norm;
 mod linear;
 mod mlp;
 mod orthogonalize;
+mod resize;
 mod response_norm;
+mod softmax;
 
 pub use adamw::{AdamWStep, adamw, adamw_composed};
 pub use attention::{attend, attention, attention_composed, split_heads};
+pub use conv::{conv_transpose2d, conv_transpose2d_composed, conv2d, conv2d_composed};
+pub use cross_entropy::{cross_entropy, cross_entropy_composed};
 pub use depthwise::{depthwise, depthwise_composed};
-pub use gelu::gelu;
+pub use gelu::{GeluKind, gelu};
+pub use group_norm::{group_norm, group_norm_composed};
 pub use histogram::{direction_histograms, direction_histograms_composed};
-pub use layer_norm::{layer_norm, layer_norm_composed};
+pub use layer_norm::{
+    layer_norm, layer_norm_composed, root_mean_square_norm, root_mean_square_norm_composed,
+};
 pub use linear::{linear, linear_composed};
 pub use mlp::{mlp, mlp_composed};
 pub use orthogonalize::{orthogonalize, orthogonalize_composed};
+pub use resize::{doubled, doubled_composed, halved, halved_composed};
 pub use response_norm::{gelu_response_norm, gelu_response_norm_composed};
+pub use softmax::{log_softmax, softmax};
 
 /// Whether the kernel is used, given that all its tensors fit. Tests count how often it is.
 #[cfg(feature = "flex")]

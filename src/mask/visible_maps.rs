@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 
 use super::Mask;
 use crate::grid::Grid;
+use crate::kernel;
 
 /// The visible cells of a batch on grids of any fineness: with them, layers that know nothing of masks
 /// compute what a sparse convolution computes. Features are set to 0 at hidden cells after each layer
@@ -69,23 +70,21 @@ impl VisibleMaps {
     ///
     /// As [`VisibleMaps::on`], and when the norm has no weights.
     pub fn norm(&self, norm: &GroupNorm, features: Tensor<4>) -> Tensor<4> {
-        let [batch, width, rows, cols] = features.dims();
-        let (map, count) = self.on(Grid::new(rows, cols));
-        let each = width / norm.num_groups;
-        let grouped = [batch, norm.num_groups, each * rows * cols];
-        let visible = map.clone().expand([batch, width, rows, cols]).reshape(grouped);
-        let numbers = (each * count) as f64;
-        let features = features.reshape(grouped) * visible.clone();
-        let mean = features.clone().sum_dim(2) / numbers;
-        let centered = (features - mean) * visible;
-        let variance = centered.clone().square().sum_dim(2) / numbers;
-        let normed = centered / (variance + norm.epsilon).sqrt();
-        let column = |weights: &Option<burn::module::Param<Tensor<1>>>| {
-            let weights = weights.as_ref().expect("the norm has weights");
-            weights.val().reshape([1, width, 1, 1])
-        };
-        let normed = normed.reshape([batch, width, rows, cols]);
-        (normed * column(&norm.gamma) + column(&norm.beta)) * map
+        self.normed(norm, features, false)
+    }
+
+    /// [`VisibleMaps::norm`] with a rectifier after it.
+    pub(crate) fn rectified_norm(&self, norm: &GroupNorm, features: Tensor<4>) -> Tensor<4> {
+        self.normed(norm, features, true)
+    }
+
+    fn normed(&self, norm: &GroupNorm, features: Tensor<4>, rectified: bool) -> Tensor<4> {
+        let [_, _, rows, cols] = features.dims();
+        let (map, _) = self.on(Grid::new(rows, cols));
+        let weights = [&norm.gamma, &norm.beta]
+            .map(|weights| weights.as_ref().expect("the norm has weights").val());
+        let (groups, epsilon) = (norm.num_groups, norm.epsilon);
+        kernel::group_norm(features, weights, Some(map), groups, epsilon, rectified)
     }
 }
 

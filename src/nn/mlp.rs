@@ -3,11 +3,11 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu_approximate, relu, sigmoid, silu};
+use burn::tensor::activation::{gelu_approximate, relu, silu};
 use serde::{Deserialize, Serialize};
 
 use super::{Init, InitialWeights, per_token};
-use crate::kernel::{self, gelu};
+use crate::kernel::{self, GeluKind};
 
 /// What comes between the two layers of an [`Mlp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ pub enum MlpActivation {
 impl MlpActivation {
     fn apply(self, x: Tensor<3>) -> Tensor<3> {
         match self {
-            Self::QuickGelu => x.clone() * sigmoid(x * 1.702),
-            Self::Gelu => gelu(x),
+            Self::QuickGelu => GeluKind::Quick.apply(x),
+            Self::Gelu => GeluKind::Exact.apply(x),
             Self::GeluTanh => gelu_approximate(x),
             Self::Relu => relu(x),
             Self::Silu => silu(x),
@@ -103,9 +103,14 @@ impl Mlp {
             return per_token(&self.fc2, self.activation.apply(gate) * value);
         }
         let weights = [&self.fc1, &self.fc2].map(|layer| layer.weight.val());
-        match (self.activation, &self.fc1.bias, &self.fc2.bias) {
-            (MlpActivation::Gelu, Some(bias1), Some(bias2)) => {
-                kernel::mlp(tokens, weights, [bias1.val(), bias2.val()])
+        let kind = match self.activation {
+            MlpActivation::Gelu => Some(GeluKind::Exact),
+            MlpActivation::QuickGelu => Some(GeluKind::Quick),
+            _ => None,
+        };
+        match (kind, &self.fc1.bias, &self.fc2.bias) {
+            (Some(kind), Some(bias1), Some(bias2)) => {
+                kernel::mlp(tokens, weights, [bias1.val(), bias2.val()], kind)
             }
             _ => per_token(&self.fc2, self.activation.apply(per_token(&self.fc1, tokens))),
         }

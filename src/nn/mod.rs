@@ -7,6 +7,7 @@ mod block;
 mod cast;
 mod checkpointed;
 mod continuous_position;
+mod conv;
 mod cosine_attention;
 mod cross_attention;
 mod depthwise;
@@ -41,6 +42,9 @@ pub use block::{Block, BlockConfig};
 pub use cast::cast_parameters;
 pub use checkpointed::checkpointed;
 pub use continuous_position::ContinuousPositionBias;
+pub(crate) use conv::{
+    convolve, convolve_by, convolve_rectified, convolve_scaled, convolve_transposed, group_norm,
+};
 pub use cosine_attention::CosineAttention;
 pub(crate) use cross_attention::split_heads;
 pub use cross_attention::{CrossAttention, CrossBlock, CrossBlockConfig};

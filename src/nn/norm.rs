@@ -96,10 +96,7 @@ fn normalize<const D: usize>(
 ) -> Tensor<D> {
     match beta {
         Some(beta) => kernel::layer_norm(tokens, gamma, beta, epsilon),
-        None => {
-            let square = tokens.clone().square().mean_dim(D - 1);
-            tokens / (square + epsilon).sqrt() * gamma.unsqueeze()
-        }
+        None => kernel::root_mean_square_norm(tokens, gamma, epsilon),
     }
 }
 

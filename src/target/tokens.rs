@@ -1,7 +1,6 @@
 //! Token ids as targets: masked image modelling as classification (BEiT).
 
 use burn::module::Module;
-use burn::tensor::activation::log_softmax;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Int, Tensor};
@@ -11,6 +10,7 @@ use super::{Reconstruct, Target, check_prediction, entropy, log_shares, shares};
 use crate::batch::MimBatch;
 use crate::grid::Grid;
 use crate::image::{grid_of, normalize};
+use crate::kernel;
 
 /// The ids a frozen tokenizer gives to the hidden cells of the batch's second view (Bao et al. 2021,
 /// arXiv 2106.08254, §2.3), judged by cross-entropy.
@@ -84,8 +84,7 @@ impl<K: Tokenizer> Target for TokenTarget<K> {
 
     fn loss(&self, prediction: Tensor<3>, value: Tensor<2, Int>) -> Tensor<1> {
         check_prediction(&prediction, value.dims(), self.width());
-        let chosen = log_softmax(prediction, 2).gather(2, value.unsqueeze_dim(2));
-        chosen.mean().neg()
+        kernel::cross_entropy(prediction.flatten(0, 1), value.flatten(0, 1)).mean()
     }
 
     /// The share of hidden cells whose token is predicted, the share of cells with the batch's most

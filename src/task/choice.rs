@@ -1,13 +1,13 @@
 //! What the tasks that choose one of several answers share.
 
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::Measured;
+use crate::kernel;
 
 /// Cross-entropy of `logits` `[choices, answers]` with the right answers `[choices]`.
 pub(crate) fn choose(logits: Tensor<2>, right: Tensor<1, Int>) -> Tensor<1> {
-    CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, right)
+    kernel::cross_entropy(logits, right).mean()
 }
 
 /// The loss of [`choose`], and as the metric `accuracy` the share of choices whose largest logit is

@@ -12,7 +12,10 @@
 #![cfg(all(feature = "train", feature = "viz"))]
 
 mod campaign;
+mod clips;
 mod configurations;
+#[path = "../common/films.rs"]
+mod films;
 mod images;
 mod mutation;
 mod runs;

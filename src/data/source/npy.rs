@@ -194,13 +194,13 @@ impl Kind {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use crate::data::source::read_image;
     use std::fs;
 
     /// As NumPy writes it: version 1.0, the header filled up to a multiple of 64 bytes.
-    pub(crate) fn npy(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    fn npy(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let dictionary =
             format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
         let length = (10 + dictionary.len() + 1).next_multiple_of(64) - 10;

@@ -62,9 +62,11 @@ impl ClipVitConfig {
     }
 
     /// An encoder for clips of a few dozen pixels that a laptop's processor trains in minutes: tubelets
-    /// of two frames and 4 × 4 pixels, 128 features, 6 blocks, 4 heads.
+    /// of two frames and 8 × 8 pixels, or 4 × 4 where 8 do not divide the frames, 128 features, 6 blocks,
+    /// 4 heads.
     pub fn small_clips(clip: ClipShape) -> Self {
-        Self::new(clip, 2, 4, 128, 6, 4)
+        let patch = if clip.image.grid(8).is_ok() { 8 } else { 4 };
+        Self::new(clip, 2, patch, 128, 6, 4)
     }
 
     /// The clips as data sets have them: their frames one below the other.
@@ -167,7 +169,9 @@ mod tests {
         let small = ClipShape::new(ImageShape::new(1, 24, 40), 8);
         let small = ClipVitConfig::small_clips(small);
         small.validate().unwrap();
-        assert_eq!(small.grid(), ClipGrid::new(4, Grid::new(6, 10)));
+        assert_eq!(small.grid(), ClipGrid::new(4, Grid::new(3, 5)));
+        let odd = ClipVitConfig::small_clips(ClipShape::new(ImageShape::new(1, 20, 40), 8));
+        assert_eq!(odd.grid(), ClipGrid::new(4, Grid::new(5, 10)));
     }
 
     #[test]

@@ -128,12 +128,12 @@ mod tests {
 
     #[test]
     #[cfg(feature = "flex")]
-    fn attention_and_linear_layers_are_computed_by_kernels() {
+    fn attention_norms_and_linear_layers_are_computed_by_kernels() {
         let gpt = config().init(&mut InitialWeights::new(0, &burn::tensor::Device::flex()));
         let before = crate::kernel::taken();
         gpt.forward(Tensor::zeros([1, 6], &burn::tensor::Device::flex()));
-        // In each of two blocks: attention, its two projections, and the MLP's two.
-        assert_eq!(crate::kernel::taken() - before, 10);
+        // In each of two blocks: attention, its two projections, the MLP and two norms; and the last norm.
+        assert_eq!(crate::kernel::taken() - before, 13);
     }
 
     #[test]

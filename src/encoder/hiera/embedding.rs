@@ -3,13 +3,11 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 
 use super::HieraConfig;
 use crate::encoder::check_channels;
 use crate::grid::Grid;
-use crate::nn::{Init, InitialWeights, PositionTable, Positions};
+use crate::nn::{Init, InitialWeights, PositionTable, Positions, convolve_by};
 
 /// A convolution over overlapping patches, and learned positions.
 #[derive(Module, Debug)]
@@ -55,8 +53,8 @@ impl UnitEmbedding {
         let weight = self.projection.weight.val().transpose();
         let weight = weight.reshape([width, channels, down, right]);
         let bias = self.projection.bias.as_ref().map(|bias| bias.val());
-        let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
-        let map = conv2d(images, weight, bias, options).permute([0, 2, 3, 1]);
+        let map = convolve_by(images, weight, bias, self.stride, self.padding);
+        let map = map.permute([0, 2, 3, 1]);
         let [_, rows, cols, _] = map.dims();
         let positions = self.positions.cells(Grid::new(rows, cols));
         map + positions.reshape([1, rows, cols, width])

@@ -10,7 +10,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::buffer::{dense, dims, like, register, tensor, values};
-use super::gelu::{gelu, gelu_and_slope};
+use super::gelu::{gelu, gelu_and_slope, quick_gelu, quick_gelu_and_slope};
 use super::matrix::{Matrix, Output, multiply};
 use super::simd::sum_of_rows;
 use super::tiles::{by_tiles, tile, total};
@@ -24,6 +24,7 @@ pub(crate) trait MlpKernel: Backend {
         bias1: FloatTensor<Self>,
         weight2: FloatTensor<Self>,
         bias2: FloatTensor<Self>,
+        quick: bool,
     ) -> FloatTensor<Self>;
 }
 
@@ -34,8 +35,10 @@ impl MlpKernel for Flex {
         bias1: FlexTensor,
         weight2: FlexTensor,
         bias2: FlexTensor,
+        quick: bool,
     ) -> FlexTensor {
-        forward([rows, weight1, bias1, weight2, bias2].map(dense).each_ref(), false).0
+        let inputs = [rows, weight1, bias1, weight2, bias2].map(dense);
+        forward(inputs.each_ref(), quick, false).0
     }
 }
 
@@ -46,6 +49,7 @@ impl<C: CheckpointStrategy> MlpKernel for Autodiff<Flex, C> {
         bias1: FloatTensor<Self>,
         weight2: FloatTensor<Self>,
         bias2: FloatTensor<Self>,
+        quick: bool,
     ) -> FloatTensor<Self> {
         let inputs = [rows, weight1, bias1, weight2, bias2];
         let nodes = inputs.each_ref().map(|input| input.node());
@@ -53,12 +57,12 @@ impl<C: CheckpointStrategy> MlpKernel for Autodiff<Flex, C> {
             OpsKind::Tracked(mut prep) => {
                 let saved = [0, 1, 3].map(|input| prep.checkpoint(&inputs[input]));
                 let inputs = inputs.map(|input| dense(input.into_primitive()));
-                let (output, hidden) = forward(inputs.each_ref(), true);
-                prep.finish((saved, hidden), output)
+                let (output, hidden) = forward(inputs.each_ref(), quick, true);
+                prep.finish((saved, hidden, quick), output)
             }
             OpsKind::UnTracked(prep) => {
                 let inputs = inputs.map(|input| dense(input.into_primitive()));
-                prep.finish(forward(inputs.each_ref(), false).0)
+                prep.finish(forward(inputs.each_ref(), quick, false).0)
             }
         }
     }
@@ -67,6 +71,7 @@ impl<C: CheckpointStrategy> MlpKernel for Autodiff<Flex, C> {
 /// The output and, if they are to be kept, the hidden features before the GELU.
 fn forward(
     [rows, weight1, bias1, weight2, bias2]: [&FlexTensor; 5],
+    quick: bool,
     keep: bool,
 ) -> (FlexTensor, FlexTensor) {
     let ([inputs, hidden], [_, outputs]) = (dims(weight1), dims(weight2));
@@ -82,18 +87,22 @@ fn forward(
         let before = if keep { kept } else { &mut forgotten[..] };
         multiply(Output::dense(before, hidden).added(), 1.0, x, w1);
         let mut after = vec![0.0; rows * hidden];
-        gelu(&mut after, before);
+        activate(&mut after, before, quick);
         multiply(Output::dense(output, outputs).added(), 1.0, Matrix::dense(&after, hidden), w2);
     });
     (tensor(output, like(rows, outputs)), tensor(kept, [count, kept_width].into()))
+}
+
+fn activate(after: &mut [f32], before: &[f32], quick: bool) {
+    if quick { quick_gelu(after, before) } else { gelu(after, before) }
 }
 
 #[derive(Debug)]
 struct Step;
 
 impl Backward<Flex, 5> for Step {
-    /// The rows and both weights, and the hidden features before the GELU.
-    type State = ([NodeId; 3], FlexTensor);
+    /// The rows and both weights, the hidden features before the GELU, and whether it is the quick one.
+    type State = ([NodeId; 3], FlexTensor, bool);
 
     fn backward(
         self,
@@ -101,13 +110,14 @@ impl Backward<Flex, 5> for Step {
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let (saved, hidden) = ops.state;
+        let (saved, hidden, quick) = ops.state;
         let saved: [FlexTensor; 3] = saved.map(|id| dense(checkpointer.retrieve_node_output(id)));
         let gradient = dense(grads.consume::<Flex>(&ops.node));
         let parents = ops.parents.map(|parent| parent.map(|parent| parent.id));
         let needed = parents.each_ref().map(Option::is_some);
         let [rows, weight1, weight2] = saved.each_ref();
-        let gradients = backward(saved.each_ref(), values(&hidden), values(&gradient), needed);
+        let hidden = values(&hidden);
+        let gradients = backward(saved.each_ref(), hidden, values(&gradient), quick, needed);
         let [w1, w2] = [weight1, weight2].map(dims::<2>);
         let rows = rows.layout().shape().clone();
         let shapes = [rows, w1.into(), [w1[1]].into(), w2.into(), [w2[1]].into()];
@@ -123,6 +133,7 @@ fn backward(
     [rows, weight1, weight2]: [&FlexTensor; 3],
     before: &[f32],
     gradient: &[f32],
+    quick: bool,
     needed: [bool; 5],
 ) -> [Vec<f32>; 5] {
     let ([inputs, hidden], [_, outputs]) = (dims(weight1), dims(weight2));
@@ -137,7 +148,12 @@ fn backward(
         let end = count.min(first + tile);
         let gradient = &gradient[first * outputs..end * outputs];
         multiply(Output::dense(slope, hidden), 1.0, Matrix::dense(gradient, outputs), w2);
-        gelu_and_slope(after, slope, &before[first * hidden..end * hidden]);
+        let before = &before[first * hidden..end * hidden];
+        if quick {
+            quick_gelu_and_slope(after, slope, before);
+        } else {
+            gelu_and_slope(after, slope, before);
+        }
         if needed[0] {
             multiply(Output::dense(dx, inputs), 1.0, Matrix::dense(slope, hidden), w1);
         }

@@ -118,7 +118,7 @@ pub(super) fn exp<A: MulAdd>(x: f32) -> f32 {
 
 /// Folds two slices of the same length by `add`, from 0 on. The order depends on the length alone.
 #[inline(always)]
-fn fold(a: &[f32], b: &[f32], add: impl Fn(f32, f32, f32) -> f32) -> f32 {
+pub(super) fn fold(a: &[f32], b: &[f32], add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
     let (b_chunks, b_rest) = b.as_chunks::<LANES>();

@@ -1,7 +1,6 @@
 //! A student that says of class tokens and of hidden cells what its teacher does.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 use super::IBotConfig;
@@ -9,6 +8,7 @@ use crate::batch::MimBatch;
 use crate::encoder::{Backbone, Encoder, GridTokens, Vit, VitBody, layers_above};
 use crate::error::Result;
 use crate::image::grid_of;
+use crate::kernel;
 use crate::mask::Mask;
 use crate::nn::{DinoHead, cast_parameters, follow, unit};
 use crate::target::entropy;
@@ -105,7 +105,7 @@ fn cross_entropy<const D: usize>(
     outputs: Tensor<D>,
     temperature: f64,
 ) -> Tensor<1> {
-    (shares * log_softmax(outputs / temperature, D - 1)).sum_dim(D - 1).mean().neg()
+    (shares * kernel::log_softmax(outputs / temperature)).sum_dim(D - 1).mean().neg()
 }
 
 impl IBot {
@@ -159,7 +159,7 @@ impl IBot {
     fn shares<const D: usize>(&self, outputs: Tensor<D>, center: &Param<Tensor<2>>) -> Tensor<D> {
         let center = center.val().without_autodiff().unsqueeze::<D>();
         let temperature = self.temperature.val().without_autodiff().unsqueeze::<D>();
-        softmax((outputs - center) / temperature, D - 1)
+        kernel::softmax((outputs - center) / temperature)
     }
 
     pub(super) fn teacher_shares(&self, Rows { class, patches }: Rows) -> Rows {

@@ -12,7 +12,6 @@ mod sampling;
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{FloatDType, Int, Tensor};
 
 #[cfg(feature = "run")]
@@ -28,6 +27,7 @@ use crate::encoder::{GptConfig, PixelGpt};
 use crate::error::Result;
 use crate::grid::{Grid, ImageShape};
 use crate::image::grid_of;
+use crate::kernel;
 use crate::mask::{Mask, MaskConfig, MaskStrategy};
 use crate::nn::{Init, InitialWeights, cast_parameters, per_token};
 use crate::target::{entropy, shares};
@@ -217,8 +217,7 @@ impl PretextTask for ImageGpt {
 
 /// How unlikely `logits` make the `ids` that are asked for.
 fn judge(logits: Tensor<3>, ids: Tensor<2, Int>) -> Tensor<1> {
-    let loss = CrossEntropyLossConfig::new().init(&logits.device());
-    loss.forward(logits.flatten::<2>(0, 1), ids.flatten::<1>(0, 1))
+    kernel::cross_entropy(logits.flatten(0, 1), ids.flatten(0, 1)).mean()
 }
 
 #[cfg(test)]

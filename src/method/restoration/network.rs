@@ -3,13 +3,12 @@
 use burn::module::{Module, Param};
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use crate::encoder::{Backbone, GridTokens, VitBody, VitConfig, check_channels};
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::limits;
-use crate::nn::{Init, InitialWeights};
+use crate::nn::{Init, InitialWeights, convolve, convolve_rectified};
 
 /// Side of every convolution's kernel.
 const KERNEL: usize = 3;
@@ -69,7 +68,7 @@ impl ConvPair {
     /// - images: `[batch, inputs, height, width]`
     /// - output: `[batch, outputs, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        self.second.forward(relu(self.first.forward(images)))
+        convolve_rectified(&self.second, convolve(&self.first, images))
     }
 }
 
@@ -146,7 +145,7 @@ impl RestorationEncoder {
     fn embed(&self, images: Tensor<4>, corruption: usize) -> (Tensor<4>, Grid, Tensor<3>) {
         let head = &self.heads[corruption];
         check_channels(&images, head.embed.weight.dims()[1]);
-        let maps = head.embed.forward(images);
+        let maps = convolve(&head.embed, images);
         let maps = maps.clone() + head.refine.forward(maps);
         let (grid, patches) = self.body.patches(maps.clone());
         let tokens = self.body.with_positions(self.body.embed(patches), grid);

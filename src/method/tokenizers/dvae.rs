@@ -1,13 +1,13 @@
 //! Training a discrete variational autoencoder (Ramesh et al. 2021, arXiv 2102.12092, §2.1).
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::batch::TokenizerBatch;
 use crate::config::config;
 use crate::error::{Error, Result};
 use crate::image::grid_of;
+use crate::kernel;
 use crate::nn::cast_parameters;
 use crate::target::tokenizer::Dvae;
 use crate::target::{Tokenizer, entropy};
@@ -152,8 +152,8 @@ impl DvaeTask {
         let TokenizerBatch { images, noise } = batch;
         let (grid, whole) = (grid_of(&images, self.tokenizer.patch()), images.dtype());
         let logits = network.logits(images.clone().cast(dtype)).cast(whole);
-        let log_choices = log_softmax(logits.clone(), 2);
-        let choices = log_choices.clone().exp();
+        let log_choices = kernel::log_softmax(logits.clone());
+        let choices = kernel::softmax(logits.clone());
         let imbalance = imbalance(choices.clone());
         let divergence = divergence_from_uniform(choices, log_choices);
         let codes = match noise {
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn the_divergence_is_zero_for_a_uniform_choice_and_ln_of_the_vocabulary_for_a_sure_one() {
         let divergence = |logits: Tensor<3>| -> f32 {
-            let logs = log_softmax(logits, 2);
+            let logs = kernel::log_softmax(logits);
             divergence_from_uniform(logs.clone().exp(), logs).into_scalar()
         };
         assert!(divergence(Tensor::zeros([2, 3, 8], &test_device())).abs() < 1e-6);

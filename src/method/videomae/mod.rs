@@ -72,10 +72,14 @@ impl VideoMaeConfig {
     }
 
     /// A model for clips of a few dozen pixels that a laptop's processor trains in minutes: encoder 128
-    /// × 6, decoder 64 × 2.
+    /// × 6, decoder 64 × 2, tubes of three quarters, and pixels that are not normalized, since a small
+    /// tubelet of a plain ground is noise once it is.
     pub fn small_clips(clip: ClipShape) -> Self {
         let decoder = ClipDecoderConfig::new().with_width(64).with_depth(2).with_heads(2);
-        Self::new(ClipVitConfig::small_clips(clip)).with_decoder(decoder)
+        Self::new(ClipVitConfig::small_clips(clip))
+            .with_decoder(decoder)
+            .with_mask(ClipMaskConfig::Tube { ratio: 0.75 })
+            .with_normalized(false)
     }
 
     /// Checks every rule the parts must keep.

@@ -21,20 +21,20 @@ use crate::task::{Measured, PretextTask, TaskOutput};
 /// use burn_mim::rng::{Purpose, stream};
 /// use burn_mim::{Backbone, ClipBatch, ClipShape, ImageShape, Mask, PretextTask, VideoMaeConfig};
 ///
-/// // Four frames of 16 × 16 RGB: two steps of 4 × 4 tubelets.
+/// // Four frames of 16 × 16 RGB: two steps of 2 × 2 tubelets.
 /// let device = Device::flex();
 /// let config = VideoMaeConfig::small_clips(ClipShape::new(ImageShape::square(3, 16), 4));
 /// let model = config.init(&mut InitialWeights::new(0, &device));
 ///
 /// let clips = Tensor::<5>::ones([1, 3, 4, 16, 16], &device);
 /// let hidden = config.mask()?.sample(&mut stream(0, Purpose::Mask, 0, 0));
-/// assert_eq!(hidden.visible(), 4); // two tubes
+/// assert_eq!(hidden.visible(), 2); // one tube
 /// let batch = ClipBatch::new(clips.clone(), Mask::new([hidden], &device)?);
-/// assert_eq!(model.predict(&batch).dims(), [1, 28, 3 * 2 * 4 * 4]);
+/// assert_eq!(model.predict(&batch).dims(), [1, 6, 3 * 2 * 8 * 8]);
 /// assert!(model.loss(batch).loss.into_scalar::<f32>().is_finite());
 ///
 /// // What is kept: features of all tubelets, by time, row and column.
-/// assert_eq!(model.encoder.represent(clips).tokens.dims(), [1, 32, 128]);
+/// assert_eq!(model.encoder.represent(clips).tokens.dims(), [1, 8, 128]);
 /// # }
 /// # Ok::<(), burn_mim::Error>(())
 /// ```

@@ -19,7 +19,7 @@ pub(super) fn readme(class: Option<&str>, facts: &Facts) -> String {
     );
     if facts.image.frames > 1 {
         let (frames, stride) = (facts.image.frames, facts.image.stride);
-        let _ = writeln!(text, "- clips: {frames} frames, each number {stride} of its source");
+        let _ = writeln!(text, "- clips: {frames} frames, {stride} apart in their source");
     }
     match &facts.statistics {
         Some(statistics) => {

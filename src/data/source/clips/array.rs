@@ -77,7 +77,7 @@ impl Array {
         values.checked_mul(self.kind.bytes()).map(|bytes| bytes as u64)
     }
 
-    /// The frames from `start` on.
+    /// The frames from `start` on, each `stride` frames after the one before it.
     ///
     /// # Errors
     ///
@@ -85,10 +85,13 @@ impl Array {
     pub(super) fn frames(
         &self,
         start: usize,
+        stride: usize,
     ) -> Result<impl Iterator<Item = Result<Image>> + use<>> {
         let (mut file, length) = regular::open(&self.path)?;
         let array = self.clone();
-        Ok((start..self.frames).map(move |index| array.frame(&mut file, length, index)))
+        Ok((start..self.frames)
+            .step_by(stride)
+            .map(move |index| array.frame(&mut file, length, index)))
     }
 
     fn frame(&self, file: &mut File, length: u64, index: usize) -> Result<Image> {

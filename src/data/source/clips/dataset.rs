@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 
 use super::film::Film;
-use super::listing::films;
+use super::listing::{Films, films};
 use crate::data::sample::{Image, ImageDataset, Sample};
 use crate::data::source::budget;
 use crate::data::source::class_folders::ClassFolders;
@@ -27,7 +27,7 @@ pub(crate) fn splits(
     progress: &mut dyn FnMut(OpenProgress),
 ) -> Result<Splits> {
     let window = Window { frames: options.frames(), stride: options.stride() };
-    let (films, mut notes) = films(folder, window.span(), options.on_bad_image, progress)?;
+    let Films { films, mut notes } = films(folder, window.span(), options.on_bad_image, progress)?;
     let file =
         |(path, film): &(PathBuf, Film)| ImageFile { path: path.clone(), size: film.bytes() };
     let layout = Layout::of(folder, CLIPS, films.iter().map(file).collect())?;

@@ -10,6 +10,7 @@ use super::animation::Animation;
 use super::array::Array;
 use super::frames::Frames;
 use super::video::{self, Video};
+use crate::data::sample::Image;
 use crate::data::source::decode::read_image;
 use crate::data::source::walk::{is_hidden, is_image};
 use crate::data::source::{npy, regular};
@@ -47,7 +48,11 @@ impl Film {
     pub(super) fn of(path: &Path) -> Result<Self> {
         let (kind, frames, bytes) = if path.is_dir() {
             let files = frames_in(path)?;
-            (Kind::Folder, files.len(), files.iter().map(|(_, bytes)| bytes).sum())
+            let sizes = files.iter().map(|file| match file.metadata() {
+                Ok(metadata) => Ok(metadata.len()),
+                Err(error) => Err(Error::data(file, error)),
+            });
+            (Kind::Folder, files.len(), sizes.sum::<Result<u64>>()?)
         } else {
             let (_, bytes) = regular::open(path)?;
             let (kind, frames) = Self::file(path)?;
@@ -113,25 +118,33 @@ impl Film {
         Ok(match &self.kind {
             Kind::Folder => {
                 let files = frames_in(path)?.into_iter().skip(start).step_by(stride);
-                let read = |(file, _): (PathBuf, u64)| {
+                let read = files.map(|file| {
                     let frame = read_image(&file);
                     (file, frame)
-                };
-                Frames::of_files(path, Box::new(files.map(read)), count)
+                });
+                Frames::of_files(path, Box::new(read), count)
             }
             Kind::Animation(animation) => {
-                let frames = animation.frames(path)?.skip(start).step_by(stride);
-                Frames::of(path, Box::new(frames), count)
+                Frames::of(path, Box::new(every(animation.frames(path)?, start, stride)), count)
             }
-            Kind::Array(array) => {
-                Frames::of(path, Box::new(array.frames(start)?.step_by(stride)), count)
-            }
+            Kind::Array(array) => Frames::of(path, Box::new(array.frames(start, stride)?), count),
             Kind::Video(video) => {
                 let sent = count.saturating_sub(1).saturating_mul(stride).saturating_add(1);
-                let frames = video.frames(start, sent)?.step_by(stride);
-                Frames::of(path, Box::new(frames), count)
+                let (frames, skipped) = video.frames(start, sent)?;
+                Frames::of(path, Box::new(every(frames, skipped, stride)), count)
             }
         })
+    }
+
+    /// All frames, from the first to the last.
+    ///
+    /// # Errors
+    ///
+    /// When the film cannot be opened.
+    pub(super) fn all(&self) -> Result<Frames> {
+        let frames = self.frames(0, 1, usize::MAX)?;
+        // Some codecs have more packets than pictures.
+        Ok(if matches!(self.kind, Kind::Video(_)) { frames.or_fewer() } else { frames })
     }
 
     /// The size of its files in bytes.
@@ -144,19 +157,30 @@ impl Film {
     }
 }
 
-/// The images in a folder, as frames are numbered, with their sizes in bytes.
-fn frames_in(folder: &Path) -> Result<Vec<(PathBuf, u64)>> {
+/// The frames from `start` on, each `stride` frames after the one before it, and every error: `step_by`
+/// would leave out those of the frames between.
+fn every(
+    frames: impl Iterator<Item = Result<Image>>,
+    start: usize,
+    stride: usize,
+) -> impl Iterator<Item = Result<Image>> {
+    frames.enumerate().filter_map(move |(at, frame)| {
+        let is_wanted = at >= start && (at - start).is_multiple_of(stride);
+        (is_wanted || frame.is_err()).then_some(frame)
+    })
+}
+
+/// The images in a folder, as frames are numbered.
+fn frames_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let fault = |error| Error::data(folder, error);
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(fault)? {
-        let path = entry.map_err(fault)?.path();
-        let name = path.file_name().unwrap_or_default();
-        if is_image(name) && !is_hidden(name) {
-            let bytes = fs::metadata(&path).map_err(|error| Error::data(&path, error))?.len();
-            files.push((path, bytes));
+        let name = entry.map_err(fault)?.file_name();
+        if is_image(&name) && !is_hidden(&name) {
+            files.push(folder.join(name));
         }
     }
-    files.sort_by(|(a, _), (b, _)| in_order(a.as_os_str(), b.as_os_str()));
+    files.sort_by(|a, b| in_order(a.as_os_str(), b.as_os_str()));
     Ok(files)
 }
 

@@ -18,14 +18,20 @@ const FILM_FILES: Wanted = Wanted {
     endings: || format!("{}, {}", extensions(), video::ENDINGS.join(", ")),
 };
 
-/// The films below `folder` of which each has at least `least` frames by their paths below it, and what is
-/// worth saying of the others.
+/// Films, and what is worth saying of others.
+pub(super) struct Films {
+    /// Each by its path below the folder of all.
+    pub(super) films: Vec<(PathBuf, Film)>,
+    pub(super) notes: Vec<String>,
+}
+
+/// The films below `folder` of which each has at least `least` frames.
 pub(super) fn films(
     folder: &Path,
     least: usize,
     on_bad_image: OnBadImage,
     progress: &mut dyn FnMut(OpenProgress),
-) -> Result<(Vec<(PathBuf, Film)>, Vec<String>)> {
+) -> Result<Films> {
     let (files, mut notes) = listed(folder, &FILM_FILES, on_bad_image, progress)?;
     let paths = candidates(folder, files);
     let places: Vec<usize> = (0..paths.len()).collect();
@@ -51,7 +57,7 @@ pub(super) fn films(
         let reason = format!("holds no clips ({})", notes.last().map_or("", String::as_str));
         return Err(Error::data(folder, reason));
     }
-    Ok((films, notes))
+    Ok(Films { films, notes })
 }
 
 fn long_enough(film: Film, least: usize) -> Result<Film> {

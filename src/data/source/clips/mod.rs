@@ -63,8 +63,5 @@ pub fn open(folder: &Path) -> Result<ImageData> {
 /// When there is no film, it is damaged, it has a single frame, or it is a video and there is no `ffmpeg`.
 /// What is damaged in the middle is an error when its frame is read.
 pub fn frames(path: &Path) -> Result<Frames> {
-    Ok(Film::of(path)?.frames(0, 1, usize::MAX)?.or_fewer())
+    Film::of(path)?.all()
 }
-
-#[cfg(test)]
-mod tests;

@@ -105,20 +105,16 @@ impl Video {
         Ok(Self { path: path.into(), frames, rate, is_steady })
     }
 
-    /// The `count` frames from `start` on.
+    /// The `count` frames from `start` on, after as many that are not wanted as is said.
     ///
     /// # Errors
     ///
     /// When there is no `ffmpeg`.
-    pub(super) fn frames(
-        &self,
-        start: usize,
-        count: usize,
-    ) -> Result<impl Iterator<Item = Result<Image>> + use<>> {
+    pub(super) fn frames(&self, start: usize, count: usize) -> Result<(Pipe, usize)> {
         let (sought, skipped) = if self.is_steady { (start, 0) } else { (0, start) };
         let count = count.saturating_add(skipped);
         let pipe = Pipe::open(&self.path, &self.arguments(sought, count), count)?;
-        Ok(pipe.skip(skipped))
+        Ok((pipe, skipped))
     }
 
     fn arguments(&self, start: usize, count: usize) -> Vec<OsString> {

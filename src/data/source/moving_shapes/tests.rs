@@ -82,11 +82,11 @@ fn without_drift_and_noise_only_what_is_said_to_move_changes() {
         let (mut changed, mut moving) = (0, 0);
         for frame in 1..16 {
             let [before, after] = [image.frame(frame - 1), image.frame(frame)];
-            // Edges are soft: they reach one pixel beyond what is half covered.
+            // Edges are soft, and thin tips reach further than what is half covered.
             let is_near = |at: usize| {
                 let (row, col) = (at / SIDE, at % SIDE);
-                [SIDE - 1, 0, 1].iter().any(|down| {
-                    [SIDE - 1, 0, 1].iter().any(|right| {
+                (SIDE - 5..=SIDE + 5).any(|down| {
+                    (SIDE - 5..=SIDE + 5).any(|right| {
                         let near = (row + down) % SIDE * SIDE + (col + right) % SIDE;
                         moves[frame * FRAME + near] || moves[(frame - 1) * FRAME + near]
                     })
@@ -101,23 +101,34 @@ fn without_drift_and_noise_only_what_is_said_to_move_changes() {
                 changed += usize::from(differs && moves[frame * FRAME + at]);
             }
         }
-        assert!(moving > 15 * 50, "clip {index} moves {moving} pixels");
+        assert!(moving > 15 * 25, "clip {index} moves {moving} pixels");
         assert!(changed * 4 > moving, "clip {index} changes {changed} of {moving}");
     }
 }
 
 #[test]
 fn the_camera_moves_the_ground_and_noise_covers_it() {
+    // How much the ground changes from the first frame to the last, in levels, over 20 clips.
     let difference = |clips: MovingShapes| {
-        let (image, moves) = (clip(clips, 3), clips.motion(3).unwrap());
-        let [first, last] = [image.frame(0), image.frame(15)];
-        let planes = (first.plane(0).unwrap(), last.plane(0).unwrap());
-        let ground = (0..FRAME).filter(|&at| !moves[at] && !moves[15 * FRAME + at]);
-        ground.map(|at| planes.0[at].abs_diff(planes.1[at])).max().unwrap()
+        let (mut sum, mut pixels) = (0.0, 0);
+        for index in 0..20 {
+            let (image, moves) = (clip(clips, index), clips.motion(index).unwrap());
+            let [first, last] = [image.frame(0), image.frame(15)];
+            let planes = (first.plane(0).unwrap(), last.plane(0).unwrap());
+            for at in (0..FRAME).filter(|&at| !moves[at] && !moves[15 * FRAME + at]) {
+                sum += f64::from(planes.0[at].abs_diff(planes.1[at]));
+                pixels += 1;
+            }
+        }
+        sum / f64::from(pixels)
     };
-    let noisy = difference(MovingShapes { noise: 6.0, ..STILL });
-    assert!((1..40).contains(&noisy), "{noisy}");
-    assert!(difference(MovingShapes { drift: 1.0, ..STILL }) > 20);
+    // Soft edges of what moves are left. Two numbers from -n to n are 2n/3 apart, for n = 3 on average.
+    let still = difference(STILL);
+    assert!(still < 1.5, "{still}");
+    let noisy = difference(MovingShapes { noise: 6.0, ..STILL }) - still;
+    assert!((1.0..3.0).contains(&noisy), "{noisy}");
+    let drifting = difference(MovingShapes { drift: 1.0, ..STILL }) - still;
+    assert!(drifting > 1.0, "{drifting}");
 }
 
 #[test]

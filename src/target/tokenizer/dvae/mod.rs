@@ -7,7 +7,7 @@ mod start;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Int, Tensor, assert_shape};
 
 pub use config::{DvaeConfig, Reconstruction};
@@ -17,7 +17,8 @@ pub use stack::{DvaeBlock, ResidualStack};
 use super::Tokenizer;
 use crate::grid::Grid;
 use crate::image::grid_of;
-use crate::nn::{Init, InitialWeights, per_token};
+use crate::kernel::softmax;
+use crate::nn::{Init, InitialWeights, convolve, per_token};
 
 /// How far pixels are kept from 0 and 1 where their logit is taken (DALL·E's `map_pixels`).
 const PIXEL_MARGIN: f64 = 0.1;
@@ -93,7 +94,7 @@ impl Dvae {
     pub fn features(&self, images: Tensor<4>) -> Tensor<3> {
         assert_shape!(&images, [_, self.config.image.channels, _, _]);
         let mapped = images * (1.0 - 2.0 * PIXEL_MARGIN) + PIXEL_MARGIN;
-        let features = self.encoder.forward(self.input.forward(mapped));
+        let features = self.encoder.forward(convolve(&self.input, mapped));
         features.flatten::<3>(2, 3).swap_dims(1, 2)
     }
 
@@ -123,7 +124,7 @@ impl Dvae {
         assert_shape!(codes, [_, grid.cells(), _]);
         let map = codes.swap_dims(1, 2).reshape([batch, width, grid.rows, grid.cols]);
         let decoder = self.decoder();
-        decoder.output.forward(decoder.stack.forward(map))
+        convolve(&decoder.output, decoder.stack.forward(map))
     }
 
     /// The mean code vectors of a relaxed choice of tokens: softmax((logits + noise) / temperature)
@@ -148,7 +149,7 @@ impl Dvae {
             Some(noise) => logits + noise,
             None => logits,
         };
-        per_token(&self.decoder().codes, softmax(logits / temperature.unsqueeze(), 2))
+        per_token(&self.decoder().codes, softmax(logits / temperature.unsqueeze()))
     }
 
     /// The code vectors of tokens.

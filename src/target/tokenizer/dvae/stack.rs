@@ -4,10 +4,9 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
 
-use crate::nn::{Init, InitialWeights};
+use crate::kernel::{doubled, halved};
+use crate::nn::{Init, InitialWeights, convolve, convolve_rectified, convolve_scaled};
 
 /// x + gain · (four convolutions, each after a rectifier) of x.
 #[derive(Module, Debug)]
@@ -37,13 +36,15 @@ impl DvaeBlock {
     }
 
     fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let residual =
-            self.convs.iter().fold(images.clone(), |images, conv| conv.forward(relu(images)));
+        let (last, convs) = self.convs.split_last().expect("four convolutions");
+        let narrow =
+            convs.iter().fold(images.clone(), |images, conv| convolve_rectified(conv, images));
+        let residual = convolve_scaled(last, narrow, self.gain);
         let identity = match &self.identity {
-            Some(conv) => conv.forward(images),
+            Some(conv) => convolve(conv, images),
             None => images,
         };
-        identity + residual * self.gain
+        identity + residual
     }
 }
 
@@ -114,35 +115,10 @@ impl ResidualStack {
     }
 }
 
-/// The largest of every 2 × 2 pixels.
-fn halved(images: Tensor<4>) -> Tensor<4> {
-    max_pool2d(images, MaxPoolOptions::new([2, 2]))
-}
-
-/// Every pixel as 2 × 2 of them.
-fn doubled(images: Tensor<4>) -> Tensor<4> {
-    let [batch, channels, height, width] = images.dims();
-    images
-        .reshape([batch, channels, height, 1, width, 1])
-        .expand([batch, channels, height, 2, width, 2])
-        .reshape([batch, channels, 2 * height, 2 * width])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test_device;
-
-    #[test]
-    fn halving_a_doubled_image_gives_it_back() {
-        let images =
-            Tensor::<4>::from_floats([[[[1.0, -2.0, 3.0], [4.0, 5.0, 6.0]]]], &test_device());
-        let doubled = doubled(images.clone());
-        let first: Vec<f32> =
-            doubled.clone().slice([0..1, 0..1, 0..1, 0..6]).into_data().try_to_vec().unwrap();
-        assert_eq!(first, [1.0, 1.0, -2.0, -2.0, 3.0, 3.0]);
-        halved(doubled).into_data().assert_eq(&images.into_data(), true);
-    }
 
     #[test]
     fn a_block_without_gain_is_the_identity() {

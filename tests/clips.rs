@@ -1,90 +1,17 @@
-//! Films of every kind, good and bad.
+//! Films of every kind, good and bad, and the clips that are read from them.
+#![cfg(all(feature = "data", feature = "flex"))]
+
+#[path = "common/films.rs"]
+mod films;
 
 use std::fs;
-use std::io::{BufWriter, Cursor};
-use std::process::Command;
+use std::path::Path;
 
-use burn::data::dataset::Dataset;
-use image::codecs::gif::GifEncoder;
-use image::{DynamicImage, Frame, ImageFormat, Rgba, RgbaImage};
-
-use super::*;
-use crate::data::sample::Image;
-use crate::data::source::npy::tests::npy;
-use crate::data::{DataSpec, ImageDataset, OnBadImage};
-use crate::grid::ImageShape;
-
-/// Frame `number` of a film of `width` × 4 pixels, whose red is the number and whose green the column.
-fn picture(number: u8, width: u32) -> RgbaImage {
-    RgbaImage::from_fn(width, 4, |x, y| Rgba([number, x as u8 * 9, y as u8 * 7, 255]))
-}
-
-/// Writes frames `numbers` as images into the folder `path`.
-fn folder(path: &Path, numbers: std::ops::Range<u8>, width: u32) {
-    fs::create_dir_all(path).unwrap();
-    for number in numbers {
-        let picture = DynamicImage::from(picture(number, width)).into_rgb8();
-        picture.save(path.join(format!("frame{number}.png"))).unwrap();
-    }
-}
-
-fn gif(path: &Path, frames: u8) {
-    let mut encoder = GifEncoder::new(fs::File::create(path).unwrap());
-    encoder.encode_frames((0..frames).map(|number| Frame::new(picture(number, 6)))).unwrap();
-}
-
-fn apng(path: &Path, frames: u8) {
-    let mut encoder = png::Encoder::new(BufWriter::new(fs::File::create(path).unwrap()), 6, 4);
-    encoder.set_color(png::ColorType::Rgba);
-    encoder.set_animated(frames.into(), 0).unwrap();
-    let mut writer = encoder.write_header().unwrap();
-    for number in 0..frames {
-        writer.write_image_data(&picture(number, 6)).unwrap();
-    }
-    writer.finish().unwrap();
-}
-
-/// The container of RFC 9649 around still images.
-fn webp(path: &Path, frames: u8) {
-    let three = |value: u32| value.to_le_bytes()[..3].to_vec();
-    let chunk = |name: &[u8; 4], body: Vec<u8>| {
-        [&name[..], &(body.len() as u32).to_le_bytes(), &body].concat()
-    };
-    let canvas = [vec![2, 0, 0, 0], three(5), three(3)].concat();
-    let mut chunks = vec![b"WEBP".to_vec(), chunk(b"VP8X", canvas), chunk(b"ANIM", vec![0; 6])];
-    for number in 0..frames {
-        let mut still = Cursor::new(Vec::new());
-        let picture = DynamicImage::from(picture(number, 6)).into_rgb8();
-        picture.write_to(&mut still, ImageFormat::WebP).unwrap();
-        let place = [three(0), three(0), three(5), three(3), three(40), vec![0]].concat();
-        chunks.push(chunk(b"ANMF", [place, still.into_inner()[12..].to_vec()].concat()));
-    }
-    fs::write(path, chunk(b"RIFF", chunks.concat())).unwrap();
-}
-
-fn has_ffmpeg() -> bool {
-    let there = Command::new("ffmpeg").arg("-version").output().is_ok();
-    if !there {
-        println!("not tested: there is no ffmpeg on the PATH");
-    }
-    there
-}
-
-/// A video of `frames` frames without loss, whose red values are their numbers times 2.
-fn video(path: &Path, frames: u8) {
-    let source = tempfile::tempdir().unwrap();
-    for number in 0..frames {
-        let picture = RgbaImage::from_pixel(18, 14, Rgba([2 * number, 100, 50, 255]));
-        picture.save(source.path().join(format!("{number:03}.png"))).unwrap();
-    }
-    let status = Command::new("ffmpeg")
-        .args(["-v", "error", "-y", "-framerate", "10", "-i"])
-        .arg(source.path().join("%03d.png"))
-        .args(["-c:v", "ffv1", "-pix_fmt", "bgr0", "-g", "4"])
-        .arg(path)
-        .status();
-    assert!(status.unwrap().success());
-}
+use burn_mim::data::source::clips::frames;
+use burn_mim::data::{DataOptions, DataSpec, Image, ImageData, ImageDataset, OnBadImage};
+use burn_mim::{ImageShape, Result};
+use films::{apng, folder, gif, has_ffmpeg, npy, picture, video, webp};
+use image::DynamicImage;
 
 /// The red value of each frame's first pixel.
 fn reds(frames: impl IntoIterator<Item = Image>) -> Vec<u8> {
@@ -114,8 +41,8 @@ fn every_kind_of_film_is_read_frame_by_frame() {
         assert_eq!((frames[3].shape(), green[5]), (ImageShape::new(3, 4, 6), 45), "{name}");
     }
     let values: Vec<u8> = (0..3 * 2 * 5).collect();
-    fs::write(path("gray.npy"), npy("|u1", "False", "(3, 2, 5)", &values)).unwrap();
-    fs::write(path("color.npy"), npy("|u1", "False", "(3, 2, 1, 5)", &values)).unwrap();
+    fs::write(path("gray.npy"), npy("(3, 2, 5)", &values)).unwrap();
+    fs::write(path("color.npy"), npy("(3, 2, 1, 5)", &values)).unwrap();
     let (gray, color) = (all(&path("gray.npy")).unwrap(), all(&path("color.npy")).unwrap());
     assert_eq!((gray[1].shape(), reds(gray)), (ImageShape::new(1, 2, 5), vec![0, 10, 20]));
     assert_eq!(color[2].shape(), ImageShape::new(5, 2, 1));
@@ -127,21 +54,26 @@ fn videos_are_read_from_any_frame_on() {
     if !has_ffmpeg() {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
     for name in ["a.mkv", "-b c.avi", "http:d.mov"] {
-        let path = dir.path().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         video(&path, 30);
-        let film = Film::of(&path).unwrap();
-        assert_eq!(film.frames, 30);
-        let read = |start, stride, count| {
-            let frames = film.frames(start, stride, count).unwrap();
-            reds(frames.collect::<Result<Vec<_>>>().unwrap())
+        folder(&dir.path().join("test/film"), 0..24, 6);
+        let whole = all(&path).unwrap();
+        assert_eq!(whole[0].shape(), ImageShape::new(3, 14, 18));
+        assert_eq!(reds(whole), (0..30).map(|red| 2 * red).collect::<Vec<_>>());
+        let parts = |frames, stride| {
+            let options =
+                DataOptions::default().with_frames(Some(frames)).with_stride(Some(stride));
+            let train = open(dir.path(), &options).unwrap().train;
+            clips_of(&*train).into_iter().map(|(reds, _)| reds).collect::<Vec<_>>()
         };
-        assert_eq!(read(0, 1, usize::MAX), (0..30).map(|red| 2 * red).collect::<Vec<_>>());
-        assert_eq!(read(13, 1, 3), [26, 28, 30]);
-        assert_eq!(read(5, 10, 9), [10, 30, 50]);
-        assert_eq!(read(29, 1, 1), [58]);
-        assert_eq!(all(&path).unwrap()[0].shape(), ImageShape::new(3, 14, 18));
+        let ends = |part: &Vec<u8>| (part[0], part[2]);
+        let expected = [0, 14, 28, 42, 46].map(|first| (first, first + 4));
+        let found: Vec<_> = parts(7, 1).iter().map(ends).collect();
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(parts(3, 10), [[0, 20, 40], [18, 38, 58]], "{name}");
     }
 }
 
@@ -173,9 +105,9 @@ fn what_is_no_clip_is_named_and_told_what_one_is() {
     fs::create_dir(path("none")).unwrap();
     assert!(message(&path("none")).contains("none: holds no frames"));
     assert!(message(&path("absent")).contains("absent: "));
-    fs::write(path("short.npy"), npy("|u1", "False", "(3, 2, 5)", &[0; 29])).unwrap();
+    fs::write(path("short.npy"), npy("(3, 2, 5)", &[0; 29])).unwrap();
     assert!(message(&path("short.npy")).contains("short.npy: cannot be read as a clip: 29 bytes"));
-    fs::write(path("still.npy"), npy("|u1", "False", "(9, 8, 3)", &[0; 216])).unwrap();
+    fs::write(path("still.npy"), npy("(9, 8, 3)", &[0; 216])).unwrap();
     assert!(message(&path("still.npy")).contains("still.npy: is a still image"));
 }
 
@@ -290,7 +222,7 @@ fn films_that_cannot_be_used_are_errors_or_left_out_and_counted() {
     );
     // A still image beside films.
     picture(0, 6).save(dir.path().join("train/run/thumb.png")).unwrap();
-    assert!(error(&options).contains("run: holds a single image"), "{}", error(&options));
+    assert!(error(&options).contains("thumb.png: is a still image"), "{}", error(&options));
     assert_eq!(open(dir.path(), &skip).unwrap().train.len(), 6);
     fs::remove_file(dir.path().join("train/run/thumb.png")).unwrap();
     // A frame that is damaged is found when it is read, and its clip left out.
