@@ -1,7 +1,8 @@
 //! Taking things out of films.
 
+use super::film_pictures::evenly;
 use super::inpainter::Inpainter;
-use super::motion::{Camera, Shift, evenly};
+use super::motion::{Camera, Shift};
 use crate::data::Image;
 use crate::data::tiles::{Mosaic, Tiles, eight_bits};
 use crate::error::{Error, Result, ensure};

@@ -1,6 +1,5 @@
 //! Pictures of what was made of a film: one that moves, and a strip of frames.
 
-use super::motion::evenly;
 use super::picture;
 use crate::data::Image;
 use crate::error::Result;
@@ -111,6 +110,15 @@ fn shrunk(picture: &Picture, factor: usize) -> Picture {
             }
         }
         sums.map(|sum| (sum / count) as u8)
+    })
+}
+
+/// Up to `most` of `count` things, evenly spread from the first to the last.
+pub(super) fn evenly(count: usize, most: usize) -> impl Iterator<Item = usize> {
+    let taken = count.min(most);
+    (0..taken).map(move |index| match taken {
+        1 => count / 2,
+        _ => index * (count - 1) / (taken - 1),
     })
 }
 

@@ -11,6 +11,7 @@ use crate::config::config;
 use crate::data::Image;
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
+use crate::run::apply::film_pictures::evenly;
 
 /// How far the background may be off its place, in pixels: a shift is not known better, and between
 /// pixels it is a mixture.
@@ -199,15 +200,6 @@ impl<I: Iterator<Item = Result<Image>>> Differing<I> {
         let others = others.collect::<Result<Vec<_>>>()?;
         Ok(residual(frame.image.bytes()?, (height, width), &others))
     }
-}
-
-/// Up to `most` of `count` things, evenly spread from the first to the last.
-pub(in crate::run::apply) fn evenly(count: usize, most: usize) -> impl Iterator<Item = usize> {
-    let taken = count.min(most);
-    (0..taken).map(move |index| match taken {
-        1 => count / 2,
-        _ => index * (count - 1) / (taken - 1),
-    })
 }
 
 /// Checks that as many frames as are held have room.

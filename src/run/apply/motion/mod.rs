@@ -13,7 +13,6 @@ mod shift;
 
 pub use by::MotionBy;
 pub(super) use camera::Camera;
-pub(super) use differences::evenly;
 pub use differences::{Differences, Differing};
 pub use files::MotionFiles;
 pub use model::MotionModel;

@@ -6,7 +6,6 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::cells::Cells;
-use super::modelled::Modelled;
 use super::{Differences, Moving};
 use crate::data::tiles::{Mosaic, TILES, Tiles, batch};
 use crate::data::{ChannelStatistics, Image};
@@ -95,11 +94,6 @@ impl MotionModel {
     /// Frames of a clip that the encoder reads, and how many frames of a film apart these are.
     pub fn frames_and_stride(&self) -> (usize, usize) {
         (self.clip.frames, self.clip.stride)
-    }
-
-    /// What moves in each of `frames`, in their order.
-    pub fn of<I: Iterator<Item = Result<Image>>>(&self, frames: I) -> Modelled<'_, I> {
-        Modelled::new(self, self.differences.of(frames))
     }
 
     /// The share of motion in each frame of a clip, as planes one after the other.

@@ -7,6 +7,13 @@ use super::{Differing, Moving};
 use crate::data::Image;
 use crate::error::{Result, ensure};
 
+impl MotionModel {
+    /// What moves in each of `frames`, in their order.
+    pub fn of<I: Iterator<Item = Result<Image>>>(&self, frames: I) -> Modelled<'_, I> {
+        Modelled::new(self, self.differences.of(frames))
+    }
+}
+
 /// See [`MotionModel::of`].
 #[derive(Debug)]
 pub struct Modelled<'a, I> {
