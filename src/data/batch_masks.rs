@@ -6,6 +6,7 @@ use rand::Rng;
 
 use crate::data::loader::Item;
 use crate::error::{Result, ensure};
+use crate::grid::{Grid, ImageShape};
 use crate::mask::{MaskStrategy, UnitMask};
 use crate::rng::Purpose;
 
@@ -41,4 +42,15 @@ impl<'a> BatchMasks<'a> {
         );
         Ok(mask)
     }
+}
+
+/// Whether the units of a mask tile images of `shape`; of a clip those of the same frames tile each of
+/// these ([`ClipGrid::flat`](crate::grid::ClipGrid::flat)).
+pub(super) fn tiles(units: Grid, shape: ImageShape) -> bool {
+    let frame = shape.frame();
+    let Some(side) = frame.width.checked_div(units.cols) else { return false };
+    let Ok(space) = frame.grid(side) else { return false };
+    let times = units.rows / space.rows;
+    let fits = space.cols == units.cols && units.rows == times * space.rows;
+    fits && times > 0 && shape.frames.is_multiple_of(times)
 }

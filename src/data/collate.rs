@@ -6,13 +6,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::batch::MimBatch;
 use crate::data::augment::{Augmentation, Interpolation};
-use crate::data::batch_masks::BatchMasks;
+use crate::data::batch_masks::{BatchMasks, tiles};
 use crate::data::loaded::Loaded;
 use crate::data::loader::{Collate, Item};
 use crate::data::preprocess::{Preprocess, Rendering};
 use crate::data::sample::Sample;
 use crate::error::{Error, Result, ensure};
-use crate::grid::{Grid, ImageShape};
+use crate::grid::ImageShape;
 use crate::image::ChannelStatistics;
 use crate::mask::{AskedConfig, KnownGrids, Mask, MaskStrategy};
 use crate::rng::Purpose;
@@ -122,17 +122,6 @@ impl MimCollate {
     }
 }
 
-/// Whether the units of a mask tile images of `shape`; of a clip those of the same frames tile each of
-/// these ([`ClipGrid::flat`](crate::grid::ClipGrid::flat)).
-fn tiles(units: Grid, shape: ImageShape) -> bool {
-    let frame = shape.frame();
-    let Some(side) = frame.width.checked_div(units.cols) else { return false };
-    let Ok(space) = frame.grid(side) else { return false };
-    let times = units.rows / space.rows;
-    let fits = space.cols == units.cols && units.rows == times * space.rows;
-    fits && times > 0 && shape.frames.is_multiple_of(times)
-}
-
 /// What the crop and the colors, the mask, and the asked cells of each view of an image are drawn for.
 const VIEWS: [[Purpose; 3]; 2] = [
     [Purpose::Augmentation, Purpose::Mask, Purpose::Asked],
@@ -202,6 +191,7 @@ mod tests {
     use super::*;
     use crate::data::sample::Image;
     use crate::data::{Loader, LoaderConfig};
+    use crate::grid::Grid;
     use crate::mask::{RandomMask, UnitMask};
     use crate::test_device;
     use burn::data::dataset::InMemDataset;
