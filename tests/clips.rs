@@ -9,7 +9,7 @@ use std::path::Path;
 
 use burn_mim::data::source::clips::frames;
 use burn_mim::data::{DataOptions, DataSpec, Image, ImageData, ImageDataset, OnBadImage};
-use burn_mim::{ImageShape, Result};
+use burn_mim::{ClipShape, ImageShape, Result};
 use films::{apng, folder, gif, has_ffmpeg, npy, picture, video, webp};
 use image::DynamicImage;
 
@@ -188,7 +188,10 @@ fn a_sample_is_a_part_of_a_film_with_the_label_of_its_folder() {
     let ramp = |from: u8| (from..from + 16).collect::<Vec<u8>>();
     let expected = [(0, 0), (4, 0), (0, 0), (30, 1), (34, 1), (0, 1)];
     assert_eq!(found, expected.map(|(from, label)| (ramp(from), Some(label))));
-    assert_eq!((data.test.len(), data.shape), (6, ImageShape::new(3, 16 * 4, 6)));
+    assert_eq!(
+        (data.test.len(), data.shape),
+        (6, ClipShape::new(ImageShape::new(3, 4, 6), 16).stacked())
+    );
     let name = data.train.name(1);
     assert!(name.ends_with("film (frames 4 to 19)"), "{name}");
     let options = DataOptions::default().with_frames(Some(4)).with_stride(Some(5));

@@ -44,6 +44,8 @@ const KNOWN: &[(&str, usize)] = &[
     ("target/tokenizer/dvae/start.rs", 1),
     ("target/tokenizer/palette.rs", 1),
     ("target/tokenizer/vq/mod.rs", 1),
+    // The picture of a trained model.
+    ("method/videomae/strips.rs", 1),
     // Drawing an Image GPT's pixels, on the host.
     ("method/image_gpt/sampling.rs", 1),
     // What a trained tokenizer is judged by.
@@ -58,6 +60,7 @@ const KNOWN: &[(&str, usize)] = &[
     // How observations are made numbers for that; these declare it, and are called by it alone.
     ("task/observed.rs", 4),
     ("method/ibot/task.rs", 1),
+    ("method/spark/resnet.rs", 1),
     ("method/tokenizers/vq.rs", 1),
     // The checksum of the weights, beside a checkpoint that reads them as well.
     ("train/weights_sum.rs", 1),

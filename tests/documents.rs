@@ -27,6 +27,23 @@ fn images(folder: &Path) -> String {
     format!("idx:{}", folder.display())
 }
 
+/// Films of 16 frames of 16 × 16 pixels.
+fn films(folder: &Path) -> String {
+    for (split, count) in [("train", 16), ("test", 4)] {
+        for film in 0..count {
+            let class = ["still", "moving"][film % 2];
+            let film = folder.join(split).join(class).join(film.to_string());
+            fs::create_dir_all(&film).unwrap();
+            for frame in 0..16 {
+                let pixels = (0..256).map(|i| (i * (i + frame) % 251) as u8);
+                let bytes = b"P5 16 16 255\n".iter().copied().chain(pixels).collect::<Vec<_>>();
+                fs::write(film.join(format!("{frame}.pgm")), bytes).unwrap();
+            }
+        }
+    }
+    format!("clips:{}", folder.display())
+}
+
 /// Trains what the draft says in a folder of its own.
 struct Train<'a> {
     draft: &'a Draft,
@@ -99,6 +116,15 @@ fn the_document_that_a_run_leaves_repeats_it_to_the_bit_on_every_method() {
                 draft.set("numbers.encoder.patch=8").unwrap();
                 draft.set("numbers.mask={ strategy = 'mae', ratio = 0.5 }").unwrap();
                 draft.knobs.teacher = Some(folder.path().join(&seen[0]).join("first"));
+            }
+            "videomae" => {
+                draft.set(&format!("data={}", films(&folder.path().join("films")))).unwrap();
+            }
+            // Half of a network whose patches are as large as the image.
+            "spark" if *variant == "resnet" => {
+                let sizes = "depths = [1, 1], widths = [4, 8], bottleneck = false, stem = 4";
+                draft.set(&format!("numbers.encoder={{ channels = 1, {sizes} }}")).unwrap();
+                draft.set("numbers.patch=8").unwrap();
             }
             _ => {}
         }

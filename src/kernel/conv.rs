@@ -117,8 +117,7 @@ fn fused(
     [transposed, rectified]: [bool; 2],
 ) -> Tensor<4> {
     use super::flex::ConvKernel;
-    let bias =
-        bias.unwrap_or_else(|| Tensor::zeros([outputs], &weight.device().without_autodiff()));
+    let bias = bias.unwrap_or_else(|| super::zeros_beside(&weight, [outputs]));
     Tensor::from_dispatch(burn::backend::Dispatch::mim_conv2d(
         images.into_dispatch(),
         weight.into_dispatch(),

@@ -50,8 +50,7 @@ pub fn group_norm(
         use super::flex::GroupNormKernel;
         // No pixels stand for all of them.
         let visible = visible.map(|visible| visible.without_autodiff());
-        let visible =
-            visible.unwrap_or_else(|| Tensor::zeros([0; 4], &maps.device().without_autodiff()));
+        let visible = visible.unwrap_or_else(|| super::zeros_beside(&maps, [0; 4]));
         return Tensor::from_dispatch(burn::backend::Dispatch::mim_group_norm(
             maps.into_dispatch(),
             gamma.into_dispatch(),

@@ -58,7 +58,7 @@ pub fn root_mean_square_norm<const D: usize>(
     #[cfg(feature = "flex")]
     if super::takes(super::fits(&tokens) && super::fits(&gamma)) {
         use super::flex::LayerNormKernel;
-        let zeros = Tensor::<1>::zeros([width], &gamma.device().without_autodiff());
+        let zeros = super::zeros_beside(&gamma, [width]);
         return Tensor::from_dispatch(burn::backend::Dispatch::mim_layer_norm(
             tokens.into_dispatch(),
             gamma.into_dispatch(),

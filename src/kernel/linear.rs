@@ -29,8 +29,7 @@ pub fn linear<const D: usize>(
         super::fits(&rows) && super::fits(&weight) && bias.as_ref().is_none_or(super::fits),
     ) {
         use super::flex::LinearKernel;
-        let bias =
-            bias.unwrap_or_else(|| Tensor::zeros([outputs], &weight.device().without_autodiff()));
+        let bias = bias.unwrap_or_else(|| super::zeros_beside(&weight, [outputs]));
         return Tensor::from_dispatch(burn::backend::Dispatch::mim_linear(
             rows.into_dispatch(),
             weight.into_dispatch(),

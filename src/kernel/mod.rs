@@ -83,6 +83,16 @@ fn fits<const D: usize>(tensor: &burn::tensor::Tensor<D>) -> bool {
         && !tensor.dims().contains(&0)
 }
 
+/// Zeros beside `tensor` that no gradient reaches, of the kernels' type whatever the device's own is.
+#[cfg(feature = "flex")]
+fn zeros_beside<const A: usize, const D: usize>(
+    tensor: &burn::tensor::Tensor<D>,
+    shape: [usize; A],
+) -> burn::tensor::Tensor<A> {
+    let device = tensor.device().without_autodiff();
+    burn::tensor::Tensor::zeros(shape, (&device, burn::tensor::DType::F32))
+}
+
 /// Whether the environment variable leaves the kernels on.
 #[cfg(feature = "flex")]
 pub(crate) fn enabled() -> bool {

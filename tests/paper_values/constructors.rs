@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::presets::presets;
 
 /// Constructors that are no presets: their numbers are their arguments, or none.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 13] = [
     "ChannelStatistics::none",
     "CodebookUsage::new",
     "Grid::square",
@@ -15,6 +15,8 @@ const OTHERS: [&str; 12] = [
     "MaskConfig::inverse_blocks",
     "Momentum::constant",
     "MultiBlockConfig::small_images",
+    // In the table of `Augmentation::videomae`.
+    "MultiScaleCrop::videomae",
     "RefineConfig::small",
     "SimMimConfig::in_small_squares",
     "TokenizerRecipe::small_images",

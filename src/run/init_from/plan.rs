@@ -90,11 +90,12 @@ impl<M: Method> Matched<'_, M> {
     }
 
     /// Compares the sizes of both encoders: of other heads, or another epsilon, weights have the
-    /// same shapes and other features.
+    /// same shapes and other features. How far apart frames are is no part of the weights.
     fn compare(&self, here: &serde_json::Value, plan: &mut Plan) -> Result<()> {
         let found = differences("encoder", network(here), network(self.numbers));
-        let (told, refused): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|difference| difference.contains("norm_epsilon"));
+        let (told, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(|difference| {
+            ["norm_epsilon", "encoder.stride"].iter().any(|name| difference.contains(name))
+        });
         plan.notes.extend(told.into_iter().map(|note| format!("note: {note}")));
         match refused.first() {
             Some(difference) => Err(self.fault(format!(

@@ -122,9 +122,10 @@ fn the_camera_moves_the_ground_and_noise_covers_it() {
         }
         sum / f64::from(pixels)
     };
-    // Soft edges of what moves are left. Two numbers from -n to n are 2n/3 apart, for n = 3 on average.
+    // Soft edges of what moves are left: some 40 of 1024 pixels in each of both frames, by some 25 levels.
     let still = difference(STILL);
-    assert!(still < 1.5, "{still}");
+    assert!(still < 2.5, "{still}");
+    // Two numbers from -n to n are 2n/3 apart, for n = 3 on average.
     let noisy = difference(MovingShapes { noise: 6.0, ..STILL }) - still;
     assert!((1.0..3.0).contains(&noisy), "{noisy}");
     let drifting = difference(MovingShapes { drift: 1.0, ..STILL }) - still;

@@ -38,14 +38,15 @@ config! {
     /// use burn_mim::data::Image;
     /// use burn_mim::run::apply::Differences;
     ///
-    /// // A bright square of 4 × 4 pixels goes 4 pixels to the right in each frame.
+    /// // A bright square of 4 × 4 pixels goes 4 pixels to the right in each frame, and is all that a
+    /// // camera could be followed by.
     /// let shape = ImageShape::square(1, 24);
     /// let frame = |time: usize| {
     ///     let is_square = |x: usize, y: usize| x / 4 == time && y / 4 == 2;
     ///     let pixel = |at: usize| if is_square(at % 24, at / 24) { 200_u8 } else { 50 };
     ///     Image::new(shape, (0..shape.values()).map(pixel).collect::<Vec<_>>())
     /// };
-    /// for (time, moving) in Differences::new().of((0..6).map(frame)).enumerate() {
+    /// for (time, moving) in Differences::new().with_camera(false).of((0..6).map(frame)).enumerate() {
     ///     let moves = moving?.motion.values();
     ///     assert!(moves[9 * 24 + 4 * time + 1] > 0.9);
     ///     assert!(moves[21 * 24 + 4 * time + 1] < 0.1);
