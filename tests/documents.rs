@@ -125,11 +125,13 @@ fn the_document_that_a_run_leaves_repeats_it_to_the_bit_on_every_method() {
                 let sizes = "depths = [1, 1], widths = [4, 8], bottleneck = false, stem = 4";
                 draft.set(&format!("numbers.encoder={{ channels = 1, {sizes} }}")).unwrap();
                 draft.set("numbers.patch=8").unwrap();
+                draft.set("numbers.decoder.width=64").unwrap();
             }
             _ => {}
         }
         // Narrow and shallow where that can be said in one word.
-        draft.knobs.width = matches!(*name, "mae" | "maskfeat" | "image_gpt").then_some(32);
+        let narrow = ["mae", "maskfeat", "image_gpt", "videomae"].contains(name);
+        draft.knobs.width = narrow.then_some(32);
         draft.knobs.depth = draft.knobs.width.map(|_| 1);
         let id = format!("{name}-{variant}");
         let [first, second] = ["first", "second"].map(|run| folder.path().join(&id).join(run));
