@@ -12,6 +12,7 @@ use crate::checkpoint::weights_file::WeightsFile;
 use crate::checkpoint::{layout, resnet_names};
 use crate::encoder::{ResNet, ResNetConfig};
 use crate::error::Result;
+#[cfg(feature = "run")]
 use crate::grid::ImageShape;
 
 /// Side of the images that are assumed.
@@ -70,6 +71,7 @@ impl Transformers {
     }
 
     /// The images that a ResNet of these sizes is taken to read: those asked for, or usual ones.
+    #[cfg(feature = "run")]
     pub(crate) fn resnet_image(&self, config: &ResNetConfig) -> ImageShape {
         self.image.unwrap_or(ImageShape::square(config.channels, SIDE))
     }
