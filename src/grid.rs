@@ -95,7 +95,7 @@ impl ImageShape {
 
     /// How many frames of a source there are from the first frame to the last.
     pub const fn span(self) -> usize {
-        self.frames.saturating_sub(1).saturating_mul(self.stride).saturating_add(1)
+        span(self.frames, self.stride)
     }
 
     /// Whether the frames are those of a clip, each of which is a whole number of rows.
@@ -137,6 +137,11 @@ impl fmt::Display for ImageShape {
         let Self { channels, height, width, .. } = self.frame();
         write!(f, "{channels}×{height}×{width}")
     }
+}
+
+/// How many frames there are from the first of `frames` to the last, `stride` apart.
+pub(crate) const fn span(frames: usize, stride: usize) -> usize {
+    frames.saturating_sub(1).saturating_mul(stride).saturating_add(1)
 }
 
 /// A grid of tubelets: a grid of cells at each step of time.

@@ -104,10 +104,7 @@ impl Reading {
 
     /// The same for an encoder that reads `image`, on the images of `spec`.
     pub fn options_for(&self, image: ImageShape, spec: &DataSpec) -> DataOptions {
-        let options = match spec.is_of_clips() {
-            true => self.options().holding(image),
-            false => self.options(),
-        };
+        let options = self.options().holding(spec, image);
         match self.channels {
             Channels::Auto => options.with_channels(Channels::Exactly(image.channels)),
             Channels::Exactly(_) => options,

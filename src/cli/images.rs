@@ -53,8 +53,8 @@ impl Images {
         if let Some(spec) = &self.data {
             let options = DataOptions::default()
                 .with_channels(Channels::Exactly(image.channels))
-                .with_on_bad_image(self.on_bad_image);
-            let options = if spec.is_of_clips() { options.holding(image) } else { options };
+                .with_on_bad_image(self.on_bad_image)
+                .holding(spec, image);
             let data = data::open(spec, &options, statistics.cloned())?;
             let images = if self.split == "train" { data.train } else { data.test };
             let statistics = Some(data.statistics);

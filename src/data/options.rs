@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::data::sample::Image;
+use crate::data::spec::DataSpec;
 use crate::error::{Error, Result};
 use crate::grid::ImageShape;
 
@@ -57,11 +58,12 @@ impl DataOptions {
         self
     }
 
-    /// The same options, with clips of as many frames as a model that reads `image` needs, unless they say
-    /// how many.
+    /// The same options for `data`; clips of it have as many frames as a model that reads `image` needs,
+    /// unless the options say how many.
     #[must_use]
-    pub fn holding(self, image: ImageShape) -> Self {
-        let needs = (image.span() > self.frames()).then(|| image.span());
+    pub fn holding(self, data: &DataSpec, image: ImageShape) -> Self {
+        let is_too_short = data.is_of_clips() && image.span() > self.frames();
+        let needs = is_too_short.then(|| image.span());
         Self { frames: self.frames.or(needs), ..self }
     }
 

@@ -32,9 +32,7 @@ impl Optimizer for AdamW {
         gradient: Tensor<D>,
         state: Option<AdamWState<D>>,
     ) -> (Tensor<D>, Option<AdamWState<D>>) {
-        let momentum = state.map(|state| state.momentum).unwrap_or_else(|| {
-            AdaptiveMomentumState::new(0, gradient.zeros_like(), gradient.zeros_like())
-        });
+        let momentum = moments(state, &gradient);
         let step = AdamWStep {
             betas: self.betas,
             epsilon: self.epsilon,
@@ -51,6 +49,16 @@ impl Optimizer for AdamW {
     fn to_device<const D: usize>(state: AdamWState<D>, device: &Device) -> AdamWState<D> {
         AdamWState::new(state.momentum.to_device(device))
     }
+}
+
+/// The moments before a step: those of `state`, or zeros like `gradient` before the first one.
+pub(super) fn moments<const D: usize>(
+    state: Option<AdamWState<D>>,
+    gradient: &Tensor<D>,
+) -> AdaptiveMomentumState<D> {
+    state.map(|state| state.momentum).unwrap_or_else(|| {
+        AdaptiveMomentumState::new(0, gradient.zeros_like(), gradient.zeros_like())
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use burn::optim::{AdamWState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::{Device, Tensor};
 
 use super::Recipe;
+use super::adamw::moments;
 
 /// Adam's step with the decay in it, as long as the parameter that it moves is, times the learning rate. A
 /// parameter without decay is moved by Adam's step as it is.
@@ -34,9 +35,7 @@ impl Optimizer for Lamb {
         gradient: Tensor<D>,
         state: Option<AdamWState<D>>,
     ) -> (Tensor<D>, Option<AdamWState<D>>) {
-        let momentum = state.map(|state| state.momentum).unwrap_or_else(|| {
-            AdaptiveMomentumState::new(0, gradient.zeros_like(), gradient.zeros_like())
-        });
+        let momentum = moments(state, &gradient);
         let time = momentum.time + 1;
         let moved = |old: Tensor<D>, new: Tensor<D>, beta: f64| old * beta + new * (1.0 - beta);
         let [first, second] = self.betas;

@@ -70,7 +70,7 @@ pub(super) fn run<L: Methods>(
     if let Some(second) = second {
         L::visit(REFINE, second.variant, Check { draft: &second.draft })?;
     }
-    let frames = data.is_of_clips().then(|| DataOptions::default().holding(image).frames).flatten();
+    let frames = DataOptions::default().holding(&data, image).frames;
     for (field, known) in [("data", json!(data)), ("data_options.frames", json!(frames))] {
         if draft.get(field).is_none() && !known.is_null() {
             draft.put(field, Some(known), "the method")?;

@@ -110,10 +110,10 @@ impl ResNet {
             norm.follow(seen.next().expect("each norm has seen a batch"))
         };
         let stem = ConvBatchNorm { norm: moved(self.stem.norm), ..self.stem };
-        let block = |block: ResNetBlock| block.map_norms(&mut moved);
-        let stages = self.stages.into_iter();
-        let mut map = block;
-        let stages = stages.map(|blocks| blocks.into_iter().map(&mut map).collect()).collect();
+        let mut blocks = |blocks: Vec<ResNetBlock>| {
+            blocks.into_iter().map(|block| block.map_norms(&mut moved)).collect()
+        };
+        let stages = self.stages.into_iter().map(&mut blocks).collect();
         assert!(seen.next().is_none(), "moments of more norms than there are");
         Self { stem, stages, config: self.config }
     }

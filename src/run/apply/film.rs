@@ -1,6 +1,7 @@
 //! Taking things out of films.
 
-use super::film_pictures::evenly;
+use super::film_pictures::others;
+use super::inpaint::light_pixels;
 use super::inpainter::Inpainter;
 use super::motion::{Camera, Shift};
 use crate::data::Image;
@@ -26,16 +27,7 @@ pub fn marked_film(masks: &[Image], shape: ImageShape, frames: usize) -> Result<
     );
     let mut marked = Vec::with_capacity(frames);
     for mask in masks {
-        let has = mask.shape();
-        ensure!(
-            (has.height, has.width) == (shape.height, shape.width),
-            "a mask of {}×{} pixels cannot mark frames of {}×{}",
-            has.height,
-            has.width,
-            shape.height,
-            shape.width
-        );
-        marked.push(mask.plane(0)?.iter().map(|&value| value > 127).collect::<Vec<_>>());
+        marked.push(light_pixels(mask, shape, "frames")?);
     }
     let all = || marked.iter().flatten();
     ensure!(
@@ -132,8 +124,7 @@ fn from_other_frames(
     }
     let (mut filled, mut unseen) = (Vec::with_capacity(frames.len()), marked.to_vec());
     for (index, frame) in frames.iter().enumerate() {
-        let others: Vec<(usize, [isize; 2])> = evenly(frames.len() - 1, OTHERS)
-            .map(|other| other + usize::from(other >= index))
+        let others: Vec<(usize, [isize; 2])> = others(frames.len(), index, OTHERS)
             .map(|other| {
                 let (now, then) = (places[index], places[other]);
                 (other, [then.0 - now.0, then.1 - now.1].map(|shift| shift.round() as isize))

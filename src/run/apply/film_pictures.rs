@@ -122,6 +122,11 @@ pub(super) fn evenly(count: usize, most: usize) -> impl Iterator<Item = usize> {
     })
 }
 
+/// Up to `most` of `count` things but for number `own`, evenly spread.
+pub(super) fn others(count: usize, own: usize, most: usize) -> impl Iterator<Item = usize> {
+    evenly(count - 1, most).map(move |other| other + usize::from(other >= own))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

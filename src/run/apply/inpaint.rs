@@ -8,7 +8,7 @@ use super::spread::spread;
 use crate::batch::MimBatch;
 use crate::data::tiles::{Mosaic, TILES, Tiles, batch, eight_bits};
 use crate::data::{ChannelStatistics, Image};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::grid::{Grid, ImageShape};
 use crate::image::{denormalize, normalize};
 use crate::mask::{Mask, UnitMask};
@@ -20,14 +20,7 @@ use crate::method::Inpainting;
 ///
 /// When the mask is of another size than an image of `shape`, or marks no pixel or all of them.
 pub fn marked_pixels(mask: &Image, shape: ImageShape) -> Result<Vec<bool>> {
-    let (of, has) = (shape, mask.shape());
-    if (of.height, of.width) != (has.height, has.width) {
-        return Err(Error::config(format!(
-            "a mask of {}×{} pixels cannot mark an image of {}×{}",
-            has.height, has.width, of.height, of.width
-        )));
-    }
-    let marked: Vec<bool> = mask.plane(0)?.iter().map(|&value| value > 127).collect();
+    let marked = light_pixels(mask, shape, "an image")?;
     match marked.iter().filter(|&&marked| marked).count() {
         0 => Err(Error::config("the mask marks no pixel: what is to be filled must be white")),
         count if count == marked.len() => {
@@ -35,6 +28,20 @@ pub fn marked_pixels(mask: &Image, shape: ImageShape) -> Result<Vec<bool>> {
         }
         _ => Ok(marked),
     }
+}
+
+/// The pixels that are light in `mask`, which is as large as `what` it marks.
+pub(super) fn light_pixels(mask: &Image, shape: ImageShape, what: &str) -> Result<Vec<bool>> {
+    let has = mask.shape();
+    ensure!(
+        (has.height, has.width) == (shape.height, shape.width),
+        "a mask of {}×{} pixels cannot mark {what} of {}×{}",
+        has.height,
+        has.width,
+        shape.height,
+        shape.width
+    );
+    Ok(mask.plane(0)?.iter().map(|&value| value > 127).collect())
 }
 
 /// Fills marked pixels of one image, whatever the model.

@@ -16,6 +16,7 @@ use crate::data::source::noun::CLIPS;
 use crate::data::source::walk::ImageFile;
 use crate::data::{DataOptions, OpenProgress, Splits};
 use crate::error::Result;
+use crate::grid::span;
 
 /// How many samples the statistics are measured on, each of which has many frames.
 const LOOKED_AT: usize = 128;
@@ -59,7 +60,7 @@ struct Window {
 impl Window {
     /// From its first frame to its last.
     fn span(self) -> usize {
-        (self.frames - 1).saturating_mul(self.stride).saturating_add(1)
+        span(self.frames, self.stride)
     }
 
     /// Where the parts of a film of so many frames begin, which are at least a span.

@@ -15,6 +15,7 @@ use crate::data::source::decode::read_image;
 use crate::data::source::walk::{is_hidden, is_image};
 use crate::data::source::{npy, regular};
 use crate::error::{Error, Result};
+use crate::grid::span;
 
 /// Bytes at the start of a file that say its format.
 const START: u64 = 16;
@@ -129,8 +130,7 @@ impl Film {
             }
             Kind::Array(array) => Frames::of(path, Box::new(array.frames(start, stride)?), count),
             Kind::Video(video) => {
-                let sent = count.saturating_sub(1).saturating_mul(stride).saturating_add(1);
-                let (frames, skipped) = video.frames(start, sent)?;
+                let (frames, skipped) = video.frames(start, span(count, stride))?;
                 Frames::of(path, Box::new(every(frames, skipped, stride)), count)
             }
         })

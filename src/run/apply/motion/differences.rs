@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use super::Moving;
 use super::background::{Residual, residual};
 use super::camera::Camera;
-use super::plane::Plane;
+use super::plane::{Plane, median_size};
 use super::shift::Shift;
 use crate::config::config;
 use crate::data::Image;
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
-use crate::run::apply::film_pictures::evenly;
+use crate::run::apply::film_pictures::others;
 
 /// How far the background may be off its place, in pixels: a shift is not known better, and between
 /// pixels it is a mixture.
@@ -190,10 +190,9 @@ impl<I: Iterator<Item = Result<Image>>> Differing<I> {
         let frame = &self.held[self.next];
         let first = self.next.saturating_sub(self.options.reach);
         let last = (self.next + self.options.reach).min(self.held.len() - 1);
-        let others = evenly(last - first, self.options.samples).map(|other| first + other);
+        let others = others(last + 1 - first, self.next - first, self.options.samples);
         let others = others.map(|other| {
-            // The frame itself is left out.
-            let other = &self.held[other + usize::from(other >= self.next)];
+            let other = &self.held[first + other];
             let shift = (other.place.0 - frame.place.0, other.place.1 - frame.place.1);
             Ok((other.image.bytes()?, shift))
         });
@@ -237,16 +236,15 @@ fn shares(residual: &Residual, width: usize) -> Vec<f32> {
 /// The deviation of what stands still, in levels of 255: that of a normal distribution with the median
 /// of the sizes of all differences, as most of a picture stands still.
 fn noise(differences: &[f32]) -> f32 {
-    let mut sizes: Vec<f32> = differences.iter().map(|difference| difference.abs()).collect();
-    let middle = sizes.len() / 2;
-    let (_, &mut median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
-    (1.4826 * median).max(LEAST_NOISE)
+    let median = median_size(differences.iter().copied());
+    median.map_or(LEAST_NOISE, |median| (1.4826 * median).max(LEAST_NOISE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::run::apply::film_pictures::evenly;
 
     /// A film of `count` frames of 16 × 24 pixels: columns of stripes seen by a camera that moves by
     /// `drift` pixels a frame, and a square of 4 × 4 that moves by 2.

@@ -139,17 +139,10 @@ impl MotionModel {
         Ok(mosaic.values())
     }
 
-    /// The values of frames by channel, then by frame, as clips are images.
+    /// The values of frames as those of a clip.
     fn planes<'a>(&self, frames: impl Iterator<Item = &'a Image>) -> Result<Vec<f32>> {
-        let channels = self.clip.channels;
-        let frames = frames.map(|frame| Ok(frame.clone().with_channels(channels)?.values()));
-        let frames = frames.collect::<Result<Vec<_>>>()?;
-        let plane = |channel: usize, frame: &[f32]| {
-            let area = frame.len() / channels;
-            frame[channel * area..][..area].to_vec()
-        };
-        let of_channel = |channel| frames.iter().flat_map(move |frame| plane(channel, frame));
-        Ok((0..channels).flat_map(of_channel).collect())
+        let frames = frames.map(|frame| frame.clone().with_channels(self.clip.channels));
+        Ok(Image::clip(&frames.collect::<Result<Vec<_>>>()?)?.values())
     }
 }
 

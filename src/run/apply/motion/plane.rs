@@ -80,6 +80,16 @@ impl Plane {
     }
 }
 
+/// The median of the sizes of `values`; of two in the middle the larger one, and `None` of none.
+pub(super) fn median_size(values: impl Iterator<Item = f32>) -> Option<f32> {
+    let mut sizes: Vec<f32> = values.map(f32::abs).collect();
+    if sizes.is_empty() {
+        return None;
+    }
+    let middle = sizes.len() / 2;
+    Some(*sizes.select_nth_unstable_by(middle, f32::total_cmp).1)
+}
+
 /// The whole places of `length` that are places of it `shift` further too.
 fn within(length: usize, shift: isize) -> Range<usize> {
     let length = length as isize;

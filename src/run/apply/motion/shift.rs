@@ -1,6 +1,6 @@
 //! How far the whole picture moved from one frame to the next.
 
-use super::plane::Plane;
+use super::plane::{Plane, median_size};
 
 /// A move along x and y, in pixels.
 pub(in crate::run::apply) type Shift = (f32, f32);
@@ -121,11 +121,6 @@ fn nearer(now: &Plane, then: &Plane, start: Shift) -> Shift {
 /// Where the biweight ends: 4.685 deviations, of a normal distribution with the median of the
 /// residuals. `None` without residuals.
 fn deviation(residuals: &[(f32, Shift)]) -> Option<f32> {
-    let mut sizes: Vec<f32> = residuals.iter().map(|(residual, _)| residual.abs()).collect();
-    if sizes.is_empty() {
-        return None;
-    }
-    let middle = sizes.len() / 2;
-    let (_, &mut median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
+    let median = median_size(residuals.iter().map(|(residual, _)| *residual))?;
     Some((4.685 * 1.4826 * median).max(0.01))
 }
