@@ -11,7 +11,6 @@ use burn_mim::data::{
     SampleFile, Subset,
 };
 use burn_mim::encoder::{Patchwise, PixelGpt, ResNet, ResidualNet, StageTokens, VitBody};
-use burn_mim::method::SparkResNet;
 use burn_mim::nn::Momentum;
 use burn_mim::{
     Beit, BeitConfig, BlockMask, Cae, CaeConfig, ClipMaskConfig, ClipVit, ClosureMask, Cmae,
@@ -98,7 +97,7 @@ fn every_part_fulfils_its_contract() {
     task::<Mae>();
     task::<Cae>();
     task::<Spark>();
-    any_task::<SparkResNet>();
+    task::<Spark<ResNet>>();
     backbone::<ResNet>();
     task::<Cmae>();
     any_task::<IJepa>();

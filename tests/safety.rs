@@ -29,11 +29,11 @@ struct Taught<T: Module> {
     teacher: T,
 }
 
-impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Taught<T> {
+impl<T: PretextTask<Batch = MimBatch>> PretextTask for Taught<T> {
     type Batch = MimBatch;
-    type Observed = ();
+    type Observed = T::Observed;
 
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
+    fn loss(&self, batch: MimBatch) -> TaskOutput<T::Observed> {
         self.student.loss(batch)
     }
 }
@@ -90,11 +90,11 @@ struct Watched<T: Module> {
     same: f64,
 }
 
-impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Watched<T> {
+impl<T: PretextTask<Batch = MimBatch>> PretextTask for Watched<T> {
     type Batch = MimBatch;
-    type Observed = ();
+    type Observed = T::Observed;
 
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
+    fn loss(&self, batch: MimBatch) -> TaskOutput<T::Observed> {
         self.inner.loss(batch)
     }
 

@@ -186,15 +186,15 @@ struct Diverging<T: Module> {
     batches: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
-impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Diverging<T> {
+impl<T: PretextTask<Batch = MimBatch>> PretextTask for Diverging<T> {
     type Batch = MimBatch;
-    type Observed = ();
+    type Observed = T::Observed;
 
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
+    fn loss(&self, batch: MimBatch) -> TaskOutput<T::Observed> {
         let count = self.batches.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let output = self.inner.loss(batch);
         let factor = if count < 5 { 1.0 } else { f32::NAN };
-        TaskOutput::from(output.loss * factor)
+        TaskOutput { loss: output.loss * factor, ..output }
     }
 }
 

@@ -33,6 +33,7 @@ impl CondensedVitConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
+        self.encoder.check_without_stem("a condenser")?;
         let (early, condenser, depth) =
             (self.early_blocks, self.condenser_blocks, self.encoder.depth);
         ensure!(
@@ -159,7 +160,7 @@ impl Encoder for CondensedVit {
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> CondensedTokens {
         let body = &self.vit.body;
-        let (grid, tokens) = self.vit.embed(images, mask);
+        let (grid, tokens, _) = self.vit.embed(images, mask);
         let (tokens, transformer) = (body.with_first_tokens(tokens), &body.transformer);
         let early = transformer.run(tokens, body.places(grid), 0..self.early_blocks);
         let rest = self.early_blocks..body.layers();

@@ -65,7 +65,8 @@ impl EncoderConfig for VitConfig {
     }
 
     fn stacks(&self) -> Vec<Stack> {
-        vec![self.stack(self.grid().cells())]
+        let blocks = self.stack(self.grid().cells());
+        [blocks].into_iter().chain(self.stem_stack()).collect()
     }
 
     fn validate(&self) -> Result<()> {

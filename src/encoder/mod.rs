@@ -28,6 +28,8 @@ mod any;
 mod clip;
 mod condensed;
 mod config;
+mod conv_batch_norm;
+mod conv_stem;
 pub mod convnext;
 #[cfg(test)]
 mod drop_path_tests;
@@ -54,13 +56,15 @@ pub use any::{AnyBackbone, BackboneConfig};
 pub use clip::{ClipVit, ClipVitConfig};
 pub use condensed::{CondensedTokens, CondensedVit, CondensedVitConfig};
 pub use config::EncoderConfig;
+pub use conv_batch_norm::ConvBatchNorm;
+pub use conv_stem::{ConvStem, ConvStemConfig};
 pub use convnext::{ConvNextV2, ConvNextV2Config, TokenConvNextV2};
 pub(crate) use frozen::with_frozen_layers;
 pub use gpt::{Gpt, GptConfig, PixelGpt};
 pub use hiera::{Hiera, HieraConfig, StageTokens};
 pub use patchwise::Patchwise;
 pub use residual::{ConvNorm, ResidualBlock, ResidualConfig, ResidualNet};
-pub use resnet::{ConvBatchNorm, ResNet, ResNetBlock, ResNetConfig};
+pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
 pub use stack::Stack;
 pub use swin::{Swin, SwinConfig};
 pub use swin_v2::{SwinV2, SwinV2Config};
@@ -70,6 +74,7 @@ pub use vit_config::{RelativePositions, VitConfig, VitInit};
 
 use crate::grid::Grid;
 use crate::mask::Mask;
+use crate::nn::NormsSeen;
 
 /// Turns whole images into features: what evaluation and downstream tasks need of a network.
 ///
@@ -212,6 +217,24 @@ pub trait Encoder: Backbone<<Self as Encoder>::Images> {
     ///
     /// When the images do not divide into patches, or the mask does not fit their grid.
     fn encode(&self, images: Self::Images, mask: &Mask) -> Self::Features;
+
+    /// As [`encode`](Self::encode), with what the norms that remember batches saw of this one. A training
+    /// step computes this, and hands what was seen to [`follow`](Self::follow) once it is done. Default: no
+    /// norm remembers batches
+    fn encode_seen(&self, images: Self::Images, mask: &Mask) -> (Self::Features, NormsSeen) {
+        (self.encode(images, mask), NormsSeen::default())
+    }
+
+    /// The encoder whose norms have moved what they remember towards what they saw of a batch. Default:
+    /// unchanged
+    ///
+    /// # Panics
+    ///
+    /// When something was seen by more or fewer norms than there are.
+    fn follow(self, seen: NormsSeen) -> Self {
+        assert!(seen.0.is_empty(), "{} has no norm that remembers batches", self.describe());
+        self
+    }
 }
 
 /// Refuses images of other channels than a network reads.

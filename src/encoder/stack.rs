@@ -38,6 +38,11 @@ impl VitConfig {
             blocks: self.depth,
         }
     }
+
+    /// What a step keeps of a convolutional stem, where there is one.
+    pub(crate) fn stem_stack(&self) -> Option<Stack> {
+        self.stem.as_ref().map(|stem| stem.stack(self.image))
+    }
 }
 
 impl SwinConfig {

@@ -7,7 +7,7 @@ use super::{Backbone, Encoder, GridTokens, RelativePositions, VisibleTokens, Vit
 use crate::grid::Grid;
 use crate::image::grid_of;
 use crate::mask::{GridMask, Mask};
-use crate::nn::InitialWeights;
+use crate::nn::{InitialWeights, NormsSeen};
 
 /// A vision transformer that sees every cell, the hidden ones as one learned mask token (SimMIM,
 /// BEiT).
@@ -113,9 +113,17 @@ impl Encoder for Vit {
     type Features = GridTokens;
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> GridTokens {
-        let (grid, tokens) = self.embed(images, mask);
+        self.encode_seen(images, mask).0
+    }
+
+    fn encode_seen(&self, images: Tensor<4>, mask: &Mask) -> (GridTokens, NormsSeen) {
+        let (grid, tokens, seen) = self.embed(images, mask);
         let (tokens, class_token) = self.body.transform(tokens, grid);
-        GridTokens { tokens, class_token, grid }
+        (GridTokens { tokens, class_token, grid }, seen)
+    }
+
+    fn follow(self, seen: NormsSeen) -> Self {
+        Self { body: self.body.follow(seen), ..self }
     }
 }
 
@@ -131,17 +139,17 @@ impl Vit {
         mask: &Mask,
         layers: &[usize],
     ) -> Vec<GridTokens> {
-        let (grid, tokens) = self.embed(images, mask);
+        let (grid, tokens, _) = self.embed(images, mask);
         self.body.layers_of(tokens, grid, layers)
     }
 
-    /// Embedded patches with their positions, hidden ones replaced.
-    pub(super) fn embed(&self, images: Tensor<4>, mask: &Mask) -> (Grid, Tensor<3>) {
-        let (grid, patches) = self.body.patches(images);
-        let mask = mask.at(grid);
+    /// Embedded patches with their positions, hidden ones replaced, and what the norms of a stem saw.
+    pub(super) fn embed(&self, images: Tensor<4>, mask: &Mask) -> (Grid, Tensor<3>, NormsSeen) {
+        let mask = mask.at(grid_of(&images, self.body.config().patch));
+        let (grid, patches, seen) = self.body.visible_patches(images, &mask);
         let visible = self.body.embed(mask.visible.select(patches));
         let tokens = mask.visible.fill(visible, self.mask_token.val());
-        (grid, self.body.with_positions(tokens, grid))
+        (grid, self.body.with_positions(tokens, grid), seen)
     }
 }
 
@@ -150,8 +158,16 @@ impl Encoder for VisibleVit {
     type Features = VisibleTokens;
 
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> VisibleTokens {
+        self.encode_seen(images, mask).0
+    }
+
+    fn encode_seen(&self, images: Tensor<4>, mask: &Mask) -> (VisibleTokens, NormsSeen) {
         let grid = grid_of(&images, self.body.config().patch);
-        self.encode_visible(images, &mask.at(grid))
+        self.encode_grid(images, &mask.at(grid))
+    }
+
+    fn follow(self, seen: NormsSeen) -> Self {
+        Self { body: self.body.follow(seen) }
     }
 }
 
@@ -162,7 +178,11 @@ impl VisibleVit {
     ///
     /// When the images do not divide into patches, or the mask is of another grid or batch.
     pub fn encode_visible(&self, images: Tensor<4>, mask: &GridMask) -> VisibleTokens {
-        let (grid, patches) = self.body.patches(images);
+        self.encode_grid(images, mask).0
+    }
+
+    fn encode_grid(&self, images: Tensor<4>, mask: &GridMask) -> (VisibleTokens, NormsSeen) {
+        let (grid, patches, seen) = self.body.visible_patches(images, mask);
         let mut tokens = self.body.embed(mask.visible.select(patches));
         if let Some(positions) = &self.body.positions {
             tokens = tokens + mask.visible.select_from_table(positions.cells(grid));
@@ -172,7 +192,7 @@ impl VisibleVit {
         let places =
             transformer.places_of(grid, first_cell, |table| mask.visible.select_from_table(table));
         let (tokens, class_token) = self.body.transform_at(tokens, places);
-        VisibleTokens { tokens, class_token, grid }
+        (VisibleTokens { tokens, class_token, grid }, seen)
     }
 }
 

@@ -4,14 +4,18 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, s};
 
-use super::{Backbone, GridTokens, VitConfig, check_channels};
+use super::conv_batch_norm::Read;
+use super::{Backbone, ConvStem, GridTokens, VitConfig, check_channels};
 use crate::grid::Grid;
 use crate::image::{PatchLayout, grid_of, patchify};
-use crate::nn::{InitialWeights, Norm, Places, PositionTable, Transformer, per_token};
+use crate::mask::{GridMask, VisibleMaps};
+use crate::nn::{InitialWeights, Norm, NormsSeen, Places, PositionTable, Transformer, per_token};
 
 /// Patch embedding, positions and the transformer.
 #[derive(Module, Debug)]
 pub struct VitBody {
+    /// Convolutions that read the images first, where there are any.
+    pub stem: Option<ConvStem>,
     /// A patch's values (channel, row, column) → `width`: the papers' convolution of stride = size.
     pub patch_embed: Linear,
     /// The class tokens, `[class tokens, width]`, where there are any.
@@ -37,8 +41,10 @@ impl VitBody {
     pub fn new(config: &VitConfig, weights: &mut InitialWeights) -> Self {
         config.validate().unwrap_or_else(|error| panic!("{error}"));
         let (grid, class_tokens) = (config.grid(), config.class_tokens());
-        let (values, width, init) = (config.patch_values(), config.width, config.matrix_init());
+        let (values, width, init) = (config.embedded_values(), config.width, config.matrix_init());
+        let stem = config.stem.as_ref();
         Self {
+            stem: stem.map(|stem| stem.init(config.image.channels, weights)),
             patch_embed: match config.patch_bias {
                 true => weights.linear(values, width, init),
                 false => weights.linear_without_bias(values, width, init),
@@ -68,11 +74,42 @@ impl VitBody {
         &self.config
     }
 
-    /// The images' grid and their patches, `[batch, cells, channels · patch²]`.
+    /// The images' grid and their patches, `[batch, cells, channels · patch²]`; what a stem makes of the
+    /// patches, where there is one.
     pub fn patches(&self, images: Tensor<4>) -> (Grid, Tensor<3>) {
+        self.patches_read(images, &mut Read::whole())
+    }
+
+    /// [`patches`](Self::patches) of images whose hidden patches do not reach others, and what the norms of
+    /// a stem saw.
+    pub(super) fn visible_patches(
+        &self,
+        images: Tensor<4>,
+        mask: &GridMask,
+    ) -> (Grid, Tensor<3>, NormsSeen) {
+        // Without a stem no patch reaches another.
+        let mut read = match self.stem {
+            Some(_) => Read::visible(VisibleMaps::of_grid(mask, &images)),
+            None => Read::whole(),
+        };
+        let (grid, patches) = self.patches_read(images, &mut read);
+        (grid, patches, read.seen)
+    }
+
+    fn patches_read(&self, images: Tensor<4>, read: &mut Read) -> (Grid, Tensor<3>) {
         check_channels(&images, self.config.image.channels);
         let grid = grid_of(&images, self.config.patch);
-        (grid, patchify(images, self.config.patch, PatchLayout::ChannelsFirst))
+        let maps = match &self.stem {
+            Some(stem) => stem.forward(images, read),
+            None => images,
+        };
+        let [.., rows, _] = maps.dims();
+        (grid, patchify(maps, rows / grid.rows, PatchLayout::ChannelsFirst))
+    }
+
+    /// The body whose stem's norms have moved towards what they saw.
+    pub(super) fn follow(self, seen: NormsSeen) -> Self {
+        seen.move_all(|moved| Self { stem: self.stem.map(|stem| stem.map_norms(moved)), ..self })
     }
 
     /// Patches as tokens, `[batch, patches, width]`.
@@ -225,7 +262,8 @@ impl Backbone for VitBody {
 
     fn describe(&self) -> String {
         let VitConfig { width, depth, patch, .. } = self.config();
-        format!("ViT {width}×{depth}, patch {patch}")
+        let stem = if self.stem.is_some() { ", convolutional stem" } else { "" };
+        format!("ViT {width}×{depth}, patch {patch}{stem}")
     }
 
     fn layers(&self) -> usize {

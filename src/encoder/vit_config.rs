@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ConvStemConfig;
 use crate::config::config;
 use crate::error::{Result, ensure};
 use crate::grid::{Grid, ImageShape};
@@ -100,6 +101,8 @@ config! {
         /// transformer (data2vec 2.0, arXiv 2212.07525). The last block is then followed by no other
         /// norm. Default: no
         pub post_norm: bool = false,
+        /// Convolutions that read the images before they are cut into patches. Default: none
+        pub stem: Option<ConvStemConfig> = None,
         /// Whether the embedding of patches has a bias. Default: yes
         pub patch_bias: bool = true,
         /// How absolute positions are read on another grid. Default: bicubically
@@ -183,6 +186,9 @@ impl VitConfig {
         );
         let first = self.registers.saturating_add(more);
         limits::at_most("registers and class tokens", first, limits::TOKENS)?;
+        if let Some(stem) = &self.stem {
+            stem.validate(self.image.channels, self.patch)?;
+        }
         self.transformer().validate()?;
         self.check_sizes(grid)
     }
@@ -192,7 +198,7 @@ impl VitConfig {
         let tokens = grid.cells();
         limits::at_most("the number of patches", tokens, limits::TOKENS)?;
         limits::parameters(limits::product(&[tokens, self.width]))?;
-        limits::parameters(limits::product(&[self.patch_values(), self.width]))?;
+        limits::parameters(limits::product(&[self.embedded_values(), self.width]))?;
         let tables = match self.relative_positions {
             RelativePositions::None => 0,
             RelativePositions::Shared => 1,
@@ -210,6 +216,16 @@ impl VitConfig {
             "an encoder that drops hidden patches needs absolute positions, not relative ones \
              ({:?})",
             self.relative_positions
+        );
+        Ok(())
+    }
+
+    /// Checks that there is no convolutional stem, whose norms learn nothing in a task that does not hand
+    /// what they saw to [`Encoder::follow`](crate::Encoder::follow).
+    pub(crate) fn check_without_stem(&self, method: &str) -> Result<()> {
+        ensure!(
+            self.stem.is_none(),
+            "{method} does not train a convolutional stem: leave encoder.stem out"
         );
         Ok(())
     }
@@ -232,6 +248,7 @@ impl VitConfig {
             (self.activation != MlpActivation::Gelu, "activation but the exact GELU"),
             (self.pre_norm, "norm before the first block"),
             (self.post_norm, "norms after the branches"),
+            (self.stem.is_some(), "convolutional stem"),
             (!self.patch_bias, "embedding of patches without bias"),
         ]
         .into_iter()
@@ -251,6 +268,13 @@ impl VitConfig {
     /// Values in one patch of pixels.
     pub fn patch_values(&self) -> usize {
         self.image.channels * self.patch * self.patch
+    }
+
+    /// Values of one patch that become its token: its pixels, or what a stem makes of them.
+    pub fn embedded_values(&self) -> usize {
+        let Some(stem) = &self.stem else { return self.patch_values() };
+        let side = self.patch / stem.stride();
+        limits::product(&[stem.width(), side, side])
     }
 
     /// The configuration of the blocks, the bias of attention scores, and the final norm.

@@ -3,7 +3,7 @@
 use burn::nn::GroupNorm;
 use burn::tensor::Tensor;
 
-use super::Mask;
+use super::{GridMask, Mask};
 use crate::grid::Grid;
 use crate::kernel;
 use crate::nn::{BatchNorm, Moments};
@@ -23,9 +23,13 @@ pub struct VisibleMaps {
 impl VisibleMaps {
     /// Those of `mask`, as numbers of the type of `features`.
     pub fn new(mask: &Mask, features: &Tensor<4>) -> Self {
-        let read = mask.at(mask.grid());
-        let units = read.visible.map().cast(features.dtype());
-        Self { units, count: read.visible.count() }
+        Self::of_grid(&mask.at(mask.grid()), features)
+    }
+
+    /// Those of a mask that is read on some grid already.
+    pub(crate) fn of_grid(mask: &GridMask, features: &Tensor<4>) -> Self {
+        let units = mask.visible.map().cast(features.dtype());
+        Self { units, count: mask.visible.count() }
     }
 
     /// 1 at every visible cell of maps of this size, `[batch, 1, rows, cols]`, and how many these are of

@@ -112,7 +112,7 @@ pub use saved::{LoadedRun, RunConfig};
 pub use selfie::selfie_sheet;
 pub use selfie::{AttentionPooling, Selfie, SelfieConfig};
 pub use simmim::{SimMim, SimMimConfig};
-pub use spark::{NormsSeen, Spark, SparkConfig, SparkEncoderConfig, SparkResNet};
+pub use spark::{Spark, SparkConfig, SparkEncoderConfig};
 #[cfg(feature = "run")]
 pub use stage::RefineStage;
 pub use teacher::ContrastTeacher;

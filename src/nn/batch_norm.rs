@@ -31,6 +31,28 @@ pub struct Moments {
     pub variance: Tensor<1>,
 }
 
+/// What the norms of a network saw of a batch, in the order in which it computes them.
+#[derive(Debug, Clone, Default)]
+pub struct NormsSeen(pub Vec<Moments>);
+
+impl NormsSeen {
+    /// What `network` makes of a function that moves one norm after the other by what it saw.
+    ///
+    /// # Panics
+    ///
+    /// When it moves more or fewer norms than have seen something.
+    pub(crate) fn move_all<T>(
+        self,
+        network: impl FnOnce(&mut dyn FnMut(RunningNorm) -> RunningNorm) -> T,
+    ) -> T {
+        let mut seen = self.0.into_iter();
+        let moved =
+            network(&mut |norm| norm.follow(seen.next().expect("each norm has seen a batch")));
+        assert!(seen.next().is_none(), "more norms have seen a batch than there are");
+        moved
+    }
+}
+
 impl BatchNorm {
     /// Of `features`, with PyTorch's epsilon of 1e-5.
     pub fn new(features: usize, weights: &mut InitialWeights) -> Self {

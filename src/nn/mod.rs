@@ -36,7 +36,7 @@ mod windows;
 mod windows_cache;
 
 pub use attention::{Attention, AttentionConfig, KeysValues, QkvBias};
-pub use batch_norm::{BatchNorm, Moments, RunningNorm};
+pub use batch_norm::{BatchNorm, Moments, NormsSeen, RunningNorm};
 pub(crate) use block::scaled;
 pub use block::{Block, BlockConfig};
 pub use cast::cast_parameters;

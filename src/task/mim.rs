@@ -9,7 +9,7 @@ use crate::encoder::{Encoder, layers_above};
 use crate::error::Result;
 use crate::head::{Prediction, PredictionHead};
 use crate::mask::Mask;
-use crate::nn::cast_parameters;
+use crate::nn::{NormsSeen, cast_parameters};
 use crate::target::{Reconstruct, Target, check_width};
 
 /// An encoder, a head and a target: hide, encode, predict, compare.
@@ -39,6 +39,17 @@ where
         self.head.predict(features, &batch.mask)
     }
 
+    /// The loss, with the network's arithmetic in `dtype` where there is one; the target computes in its own
+    /// type.
+    fn judged(&self, batch: &MimBatch, dtype: Option<FloatDType>) -> TaskOutput<NormsSeen> {
+        let value = self.target.of(batch);
+        let (images, mask) = (batch.for_each_mask(batch.images.clone()), &batch.mask);
+        let whole = images.dtype().into();
+        let (features, observed) = encode_in(&self.encoder, images, mask, dtype);
+        let prediction = predict_in(&self.head, features, mask, dtype, whole);
+        TaskOutput { loss: self.judge(prediction, value), observed }
+    }
+
     /// # Panics
     ///
     /// When the head is not as wide as the target, or predicts another number of cells.
@@ -64,27 +75,33 @@ where
     }
 }
 
-/// The features of images under `mask`, and what `head` predicts from them. Both networks compute in
-/// `dtype` where there is one; the features stay in it, the prediction is of the images' type.
-pub(crate) fn encode_and_predict<E, H>(
+/// The features of images under `mask`, and what the encoder's norms saw. The network computes in `dtype` where
+/// there is one, and the features stay in it.
+pub(crate) fn encode_in<E: Encoder<Images = Tensor<4>>>(
     encoder: &E,
-    head: &H,
     images: Tensor<4>,
     mask: &Mask,
     dtype: Option<FloatDType>,
-) -> (E::Features, H::Prediction)
-where
-    E: Encoder<Images = Tensor<4>, Features: Clone>,
-    H: PredictionHead<E::Features>,
-{
-    let Some(dtype) = dtype else {
-        let features = encoder.encode(images, mask);
-        return (features.clone(), head.predict(features, mask));
-    };
-    let whole = images.dtype().into();
-    let features = cast_parameters(encoder, dtype).encode(images.cast(dtype), mask);
-    let prediction = cast_parameters(head, dtype).predict(features.clone(), mask);
-    (features, prediction.cast(whole))
+) -> (E::Features, NormsSeen) {
+    match dtype {
+        None => encoder.encode_seen(images, mask),
+        Some(dtype) => cast_parameters(encoder, dtype).encode_seen(images.cast(dtype), mask),
+    }
+}
+
+/// What `head` predicts from features that [`encode_in`] computed in the same `dtype`, cast to the type of
+/// what is predicted.
+pub(crate) fn predict_in<F, H: PredictionHead<F>>(
+    head: &H,
+    features: F,
+    mask: &Mask,
+    dtype: Option<FloatDType>,
+    whole: FloatDType,
+) -> H::Prediction {
+    match dtype {
+        None => head.predict(features, mask),
+        Some(dtype) => cast_parameters(head, dtype).predict(features, mask).cast(whole),
+    }
 }
 
 impl<E, H, T> PretextTask for Mim<E, H, T>
@@ -94,22 +111,14 @@ where
     T: Target,
 {
     type Batch = MimBatch;
-    type Observed = ();
+    type Observed = NormsSeen;
 
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
-        let value = self.target.of(&batch);
-        self.judge(self.predict(&batch), value).into()
+    fn loss(&self, batch: MimBatch) -> TaskOutput<NormsSeen> {
+        self.judged(&batch, None)
     }
 
-    /// The encoder and the head compute in `dtype`, the target in its own type.
-    fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput> {
-        let value = self.target.of(&batch);
-        let whole = batch.images.dtype().into();
-        let encoder = cast_parameters(&self.encoder, dtype);
-        let features =
-            encoder.encode(batch.for_each_mask(batch.images.clone()).cast(dtype), &batch.mask);
-        let prediction = cast_parameters(&self.head, dtype).predict(features, &batch.mask);
-        Ok(self.judge(prediction.cast(whole), value).into())
+    fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput<NormsSeen>> {
+        Ok(self.judged(&batch, Some(dtype)))
     }
 
     fn measure(&self, batch: MimBatch) -> Measured {
@@ -126,9 +135,10 @@ where
         Some(self.target.loss(prediction, value))
     }
 
-    fn after_step(self, step: StepEnd) -> Self {
-        let target = self.target.after_step(&self.encoder, step.progress);
-        Self { target, ..self }
+    fn after_step(self, step: StepEnd<NormsSeen>) -> Self {
+        let encoder = step.observed.into_iter().fold(self.encoder, E::follow);
+        let target = self.target.after_step(&encoder, step.progress);
+        Self { encoder, target, ..self }
     }
 
     fn layers_above(&self, parameter: &str) -> usize {

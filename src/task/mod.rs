@@ -13,7 +13,7 @@ use burn::tensor::{FloatDType, Tensor};
 pub(crate) use choice::{choose, guessing, measure_choice};
 pub(crate) use contrast::contrast;
 pub use mim::Mim;
-pub(crate) use mim::encode_and_predict;
+pub(crate) use mim::{encode_in, predict_in};
 pub use network::Network;
 pub use observed::Observed;
 pub(crate) use observed::tensors;

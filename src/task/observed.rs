@@ -4,6 +4,8 @@ use std::fmt::Debug;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::nn::{Moments, NormsSeen};
+
 /// What [`PretextTask::after_step`](super::PretextTask::after_step) needs to know of a batch. Where
 /// several processes train a task, every one of them must know it of all batches of a step.
 pub trait Observed: Debug + Send + Sized + 'static {
@@ -30,6 +32,22 @@ impl<const D: usize> Observed for Tensor<D> {
     fn from_data(data: Vec<TensorData>, device: &Device) -> Self {
         let [values] = tensors(data);
         Tensor::from_data(values, device)
+    }
+}
+
+impl Observed for NormsSeen {
+    fn into_data(self) -> Vec<TensorData> {
+        let both = self.0.into_iter().flat_map(|Moments { mean, variance }| [mean, variance]);
+        both.map(Tensor::into_data).collect()
+    }
+
+    fn from_data(data: Vec<TensorData>, device: &Device) -> Self {
+        let mut tensors = data.into_iter().map(|data| Tensor::from_data(data, device));
+        let mut seen = Vec::new();
+        while let (Some(mean), Some(variance)) = (tensors.next(), tensors.next()) {
+            seen.push(Moments { mean, variance });
+        }
+        Self(seen)
     }
 }
 

@@ -61,11 +61,11 @@ pub(crate) struct Plain<T: Module> {
     pub(crate) inner: T,
 }
 
-impl<T: PretextTask<Batch = MimBatch, Observed = ()>> PretextTask for Plain<T> {
+impl<T: PretextTask<Batch = MimBatch>> PretextTask for Plain<T> {
     type Batch = MimBatch;
-    type Observed = ();
+    type Observed = T::Observed;
 
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
+    fn loss(&self, batch: MimBatch) -> TaskOutput<T::Observed> {
         self.inner.loss(batch)
     }
 }

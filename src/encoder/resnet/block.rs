@@ -1,21 +1,11 @@
 //! A ResNet's blocks.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
-use super::read::Read;
-use crate::nn::{Init, InitialWeights, RunningNorm, convolve, convolve_rectified};
-
-/// A convolution without bias, and the norm that has one.
-#[derive(Module, Debug)]
-pub struct ConvBatchNorm {
-    /// The convolution.
-    pub conv: Conv2d,
-    /// Over the batch.
-    pub norm: RunningNorm,
-}
+use crate::encoder::conv_batch_norm::{ConvBatchNorm, Read};
+use crate::nn::{InitialWeights, RunningNorm};
 
 /// x' + norms and convolutions, and a rectifier, x' being x or, where the shape changes, its projection.
 ///
@@ -27,27 +17,6 @@ pub struct ResNetBlock {
     pub convs: Vec<ConvBatchNorm>,
     /// 1 × 1, where the shape changes.
     pub projection: Option<ConvBatchNorm>,
-}
-
-impl ConvBatchNorm {
-    pub(super) fn new(
-        widths: [usize; 2],
-        side: usize,
-        stride: usize,
-        weights: &mut InitialWeights,
-    ) -> Self {
-        // The variance of the gradient is kept through rectifiers (torchvision).
-        let init = Init::of_fan_in(widths[1] * side * side, 2.0);
-        let conv = weights.conv2d_without_bias(widths, side, init);
-        let conv = Conv2d { stride: [stride; 2], ..conv };
-        Self { conv, norm: RunningNorm::new(widths[1], weights) }
-    }
-
-    /// Of maps, or of their rectified values.
-    pub(super) fn forward(&self, maps: Tensor<4>, rectified: bool, read: &mut Read) -> Tensor<4> {
-        let convolve = if rectified { convolve_rectified } else { convolve };
-        read.norm(&self.norm, convolve(&self.conv, maps))
-    }
 }
 
 impl ResNetBlock {
@@ -86,11 +55,10 @@ impl ResNetBlock {
     }
 
     /// The norms, in the order in which they are computed.
-    pub(super) fn map_norms(self, mut moved: impl FnMut(RunningNorm) -> RunningNorm) -> Self {
-        let mut map = |layer: ConvBatchNorm| ConvBatchNorm { norm: moved(layer.norm), ..layer };
+    pub(super) fn map_norms(self, moved: &mut dyn FnMut(RunningNorm) -> RunningNorm) -> Self {
         Self {
-            convs: self.convs.into_iter().map(&mut map).collect(),
-            projection: self.projection.map(map),
+            convs: self.convs.into_iter().map(|layer| layer.map_norm(moved)).collect(),
+            projection: self.projection.map(|layer| layer.map_norm(moved)),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 mod block;
 mod config;
-mod read;
 #[cfg(test)]
 mod tests;
 
@@ -12,14 +11,14 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 
-pub use block::{ConvBatchNorm, ResNetBlock};
+pub use block::ResNetBlock;
 pub use config::ResNetConfig;
-use read::Read;
 
+use super::conv_batch_norm::{ConvBatchNorm, Read};
 use super::residual::as_tokens;
 use super::{Backbone, Encoder, FeatureMaps, GridTokens, check_channels};
 use crate::mask::{Mask, VisibleMaps};
-use crate::nn::{InitialWeights, Moments};
+use crate::nn::{InitialWeights, NormsSeen};
 
 /// Side of the first convolution's kernel.
 const STEM: usize = 7;
@@ -30,7 +29,7 @@ const STEM: usize = 7;
 /// Whole images are read by the statistics that the norms remember, so features of an image are its own;
 /// fine-tuning leaves these statistics as they are. Under masks, which pre-training has, they are those of
 /// the batch's visible cells (SparK, Tian et al. 2023, arXiv 2301.03580 §3.1), and
-/// [`follow`](Self::follow) moves what is remembered.
+/// [`follow`](Encoder::follow) moves what is remembered.
 #[derive(Module, Debug)]
 pub struct ResNet {
     /// The first convolution, of stride 2.
@@ -84,38 +83,6 @@ impl ResNet {
             maps.push(block.forward(maps[maps.len() - 1].clone(), read));
         }
         maps
-    }
-
-    /// The features that each stage leaves of the visible cells, zeros at hidden ones, and the moments of
-    /// all norms, of which [`follow`](Self::follow) makes memories.
-    ///
-    /// # Panics
-    ///
-    /// As [`Encoder::encode`].
-    pub fn encode_seen(&self, images: Tensor<4>, mask: &Mask) -> (FeatureMaps, Vec<Moments>) {
-        let mut read = Read::visible(VisibleMaps::new(mask, &images));
-        let maps = self.maps(images, self.layers(), &mut read);
-        let stages = self.ends().map(|end| maps[end].clone()).collect();
-        (FeatureMaps { stages }, read.moments)
-    }
-
-    /// The network whose norms have moved towards these moments.
-    ///
-    /// # Panics
-    ///
-    /// When they are not as many as the norms.
-    pub fn follow(self, seen: Vec<Moments>) -> Self {
-        let mut seen = seen.into_iter();
-        let mut moved = |norm: crate::nn::RunningNorm| {
-            norm.follow(seen.next().expect("each norm has seen a batch"))
-        };
-        let stem = ConvBatchNorm { norm: moved(self.stem.norm), ..self.stem };
-        let mut blocks = |blocks: Vec<ResNetBlock>| {
-            blocks.into_iter().map(|block| block.map_norms(&mut moved)).collect()
-        };
-        let stages = self.stages.into_iter().map(&mut blocks).collect();
-        assert!(seen.next().is_none(), "moments of more norms than there are");
-        Self { stem, stages, config: self.config }
     }
 
     /// The numbers of the blocks that end a stage, counted from 1.
@@ -183,5 +150,24 @@ impl Encoder for ResNet {
     /// stage.
     fn encode(&self, images: Tensor<4>, mask: &Mask) -> FeatureMaps {
         self.encode_seen(images, mask).0
+    }
+
+    fn encode_seen(&self, images: Tensor<4>, mask: &Mask) -> (FeatureMaps, NormsSeen) {
+        let mut read = Read::visible(VisibleMaps::new(mask, &images));
+        let maps = self.maps(images, self.layers(), &mut read);
+        let stages = self.ends().map(|end| maps[end].clone()).collect();
+        (FeatureMaps { stages }, read.seen)
+    }
+
+    fn follow(self, seen: NormsSeen) -> Self {
+        seen.move_all(|moved| Self {
+            stem: self.stem.map_norm(moved),
+            stages: self
+                .stages
+                .into_iter()
+                .map(|blocks| blocks.into_iter().map(|block| block.map_norms(moved)).collect())
+                .collect(),
+            config: self.config,
+        })
     }
 }

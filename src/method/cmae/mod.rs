@@ -92,6 +92,7 @@ impl CmaeConfig {
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
         self.encoder.check_absolute()?;
+        self.encoder.check_without_stem("CMAE")?;
         self.decoder.validate(&self.encoder)?;
         self.feature_decoder.validate(&self.encoder)?;
         if self.normalized {

@@ -4,13 +4,15 @@ use burn::module::Module;
 use burn::tensor::{FloatDType, Tensor};
 
 use crate::batch::MimBatch;
-use crate::encoder::{Backbone, Encoder, VisibleTokens, VitBody, layers_above};
+use crate::encoder::{Backbone, VisibleTokens, VitBody, layers_above};
 use crate::error::Result;
-use crate::head::{Decoder, PredictionHead};
+use crate::head::Decoder;
 use crate::method::{ContrastTeacher, Mae};
 use crate::nn::{Projection, cast_parameters};
 use crate::target::Target;
-use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, contrast, guessing};
+use crate::task::{
+    Measured, PretextTask, StepEnd, TaskOutput, contrast, encode_in, guessing, predict_in,
+};
 
 /// CMAE: a masked autoencoder whose visible cells also tell the image from the others of the batch,
 /// by the features that a teacher has of a shifted view.
@@ -56,23 +58,15 @@ impl Cmae {
         let value = self.mae.target.of(batch);
         let view = batch.target_view.as_ref().unwrap_or(&batch.images);
         let view = view.clone().without_autodiff();
-        let (features, pixels, predicted, known) = match dtype {
-            None => {
-                let features = self.mae.encoder.encode(batch.images.clone(), &batch.mask);
-                let pixels = self.mae.head.predict(features.clone(), &batch.mask);
-                let predicted = self.feature_decoder.predict(features.clone(), &batch.mask);
-                (features, pixels, predicted, self.teacher.encoder.represent(view))
-            }
+        let (features, _) = encode_in(&self.mae.encoder, batch.images.clone(), &batch.mask, dtype);
+        let features: VisibleTokens = features;
+        let pixels = predict_in(&self.mae.head, features.clone(), &batch.mask, dtype, whole);
+        let decoder = &self.feature_decoder;
+        let predicted = predict_in(decoder, features.clone(), &batch.mask, dtype, whole);
+        let known = match dtype {
+            None => self.teacher.encoder.represent(view),
             Some(dtype) => {
-                let images = batch.images.clone().cast(dtype);
-                let encoder = cast_parameters(&self.mae.encoder, dtype);
-                let features: VisibleTokens = encoder.encode(images, &batch.mask);
-                let head = cast_parameters(&self.mae.head, dtype);
-                let pixels = head.predict(features.clone(), &batch.mask).cast(whole);
-                let decoder = cast_parameters(&self.feature_decoder, dtype);
-                let predicted = decoder.predict(features.clone(), &batch.mask).cast(whole);
-                let teacher = cast_parameters(&self.teacher.encoder, dtype);
-                (features, pixels, predicted, teacher.represent(view.cast(dtype)))
+                cast_parameters(&self.teacher.encoder, dtype).represent(view.cast(dtype))
             }
         };
         let query = self.predictor.forward(self.projector.forward(mean(predicted)));

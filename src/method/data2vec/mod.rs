@@ -109,6 +109,7 @@ impl Data2VecConfig {
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
         self.encoder.check_absolute()?;
+        self.encoder.check_without_stem("data2vec")?;
         self.decoder.validate(&self.encoder)?;
         self.mask()?;
         let Self { masks, class_loss, .. } = *self;

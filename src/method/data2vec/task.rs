@@ -8,7 +8,7 @@ use crate::encoder::{VisibleVit, layers_above};
 use crate::error::Result;
 use crate::head::ConvDecoder;
 use crate::target::{FeatureTarget, Target, first_cells};
-use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, encode_and_predict};
+use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, encode_in, predict_in};
 
 /// data2vec 2.0: from the visible cells of an image, an encoder and a decoder predict the features
 /// that a moving average of the encoder has of the hidden ones, seeing the whole image. Each image may
@@ -45,8 +45,8 @@ impl Data2Vec {
         let whole: FloatDType = batch.images.dtype().into();
         let value = self.value(batch, dtype);
         let images = batch.for_each_mask(batch.images.clone());
-        let (features, cells) =
-            encode_and_predict(&self.encoder, &self.decoder, images, &batch.mask, dtype);
+        let (features, _) = encode_in(&self.encoder, images, &batch.mask, dtype);
+        let cells = predict_in(&self.decoder, features.clone(), &batch.mask, dtype, whole);
         let class = features.class_token.filter(|_| self.class_loss > 0.0);
         let class = class.map(|class| class.cast(whole).unsqueeze_dim(1));
         let pooled = features.tokens.without_autodiff().cast(whole).mean_dim(1).squeeze_dim(1);

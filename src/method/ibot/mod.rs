@@ -105,6 +105,7 @@ impl IBotConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
+        self.encoder.check_without_stem("iBOT")?;
         ensure!(self.encoder.class_token, "iBOT needs an encoder with a class token");
         self.mask()?;
         self.check_head()?;

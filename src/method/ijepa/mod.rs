@@ -96,6 +96,7 @@ impl IJepaConfig {
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
         self.encoder.check_absolute()?;
+        self.encoder.check_without_stem("I-JEPA")?;
         self.predictor.validate(&self.encoder)?;
         self.momentum.validate()?;
         self.mask().map(drop)

@@ -99,6 +99,7 @@ impl LeJepaConfig {
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
         self.encoder.check_absolute()?;
+        self.encoder.check_without_stem("LeJEPA")?;
         self.mask()?;
         let Self { masks, projector_hidden, embedding, lambda, .. } = *self;
         for (name, number, most) in [

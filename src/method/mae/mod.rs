@@ -21,7 +21,7 @@ pub(super) use teacher::small_teacher;
 use std::sync::Arc;
 
 use crate::config::config;
-use crate::encoder::{VisibleVit, VitConfig};
+use crate::encoder::{ConvStemConfig, VisibleVit, VitConfig};
 use crate::error::{Result, ensure};
 use crate::grid::ImageShape;
 use crate::head::{AnyDecoder, DecoderAttention, DecoderConfig};
@@ -89,7 +89,12 @@ impl MaeConfig {
         let divides =
             |side: &usize| image.height.is_multiple_of(*side) && image.width.is_multiple_of(*side);
         let patch = [8, 7, 4].into_iter().find(divides).unwrap_or(8);
-        Self::new(VitConfig::new(image, patch, 192, 3, 6))
+        let stem = match patch {
+            8 => Some(ConvStemConfig::new(vec![48, 96, 192])),
+            4 => Some(ConvStemConfig::new(vec![96, 192])),
+            _ => None,
+        };
+        Self::new(VitConfig::new(image, patch, 192, 1, 6).with_stem(stem))
             .with_decoder(decoder)
             .with_mask(MaskConfig::Mae { ratio: 0.125 })
             .with_target(MaeTargetConfig::pixels_and_hog())

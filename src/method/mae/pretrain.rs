@@ -65,7 +65,10 @@ impl Method for MaeConfig {
             _ => cells,
         };
         let sizes = VitConfig { width: decoder.width, depth: decoder.depth, ..vit.clone() };
-        vec![vit.stack(cells - hidden), sizes.with_mlp_ratio(decoder.mlp_ratio).stack(decoded)]
+        let mut stacks =
+            vec![vit.stack(cells - hidden), sizes.with_mlp_ratio(decoder.mlp_ratio).stack(decoded)];
+        stacks.extend(vit.stem_stack());
+        stacks
     }
 
     fn encoder(task: &MaeTask) -> &VitBody {

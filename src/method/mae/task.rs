@@ -6,14 +6,14 @@ use burn::tensor::{FloatDType, Tensor, s};
 use super::{Mae, MaeTarget};
 use crate::batch::MimBatch;
 use crate::config::config;
-use crate::encoder::{VisibleVit, layers_above};
+use crate::encoder::{Encoder, VisibleVit, layers_above};
 use crate::error::{Result, ensure};
 use crate::head::AnyDecoder;
 use crate::limits;
-use crate::nn::{InitialWeights, Projection};
+use crate::nn::{InitialWeights, NormsSeen, Projection};
 use crate::target::Target;
 use crate::task::{
-    Measured, Mim, PretextTask, StepEnd, TaskOutput, contrast, encode_and_predict, guessing,
+    Measured, Mim, PretextTask, StepEnd, TaskOutput, contrast, encode_in, guessing, predict_in,
 };
 
 config! {
@@ -136,6 +136,8 @@ struct Seen {
     value: Tensor<3>,
     /// The means of the visible cells, `[views, features]`.
     pooled: Tensor<2>,
+    /// What the encoder's norms saw.
+    norms: NormsSeen,
 }
 
 impl MaeTask {
@@ -149,31 +151,32 @@ impl MaeTask {
     fn see(&self, batch: &MimBatch, dtype: Option<FloatDType>) -> Seen {
         let whole: FloatDType = batch.images.dtype().into();
         let value = self.target.of(batch);
-        let images = batch.images.clone();
-        let (features, prediction) =
-            encode_and_predict(&self.encoder, &self.head, images, &batch.mask, dtype);
+        let (images, mask) = (batch.images.clone(), &batch.mask);
+        let (features, norms) = encode_in(&self.encoder, images, mask, dtype);
+        let prediction = predict_in(&self.head, features.clone(), mask, dtype, whole);
         let pooled = features.tokens.mean_dim(1).squeeze_dim(1).cast(whole);
-        Seen { prediction, value, pooled }
+        Seen { prediction, value, pooled, norms }
     }
 
-    fn loss_with(&self, contrast: &ViewContrast, seen: Seen) -> TaskOutput {
+    fn loss_with(&self, contrast: &ViewContrast, seen: Seen) -> TaskOutput<NormsSeen> {
         let reconstruction = self.target.loss(seen.prediction, seen.value);
-        (reconstruction + contrast.loss(seen.pooled) * contrast.weight).into()
+        let loss = reconstruction + contrast.loss(seen.pooled) * contrast.weight;
+        TaskOutput { loss, observed: seen.norms }
     }
 }
 
 impl PretextTask for MaeTask {
     type Batch = MimBatch;
-    type Observed = ();
+    type Observed = NormsSeen;
 
-    fn loss(&self, batch: MimBatch) -> TaskOutput {
+    fn loss(&self, batch: MimBatch) -> TaskOutput<NormsSeen> {
         match &self.contrast {
             None => self.autoencoder().loss(batch),
             Some(contrast) => self.loss_with(contrast, self.see(&batch, None)),
         }
     }
 
-    fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput> {
+    fn loss_in(&self, batch: MimBatch, dtype: FloatDType) -> Result<TaskOutput<NormsSeen>> {
         match &self.contrast {
             None => self.autoencoder().loss_in(batch, dtype),
             Some(contrast) => Ok(self.loss_with(contrast, self.see(&batch, Some(dtype)))),
@@ -183,7 +186,7 @@ impl PretextTask for MaeTask {
     /// With a contrast, the embeddings `feature` are the means of the visible cells.
     fn measure(&self, batch: MimBatch) -> Measured {
         let Some(part) = &self.contrast else { return self.autoencoder().measure(batch) };
-        let Seen { prediction, value, pooled } = self.see(&batch, None);
+        let Seen { prediction, value, pooled, .. } = self.see(&batch, None);
         let mut metrics = self.target.metrics(&prediction, &value);
         let reconstruction = self.target.loss(prediction, value);
         let contrast = part.loss(pooled.clone());
@@ -204,9 +207,10 @@ impl PretextTask for MaeTask {
         })
     }
 
-    fn after_step(self, step: StepEnd) -> Self {
-        let target = self.target.after_step(&self.encoder, step.progress);
-        Self { target, ..self }
+    fn after_step(self, step: StepEnd<NormsSeen>) -> Self {
+        let encoder = step.observed.into_iter().fold(self.encoder, VisibleVit::follow);
+        let target = self.target.after_step(&encoder, step.progress);
+        Self { encoder, target, ..self }
     }
 
     fn layers_above(&self, parameter: &str) -> usize {

@@ -84,6 +84,7 @@ impl MilanConfig {
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
         self.encoder.check_absolute()?;
+        self.encoder.check_without_stem("MILAN")?;
         self.decoder.validate(&self.encoder)?;
         self.teacher.validate(&self.encoder, self.features)?;
         ensure!(

@@ -86,6 +86,7 @@ impl RestorationEncoderConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self) -> Result<()> {
         self.transformer.validate()?;
+        self.transformer.check_without_stem("restoration")?;
         let Self { features, corruptions, .. } = *self;
         ensure!(
             corruptions > 0 && features > 0,

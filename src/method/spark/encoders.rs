@@ -5,14 +5,11 @@ use std::fmt::Debug;
 use burn::config::Config;
 use burn::tensor::Tensor;
 
-use super::{Spark, SparkResNet};
-use crate::batch::MimBatch;
 use crate::encoder::{
     Backbone, Encoder, FeatureMaps, ResNet, ResNetConfig, ResidualConfig, ResidualNet,
 };
 use crate::error::Result;
 use crate::nn::InitialWeights;
-use crate::task::PretextTask;
 
 /// The configuration of a hierarchy of convolutions whose features are zeros at hidden cells: SparK works on
 /// any such encoder.
@@ -22,9 +19,6 @@ pub trait SparkEncoderConfig: Config + Clone + Debug + PartialEq {
 
     /// The encoder.
     type Encoder: Encoder<Images = Tensor<4>, Features = FeatureMaps> + Backbone + Clone;
-
-    /// What is trained: a [`Spark`], or one that does more after a step.
-    type Task: PretextTask<Batch = MimBatch>;
 
     /// Channels of the images.
     fn channels(&self) -> usize;
@@ -49,21 +43,11 @@ pub trait SparkEncoderConfig: Config + Clone + Debug + PartialEq {
     ///
     /// With the message of [`validate`](Self::validate) when that fails.
     fn init(&self, weights: &mut InitialWeights) -> Self::Encoder;
-
-    /// The task of these parts.
-    fn task(spark: Spark<Self::Encoder>) -> Self::Task;
-
-    /// The parts of a task.
-    fn spark(task: &Self::Task) -> Spark<Self::Encoder>;
-
-    /// The encoder of a task.
-    fn encoder(task: &Self::Task) -> &Self::Encoder;
 }
 
 impl SparkEncoderConfig for ResidualConfig {
     const KIND: &'static str = "residual";
     type Encoder = ResidualNet;
-    type Task = Spark;
 
     fn channels(&self) -> usize {
         self.channels
@@ -84,24 +68,11 @@ impl SparkEncoderConfig for ResidualConfig {
     fn init(&self, weights: &mut InitialWeights) -> ResidualNet {
         self.init(weights)
     }
-
-    fn task(spark: Spark) -> Spark {
-        spark
-    }
-
-    fn spark(task: &Spark) -> Spark {
-        task.clone()
-    }
-
-    fn encoder(task: &Spark) -> &ResidualNet {
-        &task.encoder
-    }
 }
 
 impl SparkEncoderConfig for ResNetConfig {
     const KIND: &'static str = "resnet";
     type Encoder = ResNet;
-    type Task = SparkResNet;
 
     fn channels(&self) -> usize {
         self.channels
@@ -121,17 +92,5 @@ impl SparkEncoderConfig for ResNetConfig {
 
     fn init(&self, weights: &mut InitialWeights) -> ResNet {
         self.init(weights)
-    }
-
-    fn task(spark: Spark<ResNet>) -> SparkResNet {
-        SparkResNet { encoder: spark.encoder, head: spark.head, target: spark.target }
-    }
-
-    fn spark(task: &SparkResNet) -> Spark<ResNet> {
-        task.parts()
-    }
-
-    fn encoder(task: &SparkResNet) -> &ResNet {
-        &task.encoder
     }
 }

@@ -7,14 +7,12 @@ mod parity_tests;
 mod presets;
 #[cfg(feature = "run")]
 mod pretrain;
-mod resnet;
 #[cfg(all(test, feature = "run"))]
 mod tests;
 
 use std::sync::Arc;
 
 pub use encoders::SparkEncoderConfig;
-pub use resnet::{NormsSeen, SparkResNet};
 
 use crate::config::config;
 use crate::encoder::{ResNetConfig, ResidualConfig, ResidualNet};

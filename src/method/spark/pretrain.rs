@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{SparkConfig, SparkEncoderConfig, presets};
+use super::{Spark, SparkConfig, SparkEncoderConfig, presets};
 use crate::batch::MimBatch;
 use crate::data::MimCollate;
 use crate::data::augment::Augmentation;
@@ -22,7 +22,7 @@ where
     const NAME: &'static str = "spark";
     const TITLE: &'static str = "SparK";
     const VARIANT: &'static str = C::KIND;
-    type Task = C::Task;
+    type Task = Spark<C::Encoder>;
     type Collate = MimCollate;
     type Encoder = C::Encoder;
 
@@ -50,25 +50,25 @@ where
         MimCollate::new(self.image, &data.statistics, augmentation, self.mask()?)
     }
 
-    fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<C::Task> {
-        Ok(C::task(self.init(weights)))
+    fn init(&self, _data: &DataFacts, weights: &mut InitialWeights) -> Result<Spark<C::Encoder>> {
+        Ok(self.init(weights))
     }
 
-    fn encoder(task: &C::Task) -> &C::Encoder {
-        C::encoder(task)
+    fn encoder(task: &Spark<C::Encoder>) -> &C::Encoder {
+        &task.encoder
     }
 
     fn picture(
         &self,
-        task: &C::Task,
+        task: &Spark<C::Encoder>,
         batch: MimBatch,
         data: &DataFacts,
     ) -> Result<Option<Picture>> {
         let title = picture_title::<Self>();
-        reconstruction_sheet(&title, &C::spark(task), &batch, &data.statistics)?.render().map(Some)
+        reconstruction_sheet(&title, task, &batch, &data.statistics)?.render().map(Some)
     }
 
-    fn inpainting(&self, task: C::Task) -> Result<Option<Inpainting>> {
-        Ok(Some(Inpainting::new(self.mask()?.grid(), C::spark(&task))))
+    fn inpainting(&self, task: Spark<C::Encoder>) -> Result<Option<Inpainting>> {
+        Ok(Some(Inpainting::new(self.mask()?.grid(), task)))
     }
 }

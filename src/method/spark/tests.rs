@@ -68,16 +68,17 @@ fn it_computes_in_half_precision_and_is_judged_in_single() {
 
 mod on_resnet {
     use super::*;
-    use crate::nn::Moments;
+    use crate::encoder::ResNet;
+    use crate::nn::{Moments, NormsSeen};
     use crate::task::{Observed, StepEnd};
 
     /// Two stages, cells of 8 pixels in the last, and 2 × 3 patches of one of these.
-    fn task() -> SparkResNet {
+    fn task() -> Spark<ResNet> {
         let encoder = ResNetConfig::new(3, vec![1, 1], vec![4, 8], true).with_stem(4);
         let config = SparkConfig::new(IMAGE, encoder)
             .with_patch(8)
             .with_decoder(UNetDecoderConfig::new().with_width(32).with_groups(2));
-        ResNetConfig::task(config.init(&mut InitialWeights::new(3, &test_device().autodiff())))
+        config.init(&mut InitialWeights::new(3, &test_device().autodiff()))
     }
 
     fn batch(images: Tensor<4>) -> MimBatch {
@@ -96,9 +97,9 @@ mod on_resnet {
         assert!(last.norm.gamma.grad(&gradients).is_some());
         assert!(last.running_mean.grad(&gradients).is_none());
         let hidden = batch(images()).mask.at(Grid::new(16, 24)).asked.map();
-        let predicted = |images: Tensor<4>| task.parts().predict(&batch(images)).into_data();
+        let predicted = |images: Tensor<4>| task.predict(&batch(images)).into_data();
         predicted(images() + hidden * 3.0).assert_eq(&predicted(images()), true);
-        let mean = |task: &SparkResNet| task.encoder.stem.norm.running_mean.val().into_data();
+        let mean = |task: &Spark<ResNet>| task.encoder.stem.norm.running_mean.val().into_data();
         let before = mean(&task);
         task.loss(batch(images()));
         mean(&task).assert_eq(&before, true);

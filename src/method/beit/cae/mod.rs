@@ -90,6 +90,7 @@ impl CaeConfig {
     pub fn validate(&self) -> Result<()> {
         self.beit.validate()?;
         self.beit.encoder.check_absolute()?;
+        self.beit.encoder.check_without_stem("CAE")?;
         let VitConfig { width, rotary, .. } = self.beit.encoder;
         ensure!(
             width.is_multiple_of(4),

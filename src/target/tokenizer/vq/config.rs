@@ -85,6 +85,7 @@ impl VqConfig {
     pub fn validate(&self) -> Result<()> {
         self.encoder.validate()?;
         self.encoder.check_absolute()?;
+        self.encoder.check_without_stem("a tokenizer")?;
         check_vocabulary(self.vocabulary)?;
         let Self { code_width, decoder_depth, output, decay, revive_below, .. } = *self;
         let width = self.encoder.width;
