@@ -101,7 +101,7 @@ impl Channel {
 }
 
 /// The planes of maps, and what of them is visible.
-struct Planes<'a> {
+pub(super) struct Planes<'a> {
     x: &'a [f32],
     visible: &'a [f32],
     /// How many pixels of each image are visible.
