@@ -131,7 +131,9 @@ fn maps(c: &mut Criterion) {
     });
     group.finish();
     let mut group = c.benchmark_group("batch norm");
-    time(&mut group, "kernel", || kernel::batch_norm(x.clone(), weights.clone(), None, 1e-5, false).0);
+    time(&mut group, "kernel", || {
+        kernel::batch_norm(x.clone(), weights.clone(), None, 1e-5, false).0
+    });
     time(&mut group, "composed", || {
         kernel::batch_norm_composed(x.clone(), weights.clone(), None, 1e-5, false).0
     });

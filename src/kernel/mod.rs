@@ -5,9 +5,9 @@
 //! take most of a transformer's time are fused here, each with a hand-written backward pass:
 //! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`], and of a ConvNeXt V2's [`depthwise()`]
 //! and [`gelu_response_norm()`], of residual networks [`conv2d()`], [`group_norm()`] and
-//! [`batch_norm()`]. Without a backward pass are
-//! [`adamw()`], which updates parameters in place, [`orthogonalize()`], of which Muon's steps are
-//! made, and [`direction_histograms()`], of which the targets of HOG are, and [`byte_images()`].
+//! [`batch_norm()`]. Without a backward pass are [`adamw()`], which updates parameters in place,
+//! [`orthogonalize()`], of which Muon's steps are made, and [`direction_histograms()`], of which the
+//! targets of HOG are, and [`byte_images()`].
 //!
 //! They run on flex, on `f32`, with the feature `flex`. Everywhere else the same functions compute
 //! the compositions, so callers need not distinguish the two. `BURN_MIM_KERNELS=off` in the
