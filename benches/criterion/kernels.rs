@@ -130,6 +130,14 @@ fn maps(c: &mut Criterion) {
         kernel::group_norm_composed(x.clone(), weights.clone(), None, 8, 1e-5, true)
     });
     group.finish();
+    let mut group = c.benchmark_group("batch norm");
+    time(&mut group, "kernel", || {
+        kernel::batch_norm(x.clone(), weights.clone(), None, 1e-5, false).0
+    });
+    time(&mut group, "composed", || {
+        kernel::batch_norm_composed(x.clone(), weights.clone(), None, 1e-5, false).0
+    });
+    group.finish();
     let mut group = c.benchmark_group("halved");
     time(&mut group, "kernel", || kernel::halved(x.clone()));
     time(&mut group, "composed", || kernel::halved_composed(x.clone()));

@@ -4,9 +4,10 @@
 //! backend flex runs most of these steps on one thread, each through memory. The operations that
 //! take most of a transformer's time are fused here, each with a hand-written backward pass:
 //! [`linear()`], [`mlp()`], [`layer_norm()`] and [`attention()`], and of a ConvNeXt V2's [`depthwise()`]
-//! and [`gelu_response_norm()`]. Without a backward pass are
-//! [`adamw()`], which updates parameters in place, [`orthogonalize()`], of which Muon's steps are
-//! made, and [`direction_histograms()`], of which the targets of HOG are, and [`byte_images()`].
+//! and [`gelu_response_norm()`], of residual networks [`conv2d()`], [`group_norm()`] and
+//! [`batch_norm()`]. Without a backward pass are [`adamw()`], which updates parameters in place,
+//! [`orthogonalize()`], of which Muon's steps are made, and [`direction_histograms()`], of which the
+//! targets of HOG are, and [`byte_images()`].
 //!
 //! They run on flex, on `f32`, with the feature `flex`. Everywhere else the same functions compute
 //! the compositions, so callers need not distinguish the two. `BURN_MIM_KERNELS=off` in the
@@ -20,6 +21,7 @@ mod adamw;
 mod attention;
 #[cfg(all(test, feature = "flex"))]
 mod attention_mask_tests;
+mod batch_norm;
 mod byte_images;
 #[cfg(test)]
 mod compare;
@@ -41,6 +43,7 @@ mod softmax;
 
 pub use adamw::{AdamWStep, adamw, adamw_composed};
 pub use attention::{attend, attention, attention_composed, split_heads};
+pub use batch_norm::{batch_norm, batch_norm_composed};
 pub use byte_images::{byte_images, byte_images_composed};
 pub use conv::{conv_transpose2d, conv_transpose2d_composed, conv2d, conv2d_composed};
 pub use cross_entropy::{cross_entropy, cross_entropy_composed};

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::{Init, InitialWeights};
+use crate::kernel;
 
 /// How far [`RunningNorm::follow`] moves, PyTorch's default.
 const MOMENTUM: f64 = 0.1;
@@ -85,18 +86,12 @@ impl BatchNorm {
         shown: Tensor<4>,
         of_each: usize,
     ) -> (Tensor<4>, Moments) {
-        let [batch, features, ..] = maps.dims();
-        let count = (batch * of_each) as f64;
-        let sum = |maps: Tensor<4>| maps.sum_dim(3).sum_dim(2).sum_dim(0);
-        let mean = sum(maps.clone() * shown.clone()) / count;
-        let centered = (maps - mean.clone()) * shown.clone();
-        let squares = sum(centered.clone().square());
-        let deviation = (squares.clone() / count + self.epsilon).sqrt();
-        let column = |values: &Param<Tensor<1>>| values.val().reshape([1, features, 1, 1]);
-        let output = (centered / deviation * column(&self.gamma) + column(&self.beta)) * shown;
-        let row = |values: Tensor<4>| values.detach().reshape([features]);
-        let variance = row(squares) / (count - 1.0).max(1.0);
-        (output, Moments { mean: row(mean), variance })
+        let count = (maps.dims()[0] * of_each) as f64;
+        let weights = [self.gamma.val(), self.beta.val()];
+        let (output, [mean, variance]) =
+            kernel::batch_norm(maps, weights, Some(shown), self.epsilon, false);
+        let variance = variance * (count / (count - 1.0).max(1.0));
+        (output, Moments { mean, variance })
     }
 }
 

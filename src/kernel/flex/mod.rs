@@ -2,6 +2,7 @@
 
 mod adamw;
 mod attention;
+mod batch_norm;
 mod buffer;
 mod conv;
 mod cross_entropy;
@@ -24,6 +25,7 @@ mod weight_gradient;
 
 pub(super) use adamw::AdamWKernel;
 pub(super) use attention::AttentionKernel;
+pub(super) use batch_norm::BatchNormKernel;
 pub(super) use conv::ConvKernel;
 pub(super) use cross_entropy::CrossEntropyKernel;
 pub(super) use depthwise::DepthwiseKernel;
