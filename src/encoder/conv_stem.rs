@@ -21,14 +21,16 @@ config! {
     pub struct ConvStemConfig {
         /// Features of the first convolution, which keeps the size of the images. Default: 32
         pub first: usize = 32,
-        /// Features after each halving of rows and columns.
+        /// Features after each halving of rows and columns. Where the side of a patch cannot be halved so
+        /// often, the first of these are left out.
         pub widths: Vec<usize>,
     }
 }
 
 /// Convolutions of 3 × 3 pixels that halve the images a few times before their patches become tokens, each
 /// followed by a batch norm and a rectifier (Xiao et al. 2021, arXiv 2106.14881 §3). One keeps the size of the
-/// images; then each of [`ConvStemConfig::widths`] has one of stride 2 and, except the last, another one.
+/// images; then each of [`ConvStemConfig::widths`] has one of stride 2 and, except the last, another one. A patch
+/// is made of whole positions of what comes out.
 ///
 /// Whole images are read by the statistics that the norms remember, so features of an image are its own. Under
 /// masks hidden pixels are zeros before every convolution, as for sparse convolutions, and the statistics are
@@ -40,14 +42,17 @@ pub struct ConvStem {
 }
 
 impl ConvStemConfig {
-    /// How many pixels of a side one position of its maps stands for.
-    pub fn stride(&self) -> usize {
-        1 << self.widths.len().min(limits::STAGES)
+    /// The widths that patches of a side of `patch` pixels leave room for.
+    fn halvings(&self, patch: usize) -> &[usize] {
+        let most = (patch.trailing_zeros() as usize).min(self.widths.len());
+        &self.widths[self.widths.len() - most..]
     }
 
-    /// Features of its maps.
-    pub fn width(&self) -> usize {
-        self.widths.last().copied().unwrap_or(self.first)
+    /// Values of what comes out that a patch of a side of `patch` pixels is made of.
+    pub(super) fn values(&self, patch: usize) -> usize {
+        let halvings = self.halvings(patch);
+        let side = patch >> halvings.len();
+        limits::product(&[*halvings.last().unwrap_or(&self.first), side, side])
     }
 
     /// Checks every rule the sizes must keep before patches of a side of `patch` pixels, of images of so many
@@ -58,13 +63,7 @@ impl ConvStemConfig {
     /// Names the first rule that is broken and the values.
     pub fn validate(&self, channels: usize, patch: usize) -> Result<()> {
         limits::at_most("the halvings of a stem", self.widths.len(), limits::STAGES)?;
-        let stride = self.stride();
-        ensure!(
-            patch.is_multiple_of(stride),
-            "a stem that halves images {} times does not divide patches of {patch} pixels by {stride}",
-            self.widths.len()
-        );
-        for [from, to, _] in self.layers(channels) {
+        for [from, to, _] in self.layers(channels, patch) {
             ensure!(to > 0, "a convolution of a stem needs features, got 0");
             limits::at_most("features of a stem", to, limits::WIDTH)?;
             limits::parameters(limits::product(&[from, to, KERNEL * KERNEL]))?;
@@ -73,12 +72,13 @@ impl ConvStemConfig {
     }
 
     /// What each convolution reads and makes, and its stride.
-    fn layers(&self, channels: usize) -> Vec<[usize; 3]> {
+    fn layers(&self, channels: usize, patch: usize) -> Vec<[usize; 3]> {
         let mut layers = vec![[channels, self.first, 1]];
-        for (index, &width) in self.widths.iter().enumerate() {
+        let halvings = self.halvings(patch);
+        for (index, &width) in halvings.iter().enumerate() {
             let [_, before, _] = layers[layers.len() - 1];
             layers.push([before, width, 2]);
-            if index + 1 < self.widths.len() {
+            if index + 1 < halvings.len() {
                 layers.push([width, width, 1]);
             }
         }
@@ -86,10 +86,10 @@ impl ConvStemConfig {
     }
 
     /// What a step keeps of an image of this size, as if it were tokens: the input and the output of each norm.
-    pub(crate) fn stack(&self, image: ImageShape) -> Stack {
+    pub(super) fn stack(&self, image: ImageShape, patch: usize) -> Stack {
         let mut pixels = image.height * image.width;
         let mut values = 0;
-        for [_, width, stride] in self.layers(image.channels) {
+        for [_, width, stride] in self.layers(image.channels, patch) {
             pixels /= stride * stride;
             values += 2 * width * pixels;
         }
@@ -97,8 +97,13 @@ impl ConvStemConfig {
     }
 
     /// The stem with fresh weights.
-    pub(super) fn init(&self, channels: usize, weights: &mut InitialWeights) -> ConvStem {
-        let layers = self.layers(channels).into_iter();
+    pub(super) fn init(
+        &self,
+        channels: usize,
+        patch: usize,
+        weights: &mut InitialWeights,
+    ) -> ConvStem {
+        let layers = self.layers(channels, patch).into_iter();
         let convs = layers
             .map(|[from, to, stride]| ConvBatchNorm::new([from, to], KERNEL, stride, weights));
         ConvStem { convs: convs.collect() }
@@ -109,7 +114,7 @@ impl ConvStem {
     /// # Shapes
     ///
     /// - images: `[batch, channels, height, width]`
-    /// - output: `[batch, features, height / stride, width / stride]`
+    /// - output: `[batch, features, height / 2ⁿ, width / 2ⁿ]` after n halvings
     pub(super) fn forward(&self, images: Tensor<4>, read: &mut Read) -> Tensor<4> {
         let images = read.only(images);
         let convs = self.convs.iter().enumerate();
@@ -153,8 +158,8 @@ mod tests {
         let layers = [[2, 3, 1], [3, 5, 2], [5, 5, 1], [5, 6, 2]];
         let config = config();
         let stem = config.stem.as_ref().unwrap();
-        assert_eq!(stem.layers(2), layers);
-        assert_eq!((stem.stride(), config.embedded_values(), config.patch_values()), (4, 24, 128));
+        assert_eq!(stem.layers(2, 8), layers);
+        assert_eq!((config.embedded_values(), config.patch_values()), (24, 128));
         let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
         let features = vit.represent(images(1));
         assert_eq!((features.grid, features.tokens.dims()), (Grid::new(2, 3), [2, 6, 8]));
@@ -162,7 +167,21 @@ mod tests {
         assert_eq!(vit.layer_of("body.stem.convs.3.conv.weight"), 0);
         // Twice 3 features of 16 × 24 pixels, twice 5 of a quarter of these, and 6 of a sixteenth.
         let kept = 2 * (3 * 384 + 2 * 5 * 96 + 6 * 24);
-        assert_eq!(stem.stack(config.image).activations(), kept);
+        assert_eq!(stem.stack(config.image, 8).activations(), kept);
+    }
+
+    #[test]
+    fn patches_that_cannot_be_halved_so_often_go_without_the_first_widths() {
+        let stem = ConvStemConfig::new(vec![4, 5, 6]).with_first(3);
+        assert_eq!(stem.layers(1, 4), [[1, 3, 1], [3, 5, 2], [5, 5, 1], [5, 6, 2]]);
+        assert_eq!(stem.layers(1, 6), [[1, 3, 1], [3, 6, 2]]);
+        assert_eq!(stem.layers(1, 7), [[1, 3, 1]]);
+        assert_eq!([4, 6, 7, 16].map(|patch| stem.values(patch)), [6, 6 * 9, 3 * 49, 6 * 4]);
+        let image = ImageShape::square(1, 14);
+        let config = VitConfig::new(image, 7, 8, 1, 2).with_stem(Some(stem));
+        let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
+        let images = Tensor::ones([1, 1, 14, 14], &test_device());
+        assert_eq!(vit.represent(images).tokens.dims(), [1, 4, 8]);
     }
 
     #[test]
@@ -211,8 +230,6 @@ mod tests {
         let refused = |stem: ConvStemConfig| {
             config().with_stem(Some(stem)).validate().unwrap_err().to_string()
         };
-        let message = refused(ConvStemConfig::new(vec![4; 4]));
-        assert!(message.contains("halves images 4 times does not divide patches of 8"), "{message}");
         let message = refused(ConvStemConfig::new(vec![4, 0]));
         assert!(message.contains("a convolution of a stem needs features, got 0"), "{message}");
         let message = refused(ConvStemConfig::new(vec![4; 99]));

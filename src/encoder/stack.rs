@@ -41,7 +41,7 @@ impl VitConfig {
 
     /// What a step keeps of a convolutional stem, where there is one.
     pub(crate) fn stem_stack(&self) -> Option<Stack> {
-        self.stem.as_ref().map(|stem| stem.stack(self.image))
+        self.stem.as_ref().map(|stem| stem.stack(self.image, self.patch))
     }
 }
 

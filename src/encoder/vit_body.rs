@@ -44,7 +44,7 @@ impl VitBody {
         let (values, width, init) = (config.embedded_values(), config.width, config.matrix_init());
         let stem = config.stem.as_ref();
         Self {
-            stem: stem.map(|stem| stem.init(config.image.channels, weights)),
+            stem: stem.map(|stem| stem.init(config.image.channels, config.patch, weights)),
             patch_embed: match config.patch_bias {
                 true => weights.linear(values, width, init),
                 false => weights.linear_without_bias(values, width, init),

@@ -272,9 +272,10 @@ impl VitConfig {
 
     /// Values of one patch that become its token: its pixels, or what a stem makes of them.
     pub fn embedded_values(&self) -> usize {
-        let Some(stem) = &self.stem else { return self.patch_values() };
-        let side = self.patch / stem.stride();
-        limits::product(&[stem.width(), side, side])
+        match &self.stem {
+            Some(stem) => stem.values(self.patch),
+            None => self.patch_values(),
+        }
     }
 
     /// The configuration of the blocks, the bias of attention scores, and the final norm.

@@ -37,7 +37,9 @@ impl Muon {
             let (gradient, momentum) = self.momentum.transform(gradient, state);
             (gradient, MuonState::new(momentum))
         });
-        let [rows, columns] = moved[0].0.shape().dims();
+        // A kernel of a convolution is a matrix of outputs and of what each is made of.
+        let rows = moved[0].0.dims()[0];
+        let columns = moved[0].0.shape().num_elements() / rows;
         let gradients: Vec<Tensor<3>> = moved
             .iter()
             .map(|(gradient, _)| gradient.clone().reshape([1, rows, columns]))

@@ -28,17 +28,21 @@ pub fn is_decayed(path: &str, rank: usize) -> bool {
 ///
 /// Muon moves the weight matrices of attention and of the MLP within the blocks of encoders and
 /// decoders: what is called `weight`, has two dimensions, is [decayed](is_decayed), and has
-/// `blocks.NUMBER` in its path. So AdamW moves patch embeddings, tokens, position tables and the
-/// networks in place of them, norms, biases, layer scales, the layers between stages, the last layers
-/// of heads, and kernels of convolutions.
+/// `blocks.NUMBER` in its path. And it moves the kernels of a convolutional stem after the first, each as
+/// a matrix of outputs by all that an output is made of (Jordan 2024). So AdamW moves patch embeddings,
+/// tokens, position tables and the networks in place of them, norms, biases, layer scales, the layers
+/// between stages, the last layers of heads, and kernels of other convolutions.
 ///
 /// A matrix called `qkv` is three side by side, query, key and value, and Muon moves each by itself.
 pub fn is_orthogonalized(path: &str, shape: &[usize]) -> bool {
     let names: Vec<_> = path.split('.').collect();
     let is_number = |name: &str| name.parse::<usize>().is_ok();
     let in_block = names.windows(2).any(|pair| pair[0] == "blocks" && is_number(pair[1]));
-    let is_matrix = shape.len() == 2 && names.last() == Some(&"weight");
-    in_block && is_matrix && is_decayed(path, shape.len())
+    let in_stem = names
+        .windows(3)
+        .any(|names| names[..2] == ["stem", "convs"] && is_number(names[2]) && names[2] != "0");
+    let has_its_shape = in_block && shape.len() == 2 || in_stem && shape.len() == 4;
+    has_its_shape && names.last() == Some(&"weight") && is_decayed(path, shape.len())
 }
 
 /// Whether a parameter is the matrices of query, key and value side by side, `[width, 3 · width]`.
@@ -140,12 +144,15 @@ mod tests {
             ("encoder.stages.0.blocks.1.position_bias.fc1.weight", &[2, 512][..]),
             ("encoder.stages.0.merging.reduction.weight", &[384, 192]),
             ("encoder.blocks.0.conv.weight", &[8, 8, 3, 3]),
+            ("encoder.body.stem.convs.0.conv.weight", &[8, 3, 3, 3]),
+            ("encoder.body.stem.convs.1.norm.norm.gamma", &[8]),
             ("encoder.blocks.0.norm1.gamma", &[8]),
             ("encoder.blocks.table.weight", &[8, 8]),
         ] {
             assert!(!is_orthogonalized(path, shape), "{path}");
         }
         assert!(is_orthogonalized("encoder.stages.0.blocks.1.mlp.fc1.weight", &[8, 32]));
+        assert!(is_orthogonalized("encoder.body.stem.convs.1.conv.weight", &[8, 4, 3, 3]));
     }
 
     #[test]

@@ -79,8 +79,8 @@ impl MaeConfig {
     }
 
     /// A model for images of a few dozen pixels whose features are worth more than the pixels after
-    /// minutes on a laptop's processor (docs/recipes.md): patches of 8 pixels, or of 7 or 4 where 8 do not
-    /// divide the image; encoder 192 × 3, decoder 64 × 1; an eighth of the patches hidden; histograms of
+    /// minutes on a laptop's processor (docs/recipes.md): convolutions with batch norms before patches of 8
+    /// pixels, or of 4 or 7 where 8 do not divide the image; encoder 192 × 1, decoder 64 × 1; an eighth of the patches hidden; histograms of
     /// gradients beside the pixels; and a contrast of two views of each image that counts ten times as
     /// much.
     pub fn two_views_small_images(image: ImageShape) -> Self {
@@ -88,13 +88,9 @@ impl MaeConfig {
         let decoder = DecoderConfig::new().with_width(64).with_depth(1).with_heads(2);
         let divides =
             |side: &usize| image.height.is_multiple_of(*side) && image.width.is_multiple_of(*side);
-        let patch = [8, 7, 4].into_iter().find(divides).unwrap_or(8);
-        let stem = match patch {
-            8 => Some(ConvStemConfig::new(vec![48, 96, 192])),
-            4 => Some(ConvStemConfig::new(vec![96, 192])),
-            _ => None,
-        };
-        Self::new(VitConfig::new(image, patch, 192, 1, 6).with_stem(stem))
+        let patch = [8, 4, 7].into_iter().find(divides).unwrap_or(8);
+        let stem = ConvStemConfig::new(vec![48, 96, 192]);
+        Self::new(VitConfig::new(image, patch, 192, 1, 6).with_stem(Some(stem)))
             .with_decoder(decoder)
             .with_mask(MaskConfig::Mae { ratio: 0.125 })
             .with_target(MaeTargetConfig::pixels_and_hog())
@@ -251,7 +247,8 @@ mod tests {
             config.validate().map(|()| config.encoder.patch)
         };
         assert_eq!(patch(32, 48).unwrap(), 8);
-        assert_eq!(patch(28, 28).unwrap(), 7);
+        assert_eq!(patch(28, 28).unwrap(), 4);
+        assert_eq!(patch(21, 28).unwrap(), 7);
         assert_eq!(patch(20, 32).unwrap(), 4);
         assert!(patch(31, 31).is_err());
     }

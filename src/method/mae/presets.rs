@@ -11,7 +11,7 @@ pub(super) fn all() -> Vec<Preset<MaeConfig>> {
     vec![
         Preset {
             name: "mae_small_images",
-            about: "MAE and a contrast of two views on a ViT of 192 × 3, patch 8: ours, the best of docs/recipes.md for minutes on two cores",
+            about: "MAE and a contrast of two views on convolutions and a ViT of 192 × 1, patch 8: ours, the best of docs/recipes.md for minutes on two cores",
             image: ImageShape::square(3, 32),
             numbers: MaeConfig::two_views_small_images,
             recipe: Recipe::mae()
