@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The choices behind the preset `mae_small_images`, each against the preset before it, in docs/recipes.md. Standard library only.
+"""The choices behind the preset `mae_small_images`, each against a preset before it, in docs/recipes.md. Standard library only.
 
     cargo build --release
     python3 benches/methods/recipes.py                # 420 steps of every choice on the built-in data
     python3 benches/methods/recipes.py --steps 1560 --only preset
     python3 benches/methods/recipes.py --measure no   # writes the table of what was measured
 
-Every row but the preset is the one before it (`EARLIER`) with one thing changed, trained on as many images
+Every row but those of `PRESET` is an earlier preset (`EARLIER`) with one thing changed, trained on as many images
 (`burn-mim pretrain`) and read out with all labels (`burn-mim evaluate`). The processor seconds are those of the training, user and
 system time of all threads: they say what a choice costs. What is in the results already is not measured again.
 """
@@ -24,15 +24,19 @@ from table import HERE, ROOT, Failed, between, groups, load, rows, run, summary,
 BEGIN, END = "<!-- benches/methods/recipes.py: begin -->", "<!-- benches/methods/recipes.py: end -->"
 
 COLORS = "augmentation.jitter={brightness=0.4,contrast=0.4,saturation=0.4}"
-# The preset of before: it was changed to the best of these choices, which were measured against it.
+# What is changed of the preset itself.
+PRESET = {
+    "preset": [],
+    "without the convolutions, 3 blocks": ["numbers.encoder.stem=null", "numbers.encoder.depth=3"],
+}
+# An earlier preset: it was changed to the best of these choices, which were measured against it.
 EARLIER = [
-    "numbers.encoder.width=128", "numbers.encoder.depth=6", "numbers.encoder.heads=4", "numbers.decoder.depth=2",
+    "numbers.encoder.stem=null", "numbers.encoder.width=128", "numbers.encoder.depth=6", "numbers.encoder.heads=4", "numbers.decoder.depth=2",
     "numbers.mask.ratio=0.25", "batch_size=64", "recipe.lr_batch=256",
 ]
 WIDE = ["numbers.encoder.width=192", "numbers.encoder.depth=3", "numbers.encoder.heads=6"]
-# What is changed of the earlier preset: its name, and the assignments that change it.
-CHOICES = {
-    "preset": [],
+# What is changed of the preset or of the earlier one: its name, and the assignments that change it.
+CHOICES = PRESET | {
     "the earlier preset": [],
     "no contrast": ["numbers.contrast=null"],
     "no contrast, and the paper's patches of 4 and 75 % hidden": [
@@ -63,7 +67,7 @@ CHOICES = {
     "batches of 32, twice as many steps": ["batch_size=32", "recipe.lr_batch=128"],
 }
 # Steps for each of the preset's.
-STEPS = {"batches of 128, half as many steps": 0.5, "batches of 32, twice as many steps": 2, "preset": 2}
+STEPS = {"batches of 128, half as many steps": 0.5, "batches of 32, twice as many steps": 2} | dict.fromkeys(PRESET, 2)
 
 
 def key(result):
@@ -79,7 +83,7 @@ def measure(args):
                 continue
             folder = args.out / "run"
             shutil.rmtree(folder, ignore_errors=True)
-            assignments = [] if choice == "preset" else [*EARLIER, *CHOICES[choice]]
+            assignments = [*([] if choice in PRESET else EARLIER), *CHOICES[choice]]
             flags = [part for assignment in assignments for part in ("--set", assignment)]
             steps = round(args.steps * STEPS.get(choice, 1))
             command = ["pretrain", "mae", "--data", args.data, "--steps", steps, "--seed", seed, "--out", folder, *flags]

@@ -16,10 +16,7 @@ fn parts() -> (VitConfig, Momentum) {
     (encoder.with_positions(Positions::Learned), Momentum::new(0.6, 0.9).with_ramp(0.5))
 }
 
-fn compare<T>(case: &str, task: T, with_view: bool)
-where
-    T: PretextTask<Batch = MimBatch, Observed = ()>,
-{
+fn compare(case: &str, task: impl PretextTask<Batch = MimBatch>, with_view: bool) {
     let file = read("data2vec.safetensors", case);
     three_steps(case, task, &file, |step| {
         let mask = masks(&file, &format!("hidden.{step}"), Grid::new(2, 3)).unwrap();

@@ -106,7 +106,7 @@ fn the_teacher_gets_no_gradient_and_stays_as_it_is_to_the_bit() {
     assert!(!body(&task).patch_embed.weight.is_require_grad());
     assert_eq!(task.layers_above("encoder.body.patch_embed.weight"), 3);
     assert_eq!(task.layers_above("target.teacher.network.Vit.patch_embed.weight"), 0);
-    let after = task.after_step(StepEnd { progress: 0.5, observed: vec![()] });
+    let after = task.after_step(StepEnd { progress: 0.5, observed: Vec::new() });
     weight(&after).assert_eq(&before, true);
 }
 
