@@ -1,7 +1,7 @@
 //! ResNet: the files of torchvision and timm.
 
 use burn_mim::checkpoint::{LoadOptions, Loaded, Transformers, TransformersModel, save_resnet};
-use burn_mim::{Backbone, Grid, ResNet, ResNetConfig};
+use burn_mim::{Backbone, Encoder, Grid, ResNet, ResNetConfig};
 
 use crate::io::{Io, STRICT, close, device, folder};
 
