@@ -19,8 +19,8 @@ config! {
     /// Sizes of a [`ConvStem`].
     #[derive(Debug, PartialEq)]
     pub struct ConvStemConfig {
-        /// Features of the first convolution, which keeps the size of the images. Default: 32
-        pub first: usize = 32,
+        /// Features of the first convolution, which keeps the size of the images. Default: 16
+        pub first: usize = 16,
         /// Features after each halving of rows and columns. Where the side of a patch cannot be halved so
         /// often, the first of these are left out.
         pub widths: Vec<usize>,

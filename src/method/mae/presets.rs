@@ -15,7 +15,7 @@ pub(super) fn all() -> Vec<Preset<MaeConfig>> {
             image: ImageShape::square(3, 32),
             numbers: MaeConfig::two_views_small_images,
             recipe: Recipe::mae()
-                .with_epochs(4)
+                .with_epochs(3)
                 .with_lr_batch(128)
                 .with_base_lr(2e-3)
                 .with_warmup_epochs(0.1)
