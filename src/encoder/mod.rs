@@ -48,6 +48,9 @@ pub mod swin_v2;
 mod vit;
 mod vit_body;
 mod vit_config;
+mod vit_presets;
+#[cfg(test)]
+mod vit_tests;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
