@@ -1,7 +1,9 @@
 //! Normalization by the statistics of a batch, and the rectifier after it.
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use burn::tensor::{DType, Tensor, assert_shape};
+
+use super::map_norm::{MapNorm, shown};
 
 /// (x − mean) / √(variance + `epsilon`) · γ + β of every channel over the whole batch (Ioffe & Szegedy 2015,
 /// arXiv 1502.03167, Algorithm 1), with negative numbers as 0 where it is `rectified`; and the mean and the
@@ -20,32 +22,24 @@ use burn::tensor::{DType, Tensor, assert_shape};
 /// When the shapes are not these.
 pub fn batch_norm(
     maps: Tensor<4>,
-    [gamma, beta]: [Tensor<1>; 2],
+    weights: [Tensor<1>; 2],
     visible: Option<Tensor<4>>,
     epsilon: f64,
     rectified: bool,
 ) -> (Tensor<4>, [Tensor<1>; 2]) {
-    let [batch, channels, rows, cols] = maps.dims();
-    if let Some(visible) = &visible {
-        assert_shape!(visible, [batch, 1, rows, cols]);
-    }
-    assert_shape!(gamma, [channels]);
-    assert_shape!(beta, [channels]);
-    let dtype = maps.dtype();
-    if matches!(dtype, DType::F16 | DType::BF16) {
-        let weights = [gamma, beta].map(|parameter| parameter.cast(DType::F32));
-        let (maps, visible) = (maps.cast(DType::F32), visible.map(|map| map.cast(DType::F32)));
+    let norm = MapNorm { maps, weights, visible };
+    norm.check_shapes();
+    if norm.is_half() {
+        let dtype = norm.maps.dtype();
+        let MapNorm { maps, weights, visible } = norm.in_single();
         let (output, statistics) = batch_norm(maps, weights, visible, epsilon, rectified);
         return (output.cast(dtype), statistics);
     }
     #[cfg(feature = "flex")]
-    if super::takes(
-        super::fits(&maps)
-            && super::fits(&gamma)
-            && super::fits(&beta)
-            && visible.as_ref().is_none_or(super::fits),
-    ) {
+    if super::takes(norm.fits()) {
         use super::flex::BatchNormKernel;
+        let MapNorm { maps, weights: [gamma, beta], visible } = norm;
+        let [.., rows, cols] = maps.dims();
         let visible = visible.map(|visible| visible.without_autodiff());
         // One image stands for all of them.
         let everywhere = || super::zeros_beside(&maps, [1, 1, rows, cols]) + 1.0;
@@ -60,7 +54,8 @@ pub fn batch_norm(
         );
         return (Tensor::from_dispatch(output), [mean, variance].map(Tensor::from_dispatch));
     }
-    batch_norm_composed(maps, [gamma, beta], visible, epsilon, rectified)
+    let MapNorm { maps, weights, visible } = norm;
+    batch_norm_composed(maps, weights, visible, epsilon, rectified)
 }
 
 /// [`batch_norm`] as burn composes it.
@@ -71,9 +66,8 @@ pub fn batch_norm_composed(
     epsilon: f64,
     rectified: bool,
 ) -> (Tensor<4>, [Tensor<1>; 2]) {
-    let [batch, channels, rows, cols] = maps.dims();
-    let everywhere = || Tensor::ones([batch, 1, rows, cols], (&maps.device(), maps.dtype()));
-    let visible = visible.unwrap_or_else(everywhere);
+    let [_, channels, ..] = maps.dims();
+    let visible = shown(visible, &maps);
     let sum = |maps: Tensor<4>| maps.sum_dim(3).sum_dim(2).sum_dim(0);
     let numbers = sum(visible.clone());
     let mean = sum(maps.clone() * visible.clone()) / numbers.clone();
@@ -91,7 +85,7 @@ mod tests {
     use super::*;
     use crate::kernel::compare::{Case, compare, normal};
     use crate::test_device;
-    use burn::tensor::{FloatDType, TensorData, Tolerance};
+    use burn::tensor::{DType, FloatDType, TensorData, Tolerance};
 
     type Norm =
         fn(Tensor<4>, [Tensor<1>; 2], Option<Tensor<4>>, f64, bool) -> (Tensor<4>, [Tensor<1>; 2]);

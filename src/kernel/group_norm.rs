@@ -1,7 +1,9 @@
 //! Normalization over groups of channels, and the rectifier after it.
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use burn::tensor::{DType, Tensor, assert_shape};
+
+use super::map_norm::{MapNorm, shown};
 
 /// (x − mean) / √(variance + `epsilon`) · γ + β over groups of channels of one image (Wu & He 2018, arXiv
 /// 1803.08494), with negative numbers as 0 where it is `rectified`. With `visible`, mean and variance are those
@@ -18,36 +20,28 @@ use burn::tensor::{DType, Tensor, assert_shape};
 /// When the shapes are not these, or the groups do not divide the channels.
 pub fn group_norm(
     maps: Tensor<4>,
-    [gamma, beta]: [Tensor<1>; 2],
+    weights: [Tensor<1>; 2],
     visible: Option<Tensor<4>>,
     groups: usize,
     epsilon: f64,
     rectified: bool,
 ) -> Tensor<4> {
-    let [batch, channels, rows, cols] = maps.dims();
-    if let Some(visible) = &visible {
-        assert_shape!(visible, [batch, 1, rows, cols]);
-    }
-    assert_shape!(gamma, [channels]);
-    assert_shape!(beta, [channels]);
+    let [_, channels, ..] = maps.dims();
+    let norm = MapNorm { maps, weights, visible };
+    norm.check_shapes();
     assert!(
         groups > 0 && channels.is_multiple_of(groups),
         "{groups} groups do not divide {channels} channels"
     );
-    let dtype = maps.dtype();
-    if matches!(dtype, DType::F16 | DType::BF16) {
-        let weights = [gamma, beta].map(|parameter| parameter.cast(DType::F32));
-        let (maps, visible) = (maps.cast(DType::F32), visible.map(|map| map.cast(DType::F32)));
+    if norm.is_half() {
+        let dtype = norm.maps.dtype();
+        let MapNorm { maps, weights, visible } = norm.in_single();
         return group_norm(maps, weights, visible, groups, epsilon, rectified).cast(dtype);
     }
     #[cfg(feature = "flex")]
-    if super::takes(
-        super::fits(&maps)
-            && super::fits(&gamma)
-            && super::fits(&beta)
-            && visible.as_ref().is_none_or(super::fits),
-    ) {
+    if super::takes(norm.fits()) {
         use super::flex::GroupNormKernel;
+        let MapNorm { maps, weights: [gamma, beta], visible } = norm;
         // No pixels stand for all of them.
         let visible = visible.map(|visible| visible.without_autodiff());
         let visible = visible.unwrap_or_else(|| super::zeros_beside(&maps, [0; 4]));
@@ -61,7 +55,8 @@ pub fn group_norm(
             rectified,
         ));
     }
-    group_norm_composed(maps, [gamma, beta], visible, groups, epsilon, rectified)
+    let MapNorm { maps, weights, visible } = norm;
+    group_norm_composed(maps, weights, visible, groups, epsilon, rectified)
 }
 
 /// [`group_norm`] as burn composes it.
@@ -75,9 +70,8 @@ pub fn group_norm_composed(
 ) -> Tensor<4> {
     let [batch, channels, rows, cols] = maps.dims();
     let shape = [batch, groups, channels / groups * rows * cols];
+    let visible = shown(visible, &maps);
     let grouped = maps.reshape(shape);
-    let everywhere = || Tensor::ones([batch, 1, rows, cols], (&grouped.device(), grouped.dtype()));
-    let visible = visible.unwrap_or_else(everywhere);
     let shown = visible.clone().expand([batch, channels, rows, cols]).reshape(shape);
     let numbers = shown.clone().sum_dim(2);
     let mean = (grouped.clone() * shown.clone()).sum_dim(2) / numbers.clone();

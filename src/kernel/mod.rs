@@ -35,6 +35,7 @@ mod group_norm;
 mod histogram;
 mod layer_norm;
 mod linear;
+mod map_norm;
 mod mlp;
 mod orthogonalize;
 mod resize;

@@ -126,6 +126,12 @@ impl<'a> Planes<'a> {
         &self.visible[image * self.pixels % self.visible.len()..][..self.pixels]
     }
 
+    /// Those of `numbers`, one for each of x, that are of a plane.
+    #[inline(always)]
+    fn of<'b>(&self, numbers: &'b [f32], plane: usize) -> &'b [f32] {
+        &numbers[plane * self.pixels..][..self.pixels]
+    }
+
     /// How many numbers of a channel are visible.
     fn count(&self) -> f64 {
         self.counts.iter().copied().map(f64::from).sum()
@@ -257,7 +263,7 @@ vectorized! {
     fn sums_and_squares<A>(sums: &mut [f32], first: usize, planes: &Planes) {
         for (index, sums) in sums.chunks_exact_mut(2).enumerate() {
             let (plane, image) = (first + index, (first + index) / planes.channels);
-            let x = &planes.x[plane * planes.pixels..][..planes.pixels];
+            let x = planes.of(planes.x, plane);
             let visible = planes.shown(image);
             sums[0] = dot::<A>(x, visible);
             let mean = sums[0] / if planes.counts[image] > 0.0 { planes.counts[image] } else { 1.0 };
@@ -272,7 +278,7 @@ vectorized! {
     fn normalize<A>(output: &mut [f32], first: usize, planes: &Planes, channels: &[Channel]) {
         for (index, output) in output.chunks_exact_mut(planes.pixels).enumerate() {
             let plane = first + index;
-            let x = &planes.x[plane * planes.pixels..][..planes.pixels];
+            let x = planes.of(planes.x, plane);
             let channel = channels[plane % planes.channels];
             let visible = planes.shown(plane / planes.channels);
             for ((output, x), visible) in output.iter_mut().zip(x).zip(visible) {
@@ -295,8 +301,8 @@ vectorized! {
         let mut passed = vec![0.0; planes.pixels];
         for (index, sums) in sums.chunks_exact_mut(2).enumerate() {
             let plane = first + index;
-            let x = &planes.x[plane * planes.pixels..][..planes.pixels];
-            let gradient = &gradient[plane * planes.pixels..][..planes.pixels];
+            let x = planes.of(planes.x, plane);
+            let gradient = planes.of(gradient, plane);
             let channel = channels[plane % planes.channels];
             let visible = planes.shown(plane / planes.channels);
             for (place, passed) in passed.iter_mut().enumerate() {
@@ -318,8 +324,8 @@ vectorized! {
     ) {
         for (index, dx) in dx.chunks_exact_mut(planes.pixels).enumerate() {
             let plane = first + index;
-            let x = &planes.x[plane * planes.pixels..][..planes.pixels];
-            let gradient = &gradient[plane * planes.pixels..][..planes.pixels];
+            let x = planes.of(planes.x, plane);
+            let gradient = planes.of(gradient, plane);
             let channel = channels[plane % planes.channels];
             let [straight, along] = means[plane % planes.channels];
             let visible = planes.shown(plane / planes.channels);
