@@ -4,10 +4,10 @@ use burn::module::Module;
 use burn::tensor::{FloatDType, Tensor};
 
 use crate::batch::MimBatch;
-use crate::encoder::{Encoder, VisibleTokens, VisibleVit, layers_above};
+use crate::encoder::{VisibleTokens, VisibleVit, layers_above};
 use crate::error::Result;
-use crate::nn::{Projection, cast_parameters};
-use crate::task::{Measured, PretextTask, SigReg, TaskOutput};
+use crate::nn::Projection;
+use crate::task::{Measured, PretextTask, SigReg, TaskOutput, encode_in};
 
 /// LeJEPA of masked views: the embedding of every view of an image predicts the mean of the embeddings
 /// of all its views, and the embeddings of a batch are a sample of a normal distribution. There is no
@@ -71,12 +71,7 @@ impl LeJepa {
         let LeJepaBatch { crops, directions } = batch;
         let seen = crops.for_each_mask(crops.images.clone());
         let whole: FloatDType = seen.dtype().into();
-        let features = match dtype {
-            None => self.encoder.encode(seen, &crops.mask),
-            Some(dtype) => {
-                cast_parameters(&self.encoder, dtype).encode(seen.cast(dtype), &crops.mask)
-            }
-        };
+        let (features, _) = encode_in(&self.encoder, seen, &crops.mask, dtype);
         let feature = pooled(features).cast(whole);
         let embedding = self.projector.forward(feature.clone());
         let [_, width] = embedding.dims();

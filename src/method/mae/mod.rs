@@ -80,9 +80,9 @@ impl MaeConfig {
 
     /// A model for images of a few dozen pixels whose features are worth more than the pixels after
     /// minutes on a laptop's processor (docs/recipes.md): convolutions with batch norms before patches of 8
-    /// pixels, or of 4 or 7 where 8 do not divide the image; encoder 192 × 1, decoder 64 × 1; an eighth of the patches hidden; histograms of
-    /// gradients beside the pixels; and a contrast of two views of each image that counts ten times as
-    /// much.
+    /// pixels, or of 4 or 7 where 8 do not divide the image; encoder 192 × 1, decoder 64 × 1; an eighth of
+    /// the patches hidden; histograms of gradients beside the pixels; and a contrast of two views of each
+    /// image that counts ten times as much.
     pub fn two_views_small_images(image: ImageShape) -> Self {
         let contrast = ViewContrastConfig::new().with_weight(10.0);
         let decoder = DecoderConfig::new().with_width(64).with_depth(1).with_heads(2);

@@ -6,7 +6,7 @@ use burn::tensor::{FloatDType, Tensor, s};
 use super::{Mae, MaeTarget};
 use crate::batch::MimBatch;
 use crate::config::config;
-use crate::encoder::{Encoder, VisibleVit, layers_above};
+use crate::encoder::{VisibleVit, layers_above};
 use crate::error::{Result, ensure};
 use crate::head::AnyDecoder;
 use crate::limits;
@@ -208,9 +208,8 @@ impl PretextTask for MaeTask {
     }
 
     fn after_step(self, step: StepEnd<NormsSeen>) -> Self {
-        let encoder = step.observed.into_iter().fold(self.encoder, VisibleVit::follow);
-        let target = self.target.after_step(&encoder, step.progress);
-        Self { encoder, target, ..self }
+        let Self { encoder, head, target, contrast } = self;
+        Self { contrast, ..Mim { encoder, head, target }.after_step(step).into() }
     }
 
     fn layers_above(&self, parameter: &str) -> usize {
