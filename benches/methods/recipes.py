@@ -31,8 +31,8 @@ PRESET = {
 }
 # An earlier preset: it was changed to the best of these choices, which were measured against it.
 EARLIER = [
-    "numbers.encoder.stem=null", "numbers.encoder.width=128", "numbers.encoder.depth=6", "numbers.encoder.heads=4", "numbers.decoder.depth=2",
-    "numbers.mask.ratio=0.25", "batch_size=64", "recipe.lr_batch=256",
+    "numbers.encoder.stem=null", "numbers.encoder.width=128", "numbers.encoder.depth=6", "numbers.encoder.heads=4",
+    "numbers.decoder.depth=2", "numbers.mask.ratio=0.25", "batch_size=64", "recipe.lr_batch=256",
 ]
 WIDE = ["numbers.encoder.width=192", "numbers.encoder.depth=3", "numbers.encoder.heads=6"]
 # What is changed of the preset or of the earlier one: its name, and the assignments that change it.
