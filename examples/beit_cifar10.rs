@@ -5,7 +5,7 @@
 //! cargo run --release --example beit_cifar10 -- --data cifar10  # downloads CIFAR-10 first
 //! ```
 
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -19,7 +19,7 @@ struct Flags {
 }
 
 fn main() -> std::process::ExitCode {
-    burn_mim::cli::pretrain::<BuiltIn, Flags>("beit", |flags, draft| {
+    built_in::pretrain_with::<Flags>("beit", |flags, draft| {
         draft.put("method", flags.v2.then_some("beit_v2"), "--v2")
     })
 }

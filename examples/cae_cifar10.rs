@@ -5,13 +5,12 @@
 //! cargo run --release --example cae_cifar10 -- --tokenizer runs/tokenizer # the tokens of another run
 //! ```
 
-use burn_mim::cli::{NoFlags, pretrain};
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    pretrain::<BuiltIn, NoFlags>("cae", |_, _| Ok(()))
+    built_in::pretrain("cae")
 }

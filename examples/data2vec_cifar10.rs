@@ -5,7 +5,7 @@
 //! cargo run --release --example data2vec_cifar10 -- --data cifar10  # downloads CIFAR-10 first
 //! ```
 
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -19,7 +19,7 @@ struct Flags {
 }
 
 fn main() -> std::process::ExitCode {
-    burn_mim::cli::pretrain::<BuiltIn, Flags>("data2vec", |flags, draft| {
+    built_in::pretrain_with::<Flags>("data2vec", |flags, draft| {
         draft.put("method", flags.v1.then_some("data2vec_v1"), "--v1")
     })
 }

@@ -9,12 +9,12 @@
 //! accuracies in percent, which is left in `--out` as `scores.json` too where that is given. `all`
 //! leaves `score_card.html` and `score_card.md` there, by default in `runs/evaluate`.
 
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    burn_mim::cli::evaluate::<BuiltIn>()
+    built_in::evaluate()
 }

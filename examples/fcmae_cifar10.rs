@@ -5,13 +5,12 @@
 //! cargo run --release --example fcmae_cifar10 -- --data cifar10  # downloads CIFAR-10 first
 //! ```
 
-use burn_mim::cli::{NoFlags, pretrain};
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    pretrain::<BuiltIn, NoFlags>("fcmae", |_, _| Ok(()))
+    built_in::pretrain("fcmae")
 }

@@ -5,13 +5,12 @@
 //! cargo run --release --example milan_cifar10 -- --teacher runs/mae  # the features of another run
 //! ```
 
-use burn_mim::cli::{NoFlags, pretrain};
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    pretrain::<BuiltIn, NoFlags>("milan", |_, _| Ok(()))
+    built_in::pretrain("milan")
 }

@@ -11,13 +11,12 @@
 //! the folder `motion`: `000001.png`, ... and, with the film beside its motion, `before_after.gif` and
 //! `before_after.png`.
 
-use burn_mim::cli::motion;
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    motion::<BuiltIn>()
+    built_in::motion()
 }

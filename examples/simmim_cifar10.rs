@@ -5,7 +5,7 @@
 //! cargo run --release --example simmim_cifar10 -- --data cifar10  # downloads CIFAR-10 first
 //! ```
 
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -19,7 +19,7 @@ struct Flags {
 }
 
 fn main() -> std::process::ExitCode {
-    burn_mim::cli::pretrain::<BuiltIn, Flags>("simmim", |flags, draft| {
+    built_in::pretrain_with::<Flags>("simmim", |flags, draft| {
         draft.put("variant", flags.encoder.as_ref(), "--encoder")
     })
 }

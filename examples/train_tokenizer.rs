@@ -10,12 +10,12 @@
 //! (originals | what is
 //! left of them, or their tokens as colors), `metrics.json`, and checkpoints.
 
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    burn_mim::cli::tokenizer::<BuiltIn>()
+    built_in::tokenizer()
 }

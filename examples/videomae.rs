@@ -5,13 +5,12 @@
 //! cargo run --release --example videomae -- --data clips:DIR   # folders of frames, GIF, WebP, video files
 //! ```
 
-use burn_mim::cli::{NoFlags, pretrain};
-use burn_mim::method::BuiltIn;
+use burn_mim::cli::built_in;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    pretrain::<BuiltIn, NoFlags>("videomae", |_, _| Ok(()))
+    built_in::pretrain("videomae")
 }

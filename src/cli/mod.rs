@@ -13,6 +13,7 @@
 //! }
 //! ```
 
+pub mod built_in;
 pub mod data;
 mod embed;
 mod evaluate;
@@ -82,7 +83,7 @@ impl Command {
         match self {
             Self::Pretrain(any) => {
                 let AnyMethod { method, args } = any.as_ref();
-                pretrain::run::<L>(args, method.as_deref(), |_| Ok(()))
+                pretrain::run::<L>(args, method.as_deref(), Box::new(|_| Ok(())))
             }
             Self::Tokenizer(args) => tokenizer::run::<L>(args),
             Self::Evaluate(args) => evaluate::run::<L>(args),
@@ -134,6 +135,12 @@ pub fn pretrain<L: Methods, A: clap::Args>(
     method: &str,
     own: impl FnOnce(&A, &mut Draft) -> Result<()>,
 ) -> ExitCode {
+    let (args, flags) = parse_pretrain::<A>();
+    exit::exit(pretrain::run::<L>(&args, Some(method), Box::new(|draft| own(&flags, draft))))
+}
+
+/// The flags of `pretrain` and those of `A`, as they stand on the command line.
+fn parse_pretrain<A: clap::Args>() -> (pretrain::Args, A) {
     #[derive(Debug, Parser)]
     struct CommandLine<A: clap::Args> {
         #[command(flatten)]
@@ -144,8 +151,8 @@ pub fn pretrain<L: Methods, A: clap::Args>(
     // Not about the flags of `A`, of which it would be otherwise.
     let program = CommandLine::<A>::command().about(pretrain::ABOUT);
     let parsed = CommandLine::<A>::from_arg_matches(&program.get_matches());
-    let CommandLine { args, own: flags } = parsed.unwrap_or_else(|error| error.exit());
-    exit::exit(pretrain::run::<L>(&args, Some(method), |draft| own(&flags, draft)))
+    let CommandLine { args, own } = parsed.unwrap_or_else(|error| error.exit());
+    (args, own)
 }
 
 /// No flags beyond those of [`pretrain`].

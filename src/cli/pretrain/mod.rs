@@ -21,14 +21,13 @@ use crate::run::{
 };
 use crate::train::{Interrupt, Pretrained, Ranks, RunFolder};
 
+/// Writes to the document what a program's own flags say.
+pub(super) type Own<'a> = Box<dyn FnOnce(&mut Draft) -> Result<()> + 'a>;
+
 impl Args {
     /// What was written in the document and on the command line; `own` adds the flags of a command
     /// that has more.
-    fn draft(
-        &self,
-        method: Option<&str>,
-        own: impl FnOnce(&mut Draft) -> Result<()>,
-    ) -> Result<Draft> {
+    fn draft(&self, method: Option<&str>, own: Own<'_>) -> Result<Draft> {
         let args::DocumentArgs { config, sets, preset, .. } = &self.document;
         let left = self.out.clone().or(method.map(folder)).map(|out| out.join("config.toml"));
         let mut draft = match (config, left) {
@@ -56,11 +55,7 @@ impl Args {
 }
 
 /// Runs the command: on the method `method`, or the one that the document names.
-pub(super) fn run<L: Methods>(
-    args: &Args,
-    method: Option<&str>,
-    own: impl FnOnce(&mut Draft) -> Result<()>,
-) -> Result<()> {
+pub(super) fn run<L: Methods>(args: &Args, method: Option<&str>, own: Own<'_>) -> Result<()> {
     let start = Instant::now();
     // First of all, so that one of several processes tells a fault of the document.
     let ranks = exit::ranks()?;
@@ -224,7 +219,7 @@ mod tests {
 
     #[track_caller]
     fn resolved<M: Method>(method: &str, flags: &str) -> Result<RunDocument<M>> {
-        parse(flags).unwrap().draft(Some(method), |_| Ok(()))?.resolve(3)
+        parse(flags).unwrap().draft(Some(method), Box::new(|_| Ok(())))?.resolve(3)
     }
 
     #[test]
@@ -294,7 +289,7 @@ mod tests {
     #[test]
     fn the_method_is_the_documents_the_presets_or_the_commands() {
         let method = |flags: &str, own| {
-            let draft = parse(flags).unwrap().draft(own, |_| Ok(())).unwrap();
+            let draft = parse(flags).unwrap().draft(own, Box::new(|_| Ok(()))).unwrap();
             draft.method::<BuiltIn>().map_err(|error| error.to_string())
         };
         let pair = |name: &str, variant: &str| Ok((name.to_string(), variant.to_string()));

@@ -124,6 +124,3 @@ fn held_out(
     notes.push(format!("no test split: {held} of {all} images are held out, chosen by their rows"));
     Ok((train, test))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,15 +1,22 @@
-use super::*;
-use crate::data::{DataSpec, ImageDataset};
-use ::parquet::basic::Compression;
-use ::parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
-use ::parquet::file::metadata::KeyValue;
-use ::parquet::file::properties::WriterProperties;
-use ::parquet::file::writer::SerializedFileWriter;
-use ::parquet::schema::parser::parse_message_type;
-use image::{ImageBuffer, ImageFormat, Rgb};
+//! Parquet files in the hub's layout as data: rows, splits, classes, and what is wrong with them.
+#![cfg(feature = "parquet")]
+
 use std::fs;
 use std::io::Cursor;
+use std::sync::Arc;
 use std::thread;
+
+use burn_mim::Result;
+use burn_mim::data::{
+    ChannelStatistics, DataOptions, DataSpec, ImageData, ImageDataset, PackOptions,
+};
+use image::{ImageBuffer, ImageFormat, Rgb};
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 
 const SCHEMA: &str = "message schema {
     optional group image { optional binary bytes; optional binary path (STRING); }
@@ -76,8 +83,14 @@ fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
     dir
 }
 
-fn splits_in(dir: &tempfile::TempDir) -> Result<Splits> {
-    splits(dir.path(), &mut |_| {})
+/// What is in the folder, before any image but the first is read.
+fn opened(spec: &DataSpec) -> Result<ImageData> {
+    let statistics = ChannelStatistics::none(3);
+    spec.open_measured(&DataOptions::default(), statistics, &mut |_| {})
+}
+
+fn splits_in(dir: &tempfile::TempDir) -> Result<ImageData> {
+    opened(&DataSpec::Parquet(dir.path().into()))
 }
 
 fn colors(split: &dyn ImageDataset) -> Vec<u8> {
@@ -168,8 +181,7 @@ fn faults_name_the_file_and_the_row() {
     let dir = folder(&[("train.parquet", gap), ("test.parquet", good())]);
     let splits = splits_in(&dir).unwrap();
     assert!(splits.train.get(0).is_ok() && splits.train.get(2).is_ok());
-    let error = splits.train.get(1).unwrap_err();
-    let text = crate::data::sample::data_error(1, error).to_string();
+    let text = std::error::Error::source(&splits.train.get(1).unwrap_err()).unwrap().to_string();
     assert!(text.contains("train.parquet/row 1: has no image in it"), "{text}");
 }
 
@@ -181,8 +193,8 @@ fn shards_packed_from_parquet_hold_the_same_samples() {
     ]);
     let out = tempfile::tempdir().unwrap();
     let spec = DataSpec::Parquet(dir.path().into());
-    spec.pack(out.path(), crate::data::PackOptions::default(), &mut |_| {}).unwrap();
-    let splits = crate::data::source::shards::splits(out.path(), &mut |_| {}).unwrap();
+    spec.pack(out.path(), PackOptions::default(), &mut |_| {}).unwrap();
+    let splits = opened(&DataSpec::Tar(out.path().into())).unwrap();
     assert_eq!(colors(&*splits.train), [1, 2, 3, 4, 5]);
     assert_eq!(splits.class_names, ["cat", "dog", "owl"]);
     assert_eq!(splits.train.label(1).unwrap(), Some(2));
