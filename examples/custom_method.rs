@@ -1,6 +1,6 @@
 //! A method that is not in the crate, with its own mask, encoder, batch, target and picture, run by
 //! the same calls as the crate's own: docs/adding-a-method.md goes through it. About two minutes:
-//! `cargo run --release --example custom_method [FOLDER [TRAINING IMAGES]]`
+//! `cargo run --release --example custom_method [FOLDER [TRAINING IMAGES [DATA]]]`
 
 use std::sync::Arc;
 
@@ -186,7 +186,8 @@ fn main() -> Result<()> {
     let folder = RunFolder::new(args.next().unwrap_or("runs/stripes".into()));
     let images = args.next().and_then(|count| count.parse().ok());
     let options = DataOptions::default().with_train_images(images);
-    let data = DataSpec::Shapes.open(&options, &mut |_| {})?;
+    let spec = args.next().unwrap_or("shapes".into());
+    let data = spec.parse::<DataSpec>()?.open(&options, &mut |_| {})?;
     let mut run = Run::new(data.clone(), folder.path(), &device_named("flex")?);
     (run.probe, run.progress, run.resume) = (1, Progress::Auto, folder.latest()?.is_some());
     run.pretrain(&Stripes { image: ImageShape::square(3, 32), width: 64 })?;
@@ -196,5 +197,5 @@ fn main() -> Result<()> {
     let plan = Plan { protocol: Protocol::All, baselines: true, tuning, out };
     let mut say = |score: &Score| eprintln!("{score}");
     let scores = evaluation.run(&plan, &mut say)?;
-    evaluation.score_card(&scores, "shapes")?.save(&plan.out)
+    evaluation.score_card(&scores, &spec)?.save(&plan.out)
 }
