@@ -8,7 +8,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, activation::gelu, module::conv2d, ops::ConvOptions};
 use burn_mim::data::{Collate, DataOptions, DataSpec, Item, MimCollate, augment::Augmentation};
-use burn_mim::eval::{FineTuning, Score};
+use burn_mim::eval::FineTuning;
 use burn_mim::image::{PatchLayout::ChannelsFirst, denormalize, patchify, unpatchify};
 use burn_mim::method::{DataFacts, Method};
 use burn_mim::nn::{Init, InitialWeights};
@@ -195,7 +195,6 @@ fn main() -> Result<()> {
     let evaluation = Evaluation::new(&encoder, &data, &run.device);
     let (tuning, out) = (FineTuning::small_images(1), folder.path().join("evaluate"));
     let plan = Plan { protocol: Protocol::All, baselines: true, tuning, out };
-    let mut say = |score: &Score| eprintln!("{score}");
-    let scores = evaluation.run(&plan, &mut say)?;
+    let scores = evaluation.run(&plan, &mut |score| eprintln!("{score}"))?;
     evaluation.score_card(&scores, &spec)?.save(&plan.out)
 }
