@@ -63,9 +63,9 @@ pub(super) fn films(
 fn long_enough(film: Film, least: usize) -> Result<Film> {
     if film.frames < least {
         let reason = format!(
-            "has {} frames, and a sample takes {least}; ask for samples of fewer frames or of a smaller stride \
-             (--set data_options.frames=N, --set data_options.stride=N), or skip what is too short \
-             (--on-bad-image skip)",
+            "has {} frames, and a sample takes {least}; ask for samples of fewer frames or of a \
+             smaller stride (--set data_options.frames=N, --set data_options.stride=N), or skip \
+             what is too short (--on-bad-image skip)",
             film.frames
         );
         return Err(Error::data(film.path(), reason));
