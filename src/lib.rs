@@ -151,9 +151,10 @@ pub use method::{
     ViewContrastConfig,
 };
 pub use target::{
-    Both, ClipPixelTarget, Depict, FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm,
-    FeatureTarget, GradientTarget, GradientTargetConfig, HogTarget, Normalization, PixelLoss,
-    PixelTarget, Reconstruct, SobelTarget, Sum, Target, TokenTarget, Tokenizer, TokenizerConfig,
+    Both, ClipMotionConfig, ClipMotionTarget, ClipPixelTarget, Depict, FeatureConfig,
+    FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget, GradientTarget, GradientTargetConfig,
+    HogTarget, Normalization, PixelLoss, PixelTarget, Reconstruct, SobelTarget, Sum, Target,
+    TokenTarget, Tokenizer, TokenizerConfig,
 };
 pub use task::{Measured, Mim, Network, Observed, PretextTask, SigReg, StepEnd, TaskOutput};
 

@@ -85,6 +85,10 @@ pub(crate) fn repeated(weights: &[f32], channel: usize, tubelet: usize) -> Vec<f
 /// When an encoder of images cannot have these sizes.
 pub fn deflate(encoder: &ClipVit) -> Result<Loaded<VisibleVit, VitConfig>> {
     let from = encoder.config();
+    ensure!(
+        from.stem.is_none(),
+        "what a convolutional stem makes of clips is not for images: this encoder of clips has one"
+    );
     let ClipVitConfig { clip, tubelet, patch, width, depth, heads, .. } = *from;
     let config = VitConfig::new(clip.image, patch, width, depth, heads)
         .with_mlp_ratio(from.mlp_ratio)

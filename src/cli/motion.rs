@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Levels of noise at most in the clips of --roc
     #[arg(long, default_value_t = MovingShapes::test().noise, requires = "roc")]
     noise: f32,
+    /// The seed of the clips of --roc: another one gives other clips of the same kind
+    #[arg(long, default_value_t = MovingShapes::test().seed, requires = "roc")]
+    seed: u64,
     /// flex | ndarray | wgpu | cuda, as compiled in
     #[arg(long, default_value = "flex")]
     device: String,
@@ -89,12 +92,14 @@ fn write(args: &Args, by: &MotionBy, film: &Path) -> Result<()> {
 }
 
 fn measure(args: &Args, by: &MotionBy) -> Result<()> {
-    let (len, drift, noise) = (args.clips, args.drift, args.noise);
-    let clips = MovingShapes { len, drift, noise, ..MovingShapes::test() };
+    let (len, drift, noise, seed) = (args.clips, args.drift, args.noise, args.seed);
+    let clips = MovingShapes { seed, len, drift, noise, ..MovingShapes::test() };
     let area = by.area_under_roc(&clips, &mut |done| {
         if done.is_multiple_of(100) {
             say(format_args!("{done} of {len} clips"));
         }
     })?;
-    answer(json!({ "area_under_roc": area, "clips": len, "drift": drift, "noise": noise }))
+    answer(
+        json!({ "area_under_roc": area, "clips": len, "drift": drift, "noise": noise, "seed": seed }),
+    )
 }

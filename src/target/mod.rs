@@ -30,6 +30,7 @@
 //! ```
 
 mod both;
+mod clip_motion;
 mod clip_pixels;
 mod features;
 mod gradients;
@@ -47,6 +48,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use both::Both;
+pub use clip_motion::{ClipMotionConfig, ClipMotionTarget};
 pub use clip_pixels::ClipPixelTarget;
 pub(crate) use features::first_cells;
 pub use features::{FeatureConfig, FeatureLayers, FeatureLoss, FeatureNorm, FeatureTarget};

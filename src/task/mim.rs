@@ -77,9 +77,9 @@ where
 
 /// The features of images under `mask`, and what the encoder's norms saw. The network computes in `dtype` where
 /// there is one, and the features stay in it.
-pub(crate) fn encode_in<E: Encoder<Images = Tensor<4>>>(
+pub(crate) fn encode_in<const D: usize, E: Encoder<Images = Tensor<D>>>(
     encoder: &E,
-    images: Tensor<4>,
+    images: Tensor<D>,
     mask: &Mask,
     dtype: Option<FloatDType>,
 ) -> (E::Features, NormsSeen) {

@@ -118,6 +118,10 @@ pub(super) fn clip_vit_json(config: &ClipVitConfig, architecture: &str) -> Resul
         config.qkv_bias != QkvBias::All,
         "transformers' VideoMAE has no bias on keys, so this model cannot be saved so"
     );
+    ensure!(
+        config.stem.is_none(),
+        "transformers' VideoMAE has no convolutional stem, so this model cannot be saved so"
+    );
     let ClipShape { image, frames } = config.clip;
     Ok(json!({
         "architectures": [architecture],
@@ -166,6 +170,9 @@ pub(super) fn videomae_json(config: &VideoMaeConfig) -> Result<Value> {
     }
     if usual.is_none() && !config.normalized {
         return refuse("no target of raw pixels but of three channels");
+    }
+    if config.motion.is_some() {
+        return refuse("a head that predicts no motion");
     }
     let decoder = config.decoder.transformer(&config.encoder);
     json["decoder_hidden_size"] = json!(decoder.width);

@@ -1,5 +1,6 @@
 //! The sizes of a vision transformer of clips.
 
+use super::super::ConvStemConfig;
 use super::ClipVit;
 use crate::config::config;
 use crate::error::{Result, ensure};
@@ -39,6 +40,9 @@ config! {
         pub drop_path: f64 = 0.0,
         /// How many frames of a source apart the frames of a clip are. Default: 1
         pub stride: usize = 1,
+        /// Convolutions that read the frames of each step of time first, all of them as the channels of one
+        /// image, if any: ours, for short runs. Default: none
+        pub stem: Option<ConvStemConfig> = None,
     }
 }
 
@@ -62,11 +66,15 @@ impl ClipVitConfig {
     }
 
     /// An encoder for clips of a few dozen pixels that a laptop's processor trains in minutes: tubelets
-    /// of two frames and 8 × 8 pixels, or 4 × 4 where 8 do not divide the frames, 128 features, 6 blocks,
-    /// 4 heads.
+    /// of two frames and 8 × 8 pixels, or 4 × 4 where 8 do not divide the frames, convolutions that halve
+    /// these to one position, 96 features, 1 block, 4 heads.
     pub fn small_clips(clip: ClipShape) -> Self {
-        let patch = if clip.image.grid(8).is_ok() { 8 } else { 4 };
-        Self::new(clip, 2, patch, 128, 6, 4)
+        let (patch, widths) = match clip.image.grid(8) {
+            Ok(_) => (8, vec![24, 48, 96]),
+            Err(_) => (4, vec![24, 48]),
+        };
+        let stem = ConvStemConfig::new(widths).with_first(16);
+        Self::new(clip, 2, patch, 96, 1, 4).with_stem(Some(stem))
     }
 
     /// The clips as data sets have them: their frames one below the other.
@@ -107,10 +115,26 @@ impl ClipVitConfig {
             "an mlp_ratio of {:?} leaves no MLP for a width of {width}",
             self.mlp_ratio
         );
+        if let Some(stem) = &self.stem {
+            stem.validate(limits::product(&[self.clip.image.channels, self.tubelet]), self.patch)?;
+        }
         self.transformer().validate()?;
         limits::at_most("the number of tubelets", tokens, limits::TOKENS)?;
         limits::parameters(limits::product(&[tokens, width]))?;
-        limits::parameters(limits::product(&[self.patch_values(), width]))
+        limits::parameters(limits::product(&[self.embedded_values(), width]))
+    }
+
+    /// Values of one tubelet that become its token: its pixels, or what a stem makes of them.
+    pub fn embedded_values(&self) -> usize {
+        let Some(stem) = &self.stem else { return self.patch_values() };
+        let side = self.patch / stem.stride();
+        limits::product(&[stem.width(), side, side])
+    }
+
+    /// The steps of time of a clip as one image, their frames as its channels, which a stem reads.
+    pub(crate) fn stem_image(&self) -> ImageShape {
+        let ImageShape { channels, height, width, .. } = self.clip.image;
+        ImageShape::new(channels * self.tubelet, height * self.grid().times, width)
     }
 
     /// Features between the MLP's two layers.
@@ -142,11 +166,13 @@ impl ClipVitConfig {
     /// With the message of [`ClipVitConfig::validate`] when that fails.
     pub fn init(&self, weights: &mut InitialWeights) -> ClipVit {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        let patch_embed = weights.linear(self.patch_values(), self.width, Init::XavierUniform);
+        let stem = self.stem.as_ref();
+        let stem = stem.map(|stem| stem.init(self.stem_image().channels, weights));
+        let patch_embed = weights.linear(self.embedded_values(), self.width, Init::XavierUniform);
         let positions = PositionTable::sequence(self.grid().flat(), self.width, weights);
         let mut transformer = self.transformer().init(weights);
         transformer.norm = transformer.norm.filter(|_| self.final_norm);
-        ClipVit { patch_embed, positions, transformer, config: self.clone() }
+        ClipVit { stem, patch_embed, positions, transformer, config: self.clone() }
     }
 }
 
@@ -189,6 +215,7 @@ mod tests {
             (ClipVitConfig { heads: 5, ..base() }, "5 heads do not divide a width of 768"),
             (ClipVitConfig { depth: 0, ..base() }, "at least one block"),
             (base().with_mlp_ratio(0.0), "leaves no MLP"),
+            (base().with_stem(Some(ConvStemConfig::new(vec![8; 5]))), "does not divide patches of 16"),
             (base().with_drop_path(1.0), "[0, 1), got 1"),
             (ClipVitConfig { clip: clip(1 << 20, 16), ..base() }, "the frames of a clip"),
             (ClipVitConfig { clip: clip(1 << 12, 1024), ..base() }, "the values of a clip"),

@@ -8,11 +8,12 @@ use burn::tensor::Tensor;
 
 pub use config::ClipVitConfig;
 
-use super::{Backbone, Encoder, GridTokens, VisibleTokens};
+use super::conv_batch_norm::Read;
+use super::{Backbone, ConvStem, Encoder, GridTokens, VisibleTokens};
 use crate::grid::{ClipShape, Grid, ImageShape};
-use crate::image::{PatchLayout, patchify_clip, unstack_frames};
-use crate::mask::Mask;
-use crate::nn::{PositionTable, Transformer, per_token};
+use crate::image::{PatchLayout, patchify, patchify_clip, unstack_frames};
+use crate::mask::{GridMask, Mask, VisibleMaps};
+use crate::nn::{NormsSeen, PositionTable, Transformer, per_token};
 
 /// A vision transformer that sees the visible tubelets of a clip alone (VideoMAE, arXiv 2203.12602
 /// §3.3): a tenth of the tokens to compute at VideoMAE's ratio. It has no class token; its positions
@@ -22,6 +23,8 @@ use crate::nn::{PositionTable, Transformer, per_token};
 /// [`ClipGrid::flat`](crate::grid::ClipGrid::flat): by time, row and column.
 #[derive(Module, Debug)]
 pub struct ClipVit {
+    /// Convolutions that read the clips first, where there are any.
+    pub stem: Option<ConvStem>,
     /// A tubelet's values (channel, frame, row, column) → `width`: the paper's convolution of stride =
     /// size.
     pub patch_embed: Linear,
@@ -44,23 +47,38 @@ impl ClipVit {
         unstack_frames(images, self.config.clip.frames)
     }
 
-    /// The clips' grid and their tubelets, `[batch, cells, channels · tubelet · patch²]`.
+    /// The clips' grid and their tubelets, `[batch, cells, channels · tubelet · patch²]`; what a stem makes of
+    /// the tubelets, where there is one, and what its norms saw of the visible ones.
     ///
     /// # Panics
     ///
     /// When the clips are of another shape than the encoder's.
-    fn patches(&self, clips: Tensor<5>) -> (Grid, Tensor<3>) {
-        let [_, channels, frames, height, width] = clips.dims();
+    fn patches(&self, clips: Tensor<5>, mask: Option<&GridMask>) -> (Grid, Tensor<3>, NormsSeen) {
+        let [batch, channels, frames, height, width] = clips.dims();
         let got = ClipShape::new(ImageShape::new(channels, height, width), frames);
         let ClipVitConfig { clip, tubelet, patch, .. } = self.config;
         assert!(got == clip, "an encoder that reads clips of {clip} got clips of {got}");
-        let patches = patchify_clip(clips, tubelet, patch, PatchLayout::ChannelsFirst);
-        (self.config.grid().flat(), patches)
+        let grid = self.config.grid();
+        let Some(stem) = &self.stem else {
+            let patches = patchify_clip(clips, tubelet, patch, PatchLayout::ChannelsFirst);
+            return (grid.flat(), patches, NormsSeen::default());
+        };
+        // Steps one below the other, as in the flat grid; their frames are channels.
+        let steps = clips.reshape([batch, channels, grid.times, tubelet, height, width]);
+        let ImageShape { channels, height, width, .. } = self.config.stem_image();
+        let steps = steps.swap_dims(2, 3).reshape([batch, channels, height, width]);
+        let mut read = match mask {
+            Some(mask) => Read::visible(VisibleMaps::of_grid(mask, &steps)),
+            None => Read::whole(),
+        };
+        let maps = stem.forward(steps, &mut read);
+        let side = maps.dims()[2] / grid.flat().rows;
+        (grid.flat(), patchify(maps, side, PatchLayout::ChannelsFirst), read.seen)
     }
 
     /// Every token of whole clips before the first block.
     fn first_layer(&self, clips: Tensor<5>) -> (Grid, Tensor<3>) {
-        let (grid, patches) = self.patches(clips);
+        let (grid, patches, _) = self.patches(clips, None);
         let tokens = per_token(&self.patch_embed, patches);
         (grid, tokens + self.positions.cells(grid).unsqueeze())
     }
@@ -94,7 +112,8 @@ impl Backbone<Tensor<5>> for ClipVit {
 
     fn describe(&self) -> String {
         let ClipVitConfig { width, depth, patch, tubelet, .. } = self.config;
-        format!("ViT of clips {width}×{depth}, tubelet {tubelet}×{patch}×{patch}")
+        let stem = if self.stem.is_some() { ", convolutional stem" } else { "" };
+        format!("ViT of clips {width}×{depth}, tubelet {tubelet}×{patch}×{patch}{stem}")
     }
 
     fn layers(&self) -> usize {
@@ -156,11 +175,20 @@ impl Encoder for ClipVit {
     type Features = VisibleTokens;
 
     fn encode(&self, clips: Tensor<5>, mask: &Mask) -> VisibleTokens {
-        let (grid, patches) = self.patches(clips);
-        let mask = mask.at(grid);
+        self.encode_seen(clips, mask).0
+    }
+
+    fn encode_seen(&self, clips: Tensor<5>, mask: &Mask) -> (VisibleTokens, NormsSeen) {
+        let mask = mask.at(self.config.grid().flat());
+        let (grid, patches, seen) = self.patches(clips, Some(&mask));
         let tokens = per_token(&self.patch_embed, mask.visible.select(patches));
         let tokens = tokens + mask.visible.select_from_table(self.positions.cells(grid));
-        VisibleTokens { tokens: self.transformer.forward(tokens, grid), class_token: None, grid }
+        let tokens = self.transformer.forward(tokens, grid);
+        (VisibleTokens { tokens, class_token: None, grid }, seen)
+    }
+
+    fn follow(self, seen: NormsSeen) -> Self {
+        seen.move_all(|moved| Self { stem: self.stem.map(|stem| stem.map_norms(moved)), ..self })
     }
 }
 
@@ -210,6 +238,29 @@ mod tests {
         let features = features.into_data();
         encoder.encode(changed, &mask).tokens.into_data().assert_eq(&features, true);
         assert_ne!(encoder.encode(clips(2), &mask).tokens.into_data(), features);
+    }
+
+    #[test]
+    fn no_hidden_pixel_reaches_a_feature_through_a_stem_and_norms_follow_what_they_saw() {
+        let stem = crate::encoder::ConvStemConfig::new(vec![5]).with_first(3);
+        let config = config().with_stem(Some(stem));
+        let mut encoder = config.init(&mut InitialWeights::new(0, &test_device()));
+        let hidden = [0, 2, 3, 7, 8, 11];
+        let map = mask(&hidden).at(GRID).asked.map().reshape([2, 1, 2, 1, 2, 3]);
+        let changed = map.expand([2, 1, 2, 3, 2, 3]).reshape([2, 1, 6, 2, 1, 3, 1]);
+        let changed = changed.expand([2, 2, 6, 2, 2, 3, 2]).reshape([2, 2, 6, 4, 6]) * 3.0;
+        let (seen, norms) = encoder.encode_seen(clips(1), &mask(&hidden));
+        let other = encoder.encode(clips(1) + changed, &mask(&hidden)).tokens.into_data();
+        assert_eq!(other, seen.tokens.into_data());
+        assert_ne!(encoder.encode(clips(2), &mask(&hidden)).tokens.into_data(), other);
+        assert_eq!(norms.0.len(), 2);
+        let (whole, norms) = encoder.encode_seen(clips(1), &mask(&[]));
+        for _ in 0..200 {
+            encoder = encoder.follow(norms.clone());
+        }
+        let read = encoder.represent(clips(1)).tokens.into_data();
+        read.assert_approx_eq::<f32>(&whole.tokens.into_data(), Tolerance::absolute(0.05));
+        assert!(Backbone::<Tensor<5>>::describe(&encoder).ends_with("2×2, convolutional stem"));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Method for VideoMaeConfig {
         let cells = encoder.grid().cells();
         let visible = cells - hidden_cells(cells, self.mask());
         let decoded = decoder.transformer(encoder).mlp_width;
-        vec![
+        let mut stacks = vec![
             Stack {
                 tokens: visible,
                 width: encoder.width,
@@ -66,7 +66,9 @@ impl Method for VideoMaeConfig {
                 mlp_width: decoded,
                 blocks: decoder.depth,
             },
-        ]
+        ];
+        stacks.extend(encoder.stem.as_ref().map(|stem| stem.stack(encoder.stem_image())));
+        stacks
     }
 
     fn encoder(task: &VideoMae) -> &ClipVit {

@@ -7,10 +7,11 @@ use super::copying;
 use crate::batch::ClipBatch;
 use crate::encoder::{ClipVit, Encoder, layers_above};
 use crate::error::Result;
-use crate::head::{Decoder, PredictionHead};
-use crate::nn::cast_parameters;
-use crate::target::ClipPixelTarget;
-use crate::task::{Measured, PretextTask, TaskOutput};
+use crate::head::Decoder;
+use crate::mask::{Mask, UnitMask};
+use crate::nn::NormsSeen;
+use crate::target::{ClipMotionTarget, ClipPixelTarget};
+use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, encode_in, predict_in};
 
 /// VideoMAE: encode a tenth of the tubelets of a clip, decode all of them, compare the hidden pixels.
 ///
@@ -46,6 +47,18 @@ pub struct VideoMae {
     pub head: Decoder,
     /// What they should have been.
     pub target: ClipPixelTarget,
+    /// What all tubelets move like, where that is predicted too.
+    pub motion: Option<ClipMotionTarget>,
+}
+
+/// What a batch comes to.
+struct Predicted {
+    /// Pixels of the hidden tubelets, `[batch, hidden, channels · tubelet · patch²]`.
+    pixels: Tensor<3>,
+    /// The motion of all tubelets, `[batch, cells, bins]`, where it is predicted.
+    motion: Option<Tensor<3>>,
+    /// What the encoder's norms saw.
+    norms: NormsSeen,
 }
 
 impl VideoMae {
@@ -55,8 +68,7 @@ impl VideoMae {
     ///
     /// When the clips are of another shape than the encoder's, or the mask does not fit them.
     pub fn predict(&self, batch: &ClipBatch) -> Tensor<3> {
-        let features = self.encoder.encode(batch.clips.clone(), &batch.mask);
-        self.head.predict(features, &batch.mask)
+        self.predict_all(batch, None).pixels
     }
 
     /// The predicted pixels of the hidden tubelets, zero elsewhere, as clips: see
@@ -64,39 +76,93 @@ impl VideoMae {
     pub fn reconstruct(&self, batch: &ClipBatch) -> Tensor<5> {
         self.target.reconstruct(self.predict(batch), batch)
     }
+
+    /// The encoder and the decoder compute in `dtype`; what comes out is of the clips' type.
+    fn predict_all(&self, batch: &ClipBatch, dtype: Option<FloatDType>) -> Predicted {
+        let whole: FloatDType = batch.clips.dtype().into();
+        let (clips, mask) = (batch.clips.clone(), &batch.mask);
+        let (features, norms) = encode_in(&self.encoder, clips, mask, dtype);
+        if self.motion.is_none() {
+            let pixels = predict_in(&self.head, features, mask, dtype, whole);
+            return Predicted { pixels, motion: None, norms };
+        }
+        let all = predict_in(&self.head, features, &asking_all(mask), dtype, whole);
+        let [.., width] = all.dims();
+        let pixels = all.clone().slice_dim(2, 0..self.target.width());
+        let hidden = mask.at(self.encoder.config().grid().flat()).asked;
+        let motion = Some(all.slice_dim(2, self.target.width()..width));
+        Predicted { pixels: hidden.select(pixels), motion, norms }
+    }
+
+    /// The loss of pixels, and that of motion, where it is predicted.
+    fn losses(&self, batch: &ClipBatch, predicted: Predicted) -> (Tensor<1>, Option<Tensor<1>>) {
+        let pixels = self.target.loss(predicted.pixels, self.target.of(batch));
+        let motion = self.motion.as_ref().zip(predicted.motion);
+        let motion =
+            motion.map(|(target, motion)| target.loss(motion, target.of_all(&batch.clips)));
+        (pixels, motion)
+    }
+
+    /// Both losses as one.
+    fn sum(&self, pixels: Tensor<1>, motion: Option<Tensor<1>>) -> Tensor<1> {
+        match (&self.motion, motion) {
+            (Some(target), Some(motion)) => pixels + motion * target.config.weight,
+            _ => pixels,
+        }
+    }
+
+    fn output(&self, batch: &ClipBatch, mut predicted: Predicted) -> TaskOutput<NormsSeen> {
+        let observed = std::mem::take(&mut predicted.norms);
+        let (pixels, motion) = self.losses(batch, predicted);
+        TaskOutput { loss: self.sum(pixels, motion), observed }
+    }
+}
+
+/// The same mask, where the head is asked for all cells.
+fn asking_all(mask: &Mask) -> Mask {
+    let all = UnitMask::from_indices(mask.grid(), 0..mask.grid().cells());
+    let all = vec![all.expect("cells of the grid"); mask.samples().len()];
+    mask.clone().with_asked(all).expect("a mask for each sample, of the same grid")
 }
 
 impl PretextTask for VideoMae {
     type Batch = ClipBatch;
-    type Observed = ();
+    type Observed = NormsSeen;
 
-    fn loss(&self, batch: ClipBatch) -> TaskOutput {
-        let value = self.target.of(&batch);
-        self.target.loss(self.predict(&batch), value).into()
+    fn loss(&self, batch: ClipBatch) -> TaskOutput<NormsSeen> {
+        self.output(&batch, self.predict_all(&batch, None))
     }
 
-    /// The encoder and the decoder compute in `dtype`, the target in its own type.
-    fn loss_in(&self, batch: ClipBatch, dtype: FloatDType) -> Result<TaskOutput> {
-        let value = self.target.of(&batch);
-        let whole: FloatDType = batch.clips.dtype().into();
-        let encoder = cast_parameters(&self.encoder, dtype);
-        let features = encoder.encode(batch.clips.cast(dtype), &batch.mask);
-        let prediction = cast_parameters(&self.head, dtype).predict(features, &batch.mask);
-        Ok(self.target.loss(prediction.cast(whole), value).into())
+    /// The encoder and the decoder compute in `dtype`, the targets in their own type.
+    fn loss_in(&self, batch: ClipBatch, dtype: FloatDType) -> Result<TaskOutput<NormsSeen>> {
+        Ok(self.output(&batch, self.predict_all(&batch, Some(dtype))))
     }
 
     /// Beside the loss, `copying`: that of the value of the visible tubelet at the nearest place, and of
-    /// the nearest step of that place.
+    /// the nearest step of that place. Where motion is predicted, also the two losses that are added.
     fn measure(&self, batch: ClipBatch) -> Measured {
-        let value = self.target.of(&batch);
         let copied = copying::nearest_visible(&self.target, &batch);
-        let copying = self.target.loss(copied, value.clone());
-        Measured::new(self.target.loss(self.predict(&batch), value), [("copying", copying)])
+        let copying = self.target.loss(copied, self.target.of(&batch));
+        let (pixels, motion) = self.losses(&batch, self.predict_all(&batch, None));
+        let mut metrics = vec![("copying", copying)];
+        if let Some(motion) = &motion {
+            metrics.extend([("pixels", pixels.clone()), ("motion", motion.clone())]);
+        }
+        Measured::new(self.sum(pixels, motion), metrics)
     }
 
     fn trivial_loss(&self, batch: &ClipBatch) -> Option<Tensor<1>> {
         let value = self.target.of(batch);
-        Some(self.target.loss(self.target.trivial_prediction(&value), value))
+        let pixels = self.target.loss(self.target.trivial_prediction(&value), value);
+        let motion = self.motion.as_ref().map(|target| {
+            let value = target.of_all(&batch.clips);
+            target.loss(target.trivial_prediction(&value), value)
+        });
+        Some(self.sum(pixels, motion))
+    }
+
+    fn after_step(self, step: StepEnd<NormsSeen>) -> Self {
+        Self { encoder: step.observed.into_iter().fold(self.encoder, ClipVit::follow), ..self }
     }
 
     fn layers_above(&self, parameter: &str) -> usize {
