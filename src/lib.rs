@@ -141,14 +141,14 @@ pub use mask::{
     RandomMask, RegionMask, Shown, StepMask, TubeMask, UniformMask, UnitMask, mask_fn,
 };
 pub use method::{
-    Beit, BeitConfig, BeitV2, BeitV2Config, Cae, CaeConfig, Cmae, CmaeConfig, ContextConfig,
-    ContextPrediction, CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1, Data2VecV1Config,
-    Eva, EvaConfig, FcMae, FcMaeConfig, FrozenTeacher, HieraMae, HieraMaeConfig, IBot, IBotConfig,
-    IJepa, IJepaConfig, ImageGpt, ImageGptConfig, LeJepa, LeJepaConfig, Mae, MaeConfig, MaeTarget,
-    MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig, Milan, MilanBatch, MilanConfig,
-    RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig, SimMim,
-    SimMimConfig, Spark, SparkConfig, TeacherConfig, VideoMae, VideoMaeConfig, ViewContrast,
-    ViewContrastConfig,
+    Beit, BeitConfig, BeitV2, BeitV2Config, Cae, CaeConfig, ClipMotion, Cmae, CmaeConfig,
+    ContextConfig, ContextPrediction, CorruptionConfig, Data2Vec, Data2VecConfig, Data2VecV1,
+    Data2VecV1Config, Eva, EvaConfig, FcMae, FcMaeConfig, FrozenTeacher, HieraMae, HieraMaeConfig,
+    IBot, IBotConfig, IJepa, IJepaConfig, ImageGpt, ImageGptConfig, LeJepa, LeJepaConfig, Mae,
+    MaeConfig, MaeTarget, MaeTargetConfig, MaeTask, MaskFeat, MaskFeatConfig, Milan, MilanBatch,
+    MilanConfig, RefineConfig, Refinement, Restoration, RestorationConfig, Selfie, SelfieConfig,
+    SimMim, SimMimConfig, Spark, SparkConfig, TeacherConfig, VideoMae, VideoMaeConfig,
+    ViewContrast, ViewContrastConfig,
 };
 pub use target::{
     Both, ClipMotionConfig, ClipMotionTarget, ClipPixelTarget, Depict, FeatureConfig,

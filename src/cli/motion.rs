@@ -53,6 +53,9 @@ pub(crate) struct Args {
     /// The seed of the clips of --roc: another one gives other clips of the same kind
     #[arg(long, default_value_t = MovingShapes::test().seed, requires = "roc")]
     seed: u64,
+    /// Measure the encoder of --checkpoint with random weights of this seed, as a baseline
+    #[arg(long, requires_all = ["roc", "checkpoint"])]
+    random: Option<u64>,
     /// flex | ndarray | wgpu | cuda, as compiled in
     #[arg(long, default_value = "flex")]
     device: String,
@@ -64,7 +67,11 @@ pub(super) fn run<L: Methods>(args: &Args) -> Result<()> {
     let by = match &args.checkpoint {
         None => MotionBy::Differences(differences),
         Some(path) => {
-            let mut model = MotionModel::open::<L>(path, &device_named(&args.device)?)?;
+            let device = device_named(&args.device)?;
+            let mut model = match args.random {
+                Some(seed) => MotionModel::open_random::<L>(path, seed, &device)?,
+                None => MotionModel::open::<L>(path, &device)?,
+            };
             model.notes.iter().for_each(say);
             model.differences = differences;
             MotionBy::Model(Box::new(model))

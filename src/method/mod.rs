@@ -126,7 +126,7 @@ pub use tokenizers::{
 };
 #[cfg(feature = "run")]
 pub use videomae::{ClipCollate, ClipStrips, clip_strips};
-pub use videomae::{VideoMae, VideoMaeConfig};
+pub use videomae::{ClipMotion, VideoMae, VideoMaeConfig};
 
 #[cfg(feature = "run")]
 methods! {

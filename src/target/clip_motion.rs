@@ -24,8 +24,11 @@ config! {
         pub weight: f64 = 1.0,
         /// Directions that are told apart. Default: 8
         pub bins: usize = 8,
-        /// The length of a histogram, in pixels a frame, that counts as a clear motion. Default: 0.1
-        pub clear: f64 = 0.1,
+        /// Whether the histograms of a place at one step and at the next are predicted together, each bin
+        /// of one with each of the other, so that features tell what turns from what does not. Default: true
+        pub joint: bool = true,
+        /// The length of a histogram, in pixels a frame, that counts as a clear motion. Default: 0.2
+        pub clear: f64 = 0.2,
     }
 }
 
@@ -43,7 +46,7 @@ impl ClipMotionConfig {
             );
         }
         ensure!(self.bins > 0, "motion.bins must be at least 1, got 0");
-        limits::at_most("the bins of motion", self.bins, limits::MLP_WIDTH)?;
+        limits::at_most("the bins of motion", limits::product(&[self.bins; 2]), limits::MLP_WIDTH)?;
         ensure!(tubelet > 1, "a tubelet of {tubelet} frame shows no motion");
         Ok(())
     }
@@ -56,7 +59,9 @@ impl ClipMotionConfig {
 /// change over the slope tells (the normal flow of Horn and Schunck 1981). A histogram has the mean of how far
 /// the pixels of a tubelet move along each of its directions, of each pixel as much as the direction has of it,
 /// and is divided by √(its squared length + that of a clear motion), so that what moves far and what moves
-/// little are alike, and noise is little.
+/// little are alike, and noise is little. With [`ClipMotionConfig::joint`] the products of each bin with each of
+/// the same place one step later follow: a mean over tubelets then tells how directions follow each other, which
+/// the mean of histograms does not. The last step has those of the step before it.
 #[derive(Module, Debug)]
 pub struct ClipMotionTarget {
     /// Frames of a tubelet, at least 2.
@@ -71,7 +76,8 @@ pub struct ClipMotionTarget {
 impl ClipMotionTarget {
     /// Numbers of each tubelet.
     pub fn width(&self) -> usize {
-        self.config.bins
+        let bins = self.config.bins;
+        if self.config.joint { bins + bins * bins } else { bins }
     }
 
     /// The histograms of all tubelets of `clips`, by time, row and column.
@@ -79,7 +85,7 @@ impl ClipMotionTarget {
     /// # Shapes
     ///
     /// - clips: `[batch, channels, frames, height, width]`, normalized
-    /// - output: `[batch, cells, bins]`
+    /// - output: `[batch, cells, width]`
     ///
     /// # Panics
     ///
@@ -106,7 +112,11 @@ impl ClipMotionTarget {
         };
         let bins = Tensor::cat((0..self.config.bins).map(bin).collect(), 2);
         let length = bins.clone().square().sum_dim(2) + self.config.clear.powi(2);
-        (bins / length.sqrt()).detach()
+        let bins = (bins / length.sqrt()).detach();
+        match self.config.joint {
+            true => Tensor::cat(vec![bins.clone(), joint(bins, steps)], 2),
+            false => bins,
+        }
     }
 
     /// The squared error, summed over the bins of a tubelet: the mean over all tubelets.
@@ -115,15 +125,28 @@ impl ClipMotionTarget {
     ///
     /// When there is not a prediction for each value; says what both are.
     pub fn loss(&self, prediction: Tensor<3>, value: Tensor<3>) -> Tensor<1> {
-        let [batch, cells, bins] = value.dims();
+        let [batch, cells, width] = value.dims();
         check_prediction(&prediction, [batch, cells], self.width());
-        (prediction - value).square().mean() * bins as f64
+        (prediction - value).square().mean() * width as f64
     }
 
     /// The mean histogram for every tubelet: what a model must beat by looking.
     pub fn trivial_prediction(&self, value: &Tensor<3>) -> Tensor<3> {
         mean_of_cells(value)
     }
+}
+
+/// The products of each bin of a tubelet with each of the same place one step later.
+fn joint(bins: Tensor<3>, steps: usize) -> Tensor<3> {
+    let [batch, cells, count] = bins.dims();
+    let bins = bins.reshape([batch, steps, cells / steps, count]);
+    let here = |step: usize| step.min(steps.saturating_sub(2));
+    let at = |step: usize| bins.clone().slice_dim(1, step..step + 1);
+    let first = Tensor::cat((0..steps).map(|step| at(here(step))).collect(), 1);
+    let next = |step: usize| at((here(step) + 1).min(steps - 1));
+    let next = Tensor::cat((0..steps).map(next).collect(), 1);
+    let products = first.unsqueeze_dim::<5>(4) * next.unsqueeze_dim::<5>(3);
+    products.reshape([batch, cells, count * count])
 }
 
 /// The values before and after each along an axis; the first and the last are beside themselves.
@@ -162,7 +185,7 @@ mod tests {
         };
         let values: Vec<f32> = (0..128).map(level).collect();
         let clip = Tensor::from_data(TensorData::new(values, [1, 1, 2, 8, 8]), &test_device());
-        let config = ClipMotionConfig::new();
+        let config = ClipMotionConfig::new().with_joint(false);
         let target = ClipMotionTarget { tubelet: 2, patch: 8, config };
         target.of_all(&clip).into_data().try_to_vec().unwrap()
     }
@@ -188,11 +211,26 @@ mod tests {
         };
         let values: Vec<f32> = (0..128).map(level).collect();
         let clip = Tensor::from_data(TensorData::new(values, [1, 1, 4, 4, 8]), &test_device());
-        let config = ClipMotionConfig::new().with_bins(4);
+        let config = ClipMotionConfig::new().with_bins(4).with_joint(false);
         let target = ClipMotionTarget { tubelet: 2, patch: 4, config };
         let shares: Vec<f32> = target.of_all(&clip).into_data().try_to_vec().unwrap();
         assert!(shares[..8].iter().all(|&share| share == 0.0), "{shares:?}");
         assert!(shares[12] > 0.5, "{shares:?}");
+    }
+
+    #[test]
+    fn joint_bins_are_of_a_place_at_a_step_and_the_next() {
+        // Three steps of two places, two bins.
+        let bins: Vec<f32> = (1..=12).map(|bin| bin as f32).collect();
+        let bins = Tensor::from_data(TensorData::new(bins, [1, 6, 2]), &test_device());
+        let products: Vec<f32> = joint(bins.clone(), 3).into_data().try_to_vec().unwrap();
+        assert_eq!(products[..8], [5.0, 6.0, 10.0, 12.0, 21.0, 24.0, 28.0, 32.0]);
+        assert_eq!(products[8..16], products[16..]);
+        assert_eq!(products[8..12], [45.0, 50.0, 54.0, 60.0]);
+        let alone: Vec<f32> = joint(bins, 1).into_data().try_to_vec().unwrap();
+        assert_eq!(alone[..4], [1.0, 2.0, 2.0, 4.0]);
+        let config = ClipMotionConfig::new().with_bins(3);
+        assert_eq!(ClipMotionTarget { tubelet: 2, patch: 4, config }.width(), 12);
     }
 
     #[test]

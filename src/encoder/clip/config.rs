@@ -215,7 +215,10 @@ mod tests {
             (ClipVitConfig { heads: 5, ..base() }, "5 heads do not divide a width of 768"),
             (ClipVitConfig { depth: 0, ..base() }, "at least one block"),
             (base().with_mlp_ratio(0.0), "leaves no MLP"),
-            (base().with_stem(Some(ConvStemConfig::new(vec![8; 5]))), "does not divide patches of 16"),
+            (
+                base().with_stem(Some(ConvStemConfig::new(vec![8; 5]))),
+                "does not divide patches of 16",
+            ),
             (base().with_drop_path(1.0), "[0, 1), got 1"),
             (ClipVitConfig { clip: clip(1 << 20, 16), ..base() }, "the frames of a clip"),
             (ClipVitConfig { clip: clip(1 << 12, 1024), ..base() }, "the values of a clip"),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use collate::ClipCollate;
 #[cfg(feature = "run")]
 pub use strips::{ClipStrips, clip_strips};
-pub use task::VideoMae;
+pub use task::{ClipMotion, VideoMae};
 
 use crate::config::config;
 use crate::encoder::ClipVitConfig;
@@ -27,7 +27,7 @@ use crate::head::ClipDecoderConfig;
 use crate::image::ChannelStatistics;
 use crate::mask::{ClipMaskConfig, MaskStrategy};
 use crate::nn::InitialWeights;
-use crate::target::{ClipMotionConfig, ClipMotionTarget, ClipPixelTarget};
+use crate::target::{ClipMotionConfig, ClipPixelTarget};
 
 config! {
     /// The parts of a [`VideoMae`], with the paper's defaults.
@@ -44,7 +44,8 @@ config! {
         /// What the clips are normalized by; the target is what they were before. Default:
         /// ImageNet's where there are three channels, as in the official code; else nothing
         pub statistics: Option<ChannelStatistics> = None,
-        /// What is predicted of the motion of all tubelets beside the pixels of hidden ones, if it is.
+        /// What features of the visible tubelets tell of motion, beside the pixels of hidden ones that a
+        /// decoder predicts, if anything.
         /// Default: none
         pub motion: Option<ClipMotionConfig> = None,
     }
@@ -76,13 +77,13 @@ impl VideoMaeConfig {
 
     /// A model for clips of a few dozen pixels whose features tell how something moves after minutes on a
     /// laptop's processor (docs/methods.md): an encoder of convolutions and one block, a decoder of 64 × 1,
-    /// random half of the tubelets, and of all of them how they move beside the pixels of the hidden ones,
-    /// which are not normalized, since a small tubelet of a plain ground is noise once it is.
+    /// a random quarter of the tubelets hidden, and the motion of visible ones beside the pixels of
+    /// hidden ones, which are not normalized, since a small tubelet of a plain ground is noise once it is.
     pub fn small_clips(clip: ClipShape) -> Self {
         let decoder = ClipDecoderConfig::new().with_width(64).with_depth(1).with_heads(2);
         Self::new(ClipVitConfig::small_clips(clip))
             .with_decoder(decoder)
-            .with_mask(ClipMaskConfig::Random { ratio: 0.5 })
+            .with_mask(ClipMaskConfig::Random { ratio: 0.25 })
             .with_normalized(false)
             .with_motion(Some(ClipMotionConfig::new()))
     }
@@ -137,16 +138,11 @@ impl VideoMaeConfig {
     pub fn init(&self, weights: &mut InitialWeights) -> VideoMae {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let target = self.target();
-        let motion = self.motion.clone().map(|config| {
-            let ClipVitConfig { tubelet, patch, .. } = self.encoder;
-            ClipMotionTarget { tubelet, patch, config }
-        });
-        let width = target.width() + motion.as_ref().map_or(0, ClipMotionTarget::width);
         VideoMae {
             encoder: self.encoder.init(weights),
-            head: self.decoder.init(&self.encoder, width, weights),
+            head: self.decoder.init(&self.encoder, target.width(), weights),
             target,
-            motion,
+            motion: ClipMotion::new(self, weights),
         }
     }
 }
@@ -224,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn motion_is_predicted_of_all_tubelets_beside_the_pixels_of_hidden_ones() {
+    fn motion_of_visible_tubelets_is_predicted_beside_the_pixels_of_hidden_ones() {
         let config = config().with_motion(Some(ClipMotionConfig::new().with_weight(0.5)));
         let mut model = config.init(&mut InitialWeights::new(0, &test_device().autodiff()));
         let batch = batch(&config);

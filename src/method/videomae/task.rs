@@ -1,15 +1,15 @@
 //! What a run trains: an encoder and a decoder of clips.
 
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::{FloatDType, Tensor};
 
-use super::copying;
+use super::{VideoMaeConfig, copying};
 use crate::batch::ClipBatch;
-use crate::encoder::{ClipVit, Encoder, layers_above};
+use crate::encoder::{ClipVit, ClipVitConfig, layers_above};
 use crate::error::Result;
 use crate::head::Decoder;
-use crate::mask::{Mask, UnitMask};
-use crate::nn::NormsSeen;
+use crate::nn::{Init, InitialWeights, NormsSeen, per_token};
 use crate::target::{ClipMotionTarget, ClipPixelTarget};
 use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, encode_in, predict_in};
 
@@ -29,13 +29,13 @@ use crate::task::{Measured, PretextTask, StepEnd, TaskOutput, encode_in, predict
 ///
 /// let clips = Tensor::<5>::ones([1, 3, 4, 16, 16], &device);
 /// let hidden = config.mask()?.sample(&mut stream(0, Purpose::Mask, 0, 0));
-/// assert_eq!(hidden.visible(), 2); // one tube
+/// assert_eq!(hidden.hidden(), 2); // a quarter
 /// let batch = ClipBatch::new(clips.clone(), Mask::new([hidden], &device)?);
-/// assert_eq!(model.predict(&batch).dims(), [1, 6, 3 * 2 * 8 * 8]);
+/// assert_eq!(model.predict(&batch).dims(), [1, 2, 3 * 2 * 8 * 8]);
 /// assert!(model.loss(batch).loss.into_scalar::<f32>().is_finite());
 ///
 /// // What is kept: features of all tubelets, by time, row and column.
-/// assert_eq!(model.encoder.represent(clips).tokens.dims(), [1, 8, 128]);
+/// assert_eq!(model.encoder.represent(clips).tokens.dims(), [1, 8, 96]);
 /// # }
 /// # Ok::<(), burn_mim::Error>(())
 /// ```
@@ -47,15 +47,34 @@ pub struct VideoMae {
     pub head: Decoder,
     /// What they should have been.
     pub target: ClipPixelTarget,
-    /// What all tubelets move like, where that is predicted too.
-    pub motion: Option<ClipMotionTarget>,
+    /// How tubelets move, where that is predicted too.
+    pub motion: Option<ClipMotion>,
+}
+
+/// What predicts how the visible tubelets move, from the encoder's features alone: these tell motion
+/// themselves, and no decoder after them.
+#[derive(Module, Debug)]
+pub struct ClipMotion {
+    /// A feature → a histogram.
+    pub head: Linear,
+    /// What it should have been.
+    pub target: ClipMotionTarget,
+}
+
+impl ClipMotion {
+    /// Where there is something that predicts motion, with fresh weights.
+    pub(super) fn new(config: &VideoMaeConfig, weights: &mut InitialWeights) -> Option<Self> {
+        let ClipVitConfig { tubelet, patch, width, .. } = config.encoder;
+        let target = ClipMotionTarget { tubelet, patch, config: config.motion.clone()? };
+        Some(Self { head: weights.linear(width, target.width(), Init::XavierUniform), target })
+    }
 }
 
 /// What a batch comes to.
 struct Predicted {
     /// Pixels of the hidden tubelets, `[batch, hidden, channels · tubelet · patch²]`.
     pixels: Tensor<3>,
-    /// The motion of all tubelets, `[batch, cells, bins]`, where it is predicted.
+    /// The motion of the visible tubelets, `[batch, visible, width]`, where it is predicted.
     motion: Option<Tensor<3>>,
     /// What the encoder's norms saw.
     norms: NormsSeen,
@@ -82,31 +101,32 @@ impl VideoMae {
         let whole: FloatDType = batch.clips.dtype().into();
         let (clips, mask) = (batch.clips.clone(), &batch.mask);
         let (features, norms) = encode_in(&self.encoder, clips, mask, dtype);
-        if self.motion.is_none() {
-            let pixels = predict_in(&self.head, features, mask, dtype, whole);
-            return Predicted { pixels, motion: None, norms };
-        }
-        let all = predict_in(&self.head, features, &asking_all(mask), dtype, whole);
-        let [.., width] = all.dims();
-        let pixels = all.clone().slice_dim(2, 0..self.target.width());
-        let hidden = mask.at(self.encoder.config().grid().flat()).asked;
-        let motion = Some(all.slice_dim(2, self.target.width()..width));
-        Predicted { pixels: hidden.select(pixels), motion, norms }
+        let motion = self.motion.as_ref().map(|motion| {
+            let features = features.tokens.clone().cast(whole);
+            per_token(&motion.head, features)
+        });
+        let pixels = predict_in(&self.head, features, mask, dtype, whole);
+        Predicted { pixels, motion, norms }
     }
 
     /// The loss of pixels, and that of motion, where it is predicted.
     fn losses(&self, batch: &ClipBatch, predicted: Predicted) -> (Tensor<1>, Option<Tensor<1>>) {
         let pixels = self.target.loss(predicted.pixels, self.target.of(batch));
         let motion = self.motion.as_ref().zip(predicted.motion);
-        let motion =
-            motion.map(|(target, motion)| target.loss(motion, target.of_all(&batch.clips)));
+        let motion = motion.map(|(part, motion)| part.target.loss(motion, self.moves(part, batch)));
         (pixels, motion)
+    }
+
+    /// How the visible tubelets move, `[batch, visible, width]`.
+    fn moves(&self, motion: &ClipMotion, batch: &ClipBatch) -> Tensor<3> {
+        let visible = batch.mask.at(self.encoder.config().grid().flat()).visible;
+        visible.select(motion.target.of_all(&batch.clips))
     }
 
     /// Both losses as one.
     fn sum(&self, pixels: Tensor<1>, motion: Option<Tensor<1>>) -> Tensor<1> {
         match (&self.motion, motion) {
-            (Some(target), Some(motion)) => pixels + motion * target.config.weight,
+            (Some(part), Some(motion)) => pixels + motion * part.target.config.weight,
             _ => pixels,
         }
     }
@@ -116,13 +136,6 @@ impl VideoMae {
         let (pixels, motion) = self.losses(batch, predicted);
         TaskOutput { loss: self.sum(pixels, motion), observed }
     }
-}
-
-/// The same mask, where the head is asked for all cells.
-fn asking_all(mask: &Mask) -> Mask {
-    let all = UnitMask::from_indices(mask.grid(), 0..mask.grid().cells());
-    let all = vec![all.expect("cells of the grid"); mask.samples().len()];
-    mask.clone().with_asked(all).expect("a mask for each sample, of the same grid")
 }
 
 impl PretextTask for VideoMae {
@@ -154,9 +167,9 @@ impl PretextTask for VideoMae {
     fn trivial_loss(&self, batch: &ClipBatch) -> Option<Tensor<1>> {
         let value = self.target.of(batch);
         let pixels = self.target.loss(self.target.trivial_prediction(&value), value);
-        let motion = self.motion.as_ref().map(|target| {
-            let value = target.of_all(&batch.clips);
-            target.loss(target.trivial_prediction(&value), value)
+        let motion = self.motion.as_ref().map(|part| {
+            let value = self.moves(part, batch);
+            part.target.loss(part.target.trivial_prediction(&value), value)
         });
         Some(self.sum(pixels, motion))
     }

@@ -53,9 +53,28 @@ impl MotionModel {
     ///
     /// When there is none, or it reads images.
     pub fn open<L: Methods>(path: &Path, device: &Device) -> Result<Self> {
+        Self::opened::<L>(path, None, device)
+    }
+
+    /// The same with random weights of `seed`: what the method tells without what was learned.
+    ///
+    /// # Errors
+    ///
+    /// As [`MotionModel::open`].
+    pub fn open_random<L: Methods>(path: &Path, seed: u64, device: &Device) -> Result<Self> {
+        Self::opened::<L>(path, Some(seed), device)
+    }
+
+    fn opened<L: Methods>(path: &Path, random: Option<u64>, device: &Device) -> Result<Self> {
         let source = BackboneSource::Folder(path.to_path_buf());
         // What stands for an encoder where there is none is not asked for.
-        source.visit::<L, _>(None, &VitConfig::base_patch16(), 0, device, Opening { path, device })
+        source.visit::<L, _>(
+            None,
+            &VitConfig::base_patch16(),
+            0,
+            device,
+            Opening { path, random, device },
+        )
     }
 
     /// An encoder of clips, `clip` as images, whose features are `represent`ed.
@@ -198,6 +217,8 @@ impl std::fmt::Debug for MotionModel {
 /// Opens whatever encoder there is.
 struct Opening<'a> {
     path: &'a Path,
+    /// The seed of weights in place of its own.
+    random: Option<u64>,
     device: &'a Device,
 }
 
@@ -206,8 +227,11 @@ impl BackboneVisitor for Opening<'_> {
 
     fn visit<B: Backbone + Clone + 'static>(
         self,
-        encoder: LoadedBackbone<B>,
+        mut encoder: LoadedBackbone<B>,
     ) -> Result<MotionModel> {
+        if let Some(seed) = self.random {
+            encoder.backbone = encoder.random(seed)?;
+        }
         MotionModel::new(encoder, self.path, self.device)
     }
 }
