@@ -6,7 +6,7 @@ use burn::tensor::{FloatDType, Tensor};
 
 use super::{VideoMaeConfig, copying};
 use crate::batch::ClipBatch;
-use crate::encoder::{ClipVit, ClipVitConfig, layers_above};
+use crate::encoder::{ClipVit, ClipVitConfig, Encoder, layers_above};
 use crate::error::Result;
 use crate::head::Decoder;
 use crate::nn::{Init, InitialWeights, NormsSeen, per_token};
