@@ -1,6 +1,6 @@
 //! The sizes of a vision transformer of clips.
 
-use super::super::ConvStemConfig;
+use super::super::{ConvStemConfig, Stack};
 use super::ClipVit;
 use crate::config::config;
 use crate::error::{Result, ensure};
@@ -126,13 +126,16 @@ impl ClipVitConfig {
 
     /// Values of one tubelet that become its token: its pixels, or what a stem makes of them.
     pub fn embedded_values(&self) -> usize {
-        let Some(stem) = &self.stem else { return self.patch_values() };
-        let side = self.patch / stem.stride();
-        limits::product(&[stem.width(), side, side])
+        self.stem.as_ref().map_or(self.patch_values(), |stem| stem.values(self.patch))
+    }
+
+    /// What a step keeps of a convolutional stem, where there is one.
+    pub(crate) fn stem_stack(&self) -> Option<Stack> {
+        self.stem.as_ref().map(|stem| stem.stack(self.stem_image(), self.patch))
     }
 
     /// The steps of time of a clip as one image, their frames as its channels, which a stem reads.
-    pub(crate) fn stem_image(&self) -> ImageShape {
+    pub(super) fn stem_image(&self) -> ImageShape {
         let ImageShape { channels, height, width, .. } = self.clip.image;
         ImageShape::new(channels * self.tubelet, height * self.grid().times, width)
     }
@@ -167,7 +170,7 @@ impl ClipVitConfig {
     pub fn init(&self, weights: &mut InitialWeights) -> ClipVit {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
         let stem = self.stem.as_ref();
-        let stem = stem.map(|stem| stem.init(self.stem_image().channels, weights));
+        let stem = stem.map(|stem| stem.init(self.stem_image().channels, self.patch, weights));
         let patch_embed = weights.linear(self.embedded_values(), self.width, Init::XavierUniform);
         let positions = PositionTable::sequence(self.grid().flat(), self.width, weights);
         let mut transformer = self.transformer().init(weights);

@@ -67,7 +67,7 @@ impl Method for VideoMaeConfig {
                 blocks: decoder.depth,
             },
         ];
-        stacks.extend(encoder.stem.as_ref().map(|stem| stem.stack(encoder.stem_image())));
+        stacks.extend(encoder.stem_stack());
         stacks
     }
 
