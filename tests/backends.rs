@@ -42,9 +42,9 @@ const BACKENDS: &[Backend] = &[
     Backend { name: "flex", tolerance: 0.0 },
     #[cfg(feature = "ndarray")]
     Backend { name: "ndarray", tolerance: 3e-4 },
-    #[cfg(feature = "wgpu")]
+    #[cfg(feature = "wgpu-unfused")]
     Backend { name: "wgpu", tolerance: 3e-4 },
-    #[cfg(feature = "cuda")]
+    #[cfg(feature = "cuda-unfused")]
     Backend { name: "cuda", tolerance: 3e-4 },
 ];
 
@@ -320,7 +320,7 @@ fn half_precision_trains_or_is_refused_before_anything_is_written() {
 }
 
 /// Where no adapter is what it was asked for, as on a machine without any driver.
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "wgpu-unfused")]
 #[test]
 fn a_gpu_that_is_not_there_is_an_error_and_not_a_panic() {
     const TEST: &str = "a_gpu_that_is_not_there_is_an_error_and_not_a_panic";

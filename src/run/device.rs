@@ -24,9 +24,9 @@ pub fn device_named(name: &str) -> Result<Device> {
         #[cfg(feature = "ndarray")]
         #[allow(deprecated, reason = "burn recommends flex; those who ask for ndarray get it")]
         "ndarray" => Ok(Device::ndarray()),
-        #[cfg(feature = "wgpu")]
+        #[cfg(feature = "wgpu-unfused")]
         "wgpu" => wgpu(),
-        #[cfg(feature = "cuda")]
+        #[cfg(feature = "cuda-unfused")]
         "cuda" => cuda(),
         name if NAMES.contains(&name) => Err(Error::config(format!(
             "the backend {name} is not compiled in: build with --features {name}"
@@ -39,7 +39,7 @@ pub fn device_named(name: &str) -> Result<Device> {
 }
 
 /// The first use of a device without an adapter would be a panic: start it here, where it can fail.
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "wgpu-unfused")]
 fn wgpu() -> Result<Device> {
     use burn::tensor::DeviceKind;
     use burn::tensor::wgpu::WgpuInitError;
@@ -55,7 +55,7 @@ fn wgpu() -> Result<Device> {
     }
 }
 
-#[cfg(feature = "cuda")]
+#[cfg(feature = "cuda-unfused")]
 fn cuda() -> Result<Device> {
     if Device::enumerate(burn::tensor::DeviceType::Cuda).is_empty() {
         let fault = "the backend cuda has nothing to run on: no Nvidia driver, or no device of it";
@@ -74,7 +74,7 @@ mod tests {
         assert!(message.ends_with("choose one of flex, ndarray, wgpu, cuda"), "{message}");
     }
 
-    #[cfg(not(feature = "cuda"))]
+    #[cfg(not(feature = "cuda-unfused"))]
     #[test]
     fn a_backend_that_is_not_compiled_in_names_its_feature() {
         let message = device_named("cuda").unwrap_err().to_string();

@@ -1,9 +1,9 @@
 //! Blocks that keep nothing but their input for the backward pass, and are computed again there
 //! (Chen et al. 2016, arXiv 1604.06174).
 
-#[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "extension")]
 mod record;
-#[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "extension")]
 mod segment;
 
 use burn::module::Module;
@@ -31,7 +31,7 @@ pub fn checkpointed<M: Module + Sync + 'static>(
     if strategy != Some(GradientCheckpointingStrategy::Balanced) {
         return forward(block, tokens, bias);
     }
-    #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "extension")]
     {
         let parameters = segment::flattened(block, &bias);
         let plain = bias.clone().map(Tensor::inner);
@@ -42,7 +42,7 @@ pub fn checkpointed<M: Module + Sync + 'static>(
         }
         (segment.forward)(block, tokens, bias)
     }
-    #[cfg(not(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda")))]
+    #[cfg(not(feature = "extension"))]
     forward(block, tokens, bias)
 }
 

@@ -32,7 +32,7 @@ pub(super) fn record(
         use burn::backend::NdArray;
         output = output.or_else(|| on::<NdArray>(tokens, parameters, &step));
     }
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(any(feature = "wgpu-unfused", feature = "cuda-unfused"))]
     {
         output = output.or_else(|| on::<burn::backend::Cube>(tokens, parameters, &step));
     }

@@ -1,6 +1,6 @@
 //! Rows of a tensor in another order, with a backward pass that gathers too.
 
-#[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "extension")]
 mod record;
 
 use burn::tensor::{Int, Tensor};
@@ -58,7 +58,7 @@ impl Gather {
     /// - filler: `[1, width]`
     /// - output: `[places, width]`
     pub(crate) fn fill(&self, rows: Tensor<2>, filler: Tensor<2>) -> Tensor<2> {
-        #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+        #[cfg(feature = "extension")]
         if (rows.device().is_autodiff() || filler.device().is_autodiff())
             && let Some(output) = self.record(&rows, &filler)
         {
@@ -82,14 +82,14 @@ impl Gather {
     }
 
     /// The gradient of the rows.
-    #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "extension")]
     fn of_rows(&self, gradient: Tensor<2>) -> Tensor<2> {
         let zeros = zeros(&gradient);
         self.inverse().forward(gradient, zeros)
     }
 
     /// The gradient of the filler.
-    #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "extension")]
     fn of_filler(&self, gradient: Tensor<2>) -> Tensor<2> {
         if !self.rows.has_none {
             return zeros(&gradient);

@@ -26,7 +26,7 @@ impl Gather {
             use burn::backend::NdArray;
             output = output.or_else(|| self.on::<NdArray>(rows, filler));
         }
-        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        #[cfg(any(feature = "wgpu-unfused", feature = "cuda-unfused"))]
         {
             output = output.or_else(|| self.on::<burn::backend::Cube>(rows, filler));
         }
