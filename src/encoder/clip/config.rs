@@ -69,11 +69,8 @@ impl ClipVitConfig {
     /// of two frames and 8 × 8 pixels, or 4 × 4 where 8 do not divide the frames, convolutions that halve
     /// these to one position, 96 features, 1 block, 4 heads.
     pub fn small_clips(clip: ClipShape) -> Self {
-        let (patch, widths) = match clip.image.grid(8) {
-            Ok(_) => (8, vec![24, 48, 96]),
-            Err(_) => (4, vec![24, 48]),
-        };
-        let stem = ConvStemConfig::new(widths).with_first(16);
+        let patch = if clip.image.grid(8).is_ok() { 8 } else { 4 };
+        let stem = ConvStemConfig::new(vec![24, 48, 96]).with_first(16);
         Self::new(clip, 2, patch, 96, 1, 4).with_stem(Some(stem))
     }
 
@@ -218,10 +215,7 @@ mod tests {
             (ClipVitConfig { heads: 5, ..base() }, "5 heads do not divide a width of 768"),
             (ClipVitConfig { depth: 0, ..base() }, "at least one block"),
             (base().with_mlp_ratio(0.0), "leaves no MLP"),
-            (
-                base().with_stem(Some(ConvStemConfig::new(vec![8; 5]))),
-                "does not divide patches of 16",
-            ),
+            (base().with_stem(Some(ConvStemConfig::new(vec![0]))), "needs features, got 0"),
             (base().with_drop_path(1.0), "[0, 1), got 1"),
             (ClipVitConfig { clip: clip(1 << 20, 16), ..base() }, "the frames of a clip"),
             (ClipVitConfig { clip: clip(1 << 12, 1024), ..base() }, "the values of a clip"),

@@ -258,8 +258,9 @@ mod tests {
         for _ in 0..200 {
             encoder = encoder.follow(norms.clone());
         }
+        // What is remembered is the unbiased variance, here of few numbers; a batch is divided by the biased one.
         let read = encoder.represent(clips(1)).tokens.into_data();
-        read.assert_approx_eq::<f32>(&whole.tokens.into_data(), Tolerance::absolute(0.05));
+        read.assert_approx_eq::<f32>(&whole.tokens.into_data(), Tolerance::absolute(0.1));
         assert!(Backbone::<Tensor<5>>::describe(&encoder).ends_with("2×2, convolutional stem"));
     }
 

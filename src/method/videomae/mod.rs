@@ -77,15 +77,15 @@ impl VideoMaeConfig {
 
     /// A model for clips of a few dozen pixels whose features tell how something moves after minutes on a
     /// laptop's processor (docs/methods.md): an encoder of convolutions and one block, a decoder of 64 × 1,
-    /// a random quarter of the tubelets hidden, and the motion of visible ones beside the pixels of
-    /// hidden ones, which are not normalized, since a small tubelet of a plain ground is noise once it is.
+    /// tubes of a quarter hidden, and the motion of visible tubelets beside the pixels of hidden ones, which
+    /// are not normalized, since a small tubelet of a plain ground is noise once it is.
     pub fn small_clips(clip: ClipShape) -> Self {
         let decoder = ClipDecoderConfig::new().with_width(64).with_depth(1).with_heads(2);
         Self::new(ClipVitConfig::small_clips(clip))
             .with_decoder(decoder)
-            .with_mask(ClipMaskConfig::Random { ratio: 0.25 })
+            .with_mask(ClipMaskConfig::Tube { ratio: 0.25 })
             .with_normalized(false)
-            .with_motion(Some(ClipMotionConfig::new()))
+            .with_motion(Some(ClipMotionConfig::new().with_weight(0.3)))
     }
 
     /// Checks every rule the parts must keep.

@@ -20,10 +20,10 @@ pub(super) fn all() -> Vec<Preset<VideoMaeConfig>> {
     vec![
         Preset {
             name: "videomae_small_clips",
-            about: "VideoMAE, and the motion of tubelets beside their pixels, on convolutions and a ViT of 96 × 1, tubelets of 2 × 8 × 8, decoder 64 × 1, every second of 15 frames: ours, for minutes on two cores",
+            about: "VideoMAE, and motion beside pixels, on a convolutional stem and a ViT of 96 × 1, tubelets of 2 × 8 × 8, every second of 15 frames: ours, for two cores",
             image: small(ImageShape::square(3, 32)).encoder.image(),
             numbers: small,
-            recipe: recipe().with_epochs(2).with_base_lr(1.6e-2).with_warmup_epochs(0.1),
+            recipe: recipe().with_epochs(4).with_base_lr(1.6e-2).with_warmup_epochs(0.1),
             augmentation: Augmentation::none(),
             batch_size: 32,
         },

@@ -1,4 +1,4 @@
-//! Motion by a pre-trained encoder of clips: how unlike a still copy of itself a clip is.
+//! Motion with a pre-trained encoder of clips: what is alike moves alike.
 
 use std::path::Path;
 
@@ -18,13 +18,11 @@ use crate::run::BackboneSource;
 use crate::run::loaded::{BackboneVisitor, LoadedBackbone};
 
 /// How sharply like features are told from unlike ones: cosines times this, in a softmax.
-const SHARPNESS: f32 = 4.0;
+const SHARPNESS: f32 = 16.0;
 
 /// Tells what moves in a film with an encoder of clips, in three steps:
 ///
-/// 1. **Unlike a still copy.** The encoder sees the clip, and a copy of it in which nothing moves but the
-///    camera: of each frame the background that [`Differences`] found. A cell moves as far as its features
-///    differ from those of the copy, and as far as its pixels do (the geometric mean of both).
+/// 1. **Cells move as far as their pixels do**: the mean of the shares that [`Differences`] found.
 /// 2. **What belongs together moves together.** Each cell gets the mean of the cells whose features are
 ///    like its own, wherever and whenever they are. So a form that turns moves in its middle too, where
 ///    no pixel changes.
@@ -118,7 +116,6 @@ impl MotionModel {
     /// The share of motion in each frame of a clip, as planes one after the other.
     pub(super) fn look(&self, clip: &[&Moving]) -> Result<Vec<f32>> {
         let frames = self.planes(clip.iter().map(|moving| &moving.frame))?;
-        let still = self.planes(clip.iter().map(|moving| &moving.still))?;
         let shares: Vec<f32> = clip.iter().flat_map(|moving| moving.motion.values()).collect();
         let statistics = match &self.statistics {
             Some(statistics) => statistics,
@@ -131,24 +128,18 @@ impl MotionModel {
             let cut = |planes: &[f32]| -> Vec<Vec<f32>> {
                 indices.iter().map(|&index| tiles.cut(index, planes)).collect()
             };
-            let features = |tiles: &[Vec<f32>]| {
-                let images = batch(tiles.concat(), self.clip, &self.device);
-                (self.represent)(normalize(images, &statistics.mean, &statistics.std))
-            };
             let tiles_of_frames = cut(&frames);
+            let images = batch(tiles_of_frames.concat(), self.clip, &self.device);
+            let images = normalize(images, &statistics.mean, &statistics.std);
             let cells: Vec<Cells<'_>> = tiles_of_frames
                 .iter()
                 .map(|pixels| Cells { clip: self.clip, grid: self.grid, pixels })
                 .collect();
-            let differing =
+            let moving =
                 cells.iter().zip(cut(&shares)).flat_map(|(cells, shares)| cells.means(&shares));
-            let differing =
-                TensorData::new(differing.collect(), [cells.len(), self.grid.cells(), 1]);
-            let moving = shared_out(
-                features(&tiles_of_frames),
-                features(&cut(&still)),
-                Tensor::from_data(differing, &self.device),
-            );
+            let moving = TensorData::new(moving.collect(), [cells.len(), self.grid.cells(), 1]);
+            let moving = Tensor::from_data(moving, &self.device);
+            let moving = shared_out((self.represent)(images), moving);
             let moving: Vec<f32> = moving.into_data().iter().collect();
             let moving = moving.chunks_exact(self.grid.cells());
             for ((&index, cells), moving) in indices.iter().zip(&cells).zip(moving) {
@@ -173,19 +164,14 @@ fn middle_layer<B: Backbone>(encoder: &B, clips: Tensor<4>) -> Tensor<3> {
     }
 }
 
-/// How much each cell moves, `[batch, cells]`, by its features in a clip and in a still copy
-/// (`[batch, cells, width]`), and by how much its pixels differ (`[batch, cells, 1]`).
-fn shared_out(features: Tensor<3>, still: Tensor<3>, differing: Tensor<3>) -> Tensor<2> {
+/// How much the cells move whose features (`[batch, cells, width]`) are like those of each cell, in the mean,
+/// `[batch, cells]`, where each moves so much by itself (`[batch, cells, 1]`).
+fn shared_out(features: Tensor<3>, moving: Tensor<3>) -> Tensor<2> {
     // Features are told from the mean of a clip's cells: what all have in common tells nothing.
     let mean = features.clone().mean_dim(1);
-    let centered = features.clone() - mean;
-    let length = |rows: Tensor<3>| rows.square().sum_dim(2);
-    // How far cells are from each other is the measure of how far one is from its still copy.
-    let apart = length(centered.clone()).mean_dim(1);
-    let unlike = length(features - still);
-    let unlike = unlike.clone() / (unlike + apart + 1e-6);
-    let moving = (unlike * differing).sqrt();
-    let centered = centered.clone() / (length(centered).sqrt() + 1e-6);
+    let centered = features - mean;
+    let length = centered.clone().square().sum_dim(2).sqrt();
+    let centered = centered / (length + 1e-6);
     let alike = centered.clone().matmul(centered.transpose());
     softmax(alike * SHARPNESS, 2).matmul(moving).squeeze_dim(2)
 }
