@@ -127,7 +127,7 @@ impl ClipVitConfig {
     }
 
     /// What a step keeps of a convolutional stem, where there is one.
-    pub(crate) fn stem_stack(&self) -> Option<Stack> {
+    pub fn stem_stack(&self) -> Option<Stack> {
         self.stem.as_ref().map(|stem| stem.stack(self.stem_image(), self.patch))
     }
 
