@@ -250,6 +250,12 @@ fn what_cannot_be_evaluated_is_named() {
     class_token.pooling = Pooling::Both;
     let said = class_token.validate().unwrap_err().to_string();
     assert!(said.contains("the encoder has no class token"), "{said}");
+    let mut cells = evaluation(&encoder, &labelled);
+    cells.pooling = Pooling::Cells;
+    let said =
+        cells.run(&plan(Protocol::All, folder.path()), &mut |_| panic!("nothing is measured"));
+    assert!(said.unwrap_err().to_string().contains("fine-tune with mean, class or both"));
+    assert!(cells.run(&plan(Protocol::Knn, folder.path()), &mut |_| ()).is_ok());
 }
 
 #[test]

@@ -57,7 +57,8 @@ pub(crate) struct Args {
     /// Images per batch
     #[arg(long, default_value_t = 64, value_parser = positive)]
     pub(crate) batch_size: usize,
-    /// mean (over all cells) | class (token) | both (side by side): how tokens become one vector
+    /// mean (over all cells) | class (token) | both (side by side) | cells (all side by side; not to fine-tune
+    /// with): how tokens become one vector
     #[arg(long, default_value = "mean")]
     pub(crate) pooling: Pooling,
     /// Parts of a clip, one after the other, whose features are averaged, for the read-outs of one vector

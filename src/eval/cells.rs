@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 
-use super::features::indices;
+use super::features::{check_memory, indices};
 use super::labels::below;
 use super::linear::Standardizer;
 use super::turns::read_in_turns;
@@ -14,9 +14,6 @@ use crate::train::Ranks;
 
 /// The bytes up to which cells are kept in 32 bits a number; where there are more, 16 bits are.
 const WHOLE: usize = 1 << 30;
-
-/// The most bytes that cells may take.
-const MOST: usize = 3 << 30;
 
 /// How many images go through a frozen read-out at once.
 pub(super) const BLOCK: usize = 256;
@@ -98,7 +95,8 @@ impl CellFeatures {
                 let all = std::mem::take(&mut parts).into_iter();
                 parts = all.map(|part: Tensor<3>| part.cast(dtype)).collect();
             }
-            check_memory(numbers, dtype, labels.len())?;
+            let bytes = if dtype == FloatDType::F16 { 2 } else { 4 };
+            check_memory(numbers * bytes, labels.len())?;
             parts.push(tokens.cast(dtype));
             Ok(())
         })?;
@@ -161,20 +159,6 @@ impl CellFeatures {
         let width = self.width();
         Standardizer::of_blocks(|| self.blocks().map(|block| block.reshape([-1, width as i64])))
     }
-}
-
-/// Refuses cells beyond the limit.
-fn check_memory(numbers: usize, dtype: FloatDType, images: usize) -> Result<()> {
-    let bytes = numbers * if dtype == FloatDType::F16 { 2 } else { 4 };
-    if bytes > MOST {
-        return Err(Error::config(format!(
-            "the cells of the first {images} images take {:.1} GiB, and at most {} are kept: use \
-             fewer images, or a smaller share of the labels",
-            bytes as f64 / f64::from(1 << 30),
-            MOST >> 30
-        )));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -29,8 +29,13 @@ pub struct Classification<B: Module> {
 
 impl<B: Backbone> Classification<B> {
     /// `encoder` with a fresh classifier, which starts nearly at zero, as in MAE's code.
+    ///
+    /// # Panics
+    ///
+    /// With [`Pooling::Cells`], which only frozen features are read with.
     pub fn new(encoder: B, pooling: Pooling, classes: usize, weights: &mut InitialWeights) -> Self {
-        let width = pooling.width(encoder.width());
+        let width =
+            pooling.width(encoder.width()).expect("a classifier reads means or class tokens");
         let init = Init::TruncatedNormal { std: 2e-5, bound: 2.0 };
         Self {
             norm: Some(weights.norm(width, 1e-6)),

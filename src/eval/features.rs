@@ -9,7 +9,7 @@ use super::LabelledBatch;
 use super::labels::{below, one_hot};
 use super::turns::read_in_turns;
 use crate::encoder::{Backbone, GridTokens};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::train::Ranks;
 
 /// How the tokens of an image become one vector.
@@ -23,20 +23,30 @@ pub enum Pooling {
     ClassToken,
     /// The mean over all cells, and after it the class token.
     Both,
+    /// All cells one after the other, row by row: features know their place. For nearest neighbors and linear
+    /// probes.
+    Cells,
 }
 
 impl Pooling {
-    /// The length of a vector of tokens of this width.
-    pub fn width(self, width: usize) -> usize {
-        if self == Self::Both { 2 * width } else { width }
+    /// The length of a vector of tokens of this width, unless the number of cells decides it.
+    pub fn width(self, width: usize) -> Option<usize> {
+        match self {
+            Self::Mean | Self::ClassToken => Some(width),
+            Self::Both => Some(2 * width),
+            Self::Cells => None,
+        }
     }
 
-    /// The vectors, `[batch, width]`, of [`Pooling::width`].
+    /// The vectors, `[batch, width]`: of [`Pooling::width`], or of all cells' features.
     ///
     /// # Errors
     ///
     /// When the class token is asked for and the encoder has none.
     pub fn of(self, features: GridTokens) -> Result<Tensor<2>> {
+        if self == Self::Cells {
+            return Ok(features.tokens.flatten(1, 2));
+        }
         let mean = features.mean_pool();
         if self == Self::Mean {
             return Ok(mean);
@@ -56,11 +66,27 @@ impl FromStr for Pooling {
             "mean" => Ok(Self::Mean),
             "class" => Ok(Self::ClassToken),
             "both" => Ok(Self::Both),
+            "cells" => Ok(Self::Cells),
             _ => Err(Error::config(format!(
-                "unknown pooling `{text}`, expected mean, class or both"
+                "unknown pooling `{text}`, expected mean, class, both or cells"
             ))),
         }
     }
+}
+
+/// The most bytes that the features of a data set may take.
+const MOST: usize = 3 << 30;
+
+/// Refuses features, or their cells, beyond the limit.
+pub(super) fn check_memory(bytes: usize, images: usize) -> Result<()> {
+    ensure!(
+        bytes <= MOST,
+        "the features of the first {images} images take {:.1} GiB, and at most {} are kept: use fewer images, or a \
+         smaller share of the labels",
+        bytes as f64 / f64::from(1 << 30),
+        MOST >> 30
+    );
+    Ok(())
 }
 
 /// A data set as its images' feature vectors, kept in memory.
@@ -95,7 +121,8 @@ impl Features {
     ///
     /// # Errors
     ///
-    /// When a batch cannot be made, or the encoder has no class token to pool.
+    /// When a batch cannot be made, the encoder has no class token to pool, or the features would take more than
+    /// 3 GiB.
     pub fn extract<B: Backbone>(
         backbone: &B,
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
@@ -109,7 +136,7 @@ impl Features {
     ///
     /// # Errors
     ///
-    /// When a batch cannot be made, or the reader fails.
+    /// When a batch cannot be made, the reader fails, or the features would take more than 3 GiB.
     pub fn read(
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
         mut reader: impl FnMut(Tensor<4>) -> Result<Tensor<2>>,
@@ -137,14 +164,20 @@ impl Features {
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
         mut reader: impl FnMut(Tensor<4>) -> Result<Vec<Tensor<2>>>,
     ) -> Result<Option<Vec<Self>>> {
-        let (mut values, mut labels): (Vec<Vec<_>>, _) = (Vec::new(), Vec::new());
-        let mut classes = 0;
+        let (mut values, mut labels): (Vec<Vec<_>>, Vec<_>) = (Vec::new(), Vec::new());
+        let (mut classes, mut bytes) = (0, 0);
         let read = |images| Ok((reader(images)?, ()));
         read_in_turns(ranks, batches, read, |piece| {
             classes = piece.classes;
+            labels.extend(piece.labels);
+            bytes += piece
+                .kinds
+                .iter()
+                .map(|kind: &Tensor<2>| 4 * kind.shape().num_elements())
+                .sum::<usize>();
+            check_memory(bytes, labels.len())?;
             values.resize_with(piece.kinds.len(), Vec::new);
             values.iter_mut().zip(piece.kinds).for_each(|(values, kind)| values.push(kind));
-            labels.extend(piece.labels);
             Ok(())
         })?;
         if !ranks.is_first() {
@@ -242,12 +275,17 @@ mod tests {
     fn features_are_in_the_order_of_the_data_whatever_the_batch() {
         let config = VitConfig::new(SHAPE, 4, 8, 1, 2);
         let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
-        for pooling in [Pooling::Mean, Pooling::ClassToken, Pooling::Both] {
+        for (pooling, width) in [
+            (Pooling::Mean, 8),
+            (Pooling::ClassToken, 8),
+            (Pooling::Both, 16),
+            (Pooling::Cells, 48),
+        ] {
             let whole = Features::extract(&vit, &loader(5), pooling).unwrap();
             let parts = Features::extract(&vit, &loader(2), pooling).unwrap();
             assert_eq!(
                 (whole.values.dims(), &whole.labels[..]),
-                ([5, pooling.width(8)], &[0, 1, 2, 1, 0][..])
+                ([5, width], &[0, 1, 2, 1, 0][..])
             );
             let tolerance = burn::tensor::Tolerance::<f32>::absolute(1e-5);
             parts.values.into_data().assert_approx_eq(&whole.values.clone().into_data(), tolerance);
@@ -276,7 +314,18 @@ mod tests {
         let beside = Features::beside(&[mean, class_token]);
         both.values.into_data().assert_eq(&beside.values.into_data(), true);
         let message = "cls".parse::<Pooling>().unwrap_err().to_string();
-        assert!(message.ends_with("expected mean, class or both"), "{message}");
+        assert!(message.ends_with("expected mean, class, both or cells"), "{message}");
+    }
+
+    #[test]
+    fn the_mean_of_all_cells_side_by_side_is_their_mean() {
+        let config = VitConfig::new(SHAPE, 4, 8, 1, 2);
+        let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
+        let [mean, cells] = [Pooling::Mean, "cells".parse().unwrap()]
+            .map(|pooling| Features::extract(&vit, &loader(5), pooling).unwrap().values);
+        let of_cells = cells.reshape([5, 6, 8]).mean_dim(1).reshape([5, 8]);
+        let tolerance = burn::tensor::Tolerance::<f32>::absolute(1e-5);
+        of_cells.into_data().assert_approx_eq(&mean.into_data(), tolerance);
     }
 
     #[test]

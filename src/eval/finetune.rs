@@ -131,6 +131,10 @@ impl FineTuning {
         self.erasing.validate()?;
         self.mixing.validate()?;
         ensure!(
+            self.pooling != Pooling::Cells,
+            "the pooling `cells` is for nearest neighbors and linear probes: fine-tune with mean, class or both"
+        );
+        ensure!(
             (0.0..1.0).contains(&self.drop_path),
             "drop_path must be in [0, 1), got {}",
             self.drop_path

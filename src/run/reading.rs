@@ -79,6 +79,10 @@ impl<B: Backbone + Clone> Evaluation<'_, B> {
             Protocol::Dense => self.validate_encoder()?,
             _ => self.validate()?,
         }
+        // Before anything is measured.
+        if matches!(plan.protocol, Protocol::FineTune | Protocol::Partial | Protocol::All) {
+            FineTuning { pooling: self.pooling, ..plan.tuning.clone() }.validate()?;
+        }
         let (mut given, mut baselines, mut features) = (Vec::new(), Vec::new(), None);
         let compared = Subject::BASELINES.into_iter().filter(|_| plan.baselines);
         for subject in [Subject::Given].into_iter().chain(compared) {

@@ -97,7 +97,7 @@ pub(super) fn classifier<B: Backbone + Clone + 'static>(
         (Pooling::ClassToken, Some(body)) if is_vit_or_beit(body.config())? => {
             return save_vit_classifier(folder, body, head, names).map(Some);
         }
-        (Pooling::ClassToken, _) | (Pooling::Mean, Some(_)) | (Pooling::Both, _) => {
+        (Pooling::ClassToken | Pooling::Both | Pooling::Cells, _) | (Pooling::Mean, Some(_)) => {
             return Ok(None);
         }
         (Pooling::Mean, None) => {}
@@ -146,5 +146,6 @@ pub(super) fn head<B: Backbone + Clone + 'static>(
         (Pooling::Both, _) => format!("torch.cat([states[:, {first}:].mean(1), states[:, 0]], 1)"),
         (Pooling::Mean, 0) => "states.mean(1)".into(),
         (Pooling::Mean, _) => format!("states[:, {first}:].mean(1)"),
+        (Pooling::Cells, _) => format!("states[:, {first}:].flatten(1)"),
     })
 }
