@@ -9,9 +9,9 @@ use crate::kernel::flex::simd::{add, exp, max, sum, vectorized};
 use crate::kernel::flex::small_product::{LANES, multiply_small};
 use crate::kernel::flex::tiles::by_tiles;
 
-/// The largest number of scores that are computed together, which fits into a core's cache with
-/// room to spare.
-const SCORES: usize = 80 << 10;
+/// The largest number of scores that are computed together, which nearly fits into a core's cache: with
+/// fewer, each product arranges the keys and values for fewer queries.
+const SCORES: usize = 128 << 10;
 
 /// The largest number of tokens whose products are computed by [`multiply_small`].
 const SMALL: usize = 32;
