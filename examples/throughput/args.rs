@@ -69,10 +69,10 @@ pub(crate) struct Args {
     /// Images per step
     #[arg(long, default_value_t = 64, value_parser = positive)]
     pub(crate) batch: usize,
-    /// Steps, all of them timed
+    /// Steps; of more than four the first two are not timed, since memory is new to them
     #[arg(long, default_value_t = 8, value_parser = positive)]
     pub(crate) steps: usize,
-    /// No step begins after so many seconds, but for three
+    /// No step begins after so many seconds, but for five
     #[arg(long, default_value_t = f64::INFINITY)]
     pub(crate) seconds: f64,
     /// flex | ndarray | wgpu | cuda, as compiled in

@@ -149,7 +149,7 @@ fn line(method: &str, args: &Args, timing: Timing, device: &Device) -> serde_jso
         "method": method,
         "images_per_s": args.batch as f64 / timing.median(),
         "step_s_median": timing.median(),
-        "step_s_min": seconds.iter().copied().fold(f64::INFINITY, f64::min),
+        "step_s_min": timing.timed().iter().copied().fold(f64::INFINITY, f64::min),
         "steps": seconds.len(),
         "user_s_per_step": user,
         "peak_rss_mb": peak_rss_mb,

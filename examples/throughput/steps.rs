@@ -11,6 +11,9 @@ use burn_mim::{Error, PretextTask, Result, StepEnd, TaskOutput};
 use crate::args::Args;
 use crate::memory;
 
+/// Steps that are not timed where there are more than twice as many: memory is new to them.
+const WARM_UP: usize = 2;
+
 /// What the steps took and came to.
 pub(crate) struct Timing {
     pub(crate) seconds: Vec<f64>,
@@ -54,7 +57,8 @@ impl Timing {
     /// Whether there is another step.
     pub(crate) fn goes_on(&self, args: &Args) -> bool {
         let done = self.seconds.len();
-        done < args.steps && (done < 3 || self.begun.elapsed().as_secs_f64() < args.seconds)
+        done < args.steps
+            && (done <= 2 * WARM_UP || self.begun.elapsed().as_secs_f64() < args.seconds)
     }
 
     /// One more step, which is waited for.
@@ -70,8 +74,13 @@ impl Timing {
         Some((memory::user_seconds()? - self.used?) / self.seconds.len() as f64)
     }
 
+    /// The seconds of each step that counts.
+    pub(crate) fn timed(&self) -> &[f64] {
+        &self.seconds[if self.seconds.len() > 2 * WARM_UP { WARM_UP } else { 0 }..]
+    }
+
     pub(crate) fn median(&self) -> f64 {
-        let mut sorted = self.seconds.clone();
+        let mut sorted = self.timed().to_vec();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
         match sorted.len().is_multiple_of(2) {
