@@ -337,4 +337,11 @@ mod tests {
         assert!(message(vec![0]).ends_with("2 vectors with 1 labels"));
         assert!(message(vec![0, 2]).ends_with("a label of 2 among 2 classes"));
     }
+
+    #[test]
+    fn more_features_than_are_kept_are_an_error_with_both_sizes() {
+        assert!(check_memory(3 << 30, 1).is_ok());
+        let message = check_memory(4 << 30, 7).unwrap_err().to_string();
+        assert!(message.contains("first 7 images take 4.0 GiB, and at most 3"), "{message}");
+    }
 }
