@@ -9,7 +9,7 @@
 use std::hint::black_box;
 
 use burn::tensor::{Device, Distribution, Int, Tensor};
-use burn_mim::kernel::{self, GeluKind};
+use burn_mim::kernel::{self, Activation};
 use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
@@ -76,10 +76,10 @@ fn mlp(c: &mut Criterion) {
     let biases = [noise([4 * WIDTH]), noise([WIDTH])];
     let mut group = c.benchmark_group("mlp");
     time(&mut group, "kernel", || {
-        kernel::mlp(x.clone(), weights.clone(), biases.clone(), GeluKind::Exact)
+        kernel::mlp(x.clone(), weights.clone(), biases.clone(), Activation::Gelu)
     });
     time(&mut group, "composed", || {
-        kernel::mlp_composed(x.clone(), weights.clone(), biases.clone(), GeluKind::Exact)
+        kernel::mlp_composed(x.clone(), weights.clone(), biases.clone(), Activation::Gelu)
     });
 }
 

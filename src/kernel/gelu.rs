@@ -1,9 +1,8 @@
-//! The exact GELU, with its own gradient, and the quick one.
+//! The exact GELU, with its own gradient.
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::sigmoid;
 
 /// x · Φ(x), with the error function and not its tanh approximation (arXiv 1606.08415).
 ///
@@ -12,25 +11,6 @@ use burn::tensor::activation::sigmoid;
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let below = ((x.clone() * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
     x * below
-}
-
-/// What comes between the two layers of [`mlp`](super::mlp()).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GeluKind {
-    /// [`gelu`].
-    Exact,
-    /// x · σ(1.702 x), Image GPT's.
-    Quick,
-}
-
-impl GeluKind {
-    /// Its values of x.
-    pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Exact => gelu(x),
-            Self::Quick => x.clone() * sigmoid(x * 1.702),
-        }
-    }
 }
 
 #[cfg(test)]

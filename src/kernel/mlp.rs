@@ -1,11 +1,34 @@
 //! The transformer's feed-forward layer.
 
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, assert_shape};
 
-use super::GeluKind;
+use super::gelu::gelu;
 use super::linear::linear_composed;
 
-/// GELU(`rows` · `weights[0]` + `biases[0]`) · `weights[1]` + `biases[1]`.
+/// What comes between the two layers of [`mlp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// [`gelu`](super::gelu()).
+    Gelu,
+    /// x · σ(1.702 x), Image GPT's.
+    QuickGelu,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+impl Activation {
+    /// Its values of x.
+    pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Gelu => gelu(x),
+            Self::QuickGelu => x.clone() * sigmoid(x * 1.702),
+            Self::Tanh => x.tanh(),
+        }
+    }
+}
+
+/// `activation`(`rows` · `weights[0]` + `biases[0]`) · `weights[1]` + `biases[1]`.
 ///
 /// # Shapes
 ///
@@ -21,7 +44,7 @@ pub fn mlp<const D: usize>(
     rows: Tensor<D>,
     weights: [Tensor<2>; 2],
     biases: [Tensor<1>; 2],
-    gelu: GeluKind,
+    activation: Activation,
 ) -> Tensor<D> {
     let [[inputs, hidden], [_, outputs]] = [weights[0].dims(), weights[1].dims()];
     assert_shape!(rows, [.., inputs]);
@@ -41,10 +64,10 @@ pub fn mlp<const D: usize>(
             bias1,
             weight2,
             bias2,
-            gelu == GeluKind::Quick,
+            activation,
         ));
     }
-    mlp_composed(rows, weights, biases, gelu)
+    mlp_composed(rows, weights, biases, activation)
 }
 
 /// [`mlp`] as burn composes it.
@@ -52,9 +75,9 @@ pub fn mlp_composed<const D: usize>(
     rows: Tensor<D>,
     [weight1, weight2]: [Tensor<2>; 2],
     [bias1, bias2]: [Tensor<1>; 2],
-    gelu: GeluKind,
+    activation: Activation,
 ) -> Tensor<D> {
-    let hidden = gelu.apply(linear_composed(rows, weight1, Some(bias1)));
+    let hidden = activation.apply(linear_composed(rows, weight1, Some(bias1)));
     linear_composed(hidden, weight2, Some(bias2))
 }
 
@@ -72,16 +95,16 @@ mod tests {
                 let weights = [w1.reshape([inputs, hidden]), w2.reshape([hidden, outputs])];
                 (x.reshape([2, rows, inputs]), weights, [b1, b2])
             };
-            for gelu in [GeluKind::Exact, GeluKind::Quick] {
+            for activation in [Activation::Gelu, Activation::QuickGelu, Activation::Tanh] {
                 compare(
                     Case::new(sizes),
                     |tensors| {
                         let (x, weights, biases) = parts(tensors);
-                        mlp(x, weights, biases, gelu).flatten(0, 2)
+                        mlp(x, weights, biases, activation).flatten(0, 2)
                     },
                     |tensors| {
                         let (x, weights, biases) = parts(tensors);
-                        mlp_composed(x, weights, biases, gelu).flatten(0, 2)
+                        mlp_composed(x, weights, biases, activation).flatten(0, 2)
                     },
                 );
             }

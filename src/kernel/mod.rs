@@ -49,14 +49,14 @@ pub use byte_images::{byte_images, byte_images_composed};
 pub use conv::{conv_transpose2d, conv_transpose2d_composed, conv2d, conv2d_composed};
 pub use cross_entropy::{cross_entropy, cross_entropy_composed};
 pub use depthwise::{depthwise, depthwise_composed};
-pub use gelu::{GeluKind, gelu};
+pub use gelu::gelu;
 pub use group_norm::{group_norm, group_norm_composed};
 pub use histogram::{direction_histograms, direction_histograms_composed};
 pub use layer_norm::{
     layer_norm, layer_norm_composed, root_mean_square_norm, root_mean_square_norm_composed,
 };
 pub use linear::{linear, linear_composed};
-pub use mlp::{mlp, mlp_composed};
+pub use mlp::{Activation, mlp, mlp_composed};
 pub use orthogonalize::{orthogonalize, orthogonalize_composed};
 pub use resize::{doubled, doubled_composed, halved, halved_composed};
 pub use response_norm::{gelu_response_norm, gelu_response_norm_composed};

@@ -7,7 +7,7 @@ use burn::tensor::activation::{gelu_approximate, relu, silu};
 use serde::{Deserialize, Serialize};
 
 use super::{Init, InitialWeights, per_token};
-use crate::kernel::{self, GeluKind};
+use crate::kernel::{self, Activation};
 
 /// What comes between the two layers of an [`Mlp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ pub enum MlpActivation {
 impl MlpActivation {
     fn apply(self, x: Tensor<3>) -> Tensor<3> {
         match self {
-            Self::QuickGelu => GeluKind::Quick.apply(x),
-            Self::Gelu => GeluKind::Exact.apply(x),
+            Self::QuickGelu => Activation::QuickGelu.apply(x),
+            Self::Gelu => Activation::Gelu.apply(x),
             Self::GeluTanh => gelu_approximate(x),
             Self::Relu => relu(x),
             Self::Silu => silu(x),
@@ -104,8 +104,8 @@ impl Mlp {
         }
         let weights = [&self.fc1, &self.fc2].map(|layer| layer.weight.val());
         let kind = match self.activation {
-            MlpActivation::Gelu => Some(GeluKind::Exact),
-            MlpActivation::QuickGelu => Some(GeluKind::Quick),
+            MlpActivation::Gelu => Some(Activation::Gelu),
+            MlpActivation::QuickGelu => Some(Activation::QuickGelu),
             _ => None,
         };
         match (kind, &self.fc1.bias, &self.fc2.bias) {

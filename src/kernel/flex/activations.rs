@@ -1,5 +1,5 @@
-//! The exact GELU on slices: x · Φ(x), with Φ the normal distribution function; and the quick one,
-//! x · σ(1.702 x).
+//! What comes between two linear layers, on slices: the exact GELU, x · Φ(x), with Φ the normal
+//! distribution function; the quick one, x · σ(1.702 x); and the hyperbolic tangent.
 
 use super::simd::{MulAdd, exp, vectorized};
 
@@ -39,6 +39,36 @@ vectorized! {
             *slope *= A::mul_add(QUICK * x * sigma, 1.0 - sigma, sigma);
         }
     }
+
+    /// `output` = tanh x.
+    fn tanh<A>(output: &mut [f32], x: &[f32]) {
+        for (output, &x) in output.iter_mut().zip(x) {
+            *output = tangent::<A>(x);
+        }
+    }
+
+    /// `output` = tanh x, and `slope` is multiplied by its derivative, 1 − tanh² x.
+    fn tanh_and_slope<A>(output: &mut [f32], slope: &mut [f32], x: &[f32]) {
+        for ((output, slope), &x) in output.iter_mut().zip(slope).zip(x) {
+            let tangent = tangent::<A>(x);
+            *output = tangent;
+            *slope *= (1.0 - tangent) * (1.0 + tangent);
+        }
+    }
+}
+
+/// tanh x: a series near 0, where the quotient of exponentials would lose digits.
+#[inline(always)]
+fn tangent<A: MulAdd>(x: f32) -> f32 {
+    const SERIES: [f32; 5] = [62.0 / 2835.0, -17.0 / 315.0, 2.0 / 15.0, -1.0 / 3.0, 1.0];
+    let square = x * x;
+    let mut series = 0.0;
+    for coefficient in SERIES {
+        series = A::mul_add(series, square, coefficient);
+    }
+    let tail = exp::<A>(-2.0 * x.abs());
+    let quotient = ((1.0 - tail) / (1.0 + tail)).copysign(x);
+    if x.abs() < 0.25 { x * series } else { quotient }
 }
 
 /// The factor of the quick GELU.
@@ -131,11 +161,27 @@ mod tests {
     }
 
     #[test]
+    fn the_hyperbolic_tangent_and_its_slope_are_exact_to_single_precision() {
+        let x: Vec<f32> = (-1200..=1200).map(|i| i as f32 / 120.0).chain([1e-6, 100.0]).collect();
+        let (mut output, mut again, mut slope) = (x.clone(), x.clone(), vec![1.0; x.len()]);
+        tanh(&mut output, &x);
+        tanh_and_slope(&mut again, &mut slope, &x);
+        assert_eq!(output, again);
+        for ((&x, output), slope) in x.iter().zip(output).zip(slope) {
+            let (x, output) = (f64::from(x), f64::from(output));
+            assert!((output - x.tanh()).abs() <= 4e-7 * x.tanh().abs(), "{x} {output}");
+            assert!((f64::from(slope) - x.cosh().powi(-2)).abs() < 1e-6, "{x} {slope}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_number_stays_so() {
         let mut output = [0.0];
         gelu(&mut output, &[f32::NAN]);
         assert!(output[0].is_nan());
         quick_gelu(&mut output, &[f32::NAN]);
+        assert!(output[0].is_nan());
+        tanh(&mut output, &[f32::NAN]);
         assert!(output[0].is_nan());
     }
 }

@@ -1,4 +1,4 @@
-//! The feed-forward layer: both products and the GELU between them on one tile of rows after the
+//! The feed-forward layer: both products and the activation between them on one tile of rows after the
 //! other, so that the hidden features leave the cache only to be kept for the backward pass.
 
 use burn::backend::autodiff::NodeId;
@@ -9,12 +9,15 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
+use super::activations::{
+    gelu, gelu_and_slope, quick_gelu, quick_gelu_and_slope, tanh, tanh_and_slope,
+};
 use super::buffer::{dense, dims, like, register, tensor, values};
-use super::gelu::{gelu, gelu_and_slope, quick_gelu, quick_gelu_and_slope};
 use super::matrix::{Matrix, Output, multiply};
 use super::simd::sum_of_rows;
 use super::tiles::{by_tiles, tile, total};
 use super::weight_gradient::weight_gradient;
+use crate::kernel::Activation;
 
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait MlpKernel: Backend {
@@ -24,7 +27,7 @@ pub(crate) trait MlpKernel: Backend {
         bias1: FloatTensor<Self>,
         weight2: FloatTensor<Self>,
         bias2: FloatTensor<Self>,
-        quick: bool,
+        activation: Activation,
     ) -> FloatTensor<Self>;
 }
 
@@ -35,10 +38,10 @@ impl MlpKernel for Flex {
         bias1: FlexTensor,
         weight2: FlexTensor,
         bias2: FlexTensor,
-        quick: bool,
+        activation: Activation,
     ) -> FlexTensor {
         let inputs = [rows, weight1, bias1, weight2, bias2].map(dense);
-        forward(inputs.each_ref(), quick, false).0
+        forward(inputs.each_ref(), activation, false).0
     }
 }
 
@@ -49,7 +52,7 @@ impl<C: CheckpointStrategy> MlpKernel for Autodiff<Flex, C> {
         bias1: FloatTensor<Self>,
         weight2: FloatTensor<Self>,
         bias2: FloatTensor<Self>,
-        quick: bool,
+        activation: Activation,
     ) -> FloatTensor<Self> {
         let inputs = [rows, weight1, bias1, weight2, bias2];
         let nodes = inputs.each_ref().map(|input| input.node());
@@ -57,21 +60,21 @@ impl<C: CheckpointStrategy> MlpKernel for Autodiff<Flex, C> {
             OpsKind::Tracked(mut prep) => {
                 let saved = [0, 1, 3].map(|input| prep.checkpoint(&inputs[input]));
                 let inputs = inputs.map(|input| dense(input.into_primitive()));
-                let (output, hidden) = forward(inputs.each_ref(), quick, true);
-                prep.finish((saved, hidden, quick), output)
+                let (output, hidden) = forward(inputs.each_ref(), activation, true);
+                prep.finish((saved, hidden, activation), output)
             }
             OpsKind::UnTracked(prep) => {
                 let inputs = inputs.map(|input| dense(input.into_primitive()));
-                prep.finish(forward(inputs.each_ref(), quick, false).0)
+                prep.finish(forward(inputs.each_ref(), activation, false).0)
             }
         }
     }
 }
 
-/// The output and, if they are to be kept, the hidden features before the GELU.
+/// The output and, if they are to be kept, the hidden features before the activation.
 fn forward(
     [rows, weight1, bias1, weight2, bias2]: [&FlexTensor; 5],
-    quick: bool,
+    activation: Activation,
     keep: bool,
 ) -> (FlexTensor, FlexTensor) {
     let ([inputs, hidden], [_, outputs]) = (dims(weight1), dims(weight2));
@@ -87,22 +90,40 @@ fn forward(
         let before = if keep { kept } else { &mut forgotten[..] };
         multiply(Output::dense(before, hidden).added(), 1.0, x, w1);
         let mut after = vec![0.0; rows * hidden];
-        activate(&mut after, before, quick);
+        activate(&mut after, before, activation);
         multiply(Output::dense(output, outputs).added(), 1.0, Matrix::dense(&after, hidden), w2);
     });
     (tensor(output, like(rows, outputs)), tensor(kept, [count, kept_width].into()))
 }
 
-fn activate(after: &mut [f32], before: &[f32], quick: bool) {
-    if quick { quick_gelu(after, before) } else { gelu(after, before) }
+fn activate(after: &mut [f32], before: &[f32], activation: Activation) {
+    match activation {
+        Activation::Gelu => gelu(after, before),
+        Activation::QuickGelu => quick_gelu(after, before),
+        Activation::Tanh => tanh(after, before),
+    }
+}
+
+/// The same, with `slope` multiplied by the derivative.
+fn activate_and_slope(
+    after: &mut [f32],
+    slope: &mut [f32],
+    before: &[f32],
+    activation: Activation,
+) {
+    match activation {
+        Activation::Gelu => gelu_and_slope(after, slope, before),
+        Activation::QuickGelu => quick_gelu_and_slope(after, slope, before),
+        Activation::Tanh => tanh_and_slope(after, slope, before),
+    }
 }
 
 #[derive(Debug)]
 struct Step;
 
 impl Backward<Flex, 5> for Step {
-    /// The rows and both weights, the hidden features before the GELU, and whether it is the quick one.
-    type State = ([NodeId; 3], FlexTensor, bool);
+    /// The rows and both weights, the hidden features before the activation, and which one it is.
+    type State = ([NodeId; 3], FlexTensor, Activation);
 
     fn backward(
         self,
@@ -110,14 +131,14 @@ impl Backward<Flex, 5> for Step {
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let (saved, hidden, quick) = ops.state;
+        let (saved, hidden, activation) = ops.state;
         let saved: [FlexTensor; 3] = saved.map(|id| dense(checkpointer.retrieve_node_output(id)));
         let gradient = dense(grads.consume::<Flex>(&ops.node));
         let parents = ops.parents.map(|parent| parent.map(|parent| parent.id));
         let needed = parents.each_ref().map(Option::is_some);
         let [rows, weight1, weight2] = saved.each_ref();
         let hidden = values(&hidden);
-        let gradients = backward(saved.each_ref(), hidden, values(&gradient), quick, needed);
+        let gradients = backward(saved.each_ref(), hidden, values(&gradient), activation, needed);
         let [w1, w2] = [weight1, weight2].map(dims::<2>);
         let rows = rows.layout().shape().clone();
         let shapes = [rows, w1.into(), [w1[1]].into(), w2.into(), [w2[1]].into()];
@@ -133,7 +154,7 @@ fn backward(
     [rows, weight1, weight2]: [&FlexTensor; 3],
     before: &[f32],
     gradient: &[f32],
-    quick: bool,
+    activation: Activation,
     needed: [bool; 5],
 ) -> [Vec<f32>; 5] {
     let ([inputs, hidden], [_, outputs]) = (dims(weight1), dims(weight2));
@@ -149,11 +170,7 @@ fn backward(
         let gradient = &gradient[first * outputs..end * outputs];
         multiply(Output::dense(slope, hidden), 1.0, Matrix::dense(gradient, outputs), w2);
         let before = &before[first * hidden..end * hidden];
-        if quick {
-            quick_gelu_and_slope(after, slope, before);
-        } else {
-            gelu_and_slope(after, slope, before);
-        }
+        activate_and_slope(after, slope, before, activation);
         if needed[0] {
             multiply(Output::dense(dx, inputs), 1.0, Matrix::dense(slope, hidden), w1);
         }

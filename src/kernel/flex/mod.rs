@@ -1,5 +1,6 @@
 //! The kernels on flex's tensors.
 
+mod activations;
 mod adamw;
 mod attention;
 mod batch_norm;
@@ -7,7 +8,6 @@ mod buffer;
 mod conv;
 mod cross_entropy;
 mod depthwise;
-mod gelu;
 mod group_norm;
 mod histogram;
 mod layer_norm;

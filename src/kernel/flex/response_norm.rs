@@ -9,8 +9,8 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
+use super::activations::{gelu, gelu_and_slope};
 use super::buffer::{dense, dims, register, tensor, values};
-use super::gelu::{gelu, gelu_and_slope};
 use super::simd::{sum, sum_of_rows, vectorized};
 use super::tiles::{by_tiles, total};
 

@@ -3,9 +3,9 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::tanh;
 
-use crate::nn::{Init, InitialWeights, per_token};
+use crate::kernel::{self, Activation};
+use crate::nn::{Init, InitialWeights};
 
 /// Two linear layers with a hyperbolic tangent between them.
 #[derive(Module, Debug)]
@@ -29,6 +29,9 @@ impl TanhLayers {
     }
 
     pub(super) fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        per_token(&self.second, tanh(per_token(&self.first, tokens)))
+        let layers = [&self.first, &self.second];
+        let weights = layers.map(|layer| layer.weight.val());
+        let biases = layers.map(|layer| layer.bias.as_ref().expect("it was made with one").val());
+        kernel::mlp(tokens, weights, biases, Activation::Tanh)
     }
 }
