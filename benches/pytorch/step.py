@@ -10,6 +10,7 @@ Needs torch and transformers. Threads are PyTorch's default.
 import argparse
 import importlib
 import json
+import math
 import resource
 import statistics
 import time
@@ -57,12 +58,20 @@ def task_of(args) -> Task:
     return getattr(importlib.import_module(f"networks.{module}"), function)(args.batch, args.image_size)
 
 
+def convolution_backward(gradient, images, weight, *rest, out_shape=None) -> int:
+    """Of shapes. PyTorch's own formula takes a depthwise convolution for a dense one."""
+    _bias, _stride, _padding, _dilation, transposed, _output_padding, _groups, needed = rest
+    places = images if transposed else gradient
+    return 2 * places[0] * math.prod(places[2:]) * math.prod(weight) * sum(needed[:2])
+
+
 def flop(task: Task, inference: bool) -> int:
     """The matrix products and convolutions of a step."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    mapping = {torch.ops.aten.convolution_backward: convolution_backward}
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         loss = task.loss(*task.batch())
         if not inference:
             loss.backward()
