@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 
-use super::features::{check_memory, indices};
+use super::features::indices;
 use super::labels::below;
 use super::linear::Standardizer;
 use super::turns::read_in_turns;
@@ -14,6 +14,9 @@ use crate::train::Ranks;
 
 /// The bytes up to which cells are kept in 32 bits a number; where there are more, 16 bits are.
 const WHOLE: usize = 1 << 30;
+
+/// The most bytes that cells may take.
+const MOST: usize = 3 << 30;
 
 /// How many images go through a frozen read-out at once.
 pub(super) const BLOCK: usize = 256;
@@ -95,8 +98,7 @@ impl CellFeatures {
                 let all = std::mem::take(&mut parts).into_iter();
                 parts = all.map(|part: Tensor<3>| part.cast(dtype)).collect();
             }
-            let bytes = if dtype == FloatDType::F16 { 2 } else { 4 };
-            check_memory(numbers * bytes, labels.len())?;
+            check_memory(numbers, dtype, labels.len())?;
             parts.push(tokens.cast(dtype));
             Ok(())
         })?;
@@ -161,6 +163,20 @@ impl CellFeatures {
     }
 }
 
+/// Refuses cells beyond the limit.
+fn check_memory(numbers: usize, dtype: FloatDType, images: usize) -> Result<()> {
+    let bytes = numbers * if dtype == FloatDType::F16 { 2 } else { 4 };
+    if bytes > MOST {
+        return Err(Error::config(format!(
+            "the cells of the first {images} images take {:.1} GiB, and at most {} are kept: use \
+             fewer images, or a smaller share of the labels",
+            bytes as f64 / f64::from(1 << 30),
+            MOST >> 30
+        )));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +233,12 @@ mod tests {
         assert!(message(vec![0], 3).ends_with("the cells of 2 images with 1 labels"));
         assert!(message(vec![0, 2], 3).ends_with("a label of 2 among 2 classes"));
         assert!(message(vec![0, 1], 2).contains("6 cells an image on a grid of"));
+    }
+
+    #[test]
+    fn more_cells_than_are_kept_are_an_error_with_both_sizes() {
+        assert!(check_memory(3 << 28, FloatDType::F32, 1).is_ok());
+        let message = check_memory(2 << 30, FloatDType::F16, 7).unwrap_err().to_string();
+        assert!(message.contains("first 7 images take 4.0 GiB, and at most 3"), "{message}");
     }
 }

@@ -9,7 +9,7 @@ use super::LabelledBatch;
 use super::labels::{below, one_hot};
 use super::turns::read_in_turns;
 use crate::encoder::{Backbone, GridTokens};
-use crate::error::{Error, Result, ensure};
+use crate::error::{Error, Result};
 use crate::train::Ranks;
 
 /// How the tokens of an image become one vector.
@@ -74,21 +74,6 @@ impl FromStr for Pooling {
     }
 }
 
-/// The most bytes that the features of a data set may take.
-const MOST: usize = 3 << 30;
-
-/// Refuses features, or their cells, beyond the limit.
-pub(super) fn check_memory(bytes: usize, images: usize) -> Result<()> {
-    ensure!(
-        bytes <= MOST,
-        "the features of the first {images} images take {:.1} GiB, and at most {} are kept: use fewer images, or a \
-         smaller share of the labels",
-        bytes as f64 / f64::from(1 << 30),
-        MOST >> 30
-    );
-    Ok(())
-}
-
 /// A data set as its images' feature vectors, kept in memory.
 #[derive(Debug, Clone)]
 pub struct Features {
@@ -121,8 +106,7 @@ impl Features {
     ///
     /// # Errors
     ///
-    /// When a batch cannot be made, the encoder has no class token to pool, or the features would take more than
-    /// 3 GiB.
+    /// When a batch cannot be made, or the encoder has no class token to pool.
     pub fn extract<B: Backbone>(
         backbone: &B,
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
@@ -136,7 +120,7 @@ impl Features {
     ///
     /// # Errors
     ///
-    /// When a batch cannot be made, the reader fails, or the features would take more than 3 GiB.
+    /// When a batch cannot be made, or the reader fails.
     pub fn read(
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
         mut reader: impl FnMut(Tensor<4>) -> Result<Tensor<2>>,
@@ -164,20 +148,14 @@ impl Features {
         batches: impl IntoIterator<Item = Result<LabelledBatch>>,
         mut reader: impl FnMut(Tensor<4>) -> Result<Vec<Tensor<2>>>,
     ) -> Result<Option<Vec<Self>>> {
-        let (mut values, mut labels): (Vec<Vec<_>>, Vec<_>) = (Vec::new(), Vec::new());
-        let (mut classes, mut bytes) = (0, 0);
+        let (mut values, mut labels): (Vec<Vec<_>>, _) = (Vec::new(), Vec::new());
+        let mut classes = 0;
         let read = |images| Ok((reader(images)?, ()));
         read_in_turns(ranks, batches, read, |piece| {
             classes = piece.classes;
-            labels.extend(piece.labels);
-            bytes += piece
-                .kinds
-                .iter()
-                .map(|kind: &Tensor<2>| 4 * kind.shape().num_elements())
-                .sum::<usize>();
-            check_memory(bytes, labels.len())?;
             values.resize_with(piece.kinds.len(), Vec::new);
             values.iter_mut().zip(piece.kinds).for_each(|(values, kind)| values.push(kind));
+            labels.extend(piece.labels);
             Ok(())
         })?;
         if !ranks.is_first() {
@@ -318,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_of_all_cells_side_by_side_is_their_mean() {
+    fn cells_side_by_side_are_those_whose_mean_is_pooled() {
         let config = VitConfig::new(SHAPE, 4, 8, 1, 2);
         let vit = config.init_visible(&mut InitialWeights::new(0, &test_device()));
         let [mean, cells] = [Pooling::Mean, "cells".parse().unwrap()]
@@ -336,12 +314,5 @@ mod tests {
         };
         assert!(message(vec![0]).ends_with("2 vectors with 1 labels"));
         assert!(message(vec![0, 2]).ends_with("a label of 2 among 2 classes"));
-    }
-
-    #[test]
-    fn more_features_than_are_kept_are_an_error_with_both_sizes() {
-        assert!(check_memory(3 << 30, 1).is_ok());
-        let message = check_memory(4 << 30, 7).unwrap_err().to_string();
-        assert!(message.contains("first 7 images take 4.0 GiB, and at most 3"), "{message}");
     }
 }

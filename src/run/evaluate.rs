@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{LoadedBackbone, Split, Subject};
 use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConfig};
-use crate::encoder::Backbone;
+use crate::encoder::{Backbone, GridTokens};
 use crate::error::{Error, Result, ensure};
 use crate::eval::{
     CellSource, Knn, LabelledCollate, Labels, LinearProbe, LogisticRegression, Pooling, Score,
@@ -16,6 +16,9 @@ use crate::eval::{
 use crate::grid::ImageShape;
 use crate::limits;
 use crate::train::{Interrupt, Progress, Ranks};
+
+/// The most GiB that cells side by side may take.
+const CELLS: f64 = 3.0;
 
 /// The settings that all protocols share: the encoder, the images, the seeds and the device.
 #[derive(Debug, Clone)]
@@ -83,7 +86,24 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
     pub fn validate(&self) -> Result<()> {
         require_labels(self.data)?;
         self.labels.validate()?;
-        self.validate_encoder()
+        self.validate_encoder()?;
+        self.validate_memory()
+    }
+
+    /// Refuses more cells side by side than fit into memory, before any is extracted.
+    fn validate_memory(&self) -> Result<()> {
+        if self.pooling != Pooling::Cells {
+            return Ok(());
+        }
+        let numbers = self.of_black().tokens.shape().num_elements();
+        check_cells(numbers, self.train(self.seed)?.len().max(self.data.test.len()))
+    }
+
+    /// What the encoder makes of one black image.
+    fn of_black(&self) -> GridTokens {
+        let ImageShape { channels, height, width, .. } = self.encoder.image;
+        let black = Tensor::zeros([1, channels, height, width], &self.device);
+        self.encoder.backbone.represent(black)
     }
 
     /// The same of images that need no classes.
@@ -110,9 +130,7 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             self.clip_views
         );
         if self.pooling != Pooling::Mean {
-            let ImageShape { channels, height, width, .. } = self.encoder.image;
-            let black = Tensor::zeros([1, channels, height, width], &self.device);
-            self.pooling.of(self.encoder.backbone.represent(black))?;
+            self.pooling.of(self.of_black())?;
         }
         Ok(())
     }
@@ -243,5 +261,28 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         let batch_size = if training { self.batch_size.min(images.len()) } else { self.batch_size };
         let config = LoaderConfig { batch_size, seed, workers: self.workers, training };
         Loader::new(images.clone(), collate, config, &self.device)
+    }
+}
+
+/// Refuses so many numbers of each of so many images where they would take more than [`CELLS`].
+fn check_cells(numbers: usize, images: usize) -> Result<()> {
+    let gib = 4.0 * numbers as f64 * images as f64 / f64::from(1 << 30);
+    ensure!(
+        gib <= CELLS,
+        "the pooling `cells` makes {numbers} numbers of an image: of {images} images they take {gib:.1} GiB, and \
+         at most {CELLS} are kept: use fewer labels, or the mean over all cells"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_cells_side_by_side_than_are_kept_are_an_error_with_both_sizes() {
+        assert!(check_cells(16 * 192, 60_000).is_ok());
+        let message = check_cells(196 * 768, 50_000).unwrap_err().to_string();
+        assert!(message.contains("take 28.0 GiB, and at most 3 are kept"), "{message}");
     }
 }
