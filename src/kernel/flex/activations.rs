@@ -120,17 +120,27 @@ mod tests {
         (x * distribution, distribution + x * density)
     }
 
+    /// x, the value and the slope of each, of which both functions must give the same values.
+    fn values_and_slopes(
+        x: Vec<f32>,
+        value: fn(&mut [f32], &[f32]),
+        value_and_slope: fn(&mut [f32], &mut [f32], &[f32]),
+    ) -> impl Iterator<Item = [f64; 3]> {
+        let (mut output, mut again, mut slope) = (x.clone(), x.clone(), vec![1.0; x.len()]);
+        value(&mut output, &x);
+        value_and_slope(&mut again, &mut slope, &x);
+        assert_eq!(output, again);
+        let both = output.into_iter().zip(slope);
+        x.into_iter().zip(both).map(|(x, (output, slope))| [x, output, slope].map(f64::from))
+    }
+
     #[test]
     fn values_and_slopes_are_exact_to_single_precision() {
         let x: Vec<f32> = (-1200..=1200).map(|i| i as f32 / 100.0).collect();
-        let (mut output, mut again, mut slope) = (x.clone(), x.clone(), vec![1.0; x.len()]);
-        gelu(&mut output, &x);
-        gelu_and_slope(&mut again, &mut slope, &x);
-        assert_eq!(output, again);
-        for ((&x, output), slope) in x.iter().zip(output).zip(slope) {
-            let (value, derivative) = exact(f64::from(x));
-            assert!((f64::from(output) - value).abs() <= 4e-7 * f64::from(x).abs(), "{x} {output}");
-            assert!((f64::from(slope) - derivative).abs() < 1e-6, "{x} {slope}");
+        for [x, output, slope] in values_and_slopes(x, gelu, gelu_and_slope) {
+            let (value, derivative) = exact(x);
+            assert!((output - value).abs() <= 4e-7 * x.abs(), "{x} {output}");
+            assert!((slope - derivative).abs() < 1e-6, "{x} {slope}");
         }
     }
 
@@ -147,30 +157,20 @@ mod tests {
     #[test]
     fn the_quick_one_and_its_slope_are_exact_to_single_precision() {
         let x: Vec<f32> = (-1200..=1200).map(|i| i as f32 / 20.0).collect();
-        let (mut output, mut again, mut slope) = (x.clone(), x.clone(), vec![1.0; x.len()]);
-        quick_gelu(&mut output, &x);
-        quick_gelu_and_slope(&mut again, &mut slope, &x);
-        assert_eq!(output, again);
-        for ((&x, output), slope) in x.iter().zip(output).zip(slope) {
-            let x = f64::from(x);
+        for [x, output, slope] in values_and_slopes(x, quick_gelu, quick_gelu_and_slope) {
             let sigma = 1.0 / (1.0 + (-1.702 * x).exp());
             let derivative = sigma + 1.702 * x * sigma * (1.0 - sigma);
-            assert!((f64::from(output) - x * sigma).abs() <= 1e-6 * x.abs(), "{x} {output}");
-            assert!((f64::from(slope) - derivative).abs() < 1e-6, "{x} {slope}");
+            assert!((output - x * sigma).abs() <= 1e-6 * x.abs(), "{x} {output}");
+            assert!((slope - derivative).abs() < 1e-6, "{x} {slope}");
         }
     }
 
     #[test]
     fn the_hyperbolic_tangent_and_its_slope_are_exact_to_single_precision() {
         let x: Vec<f32> = (-1200..=1200).map(|i| i as f32 / 120.0).chain([1e-6, 100.0]).collect();
-        let (mut output, mut again, mut slope) = (x.clone(), x.clone(), vec![1.0; x.len()]);
-        tanh(&mut output, &x);
-        tanh_and_slope(&mut again, &mut slope, &x);
-        assert_eq!(output, again);
-        for ((&x, output), slope) in x.iter().zip(output).zip(slope) {
-            let (x, output) = (f64::from(x), f64::from(output));
+        for [x, output, slope] in values_and_slopes(x, tanh, tanh_and_slope) {
             assert!((output - x.tanh()).abs() <= 4e-7 * x.tanh().abs(), "{x} {output}");
-            assert!((f64::from(slope) - x.cosh().powi(-2)).abs() < 1e-6, "{x} {slope}");
+            assert!((slope - x.cosh().powi(-2)).abs() < 1e-6, "{x} {slope}");
         }
     }
 
