@@ -90,22 +90,6 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         self.validate_memory()
     }
 
-    /// Refuses more cells side by side than fit into memory, before any is extracted.
-    fn validate_memory(&self) -> Result<()> {
-        if self.pooling != Pooling::Cells {
-            return Ok(());
-        }
-        let numbers = self.of_black().tokens.shape().num_elements();
-        check_cells(numbers, self.train(self.seed)?.len().max(self.data.test.len()))
-    }
-
-    /// What the encoder makes of one black image.
-    fn of_black(&self) -> GridTokens {
-        let ImageShape { channels, height, width, .. } = self.encoder.image;
-        let black = Tensor::zeros([1, channels, height, width], &self.device);
-        self.encoder.backbone.represent(black)
-    }
-
     /// The same of images that need no classes.
     pub(super) fn validate_encoder(&self) -> Result<()> {
         let (reads, has) = (self.encoder.image, self.data.shape);
@@ -129,10 +113,26 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
             limits::SEEDS,
             self.clip_views
         );
-        if self.pooling != Pooling::Mean {
+        if matches!(self.pooling, Pooling::ClassToken | Pooling::Both) {
             self.pooling.of(self.of_black())?;
         }
         Ok(())
+    }
+
+    /// Refuses more cells side by side than fit into memory, before any is extracted.
+    fn validate_memory(&self) -> Result<()> {
+        if self.pooling != Pooling::Cells {
+            return Ok(());
+        }
+        let numbers = self.of_black().tokens.shape().num_elements();
+        check_cells(numbers, self.train(self.seed)?.len().max(self.data.test.len()))
+    }
+
+    /// What the encoder makes of one black image.
+    fn of_black(&self) -> GridTokens {
+        let ImageShape { channels, height, width, .. } = self.encoder.image;
+        let black = Tensor::zeros([1, channels, height, width], &self.device);
+        self.encoder.backbone.represent(black)
     }
 
     /// The linear probe without hyperparameters, on the features of every seed.
