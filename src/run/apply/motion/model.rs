@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::grid::{ClipGrid, ImageShape};
 use crate::image::normalize;
 use crate::method::Methods;
+use crate::nn::unit;
 use crate::run::BackboneSource;
 use crate::run::loaded::{BackboneVisitor, LoadedBackbone};
 
@@ -169,10 +170,8 @@ fn middle_layer<B: Backbone>(encoder: &B, clips: Tensor<4>) -> Tensor<3> {
 fn shared_out(features: Tensor<3>, moving: Tensor<3>) -> Tensor<2> {
     // Features are told from the mean of a clip's cells: what all have in common tells nothing.
     let mean = features.clone().mean_dim(1);
-    let centered = features - mean;
-    let length = centered.clone().square().sum_dim(2).sqrt();
-    let centered = centered / (length + 1e-6);
-    let alike = centered.clone().matmul(centered.transpose());
+    let directions = unit(features - mean, 2);
+    let alike = directions.clone().matmul(directions.transpose());
     softmax(alike * SHARPNESS, 2).matmul(moving).squeeze_dim(2)
 }
 
