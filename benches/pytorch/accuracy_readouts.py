@@ -32,7 +32,7 @@ from torch.nn import functional
 sys.path.append(str(Path(__file__).parents[2] / "tests/parity"))
 from attentive import Efficient, OneQuery  # noqa: E402
 
-SHOWN, BATCH, RATES, DECAY = 120_000, 128, (1e-2, 3e-2), 0.05
+SHOWN, BATCH, RATES, DECAY = 1_200_000, 128, (1e-2, 3e-2), 0.05
 NEIGHBORS, TEMPERATURE = 20, 0.07
 
 

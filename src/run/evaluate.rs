@@ -10,8 +10,8 @@ use crate::data::{ChannelStatistics, ImageData, ImageDataset, Loader, LoaderConf
 use crate::encoder::{Backbone, GridTokens};
 use crate::error::{Error, Result, ensure};
 use crate::eval::{
-    CellSource, Knn, LabelledCollate, Labels, LinearProbe, LogisticRegression, Pooling, Score,
-    TestResult, labelled_share, require_labels,
+    CellSource, Features, Knn, LabelledCollate, Labels, LinearProbe, LogisticRegression, Pooling,
+    Score, TestResult, labelled_share, require_labels,
 };
 use crate::grid::ImageShape;
 use crate::limits;
@@ -135,17 +135,43 @@ impl<'a, B: Backbone + Clone> Evaluation<'a, B> {
         self.encoder.backbone.represent(black)
     }
 
-    /// The linear probe without hyperparameters, on the features of every seed.
+    /// Logistic regression with the default penalty, on the features of every seed.
     ///
     /// # Errors
     ///
     /// As [`LogisticRegression::fit`].
     pub fn linear(&self, subject: Subject, splits: &[Split]) -> Result<Score> {
         let probe = LogisticRegression::default();
-        let started = Instant::now();
-        let fit = |split: &Split| Ok(probe.fit(&split.train)?.test(&split.test));
-        let results = splits.iter().map(fit).collect::<Result<_>>()?;
         let setting = format!("logistic regression, C = {}", probe.c);
+        self.logistic(setting, subject, splits, |_, _| Ok(probe))
+    }
+
+    /// Logistic regression with the penalty that [`LogisticRegression::chosen`] finds, on the features
+    /// of every seed.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogisticRegression::fit`].
+    pub fn linear_chosen(&self, subject: Subject, splits: &[Split]) -> Result<Score> {
+        let setting = "logistic regression, C chosen on held-out labels".into();
+        self.logistic(setting, subject, splits, |train, seed| {
+            self.interrupt.check()?;
+            LogisticRegression::chosen(train, seed)
+        })
+    }
+
+    fn logistic(
+        &self,
+        setting: String,
+        subject: Subject,
+        splits: &[Split],
+        probe: impl Fn(&Features, u64) -> Result<LogisticRegression>,
+    ) -> Result<Score> {
+        let started = Instant::now();
+        let fit = |(seed, Split { train, test }): (u64, &Split)| {
+            Ok(probe(train, seed)?.fit(train)?.test(test))
+        };
+        let results = self.all_seeds().zip(splits).map(fit).collect::<Result<_>>()?;
         Ok(self.score("linear", setting, subject, results, splits[0].train.len(), started))
     }
 

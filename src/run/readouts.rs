@@ -27,6 +27,7 @@ impl<B: Backbone + Clone> Reading<'_, '_, B> {
         let (evaluation, subject) = (self.evaluation, self.subject);
         let splits = self.splits()?;
         add(evaluation.linear(subject, splits)?);
+        add(evaluation.linear_chosen(subject, splits)?);
         evaluation.interrupt.check()?;
         let probe = LinearProbe::mae();
         // With fewer images than a batch it would take only a few small steps, which lead nowhere.
