@@ -9,8 +9,8 @@ use super::{Features, LinearClassifier, held_out};
 use crate::error::{Error, Result};
 use crate::nn::{Init, InitialWeights};
 
-/// What [`LogisticRegression::chosen`] chooses among, from the weakest penalty to the strongest.
-const CHOICES: [f64; 4] = [1.0, 0.1, 0.01, 0.001];
+/// What [`LogisticRegression::chosen`] chooses among, from the strongest penalty to the weakest.
+const CHOICES: [f64; 4] = [0.001, 0.01, 0.1, 1.0];
 
 /// The share of the training samples that it chooses by.
 const HELD_OUT: f64 = 0.2;
@@ -35,10 +35,10 @@ impl Default for LogisticRegression {
 }
 
 impl LogisticRegression {
-    /// The regression whose `c`, of 1, 0.1, 0.01 and 0.001, is right most often for a fifth of the
-    /// training samples that is drawn by `seed` and held out; of equally good ones the largest. Many
-    /// features, such as all cells side by side, need a smaller `c` than few. Where every class has a
-    /// single sample, so that none can be held out, this is the default.
+    /// The regression whose `c` is right most often for a fifth of the training samples that is drawn by
+    /// `seed` and held out: 0.001, 0.01, 0.1 and 1 are tried in this order, until one is right less often
+    /// than the one before it. Many features, such as all cells side by side, need a smaller `c` than few.
+    /// Where every class has a single sample, so that none can be held out, this is the default.
     ///
     /// # Errors
     ///
@@ -53,9 +53,11 @@ impl LogisticRegression {
         for c in CHOICES {
             let regression = Self { c, ..Self::default() };
             let top1 = regression.fit(&rest)?.test(&held).top1;
-            if best.is_none_or(|(most, _)| top1 > most) {
-                best = Some((top1, regression));
+            // The weaker the penalty, the longer a fit takes.
+            if best.is_some_and(|(most, _)| top1 < most) {
+                break;
             }
+            best = Some((top1, regression));
         }
         Ok(best.expect("there are choices").1)
     }
