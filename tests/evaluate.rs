@@ -78,12 +78,12 @@ fn the_same_seed_gives_the_same_scores_and_every_protocol_has_its_baseline() {
     let folder = tempfile::tempdir().unwrap();
     let first = run(folder.path().join("a"));
     assert_eq!(results(&first), results(&run(folder.path().join("b"))));
-    // Logistic regression, five numbers of neighbors on plain and on standardized features, two
-    // shares of the labels, the best of the layers, both and the two together, two attentive probes,
-    // RankMe and LiDAR, fine-tuning, and the last 0, 1 and 2 of two blocks: forty images are too few
-    // for the papers' linear probe, and they have no label maps. What is no encoder has only the
-    // first three.
-    let (encoders, others) = (1 + 10 + 2 + 4 + 2 + 2 + 1 + 3, 1 + 10 + 2);
+    // Logistic regression of one penalty and of a chosen one, five numbers of neighbors on plain and
+    // on standardized features, two shares of the labels, the best of the layers, both and the two
+    // together, two attentive probes, RankMe and LiDAR, fine-tuning, and the last 0, 1 and 2 of two
+    // blocks: forty images are too few for the papers' linear probe, and they have no label maps.
+    // What is no encoder has only the first three.
+    let (encoders, others) = (2 + 10 + 2 + 4 + 2 + 2 + 1 + 3, 2 + 10 + 2);
     assert_eq!((first.given.len(), first.baselines.len()), (encoders, encoders + 2 * others));
     let json = first.to_json();
     assert_eq!(json["protocol"], "all");
